@@ -1,0 +1,279 @@
+"""Reading what users pass as ``X`` and ``y`` into plain columns of text and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.errors import InputError
+
+__all__ = ["Examples", "Label", "Labels", "read_examples", "read_labels"]
+
+Label: TypeAlias = str | int
+
+_TEXT = "text"
+_UNLABELLED = -1  # the value of sklearn.semi_supervised
+_ROWS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts by field.
+
+    Parameters
+    ----------
+    columns : dict of str to list of str
+        One list a field, all of the same length.
+    """
+
+    columns: dict[str, list[str]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields."""
+        return tuple(self.columns)
+
+    def row(self, index: int) -> dict[str, str]:
+        """Return one example as a mapping of field to text."""
+        return {name: texts[index] for name, texts in self.columns.items()}
+
+    def take(self, indices: Iterable[int]) -> Examples:
+        """Return the examples at these positions."""
+        chosen = list(indices)
+        return Examples({name: [texts[i] for i in chosen] for name, texts in self.columns.items()})
+
+    def joined(self, separator: str = " ") -> list[str]:
+        """Return one text an example: its fields, joined."""
+        return [separator.join(row) for row in zip(*self.columns.values(), strict=True)]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels, some of which may be missing.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,), int64 or object
+        The labels; rows that are not labelled hold -1 or None.
+    is_labelled : ndarray of shape (n,), bool
+    """
+
+    values: npt.NDArray[Any]  # int64 or object: labels are int or str
+    is_labelled: npt.NDArray[np.bool_]
+
+    def classes(self) -> list[Label]:
+        """Return the labels that occur, sorted."""
+        return sorted(set(self.values[self.is_labelled].tolist()))
+
+
+def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
+    """Read ``X`` into columns of text.
+
+    Parameters
+    ----------
+    X : sequence of str, of tuple or of mapping; DataFrame; datasets.Dataset
+        Texts (list, tuple, object array, Series, column of a ``datasets.Dataset``), tuples with
+        a text for each field, mappings or table rows with the fields by name.
+    fields : sequence of str, optional
+        The fields that are needed, in the order of tuples. By default those that `X` has.
+
+    Returns
+    -------
+    examples : Examples
+
+    Raises
+    ------
+    InputError
+        If `X` is a bare string, is empty, has no such fields, or if a text is missing or not a
+        string; the message names the rows.
+    """
+    if isinstance(X, (str, bytes, Mapping)) or not isinstance(X, Iterable):
+        raise InputError(f"X is a sequence of texts, got {_short(X)}; for one text write X=[text]")
+    columns = _table_columns(X)
+    if columns is None:
+        rows = _rows(X)
+        columns = _row_columns(rows, fields) if rows else {}
+    if not columns or not len(next(iter(columns.values()))):
+        raise InputError("X has 0 sample(s), and a minimum of 1 is required: X is empty")
+    columns = _needed(columns, fields)
+    return Examples({name: _checked_texts(texts, name) for name, texts in columns.items()})
+
+
+def read_labels(y: Any, n_examples: int) -> Labels:
+    """Read ``y`` into an array of labels.
+
+    Parameters
+    ----------
+    y : sequence of str or int
+        -1 among integers, or None, marks a row without a label.
+    n_examples : int
+        The number of rows of ``X``.
+
+    Returns
+    -------
+    Labels
+
+    Raises
+    ------
+    InputError
+        If the length differs from `n_examples`, or a label is neither str nor int.
+    """
+    if y is None or isinstance(y, (str, bytes)) or not isinstance(y, Iterable):
+        raise InputError(
+            "requires y to be passed, but the target y is None: y is a sequence of labels"
+            if y is None
+            else f"y is a sequence of labels, one for each row of X, got {_short(y)}"
+        )
+    labels = [_read_label(value, row) for row, value in enumerate(y)]
+    if len(labels) != n_examples:
+        raise InputError(
+            f"X and y differ in length (inconsistent numbers of samples): "
+            f"{n_examples} texts, {len(labels)} labels"
+        )
+    kinds = {type(label) for label in labels if label is not None}
+    if len(kinds) > 1:
+        raise InputError(
+            f"labels are all str or all int, got both, for example {_one_of_each(labels)}"
+        )
+    if kinds == {int} and None not in labels:
+        values: npt.NDArray[Any] = np.array(labels, dtype=np.int64)
+        return Labels(values, values != _UNLABELLED)
+    values = np.empty(len(labels), dtype=object)
+    values[:] = labels
+    is_labelled = np.array([label not in (None, _UNLABELLED) for label in labels], dtype=bool)
+    return Labels(values, is_labelled)
+
+
+def _table_columns(X: Any) -> dict[str, list[Any]] | None:
+    """Return the columns of a DataFrame or a datasets.Dataset, else None."""
+    if hasattr(X, "column_names") and hasattr(X, "features"):  # datasets.Dataset
+        return {str(name): list(X[name]) for name in X.column_names}
+    if hasattr(X, "columns") and hasattr(X, "iloc"):  # pandas.DataFrame
+        return {str(name): list(X.iloc[:, i]) for i, name in enumerate(X.columns)}
+    return None
+
+
+def _rows(X: Iterable[Any]) -> list[Any]:
+    if getattr(X, "ndim", 1) > 1:
+        return [row[0] if len(row) == 1 else tuple(row) for row in X]
+    return list(X)
+
+
+def _row_columns(rows: list[Any], fields: Sequence[str] | None) -> dict[str, list[Any]]:
+    first = next((row for row in rows if not _is_missing(row)), None)
+    if isinstance(first, Mapping):
+        return _mapping_columns(rows, list(first) if fields is None else list(fields))
+    if isinstance(first, (tuple, list)):
+        return _tuple_columns(rows, len(first), fields)
+    if fields is not None and len(fields) > 1:
+        raise InputError(
+            f"the template has the fields {tuple(fields)}, but X holds single texts; pass tuples "
+            "in this order, mappings, or a DataFrame with these columns"
+        )
+    return {_TEXT if fields is None else fields[0]: rows}
+
+
+def _mapping_columns(rows: list[Any], fields: list[str]) -> dict[str, list[Any]]:
+    bad = [i for i, row in enumerate(rows) if not isinstance(row, Mapping)]
+    if bad:
+        raise InputError(f"X holds mappings, but {_name_rows(bad)} not: {_short(rows[bad[0]])}")
+    for name in fields:
+        lacking = [i for i, row in enumerate(rows) if name not in row]
+        if lacking:
+            raise InputError(
+                f"the field {name!r} is missing in {_name_rows(lacking)}; "
+                f"row {lacking[0]} has {sorted(map(str, rows[lacking[0]]))}"
+            )
+    return {name: [row[name] for row in rows] for name in fields}
+
+
+def _tuple_columns(
+    rows: list[Any], n_fields: int, fields: Sequence[str] | None
+) -> dict[str, list[Any]]:
+    names = [f"{_TEXT}_{i}" for i in range(n_fields)] if fields is None else list(fields)
+    bad = [
+        i
+        for i, row in enumerate(rows)
+        if not isinstance(row, (tuple, list)) or len(row) != len(names)
+    ]
+    if bad:
+        raise InputError(
+            f"rows of X are tuples of {len(names)} texts ({', '.join(names)}), "
+            f"but {_name_rows(bad)} not: {_short(rows[bad[0]])}"
+        )
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+
+
+def _needed(columns: dict[str, list[Any]], fields: Sequence[str] | None) -> dict[str, list[Any]]:
+    if fields is None:
+        return columns
+    if len(fields) == 1 and len(columns) == 1:
+        return {fields[0]: next(iter(columns.values()))}
+    lacking = [name for name in fields if name not in columns]
+    if lacking:
+        raise InputError(
+            f"the field {lacking[0]!r} is missing in X, which has the columns {list(columns)}"
+        )
+    return {name: columns[name] for name in fields}
+
+
+def _checked_texts(texts: list[Any], field: str) -> list[str]:
+    missing = [i for i, text in enumerate(texts) if _is_missing(text)]
+    if missing:
+        raise InputError(
+            f"{field!r} is None or NaN in {_name_rows(missing)}; "
+            "drop these rows or put an empty string"
+        )
+    wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
+    if wrong:
+        raise InputError(
+            f"{field!r} is a string in every row, but not in {_name_rows(wrong)}: "
+            f"{_short(texts[wrong[0]])}"
+        )
+    return [str(text) for text in texts]
+
+
+def _read_label(value: Any, row: int) -> Label | None:
+    if _is_missing(value):
+        return None
+    if isinstance(value, (bool, np.bool_)):
+        raise InputError(f"labels are str or int, got the bool {value} in row {row}; use 0 and 1")
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return int(value)  # a column of ints with gaps becomes float in pandas
+    raise InputError(
+        f"Unknown label type: continuous or other; labels are str or int, "
+        f"got {_short(value)} in row {row}"
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    """Tell None, NaN and pandas' NA, which is not equal to itself either."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+
+
+def _one_of_each(labels: list[Label | None]) -> list[Label]:
+    return [next(x for x in labels if isinstance(x, kind)) for kind in (str, int)]
+
+
+def _name_rows(rows: list[int]) -> str:
+    shown = ", ".join(map(str, rows[:_ROWS_SHOWN]))
+    rest = f" and {len(rows) - _ROWS_SHOWN} more" if len(rows) > _ROWS_SHOWN else ""
+    return f"{'row' if len(rows) == 1 else 'rows'} {shown}{rest}"
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return f"{type(value).__name__} {shown if len(shown) <= 60 else shown[:57] + '...'}"
