@@ -1,0 +1,207 @@
+"""Reading label words from files: OpenPrompt's text and JSON, PET's text, and our own YAML.
+
+The readers check the form of a file and no more: what the words must be like is the business of
+:class:`fewshot.verbalizer.Verbalizer`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from fewshot.errors import VerbalizerError
+from fewshot.inputs import Label
+from fewshot.label_entries import read_labels
+from fewshot.yaml_files import check_keys, read_text, read_typed_words, read_yaml
+
+__all__ = ["LabelWordRows", "read_label_words"]
+
+_JSON_SUFFIXES = (".json", ".jsonl")
+_YAML_SUFFIXES = (".yaml", ".yml")
+_TEXT_SUFFIXES = (".txt", ".csv", "")
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelWordRows:
+    """The label words of one verbalizer as a file gives them, one entry a class.
+
+    ``labels`` is None where the format does not name the classes.
+    """
+
+    labels: tuple[Label, ...] | None
+    words: tuple[object, ...]
+
+    def named(self, labels: Sequence[Label] | None) -> dict[Label, object]:
+        """Return the words by label.
+
+        Parameters
+        ----------
+        labels : sequence of str or int or None
+            The labels in the order of the rows or, where the file names its classes, the same
+            labels in the wanted order and type. None: the file's own labels, or else the first
+            word of each class.
+        """
+        if labels is None:
+            names = read_labels(self._own_labels())
+            return dict(zip(names, self.words, strict=True))
+        if isinstance(labels, str):
+            raise VerbalizerError(f"labels is a sequence of labels, got the str {labels!r}")
+        names = read_labels(labels)
+        if self.labels is not None:
+            return self._reordered(names)
+        if len(names) != len(self.words):
+            raise VerbalizerError(
+                f"expected a line for each of the {len(names)} labels {list(names)}, "
+                f"got {len(self.words)} lines; the first begin with {self._own_labels()[:3]}"
+            )
+        return dict(zip(names, self.words, strict=True))
+
+    def _own_labels(self) -> Sequence[object]:
+        if self.labels is not None:
+            return self.labels
+        return [_first_word(words) for words in self.words]
+
+    def _reordered(self, names: Sequence[Label]) -> dict[Label, object]:
+        own = dict(zip(map(str, self.labels or ()), self.words, strict=True))
+        missing = [name for name in names if str(name) not in own]
+        extra = sorted(own.keys() - set(map(str, names)))
+        if missing or extra:
+            raise VerbalizerError(
+                f"the file's labels differ from labels={list(names)}: "
+                f"missing in the file {missing}, only in the file {extra}"
+            )
+        return {name: own[str(name)] for name in names}
+
+
+def read_label_words(path: Path, index: int) -> LabelWordRows:
+    """Read one verbalizer of a file whose suffix tells the format.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.txt`` or ``.csv`` file of OpenPrompt or PET, a ``.json`` or ``.jsonl`` file of
+        OpenPrompt, or a ``.yaml`` file of ours.
+    index : int
+        Which verbalizer of the file; in PET's files, the pattern id.
+
+    Returns
+    -------
+    LabelWordRows
+
+    Raises
+    ------
+    VerbalizerError
+        If the file cannot be read or holds no such verbalizer.
+    """
+    suffix = path.suffix.lower()
+    if isinstance(index, bool) or index < 0:
+        raise VerbalizerError(f"index is a number from 0, got {index!r}")
+    if suffix in _YAML_SUFFIXES:
+        return _pick([_read_own(path)], index, path)
+    if suffix in _JSON_SUFFIXES:
+        return _read_json(path, index)
+    if suffix in _TEXT_SUFFIXES:
+        lines = [line.strip() for line in read_text(path).splitlines()]
+        is_pet = next((line.isdecimal() for line in lines if line), False)
+        return _read_pet(lines, index, path) if is_pet else _read_openprompt(lines, index, path)
+    known = [*_TEXT_SUFFIXES[:-1], *_JSON_SUFFIXES, *_YAML_SUFFIXES]
+    raise VerbalizerError(f"{path}: cannot tell the format from {suffix!r}; known are {known}")
+
+
+def _first_word(words: object) -> object:
+    if isinstance(words, Iterable) and not isinstance(words, str):
+        words = next(iter(words), "")
+    return words.strip() if isinstance(words, str) else words
+
+
+def _read_own(path: Path) -> LabelWordRows:
+    content = read_yaml(path)
+    if "verbalizers" in content:
+        raise VerbalizerError(
+            f"{path}: this is the file of a task with several verbalizers; "
+            f"read it with fewshot.library.load_task({str(path)!r}).verbalizer"
+        )
+    check_keys(content, ["label_type", "label_words"], [], str(path))
+    words = read_typed_words(content["label_type"], content["label_words"], str(path))
+    return LabelWordRows(tuple(words), tuple(words.values()))
+
+
+def _read_json(path: Path, index: int) -> LabelWordRows:
+    text = read_text(path)
+    try:
+        content = _parse_json(text)
+    except ValueError as error:
+        raise VerbalizerError(f"{path}: not valid JSON: {error}") from error
+    verbalizer = _pick(content if isinstance(content, list) else [content], index, path)
+    if isinstance(verbalizer, dict):
+        return LabelWordRows(tuple(verbalizer), tuple(verbalizer.values()))
+    if isinstance(verbalizer, list):
+        return LabelWordRows(None, tuple(verbalizer))
+    raise VerbalizerError(
+        f"{path}: expected an object of label: words, or a list with one such object or list "
+        f"of words a verbalizer; got {verbalizer!r}"
+    )
+
+
+def _parse_json(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_refuse_twice)
+    except json.JSONDecodeError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if error.msg != "Extra data" or len(lines) < 2:
+            raise
+        return [json.loads(line, object_pairs_hook=_refuse_twice) for line in lines]
+
+
+def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands twice")
+    return content
+
+
+def _read_pet(lines: Sequence[str], index: int, path: Path) -> LabelWordRows:
+    """Read a pattern id on a line of its own, then lines of a label and its words."""
+    verbalizers: dict[int, list[list[str]]] = {}
+    for line in filter(None, lines):
+        if line.isdecimal():
+            rows = verbalizers.setdefault(int(line), [])
+        else:
+            rows.append(line.split())
+    if index not in verbalizers:
+        raise VerbalizerError(
+            f"{path}: no words for pattern {index}; "
+            f"the file has index={' or '.join(map(str, sorted(verbalizers)))}"
+        )
+    rows = verbalizers[index]
+    labels = [label for label, *_ in rows]
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise VerbalizerError(f"{path}: the label {twice[0]!r} stands twice in pattern {index}")
+    return LabelWordRows(tuple(labels), tuple(words for _, *words in rows))
+
+
+def _read_openprompt(lines: Sequence[str], index: int, path: Path) -> LabelWordRows:
+    """Read a class a line, words apart by commas; a blank line begins the next verbalizer."""
+    verbalizers: list[list[list[str]]] = [[]]
+    for line in lines:
+        if line:
+            verbalizers[-1].append(line.split(","))
+        elif verbalizers[-1]:
+            verbalizers.append([])
+    return LabelWordRows(None, tuple(_pick([rows for rows in verbalizers if rows], index, path)))
+
+
+def _pick(verbalizers: Sequence[_Item], index: int, path: Path) -> _Item:
+    if index >= len(verbalizers):
+        raise VerbalizerError(
+            f"{path}: index={index}, but the file holds {len(verbalizers)} verbalizer(s), "
+            "counted from 0"
+        )
+    return verbalizers[index]

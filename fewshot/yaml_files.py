@@ -1,0 +1,164 @@
+"""YAML files of ours, in which every value is read as the string that it is."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Collection, Hashable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from fewshot.errors import VerbalizerError
+from fewshot.inputs import Label
+
+__all__ = [
+    "check_keys",
+    "did_you_mean",
+    "read_text",
+    "read_typed_label",
+    "read_typed_words",
+    "read_yaml",
+    "write_label_words",
+]
+
+_LABEL_TYPES = ("str", "int")
+_YAML_WIDTH = 100
+
+_Number = TypeVar("_Number", int, float)
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file.
+
+    Raises
+    ------
+    VerbalizerError
+        If there is no such file, or it is not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VerbalizerError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """Read a YAML mapping whose values stay strings: ``no`` is a word, not False.
+
+    Raises
+    ------
+    VerbalizerError
+        If the file cannot be read, is no mapping, or gives a key twice.
+    """
+    text = read_text(path)
+    try:
+        content = yaml.load(text, _StrictLoader)
+    except yaml.YAMLError as error:
+        raise VerbalizerError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise VerbalizerError(
+            f"{path}: expected keys with values, such as 'label_words:', "
+            f"got {type(content).__name__}"
+        )
+    return content
+
+
+def read_typed_label(label_type: object, label: object, where: str) -> Label:
+    """Turn a string of a YAML file into a label of `label_type`, which is "str" or "int".
+
+    Raises
+    ------
+    VerbalizerError
+        If `label_type` is something else, or the label no such thing.
+    """
+    if label_type not in _LABEL_TYPES:
+        raise VerbalizerError(
+            f"{where}: label_type is one of {list(_LABEL_TYPES)}, got {label_type!r}"
+        )
+    if not isinstance(label, str):
+        raise VerbalizerError(f"{where}: expected a label, got {label!r}")
+    return _number(int, label, f"{where}: the label") if label_type == "int" else label
+
+
+def read_typed_words(label_type: object, label_words: object, where: str) -> dict[Label, object]:
+    """Turn the strings of a YAML file into labels with words and perhaps weights.
+
+    Raises
+    ------
+    VerbalizerError
+        If `label_words` is no mapping, or a label or weight is not of its type.
+    """
+    if not isinstance(label_words, Mapping):
+        raise VerbalizerError(
+            f"{where}: expected 'label: [word, ...]' for each label, got {label_words!r}"
+        )
+    return {
+        read_typed_label(label_type, label, where): (
+            {word: _number(float, weight, f"{where}: the weight") for word, weight in words.items()}
+            if isinstance(words, Mapping)
+            else words
+        )
+        for label, words in label_words.items()
+    }
+
+
+def write_label_words(path: Path, label_words: Mapping[Label, object]) -> None:
+    """Write our YAML beside `path` and rename it, so that it appears whole or not at all."""
+    label_type = "int" if all(isinstance(label, int) for label in label_words) else "str"
+    text = yaml.safe_dump(
+        {"label_type": label_type, "label_words": dict(label_words)},
+        allow_unicode=True,
+        sort_keys=False,
+        default_flow_style=None,
+        width=_YAML_WIDTH,
+    )
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def check_keys(
+    content: Mapping[str, object], required: Collection[str], optional: Collection[str], where: str
+) -> None:
+    """Raise VerbalizerError for a key that is unknown, naming the nearest, or missing."""
+    known = [*required, *optional]
+    for key in content:
+        if key not in known:
+            raise VerbalizerError(
+                f"{where}: unknown key {key!r}{did_you_mean(key, known)}; known keys are {known}"
+            )
+    missing = [key for key in required if key not in content]
+    if missing:
+        raise VerbalizerError(f"{where}: the key {missing[0]!r} is missing; add '{missing[0]}:'")
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` with the nearest known names, or nothing."""
+    nearest = difflib.get_close_matches(name.lower(), known)
+    return f" (did you mean {' or '.join(map(repr, nearest))}?)" if nearest else ""
+
+
+class _StrictLoader(yaml.BaseLoader):
+    """BaseLoader that refuses a key given twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[object] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused below: such keys cannot be hashed
+            if key.value in seen:
+                problem = f"the key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _number(kind: type[_Number], text: object, where: str) -> _Number:
+    try:
+        return kind(str(text))
+    except ValueError as error:
+        raise VerbalizerError(f"{where} {text!r} is no {kind.__name__}") from error
