@@ -1,0 +1,393 @@
+"""A masked language model that is asked only what is needed: states at the mask, chosen rows."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch import Tensor, nn
+
+from fewshot.errors import ModelError
+from fewshot.mask_head import mask_head, stub_encoder
+from fewshot.prompts import Prompts, Rows, plan_batches
+from fewshot.states import MaskStates, StateCache
+from fewshot.threads import map_single_threaded
+
+__all__ = ["EncoderCounts", "MaskedLM"]
+
+_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
+# Rows from which matrix products give each row the same bits whatever the number of rows
+# (measured with MKL, one thread).
+_SMALLEST_PRODUCT = 16
+_VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
+_LONGEST = 512  # tokens; longer only when asked for
+_PROBE_TOLERANCE = 1e-3
+
+
+@dataclass
+class EncoderCounts:
+    """How much an encoder has worked: what speed gates count instead of seconds."""
+
+    prompts: int = 0
+    tokens: int = 0
+
+
+class MaskedLM:
+    """A masked language model and its tokenizer, ready to score label words.
+
+    It works with any ``AutoModelForMaskedLM`` that has a mask token: the encoder runs on batches
+    of similar length, the model's own MLM head only on the states at the masks, and the decoder
+    only on the rows that are asked for. The weights are never changed: tuning works on a
+    :meth:`copy`, so clones of an estimator and folds of a search share one object
+    (``copy.deepcopy`` returns the object itself).
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        A model with an MLM head, such as ``BertForMaskedLM``.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    device : str, optional
+        Where to run, such as ``"cpu"`` or ``"cuda"``; by default a GPU when there is one.
+    batch_tokens : int, optional
+        The most tokens that are encoded at once; by default 1,024 on a CPU, where every thread
+        has a batch of its own, and 16,384 on a GPU.
+    name : str, optional
+        Where the model comes from; shown in messages and kept in saved estimators.
+
+    Attributes
+    ----------
+    counts : EncoderCounts
+        Prompts and tokens encoded so far.
+    has_rows : bool
+        Whether label words are scored as products with rows of the decoder: true but for a few
+        kinds of head.
+
+    Raises
+    ------
+    ModelError
+        If the tokenizer has no mask token, or the MLM head cannot be run on chosen states.
+
+    Examples
+    --------
+    >>> from fewshot.loading import load_masked_lm
+    >>> lm = load_masked_lm("fewshot-mini")  # doctest: +SKIP
+    >>> lm.max_length  # doctest: +SKIP
+    512
+    """
+
+    def __init__(
+        self,
+        model: transformers.PreTrainedModel,
+        tokenizer: transformers.PreTrainedTokenizerBase,
+        *,
+        device: str | None = None,
+        batch_tokens: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        if getattr(tokenizer, "mask_token_id", None) is None:
+            raise ModelError(
+                f"{name or type(model).__name__} has no mask token, so it cannot fill in a "
+                "template; use a masked language model such as BERT, RoBERTa or 'fewshot-mini'"
+            )
+        if getattr(model, "get_output_embeddings", lambda: None)() is None:
+            raise ModelError(
+                f"{name or type(model).__name__} has no MLM head; load it with AutoModelForMaskedLM"
+            )
+        self.tokenizer = tokenizer
+        self.name = name
+        self.counts = EncoderCounts()
+        self._set_model(_on_device(model, device))
+        default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
+        self.batch_tokens = default if batch_tokens is None else batch_tokens
+
+    def _set_model(self, model: transformers.PreTrainedModel) -> None:
+        self.model = model.eval()
+        self._decoder = model.get_output_embeddings()
+        self._cache = StateCache()
+        self._head = mask_head(model)
+        self.has_rows = True
+        self.has_rows = self._probe()
+        if not self.has_rows:
+            self._head = stub_encoder(model).eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    @property
+    def state_size(self) -> int:
+        """Width of the states at the mask."""
+        rows: Tensor = self._decoder.weight
+        return int(rows.shape[1] if self.has_rows else self.model.config.hidden_size)
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens of a prompt by default."""
+        return min(_longest(self.model, self.tokenizer), _LONGEST)
+
+    def checked_max_length(self, max_length: int | None) -> int:
+        """Return the most tokens of a prompt, at the user's wish.
+
+        Raises
+        ------
+        ModelError
+            If the model takes fewer tokens.
+        """
+        if max_length is None:
+            return self.max_length
+        longest = _longest(self.model, self.tokenizer)
+        if not 1 <= max_length <= longest:
+            raise ModelError(f"max_length is from 1 to {longest} for this model, got {max_length}")
+        return max_length
+
+    def states(self, prompts: Prompts) -> MaskStates:
+        """Encode prompts, each once: what was encoded before comes from a bounded cache.
+
+        On a CPU the states of a prompt do not depend on the other prompts, to the last bit.
+
+        Parameters
+        ----------
+        prompts : Prompts
+
+        Returns
+        -------
+        MaskStates
+        """
+        return self._cache.fill(prompts, self._encode)
+
+    def forward(self, prompts: Prompts) -> tuple[Tensor, Tensor]:
+        """Run one batch; gradients flow if the caller lets them.
+
+        Parameters
+        ----------
+        prompts : Prompts
+
+        Returns
+        -------
+        mask : Tensor of shape (n_prompts, n_masks, hidden)
+            See :class:`~fewshot.states.MaskStates`.
+        mean : Tensor of shape (n_prompts, hidden)
+        """
+        ids, attention = _pad(prompts, self.tokenizer.pad_token_id, self.device)
+        is_padded = ids.numel() > int(prompts.lengths.sum())
+        hidden = self.model.base_model(
+            input_ids=ids, attention_mask=attention if is_padded else None
+        )[0]  # [n, length, hidden]
+        rows = torch.arange(len(prompts), device=self.device)[:, None]
+        positions = torch.from_numpy(prompts.mask_positions).to(self.device)
+        at_mask = hidden[rows, positions]  # [n, masks, hidden]
+        share = attention[..., None].to(hidden.dtype)
+        mean = (hidden * share).sum(1) / share.sum(1) if is_padded else hidden.mean(1)
+        return (self._transform(at_mask) if self.has_rows else at_mask), mean
+
+    def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
+        """Return the MLM logits of some tokens.
+
+        Parameters
+        ----------
+        mask : Tensor of shape (..., hidden)
+            States at masks.
+        token_ids : Tensor of shape (n_tokens,)
+
+        Returns
+        -------
+        Tensor of shape (..., n_tokens)
+        """
+        if not self.has_rows:
+            states = mask.flatten(0, -2)[:, None]
+            whole: Tensor = self._head(inputs_embeds=states).logits[:, 0, token_ids]
+            return whole.view(*mask.shape[:-1], -1)
+        weight, bias = self._decoder.weight[token_ids], self._decoder.bias
+        return nn.functional.linear(
+            mask, weight.to(mask.dtype), None if bias is None else bias[token_ids].to(mask.dtype)
+        )
+
+    def log_normalizer(self, mask: Tensor) -> Tensor:
+        """Return the log of the softmax denominator over the vocabulary, block by block.
+
+        Parameters
+        ----------
+        mask : Tensor of shape (..., hidden)
+
+        Returns
+        -------
+        Tensor of shape (...)
+        """
+        n_tokens = len(self.model.get_input_embeddings().weight)
+        blocks = torch.arange(n_tokens, device=self.device).split(_VOCABULARY_BLOCK)
+        parts = [self.token_logits(mask, block).logsumexp(-1) for block in blocks]
+        return torch.stack(parts).logsumexp(0)
+
+    def tokens_per_second(self, prompts: Prompts) -> float:
+        """Measure how fast the encoder runs on a few of these prompts."""
+        rows = next(plan_batches(prompts.lengths, self.batch_tokens))
+        sample = prompts.take(rows)
+        with torch.inference_mode():
+            self.forward(sample)  # warms up
+            started = time.perf_counter()
+            self.forward(sample)
+        return float(sample.lengths.sum()) / (time.perf_counter() - started)
+
+    def copy(self, tuned: Callable[[str], bool]) -> MaskedLM:
+        """Return a copy for tuning.
+
+        Parameters
+        ----------
+        tuned : callable
+            Tells by its name whether a parameter is to be tuned. These are copied and take
+            gradients; all others are shared and frozen.
+
+        Returns
+        -------
+        MaskedLM
+        """
+        memo: dict[int, Any] = {id(buffer): buffer for buffer in self.model.buffers()}
+        for name, parameter in self.model.named_parameters():
+            memo[id(parameter)] = (
+                nn.Parameter(parameter.detach().clone()) if tuned(name) else parameter
+            )
+        twin = copy.copy(self)
+        twin.counts = EncoderCounts()
+        twin._set_model(copy.deepcopy(self.model, memo))
+        return twin
+
+    def tuned_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters that take gradients, by name."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def train(self, mode: bool = True) -> None:
+        """Switch dropout on or off, as in :class:`torch.nn.Module`."""
+        self.model.train(mode)
+        self._head.train(mode)
+
+    def freeze(self) -> None:
+        """End tuning: no more gradients, and states of the old weights are forgotten."""
+        self.model.requires_grad_(requires_grad=False).eval()
+        self._head.eval()
+        self._cache = StateCache()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MaskedLM:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in ("_head", "_decoder", "_cache"):  # made from the model again
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_model(state["model"])
+
+    def __repr__(self) -> str:
+        return f"MaskedLM({self.name or type(self.model).__name__!r})"
+
+    def _encode(self, prompts: Prompts) -> MaskStates:
+        is_cpu = self.device.type == "cpu"
+        batches = plan_batches(prompts.lengths, self.batch_tokens, "none" if is_cpu else "batch")
+        order, masks, means = [], [], []
+        for rows, (mask, mean) in self._run(prompts, batches, is_cpu):
+            order.append(rows)
+            masks.append(mask.float().cpu().numpy())
+            means.append(mean.float().cpu().numpy())
+        back = np.argsort(np.concatenate(order))
+        self._count(prompts)
+        return MaskStates(np.concatenate(masks)[back], np.concatenate(means)[back])
+
+    def _run(
+        self, prompts: Prompts, batches: Iterable[Rows], is_cpu: bool
+    ) -> Iterator[tuple[Rows, tuple[Tensor, Tensor]]]:
+        def run(rows: Rows) -> tuple[Rows, tuple[Tensor, Tensor]]:
+            batch = prompts.take(rows)
+            copies = -(-_SMALLEST_PRODUCT // int(batch.lengths.sum())) if is_cpu else 1
+            with torch.inference_mode():
+                mask, mean = self.forward(prompts.take(np.tile(rows, copies)))
+            return rows, (mask[: len(rows)], mean[: len(rows)])
+
+        return map_single_threaded(run, batches) if is_cpu else map(run, batches)
+
+    def _transform(self, at_mask: Tensor) -> Tensor:
+        """Run the MLM head up to the decoder, in a product that is never tiny."""
+        states = at_mask.flatten(0, 1)[:, None]  # [n * masks, 1, hidden]
+        copies = -(-_SMALLEST_PRODUCT // len(states))
+        transformed = self._head(inputs_embeds=states.repeat(copies, 1, 1)).logits
+        return transformed[: len(states)].view(*at_mask.shape[:2], -1)
+
+    def _count(self, prompts: Prompts) -> None:
+        self.counts.prompts += len(prompts)
+        self.counts.tokens += int(prompts.lengths.sum())
+
+    def _probe(self) -> bool:
+        """Tell on random states whether head and chosen rows give the model's own logits.
+
+        A few heads do more than multiply with rows of a decoder (ESM, MobileBERT, DeBERTa with
+        ``legacy=False``); these are run whole, but still at the mask only.
+        """
+        generator = torch.Generator().manual_seed(0)
+        width = self.model.config.hidden_size
+        states = torch.randn(_SMALLEST_PRODUCT, 1, width, generator=generator)
+        states = states.to(next(self.model.parameters()))
+        tokens = torch.arange(5, device=self.device)
+        try:
+            with torch.inference_mode():
+                full = stub_encoder(self.model)(inputs_embeds=states).logits[..., tokens]
+        except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+            raise ModelError(
+                f"the MLM head of {type(self.model).__name__} cannot be run on chosen states: "
+                f"{error}"
+            ) from error
+        try:
+            with torch.inference_mode():
+                ours = self.token_logits(self._transform(states), tokens)
+        except (RuntimeError, IndexError):
+            return False
+        return full.shape == ours.shape and torch.allclose(full, ours, atol=_PROBE_TOLERANCE)
+
+
+def _on_device(
+    model: transformers.PreTrainedModel, device: str | None
+) -> transformers.PreTrainedModel:
+    """Return the model on a device, with modules of its own and frozen parameters.
+
+    A model that stays where it is shares its numbers; one that moves is copied, since `to` would
+    move the caller's tensors.
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if next(model.parameters()).device.type != torch.device(device).type:
+        moved: transformers.PreTrainedModel = copy.deepcopy(model)
+        moved.to(torch.device(device))  # type: ignore[arg-type]  # decorated without types
+        return moved.requires_grad_(requires_grad=False)
+    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
+    memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    return copy.deepcopy(model, memo)
+
+
+def _pad(prompts: Prompts, pad_id: int | None, device: torch.device) -> tuple[Tensor, Tensor]:
+    longest = int(prompts.lengths.max())
+    ids = np.full((len(prompts), longest), 0 if pad_id is None else pad_id, dtype=np.int64)
+    attention = np.zeros((len(prompts), longest), dtype=np.int64)
+    for row, tokens in enumerate(prompts.ids):
+        ids[row, : len(tokens)] = tokens
+        attention[row, : len(tokens)] = 1
+    return torch.from_numpy(ids).to(device), torch.from_numpy(attention).to(device)
+
+
+def _longest(model: transformers.PreTrainedModel, tokenizer: Any) -> int:
+    """Return the most tokens that positions allow; RoBERTa's start after the padding index."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is None or positions <= 0:
+        return int(min(tokenizer.model_max_length, _LONGEST))
+    embeddings = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    offset = getattr(embeddings, "padding_idx", None)
+    limit = positions if offset is None else positions - offset - 1
+    return int(min(tokenizer.model_max_length, limit))

@@ -1,0 +1,383 @@
+"""From a template and examples to token ids: tokenise once, shorten slots only, batch by length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.errors import InputError, ModelError, TemplateError
+from fewshot.inputs import Examples
+from fewshot.template import Mask, Separator, Slot, Template, Text
+
+__all__ = [
+    "Padding",
+    "Prompts",
+    "Rows",
+    "SlotTokens",
+    "build_prompts",
+    "plan_batches",
+    "tokenize_slots",
+]
+
+Ids: TypeAlias = npt.NDArray[np.int32]
+Rows: TypeAlias = npt.NDArray[np.int64]
+Padding: TypeAlias = Literal["none", "batch"]
+# Any: transformers' tokenizers share no usable static type.
+Tokenizer: TypeAlias = Any
+
+_TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
+
+
+class _SlotKey(NamedTuple):
+    field: str
+    bare: bool
+    after_space: bool
+
+
+SlotTokens: TypeAlias = dict[_SlotKey, list[Ids]]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Tokenised prompts, one or (for chunked texts) several an example.
+
+    Parameters
+    ----------
+    ids : list of ndarray of shape (length,), int32
+        The token ids of each prompt, without padding.
+    mask_positions : ndarray of shape (n_prompts, n_masks)
+        Where the masks stand.
+    owners : ndarray of shape (n_prompts,)
+        The example that each prompt belongs to.
+    n_examples : int
+    n_truncated : int
+        Examples of which a slot was shortened.
+    """
+
+    ids: list[Ids]
+    mask_positions: npt.NDArray[np.int64]
+    owners: npt.NDArray[np.int64]
+    n_examples: int
+    n_truncated: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Number of tokens of each prompt."""
+        return np.array([len(ids) for ids in self.ids], dtype=np.int64)
+
+    def take(self, rows: Sequence[int] | Rows) -> Prompts:
+        """Return the prompts of these rows; owners keep their numbers."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        return Prompts(
+            [self.ids[i] for i in chosen],
+            self.mask_positions[chosen],
+            self.owners[chosen],
+            self.n_examples,
+            self.n_truncated,
+        )
+
+
+def tokenize_slots(
+    tokenizer: Tokenizer, templates: Sequence[Template], examples: Examples
+) -> SlotTokens:
+    """Tokenise the fields of all examples, once for all templates.
+
+    A field is tokenised twice only where it must be: with and without its final punctuation, or
+    after a space and not, if the tokenizer tells these apart.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+    templates : sequence of Template
+    examples : Examples
+
+    Returns
+    -------
+    dict
+        Token ids of each example by field and place; "[MASK]" in a text stays text.
+    """
+    tells_spaces = _tells_spaces(tokenizer)
+    keys = {key for template in templates for key in _slot_keys(template, tells_spaces)}
+    return {key: _tokenize_field(tokenizer, examples.columns[key.field], key) for key in keys}
+
+
+def build_prompts(
+    tokenizer: Tokenizer,
+    template: Template,
+    slots: SlotTokens,
+    *,
+    max_length: int,
+    n_masks: int = 1,
+) -> Prompts:
+    """Put tokenised examples into a template.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+    template : Template
+    slots : dict
+        From :func:`tokenize_slots`.
+    max_length : int
+        The most tokens of a prompt, special tokens and masks included.
+    n_masks : int, default=1
+        Masks in place of ``{mask}``.
+
+    Returns
+    -------
+    Prompts
+
+    Raises
+    ------
+    TemplateError
+        If the template leaves no room for text.
+    InputError
+        If a slot that must stay whole does not fit; the message names the row.
+    """
+    layout = _Layout.of(tokenizer, template, n_masks)
+    keys = _slot_keys(template, _tells_spaces(tokenizer))
+    columns = [slots[key] for key in keys]
+    room = max_length - layout.n_fixed
+    if room < len(keys):
+        raise TemplateError(
+            f"the template {template.text!r} takes {layout.n_fixed} of max_length={max_length} "
+            "tokens and leaves no room for the text; shorten it or raise max_length"
+        )
+    ids: list[Ids] = []
+    positions: list[npt.NDArray[np.int64]] = []
+    owners: list[int] = []
+    n_truncated = 0
+    for row, pieces in enumerate(zip(*columns, strict=True)):
+        fitted = _fit(pieces, template, room, row)
+        is_cut = sum(map(len, fitted[0])) < sum(map(len, pieces))
+        n_truncated += is_cut and template.shorten != "chunk"
+        for window in fitted:
+            prompt, mask_start = layout.fill(window)
+            ids.append(prompt)
+            positions.append(np.arange(mask_start, mask_start + n_masks))
+            owners.append(row)
+    n_examples = len(columns[0])
+    return Prompts(
+        ids, np.array(positions), np.array(owners, dtype=np.int64), n_examples, n_truncated
+    )
+
+
+def plan_batches(
+    lengths: npt.NDArray[np.int64], batch_tokens: int, padding: Padding = "batch"
+) -> Iterator[Rows]:
+    """Group rows of similar length, longest first, into batches of at most `batch_tokens`.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n,)
+        Tokens of each row.
+    batch_tokens : int
+        The most tokens of a padded batch; a longer row makes a batch of its own.
+    padding : {"none", "batch"}, default="batch"
+        ``"none"``: all rows of a batch have one length. ``"batch"``: shorter ones will be padded.
+
+    Yields
+    ------
+    ndarray of shape (batch,)
+        Row numbers; all batches together hold each row once.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        longest = int(lengths[order[start]])
+        n_rows = max(1, batch_tokens // max(1, longest))
+        batch = order[start : start + n_rows]
+        if padding == "none":
+            batch = batch[lengths[batch] == longest]
+        yield batch
+        start += len(batch)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The fixed token ids of a template: before, between and after its slots and mask."""
+
+    parts: tuple[Ids, ...]  # one more than there are slots and mask
+    mask_index: int  # which of the gaps between parts holds the mask
+    masks: Ids
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, template: Template, n_masks: int) -> _Layout:
+        # Every slot is stood in for by the mask token: so the tokenizer itself cuts the template
+        # at these places and treats spaces there as it does beside any special token.
+        mask_id = tokenizer.mask_token_id
+        ids = np.array(
+            tokenizer(_skeleton(tokenizer, template), add_special_tokens=True)["input_ids"],
+            dtype=np.int32,
+        )
+        holes = np.flatnonzero(ids == mask_id)
+        gaps = [s for s in template.segments if isinstance(s, (Slot, Mask))]
+        if len(holes) != len(gaps):
+            raise TemplateError(
+                f"the fixed text of the template {template.text!r} holds the token "
+                f"{tokenizer.mask_token!r}; write {{mask}} where the label word goes"
+            )
+        starts, ends = [0, *(holes + 1)], [*holes, len(ids)]
+        parts = tuple(ids[a:b] for a, b in zip(starts, ends, strict=True))
+        mask_index = next(i for i, gap in enumerate(gaps) if isinstance(gap, Mask))
+        return cls(parts, mask_index, np.full(n_masks, mask_id, dtype=np.int32))
+
+    @property
+    def n_fixed(self) -> int:
+        return sum(map(len, self.parts)) + len(self.masks)
+
+    def fill(self, slots: Sequence[Ids]) -> tuple[Ids, int]:
+        """Return the ids of a prompt and the position of its first mask."""
+        gaps = [*slots[: self.mask_index], self.masks, *slots[self.mask_index :]]
+        pieces = [self.parts[0]]
+        for gap, part in zip(gaps, self.parts[1:], strict=True):
+            pieces += [gap, part]
+        mask_start = sum(len(piece) for piece in pieces[: 2 * self.mask_index + 1])
+        return np.concatenate(pieces), mask_start
+
+
+def _skeleton(tokenizer: Tokenizer, template: Template) -> str:
+    if tokenizer.mask_token_id is None:
+        raise ModelError(
+            f"{type(tokenizer).__name__} has no mask token; use a masked language model such as "
+            "BERT or RoBERTa"
+        )
+    text = ""
+    for segment in template.segments:
+        if isinstance(segment, Text):
+            text += segment.text
+        else:
+            # A space before a slot belongs to the slot's own tokens (see _SlotKey.after_space).
+            text = text.rstrip(" ") + _stand_in(tokenizer, segment)
+    return text
+
+
+def _stand_in(tokenizer: Tokenizer, segment: Slot | Mask | Separator) -> str:
+    return str(tokenizer.sep_token if isinstance(segment, Separator) else tokenizer.mask_token)
+
+
+def _slot_keys(template: Template, tells_spaces: bool) -> list[_SlotKey]:
+    keys = []
+    before = ""
+    for segment in template.segments:
+        if isinstance(segment, Slot):
+            after_space = tells_spaces and before[-1:].isspace()
+            keys.append(_SlotKey(segment.field, segment.bare, after_space))
+        before = segment.text if isinstance(segment, Text) else ""
+    return keys
+
+
+def _tells_spaces(tokenizer: Tokenizer) -> bool:
+    return _encode(tokenizer, ["a"]) != _encode(tokenizer, [" a"])
+
+
+def _tokenize_field(tokenizer: Tokenizer, texts: list[str], key: _SlotKey) -> list[Ids]:
+    slot = Slot(key.field, bare=key.bare)
+    space = " " if key.after_space else ""
+    ids: list[Ids] = []
+    for start in range(0, len(texts), _TOKENIZE_AT_ONCE):
+        filled = [slot.fill(text) for text in texts[start : start + _TOKENIZE_AT_ONCE]]
+        # An empty text after a space would leave a token for the space alone.
+        spaced = [space + text.lstrip() if space and text.strip() else text for text in filled]
+        ids += [
+            _plain(np.array(row, dtype=np.int32), tokenizer) for row in _encode(tokenizer, spaced)
+        ]
+    return ids
+
+
+def _plain(ids: Ids, tokenizer: Tokenizer) -> Ids:
+    """Make special tokens unknown: a Unigram vocabulary holds "<mask>" as a piece of text too."""
+    if tokenizer.unk_token_id is None:
+        return ids
+    special = np.array(tokenizer.all_special_ids, dtype=np.int32)
+    return np.where(np.isin(ids, special), np.int32(tokenizer.unk_token_id), ids)
+
+
+def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    encoded = tokenizer(
+        texts,
+        add_special_tokens=False,
+        split_special_tokens=True,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )
+    ids: list[list[int]] = encoded["input_ids"]
+    return ids
+
+
+def _fit(pieces: tuple[Ids, ...], template: Template, room: int, row: int) -> list[tuple[Ids, ...]]:
+    """Shorten the slots of one example, or spread the longest over several windows."""
+    if sum(map(len, pieces)) <= room:
+        return [pieces]
+    is_whole = [slot.whole for slot in template.slots]
+    n_whole = sum(len(ids) for ids, whole in zip(pieces, is_whole, strict=True) if whole)
+    room -= n_whole
+    if room < is_whole.count(False):
+        raise InputError(
+            f"row {row}: the slots of {template.text!r} that stay whole take {n_whole} tokens "
+            "and leave no room; shorten these texts, raise max_length or drop the option 'whole'"
+        )
+    lengths = np.array(
+        [0 if whole else len(ids) for ids, whole in zip(pieces, is_whole, strict=True)]
+    )
+    if template.shorten == "chunk":
+        return _windows(pieces, lengths, room)
+    kept = _kept(lengths, room, template.shorten)
+    from_end = template.shorten == "head"
+    return [
+        tuple(
+            ids if whole else (ids[len(ids) - n :] if from_end else ids[:n])
+            for ids, whole, n in zip(pieces, is_whole, kept, strict=True)
+        )
+    ]
+
+
+def _kept(lengths: npt.NDArray[np.int64], room: int, shorten: str) -> npt.NDArray[np.int64]:
+    """Return how many tokens of each slot stay."""
+    excess = int(lengths.sum()) - room
+    if shorten == "longest":
+        return _level(lengths, room)
+    kept = lengths.copy()
+    order = range(len(kept)) if shorten == "head" else reversed(range(len(kept)))
+    for i in order:
+        cut = min(int(kept[i]), excess)
+        kept[i] -= cut
+        excess -= cut
+    return kept
+
+
+def _level(lengths: npt.NDArray[np.int64], room: int) -> npt.NDArray[np.int64]:
+    """Cut the longest slots down to a common level, so that the sum is `room`."""
+    order = np.argsort(lengths, kind="stable")
+    kept = lengths.copy()
+    left, n_left = room, len(lengths)
+    for i in order:
+        kept[i] = min(int(lengths[i]), left // n_left)
+        left -= int(kept[i])
+        n_left -= 1
+    return kept
+
+
+def _windows(
+    pieces: tuple[Ids, ...], lengths: npt.NDArray[np.int64], room: int
+) -> list[tuple[Ids, ...]]:
+    """Spread the longest slot over windows of equal size; the others get half the room at most."""
+    longest = int(np.argmax(lengths))
+    others = np.delete(lengths, longest)
+    kept = np.insert(_level(others, min(int(others.sum()), room // 2)), longest, 0)
+    size = room - int(kept.sum())
+    n_windows = -(-int(lengths[longest]) // size)
+    short = [
+        ids[:n] if length else ids for ids, n, length in zip(pieces, kept, lengths, strict=True)
+    ]
+    return [
+        tuple(window if i == longest else ids for i, ids in enumerate(short))
+        for window in np.array_split(pieces[longest], n_windows)
+    ]
