@@ -1,0 +1,280 @@
+"""The training loop: soft or hard targets, early stopping, the best weights kept in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from fewshot.history import Epoch
+from fewshot.seeding import torch_seed
+from fewshot.threads import limited_threads
+
+__all__ = ["Batch", "Schedule", "TrainSettings", "soft_cross_entropy", "train"]
+
+Batch: TypeAlias = npt.NDArray[np.int64]
+Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
+
+_BAR_DELAY = 2.0  # seconds; a short run shows no bar
+_SMALLEST_GAIN = 1e-4  # of the loss, for an epoch to count as better
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of one training run.
+
+    Parameters
+    ----------
+    learning_rate : float
+    num_epochs : int
+    batch_size : int
+    weight_decay : float
+        Of matrices; biases and norms are not decayed.
+    warmup_ratio : float
+        Share of the steps in which the learning rate rises.
+    schedule : {"linear", "cosine", "constant"}
+        How it falls afterwards.
+    max_grad_norm : float
+    label_smoothing : float
+    patience : int, optional
+        Epochs without a better loss after which training stops. The best weights are restored.
+    """
+
+    learning_rate: float
+    num_epochs: int
+    batch_size: int
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.1
+    schedule: Schedule = "linear"
+    max_grad_norm: float = 1.0
+    label_smoothing: float = 0.0
+    patience: int | None = None
+
+    def steps(self, n_examples: int) -> int:
+        """Return the number of optimiser steps for so many examples."""
+        return self.num_epochs * -(-n_examples // self.batch_size)
+
+    def rate(self, step: int, n_steps: int) -> float:
+        """Return the factor of the learning rate at a step, counted from 0."""
+        n_warm = round(self.warmup_ratio * n_steps)
+        if step < n_warm:
+            return (step + 1) / n_warm
+        done = (step - n_warm) / max(1, n_steps - n_warm)
+        if self.schedule == "cosine":
+            return 0.5 * (1 + float(np.cos(np.pi * done)))
+        return 1.0 if self.schedule == "constant" else 1.0 - done
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What is trained, as the loop sees it.
+
+    Parameters
+    ----------
+    scores : callable
+        Class scores of a batch of example numbers, with gradients.
+    parameters : dict of str to Parameter
+        What is learned.
+    set_training : callable
+        Switches dropout on and off.
+    n_tokens : ndarray of shape (n_examples,)
+        Tokens of each example.
+    """
+
+    scores: Callable[[Batch], Tensor]
+    parameters: dict[str, nn.Parameter]
+    set_training: Callable[[bool], None]
+    n_tokens: npt.NDArray[np.int64]
+
+
+def soft_cross_entropy(
+    scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """Return the weighted mean of cross-entropies with soft or hard targets.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n, n_classes)
+    targets : Tensor of shape (n, n_classes)
+        Probabilities.
+    weights : Tensor of shape (n,)
+    label_smoothing : float, default=0.0
+        Share of the target that is spread evenly over the classes.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.ones(1))
+    tensor(0.6931)
+    """
+    smooth = (1 - label_smoothing) * targets + label_smoothing / targets.shape[1]
+    losses = -(smooth * scores.log_softmax(-1)).sum(-1)
+    return (losses * weights).sum() / weights.sum()
+
+
+def train(
+    learner: Learner,
+    targets: npt.NDArray[np.float64],
+    sample_weight: npt.NDArray[np.float64],
+    settings: TrainSettings,
+    rng: np.random.Generator,
+    *,
+    valid: Batch | None = None,
+    show_progress: bool = False,
+) -> list[Epoch]:
+    """Train in place.
+
+    Parameters
+    ----------
+    learner : Learner
+    targets : ndarray of shape (n_examples, n_classes)
+    sample_weight : ndarray of shape (n_examples,)
+        Examples of weight 0 are left out.
+    settings : TrainSettings
+    rng : numpy.random.Generator
+    valid : ndarray of int, optional
+        Examples that are held out; early stopping watches their loss, else the training loss.
+    show_progress : bool, default=False
+
+    Returns
+    -------
+    list of Epoch
+    """
+    held_out = np.array([], dtype=np.int64) if valid is None else valid
+    chosen = np.setdiff1d(np.flatnonzero(sample_weight > 0), held_out)
+    run = _Run(learner, _tensor(targets), _tensor(sample_weight), settings, len(chosen))
+    best = _Best(learner.parameters)
+    history: list[Epoch] = []
+    bar = tqdm(total=run.n_steps, disable=not show_progress, desc="tuning", delay=_BAR_DELAY)
+    batch_tokens = settings.batch_size * int(learner.n_tokens[chosen].mean())
+    with torch_seed(rng), limited_threads(batch_tokens), bar:
+        for epoch in range(settings.num_epochs):
+            started = time.perf_counter()
+            loss = run.epoch(_batches(chosen, settings.batch_size, rng), bar)
+            row = Epoch(
+                epoch=epoch,
+                loss=loss,
+                learning_rate=run.learning_rate,
+                tokens=int(learner.n_tokens[chosen].sum()),
+                seconds=time.perf_counter() - started,
+            )
+            if len(held_out):
+                row["valid_loss"] = run.evaluate(held_out)
+            history.append(row)
+            if settings.patience is not None:
+                best.update(row.get("valid_loss", loss), epoch)
+                if epoch - best.epoch >= settings.patience:
+                    break
+    if settings.patience is not None:
+        best.restore()
+    return history
+
+
+class _Run:
+    """Optimiser, schedule and step count of one training run."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        targets: Tensor,
+        weights: Tensor,
+        settings: TrainSettings,
+        n_examples: int,
+    ) -> None:
+        self.learner, self.targets, self.weights = learner, targets, weights
+        self.settings = settings
+        self.n_steps = settings.steps(n_examples)
+        self.step = 0
+        self.optimizer = torch.optim.AdamW(_groups(learner.parameters, settings))
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def epoch(self, batches: Iterator[Batch], bar: tqdm) -> float:  # type: ignore[type-arg]
+        """Take one pass over the examples and return the mean loss."""
+        self.learner.set_training(True)
+        total = weight = 0.0
+        for batch in batches:
+            share = float(self.weights[batch].sum())
+            total += share * self._update(batch)
+            weight += share
+            bar.update()
+        self.learner.set_training(False)
+        return total / weight
+
+    def evaluate(self, batch: Batch) -> float:
+        with torch.no_grad():
+            return float(self._loss(batch))
+
+    def _update(self, batch: Batch) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
+        loss = self._loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.learner.parameters.values(), self.settings.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        return float(loss.detach())
+
+    def _loss(self, batch: Batch) -> Tensor:
+        return soft_cross_entropy(
+            self.learner.scores(batch),
+            self.targets[batch],
+            self.weights[batch],
+            self.settings.label_smoothing,
+        )
+
+
+class _Best:
+    """The best weights so far, in memory."""
+
+    def __init__(self, parameters: dict[str, nn.Parameter]) -> None:
+        self._parameters = parameters
+        self._loss = np.inf
+        self._weights: dict[str, Tensor] = {}
+        self.epoch = 0
+
+    def update(self, loss: float, epoch: int) -> None:
+        if loss < self._loss - _SMALLEST_GAIN:
+            self._loss, self.epoch = loss, epoch
+            self._weights = {name: p.detach().clone() for name, p in self._parameters.items()}
+
+    def restore(self) -> None:
+        for name, weight in self._weights.items():
+            self._parameters[name].data.copy_(weight)
+
+
+def _tensor(values: npt.NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(values).float()
+
+
+def _batches(chosen: Batch, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    order = rng.permutation(chosen)
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def _groups(
+    parameters: dict[str, nn.Parameter], settings: TrainSettings
+) -> list[dict[str, object]]:
+    matrices = [p for p in parameters.values() if p.ndim > 1]
+    others = [p for p in parameters.values() if p.ndim <= 1]
+    groups = ((matrices, settings.weight_decay), (others, 0.0))
+    return [
+        {"params": group, "weight_decay": decay, "lr": settings.learning_rate}
+        for group, decay in groups
+        if group
+    ]

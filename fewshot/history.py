@@ -1,0 +1,18 @@
+"""What training records of itself."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+__all__ = ["Epoch"]
+
+
+class Epoch(TypedDict, total=False):
+    """One row of ``history_``; times are in seconds."""
+
+    epoch: int
+    loss: float
+    valid_loss: float
+    learning_rate: float
+    tokens: int
+    seconds: float

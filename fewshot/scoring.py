@@ -1,0 +1,170 @@
+"""Scoring: template, masked language model and label words put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fewshot.calibration import word_prior
+from fewshot.inputs import Examples
+from fewshot.label_words import Aggregation, LabelWords, aggregate, word_log_probs
+from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import Prompts, build_prompts, tokenize_slots
+from fewshot.states import MaskStates
+from fewshot.template import Template
+
+__all__ = ["Encoded", "PromptScorer", "Views"]
+
+Views: TypeAlias = dict[int, Prompts]  # prompts of the same examples, by number of masks
+Encoded: TypeAlias = dict[int, tuple[Prompts, MaskStates]]
+
+
+@dataclass(frozen=True)
+class PromptScorer:
+    """Scores classes for examples: the one MLM-scoring head that all methods share.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+    template : Template
+    words : LabelWords
+    aggregation : {"mean", "max", "logsumexp", "weighted"}
+    max_length : int
+        The most tokens of a prompt.
+    prior : Tensor of shape (n_classes, n_words), optional
+        Log-probabilities of the words that calibration divides by.
+    """
+
+    lm: MaskedLM
+    template: Template
+    words: LabelWords
+    aggregation: Aggregation
+    max_length: int
+    prior: Tensor | None = None
+
+    def views(self, examples: Examples) -> Views:
+        """Tokenise examples once and put them into the template, for each number of masks."""
+        tokenizer = self.lm.tokenizer
+        slots = tokenize_slots(tokenizer, [self.template], examples)
+        return {
+            n_masks: build_prompts(
+                tokenizer, self.template, slots, max_length=self.max_length, n_masks=n_masks
+            )
+            for n_masks in self.words.mask_counts
+        }
+
+    def encode(self, views: Views) -> Encoded:
+        """Run the encoder over the prompts of all views; what is known is not run again."""
+        return {n: (prompts, self.lm.states(prompts)) for n, prompts in views.items()}
+
+    def class_scores(self, encoded: Encoded) -> npt.NDArray[np.float64]:
+        """Score classes with the model as it is.
+
+        Parameters
+        ----------
+        encoded : dict
+            From :meth:`encode`.
+
+        Returns
+        -------
+        ndarray of shape (n_examples, n_classes)
+            Log-probabilities of the label words, calibrated and aggregated.
+        """
+        with torch.inference_mode():
+            scores = self._classes(self._word_scores(encoded))
+        # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
+        return scores.float().double().numpy()
+
+    def word_log_probs(self, encoded: Encoded) -> Tensor:
+        """Return the uncalibrated log-probabilities of words, [n_examples, classes, words]."""
+        with torch.inference_mode():
+            return word_log_probs(self._word_scores(encoded), self.words.is_word)
+
+    def mask_states(self, encoded: Encoded) -> npt.NDArray[np.float64]:
+        """Return states at the (first) mask, [n_examples, hidden]."""
+        prompts, states = encoded[min(encoded)]
+        return _example_means(states.mask[:, 0], prompts)
+
+    def mean_states(self, encoded: Encoded) -> npt.NDArray[np.float64]:
+        """Return mean states over the prompts' tokens, [n_examples, hidden]."""
+        prompts, states = encoded[min(encoded)]
+        return _example_means(states.mean, prompts)
+
+    def calibrated(self, encoded: Encoded, weights: npt.NDArray[np.float64]) -> PromptScorer:
+        """Return a scorer whose prior is the weighted mean over these examples."""
+        prior = word_prior(
+            self.word_log_probs(encoded), self.words.is_word, torch.from_numpy(weights)
+        )
+        return replace(self, prior=prior)
+
+    def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
+        """Score a batch of examples with gradients.
+
+        Parameters
+        ----------
+        views : dict of int to Prompts
+        batch : ndarray of shape (n,)
+            Numbers of the examples.
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes), float32
+        """
+        logits = {}
+        for n_masks, prompts in views.items():
+            chosen = prompts.take(np.flatnonzero(np.isin(prompts.owners, batch)))
+            mask, _ = self.lm.forward(chosen)
+            place = {owner: i for i, owner in enumerate(batch)}
+            owners = np.array([place[owner] for owner in chosen.owners])
+            logits[n_masks] = _owner_mean(self._token_scores(mask).cpu(), owners, len(batch))
+        return self._classes(self._from_tokens(logits))
+
+    def _word_scores(self, encoded: Encoded) -> Tensor:
+        """Return scores of the words, [n_examples, classes, words], in float64."""
+        logits = {}
+        for n_masks, (prompts, states) in encoded.items():
+            mask = torch.from_numpy(states.mask).to(self.lm.device)
+            token_scores = self._token_scores(_double(mask, self.lm)).double().cpu()
+            logits[n_masks] = _owner_mean(token_scores, prompts.owners, prompts.n_examples)
+        return self._from_tokens(logits)
+
+    def _token_scores(self, mask: Tensor) -> Tensor:
+        logits = self.lm.token_logits(mask, self.words.tokens.to(mask.device))
+        if self.words.multi_token != "masks":
+            return logits
+        return logits - self.lm.log_normalizer(mask)[..., None]
+
+    def _from_tokens(self, logits: dict[int, Tensor]) -> Tensor:
+        if self.words.multi_token == "masks":
+            return self.words.scores_at_masks(logits)
+        return self.words.scores_at_one_mask(logits[1][:, 0])
+
+    def _classes(self, word_scores: Tensor) -> Tensor:
+        is_word = self.words.is_word
+        log_probs = word_log_probs(word_scores, is_word, self.prior)
+        return aggregate(log_probs, is_word, self.aggregation, self.words.weights)
+
+
+def _double(mask: Tensor, lm: MaskedLM) -> Tensor:
+    return mask.double() if lm.has_rows else mask
+
+
+def _example_means(states: npt.NDArray[np.float32], prompts: Prompts) -> npt.NDArray[np.float64]:
+    values = torch.from_numpy(states).double()
+    return _owner_mean(values, prompts.owners, prompts.n_examples).numpy()
+
+
+def _owner_mean(values: Tensor, owners: Sequence[int] | npt.NDArray[np.int64], n: int) -> Tensor:
+    """Average the rows of each owner; most have one."""
+    index = torch.as_tensor(owners)
+    if len(index) == n and bool((index == torch.arange(n)).all()):
+        return values
+    total = torch.zeros(n, *values.shape[1:], dtype=values.dtype).index_add(0, index, values)
+    count = torch.bincount(index, minlength=n).to(values.dtype)
+    return total / count.view(-1, *[1] * (values.ndim - 1))

@@ -1,0 +1,275 @@
+"""Tuning by gradient descent: full tuning and BitFit, over one training loop."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.errors import TuningError
+from fewshot.fine_tuning import Learner, Schedule, TrainSettings, train
+from fewshot.scoring import PromptScorer, Views
+from fewshot.tuning.strategy import Tuning
+from fewshot.tuning.task import TuningResult, TuningTask
+
+__all__ = ["BitFit", "Full", "GradientTuning"]
+
+_PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
+
+
+class GradientTuning(Tuning):
+    """Settings and procedure that strategies of gradient descent share.
+
+    Parameters
+    ----------
+    learning_rate : float
+    num_epochs : int
+    batch_size : int
+    weight_decay, warmup_ratio : float
+    schedule : {"linear", "cosine", "constant"}
+    label_smoothing : float
+    validation_fraction : float
+        Share of the examples held out, of each class alike, for early stopping to watch.
+    patience : int, optional
+        Epochs without a better loss (on the held-out examples, else on the training examples)
+        after which training stops; the best weights are kept. None trains to the end.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float,
+        *,
+        num_epochs: int,
+        batch_size: int,
+        weight_decay: float,
+        warmup_ratio: float,
+        schedule: Schedule,
+        label_smoothing: float,
+        validation_fraction: float,
+        patience: int | None,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.num_epochs = num_epochs
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.warmup_ratio = warmup_ratio
+        self.schedule = schedule
+        self.label_smoothing = label_smoothing
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+
+    @abstractmethod
+    def is_tuned(self, name: str) -> bool:
+        """Tell by its name whether a parameter of the model is tuned."""
+
+    def tune(self, task: TuningTask) -> TuningResult:
+        """Train a copy of the model; see :meth:`Tuning.tune`."""
+        settings = self._settings()
+        lm = task.scorer.lm.copy(self.is_tuned)
+        if not lm.tuned_parameters():
+            raise TuningError(f"{type(self).__name__} finds no parameters to tune in {lm}")
+        scorer = replace(task.scorer, lm=lm)
+        history = train(
+            _learner(scorer, task.views),
+            task.targets,
+            task.sample_weight,
+            settings,
+            task.rng,
+            valid=_held_out(task, self.validation_fraction),
+            show_progress=task.show_progress,
+        )
+        lm.freeze()
+        return TuningResult(scorer, history=history)
+
+    def passes(self) -> float:
+        """Return the cost in forward passes over the examples."""
+        return _PASSES_OF_A_STEP * self.num_epochs
+
+    def steps(self, n_examples: int) -> int:
+        """Return the number of optimiser steps."""
+        n_trained = n_examples - round(self.validation_fraction * n_examples)
+        return self._settings().steps(n_trained)
+
+    def _settings(self) -> TrainSettings:
+        _check_settings(self)
+        return TrainSettings(
+            self.learning_rate,
+            self.num_epochs,
+            self.batch_size,
+            self.weight_decay,
+            self.warmup_ratio,
+            self.schedule,
+            label_smoothing=self.label_smoothing,
+            patience=self.patience,
+        )
+
+
+class Full(GradientTuning):
+    """Tune all weights of the model, or all but the token embeddings.
+
+    Parameters
+    ----------
+    learning_rate : float, default=5e-5
+    num_epochs : int, default=10
+    batch_size : int, default=8
+    embeddings : {"frozen", "tuned"}, default="frozen"
+        The token embeddings hold half of a small model's weights, of which a few texts touch
+        hardly any: frozen they save time and memory.
+    weight_decay : float, default=0.01
+    warmup_ratio : float, default=0.1
+    schedule : {"linear", "cosine", "constant"}, default="linear"
+    label_smoothing : float, default=0.0
+    validation_fraction : float, default=0.0
+    patience : int, optional
+        See :class:`GradientTuning`.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import Full
+    >>> Full(learning_rate=1e-5)
+    Full(learning_rate=1e-05)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 5e-5,
+        *,
+        num_epochs: int = 10,
+        batch_size: int = 8,
+        embeddings: Literal["frozen", "tuned"] = "frozen",
+        weight_decay: float = 0.01,
+        warmup_ratio: float = 0.1,
+        schedule: Schedule = "linear",
+        label_smoothing: float = 0.0,
+        validation_fraction: float = 0.0,
+        patience: int | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            weight_decay=weight_decay,
+            warmup_ratio=warmup_ratio,
+            schedule=schedule,
+            label_smoothing=label_smoothing,
+            validation_fraction=validation_fraction,
+            patience=patience,
+        )
+        self.embeddings = embeddings
+
+    def is_tuned(self, name: str) -> bool:
+        """Tell whether a parameter is tuned: all but, by default, the token embeddings."""
+        if self.embeddings not in ("frozen", "tuned"):
+            raise TuningError(f"embeddings is 'frozen' or 'tuned', got {self.embeddings!r}")
+        return self.embeddings == "tuned" or not _is_embedding(name)
+
+
+class BitFit(GradientTuning):
+    """Tune the biases only (Ben Zaken et al., 2022): some 0.1 % of the weights.
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-3
+    num_epochs : int, default=20
+    batch_size : int, default=8
+    weight_decay : float, default=0.0
+    warmup_ratio : float, default=0.1
+    schedule : {"linear", "cosine", "constant"}, default="linear"
+    label_smoothing : float, default=0.0
+    validation_fraction : float, default=0.0
+    patience : int, optional
+        See :class:`GradientTuning`.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import BitFit
+    >>> BitFit(num_epochs=5)
+    BitFit(num_epochs=5)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        num_epochs: int = 20,
+        batch_size: int = 8,
+        weight_decay: float = 0.0,
+        warmup_ratio: float = 0.1,
+        schedule: Schedule = "linear",
+        label_smoothing: float = 0.0,
+        validation_fraction: float = 0.0,
+        patience: int | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            weight_decay=weight_decay,
+            warmup_ratio=warmup_ratio,
+            schedule=schedule,
+            label_smoothing=label_smoothing,
+            validation_fraction=validation_fraction,
+            patience=patience,
+        )
+
+    def is_tuned(self, name: str) -> bool:
+        """Tell whether a parameter is tuned: those called bias."""
+        return name.rsplit(".", 1)[-1] == "bias"
+
+
+def _is_embedding(name: str) -> bool:
+    return "embeddings" in name and name.endswith("weight") and "norm" not in name.lower()
+
+
+def _check_settings(tuning: GradientTuning) -> None:
+    limits = {
+        "learning_rate": (tuning.learning_rate > 0, "positive"),
+        "num_epochs": (tuning.num_epochs >= 1, "at least 1"),
+        "batch_size": (tuning.batch_size >= 1, "at least 1"),
+        "weight_decay": (tuning.weight_decay >= 0, "0 or more"),
+        "warmup_ratio": (0 <= tuning.warmup_ratio <= 1, "from 0 to 1"),
+        "label_smoothing": (0 <= tuning.label_smoothing < 1, "from 0 to below 1"),
+        "validation_fraction": (0 <= tuning.validation_fraction < 1, "from 0 to below 1"),
+        "patience": (tuning.patience is None or tuning.patience >= 1, "at least 1, or None"),
+        "schedule": (tuning.schedule in get_args(Schedule), f"one of {list(get_args(Schedule))}"),
+    }
+    for name, (is_good, expected) in limits.items():
+        if not is_good:
+            raise TuningError(
+                f"{name} of {type(tuning).__name__} is {expected}, got {getattr(tuning, name)!r}"
+            )
+
+
+def _learner(scorer: PromptScorer, views: Views) -> Learner:
+    n_examples = next(iter(views.values())).n_examples
+    n_tokens = np.zeros(n_examples, dtype=np.int64)
+    for prompts in views.values():
+        np.add.at(n_tokens, prompts.owners, prompts.lengths)
+    return Learner(
+        scores=lambda batch: scorer.train_scores(views, batch),
+        parameters=scorer.lm.tuned_parameters(),
+        set_training=scorer.lm.train,
+        n_tokens=n_tokens,
+    )
+
+
+def _held_out(task: TuningTask, fraction: float) -> npt.NDArray[np.int64] | None:
+    """Draw a share of each class, by the likeliest class where targets are soft."""
+    if fraction == 0:
+        return None
+    classes = task.targets.argmax(1)
+    held_out = []
+    for label in np.unique(classes):
+        members = task.rng.permutation(np.flatnonzero(classes == label))
+        n_held_out = min(len(members) - 1, round(fraction * len(members)))
+        held_out.append(members[:n_held_out])
+    chosen: npt.NDArray[np.int64] = np.concatenate(held_out)
+    if not len(chosen):
+        raise TuningError(
+            f"validation_fraction={fraction} of {len(classes)} examples leaves none to hold out; "
+            "raise it, or use 0"
+        )
+    return chosen
