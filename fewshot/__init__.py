@@ -1,0 +1,64 @@
+"""Few-shot text classification by prompting masked language models, behind a scikit-learn API."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fewshot.classifier import PromptClassifier
+    from fewshot.fine_tune_classifier import FineTuneClassifier
+    from fewshot.library import Task, list_tasks, load_task
+    from fewshot.masked_lm import MaskedLM
+    from fewshot.persistence import load_estimator as load
+    from fewshot.sampling import KShotSplit, k_shot_sample
+    from fewshot.setfit_classifier import SetFitClassifier
+    from fewshot.template import Template
+    from fewshot.tfidf_classifier import TfidfClassifier
+    from fewshot.verbalizer import Verbalizer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FineTuneClassifier",
+    "KShotSplit",
+    "MaskedLM",
+    "PromptClassifier",
+    "SetFitClassifier",
+    "Task",
+    "Template",
+    "TfidfClassifier",
+    "Verbalizer",
+    "k_shot_sample",
+    "list_tasks",
+    "load",
+    "load_task",
+]
+
+# Loaded when asked for, so that importing the package imports neither torch nor transformers.
+_HOME = {
+    "FineTuneClassifier": ("fewshot.fine_tune_classifier", "FineTuneClassifier"),
+    "KShotSplit": ("fewshot.sampling", "KShotSplit"),
+    "MaskedLM": ("fewshot.masked_lm", "MaskedLM"),
+    "PromptClassifier": ("fewshot.classifier", "PromptClassifier"),
+    "SetFitClassifier": ("fewshot.setfit_classifier", "SetFitClassifier"),
+    "Task": ("fewshot.library", "Task"),
+    "Template": ("fewshot.template", "Template"),
+    "TfidfClassifier": ("fewshot.tfidf_classifier", "TfidfClassifier"),
+    "Verbalizer": ("fewshot.verbalizer", "Verbalizer"),
+    "k_shot_sample": ("fewshot.sampling", "k_shot_sample"),
+    "list_tasks": ("fewshot.library", "list_tasks"),
+    "load": ("fewshot.persistence", "load_estimator"),
+    "load_task": ("fewshot.library", "load_task"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fewshot' has no attribute {name!r}")
+    module, attribute = _HOME[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

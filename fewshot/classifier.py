@@ -1,0 +1,423 @@
+"""The prompt classifier: a template, a verbalizer and a masked language model as an estimator."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from fewshot.calibration import Calibration, content_free_examples
+from fewshot.dry_run import DryRun
+from fewshot.errors import CalibrationWarning, InputError, VerbalizerError
+from fewshot.estimator import (
+    TextClassifier,
+    TrainingData,
+    class_labels,
+    class_targets,
+    read_training_data,
+    warn_truncated,
+)
+from fewshot.inputs import Label, Labels, read_examples
+from fewshot.label_words import Aggregation, LabelWords, MultiToken
+from fewshot.loading import load_masked_lm
+from fewshot.masked_lm import MaskedLM
+from fewshot.scoring import Encoded, PromptScorer, Views
+from fewshot.template import Template
+from fewshot.tuning import NoTuning, Tuning, resolve_tuning
+from fewshot.tuning.head import head_features
+from fewshot.tuning.task import TuningResult, TuningTask
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["PromptClassifier"]
+
+_DEFAULT_TEMPLATE = "{mask} : {text}"
+_AT_ONCE = 8192  # texts; bounds the memory of a prediction
+
+
+class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextClassifier):
+    """Classify texts by what a masked language model says at the mask of a template.
+
+    The template turns a text into a cloze sentence, the verbalizer maps words at the mask to
+    classes, the model scores the words. That needs no label at all (``tuning="none"``); with a
+    handful of labels a tuning strategy starts from those scores. Texts are scored at the mask
+    only, for the label words only, in batches without padding.
+
+    Parameters
+    ----------
+    template : str or Template, optional
+        Such as ``"{text} It was {mask}."``. By default ``"{mask} : {text}"``, which suits
+        topics; a sentence of your own is worth a try.
+    verbalizer : Verbalizer or mapping, optional
+        Words for each label, such as ``{"neg": ["bad"], "pos": ["good"]}``. By default the names
+        of the labels, which must be str then.
+    model : str, Path or MaskedLM, default="fewshot-mini"
+        The embedded model, a folder, a hub id, or a loaded model.
+    tuning : str or Tuning, default="full"
+        ``"none"`` (zero-shot), ``"head"`` (frozen encoder: seconds), ``"bitfit"``, ``"full"``, or
+        a strategy with settings of its own, such as ``Full(learning_rate=1e-5)``.
+    calibration : {"auto", "none", "contextual", "domain", "pmi"}, default="auto"
+        What the scores of label words are divided by: their mean over texts without content
+        (``"contextual"``), over the texts passed to ``fit`` (``"domain"``), or the template alone
+        (``"pmi"``). ``"auto"`` is ``"domain"`` when ``fit`` gets texts, else ``"contextual"``.
+    aggregation : {"mean", "max", "logsumexp", "weighted"}, default="mean"
+        How the log-probabilities of its words make the score of a class.
+    multi_token : {"mean", "first", "masks"}, default="mean"
+        How words of several pieces are scored; ``"masks"`` uses a mask for each piece.
+    labels : sequence of str or int, optional
+        All labels; needed without a verbalizer if some may be missing in a fold.
+    class_weight : None, "balanced" or dict, default=None
+        Weights of the classes in tuning, as in scikit-learn.
+    max_length : int, optional
+        The most tokens of a prompt; by default what the model takes, but at most 512.
+    random_state : int, RandomState or None, default=None
+    verbose : {0, 1}, default=1
+        1 shows a progress bar when something takes longer than two seconds; 0 is silent.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    template_ : Template
+    verbalizer_ : Verbalizer
+    model_ : MaskedLM
+        The model after tuning; the shared one if its weights were not changed.
+    label_words_ : LabelWords
+        The verbalizer's token ids.
+    calibration_ : str
+        The calibration that was used.
+    prior_ : Tensor of shape (n_classes, n_words) or None
+        What the label words are divided by, as log-probabilities.
+    residual_ : Residual or None
+        What ``tuning="head"`` has learned.
+    max_length_ : int
+    history_ : list of dict
+        Loss, learning rate, tokens and seconds of each epoch.
+    n_truncated_ : int
+        Texts passed to ``fit`` that were shortened.
+    fit_seconds_ : float
+
+    Raises
+    ------
+    TemplateError, VerbalizerError, LabelWordError, InputError, TuningError, ModelError, HubError
+        From ``fit``, all of them also ``ValueError`` or ``OSError``; the estimator then stays as
+        it was.
+
+    References
+    ----------
+    Schick and Schütze (2021), Exploiting Cloze Questions for Few Shot Text Classification and
+    Natural Language Inference. Zhao et al. (2021), Calibrate Before Use.
+
+    Examples
+    --------
+    >>> from fewshot import PromptClassifier
+    >>> clf = PromptClassifier(
+    ...     template="{text} It was {mask}.",
+    ...     verbalizer={"neg": ["terrible", "bad"], "pos": ["great", "good"]},
+    ...     tuning="none",
+    ...     calibration="contextual",
+    ... )
+    >>> clf.fit().predict(["A wonderful film.", "A waste of time."]).tolist()
+    ['pos', 'neg']
+    """
+
+    def __init__(
+        self,
+        template: str | Template | None = None,
+        verbalizer: Verbalizer | Mapping[Any, Any] | None = None,
+        *,
+        model: str | Path | MaskedLM = "fewshot-mini",
+        tuning: str | Tuning = "full",
+        calibration: Calibration = "auto",
+        aggregation: Aggregation = "mean",
+        multi_token: MultiToken = "mean",
+        labels: Sequence[Label] | None = None,
+        class_weight: str | dict[Label, float] | None = None,
+        max_length: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 1,
+    ) -> None:
+        self.template = template
+        self.verbalizer = verbalizer
+        self.model = model
+        self.tuning = tuning
+        self.calibration = calibration
+        self.aggregation = aggregation
+        self.multi_token = multi_token
+        self.labels = labels
+        self.class_weight = class_weight
+        self.max_length = max_length
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any = None, y: Any = None, *, sample_weight: Any = None) -> PromptClassifier:
+        """Learn from a few labelled texts, or from none.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame; optional
+            Texts. With ``tuning="none"`` they may be left out.
+        y : sequence of str or int, optional
+            Labels; -1 (among ints) or None marks a text without one, which then only serves
+            calibration. May be left out with ``tuning="none"``.
+        sample_weight : sequence of float, optional
+
+        Returns
+        -------
+        PromptClassifier
+            The estimator itself.
+        """
+        started = time.perf_counter()
+        plan = self._plan(X, y, sample_weight)
+        scorer, calibration = self._calibrate(plan)
+        result = self._tune(plan, scorer)
+        warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length)
+        self._set_fitted(plan, result, calibration)
+        self.fit_seconds_ = time.perf_counter() - started
+        return self
+
+    def dry_run(self, X: Any = None, y: Any = None) -> DryRun:
+        """Tell what ``fit`` would cost, without learning anything.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        DryRun
+            Texts, tokens, optimiser steps, truncated texts and the estimated seconds.
+        """
+        plan = self._plan(X, y, None)
+        if plan.views is None:
+            return DryRun(n_texts=0, n_tokens=0, n_truncated=0, n_steps=0, seconds=0.0)
+        n_tokens = sum(int(prompts.lengths.sum()) for prompts in plan.views.values())
+        speed = plan.scorer.lm.tokens_per_second(plan.views[min(plan.views)])
+        n_labelled = 0 if plan.data is None else int(plan.data.labels.is_labelled.sum())
+        share = n_labelled / plan.n_texts
+        passes = 1.0 + share * plan.tuning.passes()
+        return DryRun(
+            n_texts=plan.n_texts,
+            n_tokens=n_tokens,
+            n_truncated=plan.n_truncated,
+            n_steps=plan.tuning.steps(n_labelled),
+            seconds=passes * n_tokens / speed,
+        )
+
+    def transform(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the states at the mask, as features for other estimators.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+
+        Returns
+        -------
+        ndarray of shape (n, hidden)
+        """
+        check_is_fitted(self)
+        parts = [scorer.mask_states(encoded) for scorer, encoded in self._encoded(X)]
+        return np.concatenate(parts)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.model_.state_size
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = not _is_zero_shot(self.tuning)
+        return tags
+
+    def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
+        return np.concatenate(
+            [self._scores(scorer, encoded) for scorer, encoded in self._encoded(X)]
+        )
+
+    def _scores(self, scorer: PromptScorer, encoded: Encoded) -> npt.NDArray[np.float64]:
+        scores = scorer.class_scores(encoded)
+        if self.residual_ is None:
+            return scores
+        return self.residual_.add(scores, head_features(scorer, encoded))
+
+    def _encoded(self, X: Any) -> Iterator[tuple[PromptScorer, Encoded]]:
+        """Encode texts part by part, so that memory stays flat."""
+        examples = read_examples(X, self.template_.field_names)
+        scorer = PromptScorer(
+            self.model_,
+            self.template_,
+            self.label_words_,
+            self.aggregation,
+            self.max_length_,
+            self.prior_,
+        )
+        n_truncated = 0
+        starts = range(0, len(examples), _AT_ONCE)
+        for start in tqdm(starts, disable=not self.verbose or len(starts) == 1, desc="predicting"):
+            part = examples.take(range(start, min(start + _AT_ONCE, len(examples))))
+            views = scorer.views(part)
+            n_truncated += views[min(views)].n_truncated
+            yield scorer, scorer.encode(views)
+        warn_truncated(n_truncated, len(examples), scorer.max_length)
+
+    def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
+        """Check everything that can be checked before any work."""
+        tuning = resolve_tuning(self.tuning)
+        template = _resolve_template(self.template)
+        for name, known in (("calibration", Calibration), ("aggregation", Aggregation)):
+            _check_choice(name, getattr(self, name), get_args(known))
+        data = _read(X, y, sample_weight, template, tuning)
+        verbalizer = _resolve_verbalizer(self.verbalizer, self.labels, data)
+        classes = _classes(verbalizer, self.labels, data)
+        lm = load_masked_lm(self.model)
+        words = LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
+        max_length = lm.checked_max_length(self.max_length)
+        scorer = PromptScorer(lm, template, words, self.aggregation, max_length)
+        views = None if data is None else scorer.views(data.examples)
+        return _Plan(tuning, verbalizer, data, scorer, views)
+
+    def _calibrate(self, plan: _Plan) -> tuple[PromptScorer, Calibration]:
+        scorer, calibration = plan.scorer, self.calibration
+        if calibration == "auto":
+            calibration = "contextual" if plan.views is None else "domain"
+            if isinstance(plan.tuning, NoTuning):
+                warnings.warn(
+                    f"zero-shot scores are calibrated with calibration={calibration!r}; say so "
+                    "yourself, or calibration='none', to silence this",
+                    CalibrationWarning,
+                    stacklevel=3,
+                )
+        if calibration == "none":
+            return scorer, calibration
+        if calibration != "domain":
+            free = content_free_examples(scorer.template.field_names, calibration)
+            encoded = scorer.encode(scorer.views(free))
+            return scorer.calibrated(encoded, np.ones(len(free))), calibration
+        if plan.views is None or plan.data is None:
+            raise InputError(
+                "calibration='domain' needs texts in fit (labels may be left out); pass some, or "
+                "use calibration='contextual'"
+            )
+        encoded = scorer.encode(plan.views)
+        return scorer.calibrated(encoded, plan.data.sample_weight), calibration
+
+    def _tune(self, plan: _Plan, scorer: PromptScorer) -> TuningResult:
+        if plan.data is None or plan.views is None or isinstance(plan.tuning, NoTuning):
+            return TuningResult(scorer)
+        targets, weights = class_targets(plan.data, scorer.words.classes, self.class_weight)
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        show_progress = self.verbose > 0
+        return plan.tuning.tune(
+            TuningTask(scorer, plan.views, targets, weights, rng, show_progress)
+        )
+
+    def _set_fitted(self, plan: _Plan, result: TuningResult, calibration: Calibration) -> None:
+        scorer = result.scorer
+        self.classes_ = _label_array(scorer.words.classes)
+        self.template_ = scorer.template
+        self.verbalizer_ = plan.verbalizer
+        self.model_ = scorer.lm
+        self.label_words_ = scorer.words
+        self.calibration_ = calibration
+        self.prior_ = scorer.prior
+        self.residual_ = result.residual
+        self.max_length_ = scorer.max_length
+        self.history_ = result.history
+        self.n_truncated_ = plan.n_truncated
+
+
+class _Plan(NamedTuple):
+    """What ``fit`` is going to do, checked."""
+
+    tuning: Tuning
+    verbalizer: Verbalizer
+    data: TrainingData | None
+    scorer: PromptScorer
+    views: Views | None
+
+    @property
+    def n_texts(self) -> int:
+        return 0 if self.data is None else len(self.data.examples)
+
+    @property
+    def n_truncated(self) -> int:
+        return 0 if self.views is None else self.views[min(self.views)].n_truncated
+
+
+def _is_zero_shot(tuning: str | Tuning) -> bool:
+    return isinstance(tuning, NoTuning) or tuning == "none"
+
+
+def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{name} is one of {list(known)}, got {value!r}")
+
+
+def _resolve_template(template: str | Template | None) -> Template:
+    if isinstance(template, Template):
+        return template
+    return Template(_DEFAULT_TEMPLATE if template is None else template)
+
+
+def _read(
+    X: Any, y: Any, sample_weight: Any, template: Template, tuning: Tuning
+) -> TrainingData | None:
+    """Read the training data; zero-shot classification needs no labels, and no texts."""
+    if not isinstance(tuning, NoTuning):
+        if X is None or y is None:
+            raise InputError(
+                f"requires y to be passed, but the target y is None or X is: {tuning} learns from "
+                "labelled texts; pass X and y, or use tuning='none' for zero-shot classification"
+            )
+    elif X is None:
+        if y is not None:
+            raise InputError("y was passed without X; pass the texts too, or neither")
+        return None
+    elif y is None:
+        y = [None] * len(read_examples(X, template.field_names))
+    data = read_training_data(X, y, sample_weight, template.field_names)
+    if (
+        not isinstance(tuning, NoTuning)
+        and not (data.sample_weight * data.labels.is_labelled).any()
+    ):
+        raise InputError(
+            f"{tuning} needs labelled texts, but no row of y has a label (and a weight above 0)"
+        )
+    return data
+
+
+def _resolve_verbalizer(
+    verbalizer: Verbalizer | Mapping[Any, Any] | None,
+    labels: Sequence[Label] | None,
+    data: TrainingData | None,
+) -> Verbalizer:
+    if isinstance(verbalizer, Verbalizer):
+        return verbalizer
+    if verbalizer is not None:
+        return Verbalizer(verbalizer)
+    if data is None and labels is None:
+        raise VerbalizerError(
+            "without data there are no labels to take label words from; pass verbalizer= or labels="
+        )
+    no_labels = Labels(np.array([], dtype=object), np.array([], dtype=bool))
+    return Verbalizer.from_labels(class_labels(no_labels if data is None else data.labels, labels))
+
+
+def _classes(
+    verbalizer: Verbalizer, labels: Sequence[Label] | None, data: TrainingData | None
+) -> list[Label]:
+    given = list(verbalizer.labels) if labels is None else list(verbalizer.subset(labels).labels)
+    return sorted(given) if data is None else class_labels(data.labels, given)
+
+
+def _label_array(classes: Sequence[Label]) -> npt.NDArray[Any]:
+    is_int = isinstance(classes[0], int)
+    return np.array(classes, dtype=np.int64 if is_int else object)

@@ -1,0 +1,112 @@
+"""A test-only adapter, so that scikit-learn's checks of classifiers run on a text classifier.
+
+`check_estimator` skips nearly everything for an estimator of texts. Behind `NumericAdapter` it
+sees a classifier of numbers: each row becomes a text of one word per column, such as
+"f0b3 f1b2", whose words are whole tokens of the tiny models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tests.tiny_models import N_BINS, numeric_word
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Whole words of every tiny tokenizer, in alphabetical order so that `classes_` keeps its order.
+LABEL_WORDS = (  # noqa: SIM905
+    "animal bank business election football government market money movie music "
+    "person plant politics science software sports stock technology vote world"
+).split()
+
+
+def tfidf_baseline() -> Pipeline:
+    """Make the cheapest text classifier, which shows that the adapter itself is sound."""
+    return make_pipeline(TfidfVectorizer(), LogisticRegression(C=100.0, max_iter=1000))
+
+
+def _estimator_has(method: str) -> Any:  # what `available_if` takes
+    def check(adapter: NumericAdapter) -> bool:
+        estimator = getattr(adapter, "estimator_", adapter.estimator)
+        return estimator is None or hasattr(estimator, method)
+
+    return check
+
+
+class NumericAdapter(ClassifierMixin, BaseEstimator):
+    """Classify rows of numbers with a text classifier.
+
+    Parameters
+    ----------
+    estimator : a text classifier, cloned in `fit`; TF-IDF and logistic regression if None.
+    label_words : names given to the classes, in order, before the text classifier sees them, for
+        those that need labels that are words (`LABEL_WORDS` suits the tiny models). None leaves
+        the labels as they are.
+    """
+
+    def __init__(
+        self, estimator: BaseEstimator | None = None, label_words: Sequence[str] | None = None
+    ) -> None:
+        self.estimator = estimator
+        self.label_words = label_words
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        numbers, targets = validate_data(self, X, y)
+        check_classification_targets(targets)
+        self.classes_, indices = np.unique(targets, return_inverse=True)
+        self.mean_ = numbers.mean(axis=0)
+        scale = numbers.std(axis=0)
+        self.scale_ = np.where(scale > 0, scale, 1.0)
+        names = self._names()
+        estimator = tfidf_baseline() if self.estimator is None else clone(self.estimator)
+        self.estimator_ = estimator.fit(self._texts(numbers), names[indices])
+        # The column of each of our classes among the text classifier's.
+        positions = {label: column for column, label in enumerate(self.estimator_.classes_)}
+        self.columns_ = np.array([positions[name] for name in names])
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        texts = self._check(X)
+        indices = {name: index for index, name in enumerate(self._names())}
+        return self.classes_[[indices[label] for label in self.estimator_.predict(texts)]]
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        texts = self._check(X)
+        return self.estimator_.predict_proba(texts)[:, self.columns_]
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        texts = self._check(X)
+        scores = self.estimator_.decision_function(texts)
+        if scores.ndim == 1:
+            return scores if self.columns_[0] == 0 else -scores
+        return scores[:, self.columns_]
+
+    def _check(self, X: ArrayLike) -> list[str]:
+        check_is_fitted(self)
+        return self._texts(validate_data(self, X, reset=False))
+
+    def _names(self) -> NDArray[Any]:
+        if self.label_words is None:
+            return self.classes_
+        return np.array(self.label_words[: len(self.classes_)], dtype=object)
+
+    def _texts(self, numbers: NDArray[np.float64]) -> list[str]:
+        """Write each row as words; bins are half a standard deviation wide around the mean."""
+        middle = N_BINS // 2
+        scaled = np.rint(2 * (numbers - self.mean_) / self.scale_)
+        bins = np.clip(scaled, -middle, middle).astype(int) + middle  # [n, features]
+        return [" ".join(numeric_word(f, b) for f, b in enumerate(row)) for row in bins]
