@@ -6,6 +6,9 @@ Every error is a :class:`FewShotError` and also the builtin error that fits, so 
 
 from __future__ import annotations
 
+import inspect
+import warnings
+
 __all__ = [
     "CalibrationWarning",
     "CollapseWarning",
@@ -22,6 +25,7 @@ __all__ = [
     "TruncationWarning",
     "TuningError",
     "VerbalizerError",
+    "warn_user",
 ]
 
 
@@ -83,3 +87,18 @@ class CalibrationWarning(FewShotWarning):
 
 class LabelWordWarning(FewShotWarning):
     """Label words are split into pieces, or were left out."""
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside the package that led here, however deep the call is.
+
+    Parameters
+    ----------
+    message : str
+    category : type of Warning
+    """
+    package = __name__.partition(".")[0]
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +15,18 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot.errors import CollapseWarning, InputError, TruncationWarning
+from fewshot.errors import CollapseWarning, InputError, TruncationWarning, warn_user
 from fewshot.inputs import Examples, Label, Labels, read_examples, read_labels
 from fewshot.persistence import save_estimator
 
-__all__ = ["TextClassifier", "TrainingData", "class_labels", "class_targets", "read_training_data"]
+__all__ = [
+    "TextClassifier",
+    "TrainingData",
+    "class_labels",
+    "class_targets",
+    "label_array",
+    "read_training_data",
+]
 
 _COLLAPSED_SHARE = 0.9
 _COLLAPSE_MIN = 20  # predictions; fewer may well be of one class
@@ -187,7 +193,7 @@ def class_labels(labels: Labels, given: Sequence[Label] | None = None) -> list[L
     if unknown:
         raise InputError(
             f"y holds the labels {unknown[:5]}, which are unknown; known are {classes}. "
-            "Add them to the verbalizer or to labels=, or drop these rows"
+            f"{_advice(unknown, classes)}"
         )
     if len(classes) < 2:
         raise InputError(
@@ -195,6 +201,15 @@ def class_labels(labels: Labels, given: Sequence[Label] | None = None) -> list[L
             "Name all of them with labels= if some have no example"
         )
     return classes
+
+
+def _advice(unknown: Sequence[Label], classes: Sequence[Label]) -> str:
+    if isinstance(unknown[0], int) and isinstance(classes[0], str):
+        return (
+            "scikit-learn makes numbers of labels in cross_val_predict(method='predict_proba'), "
+            "in stacking and in voting: number them yourself there, with Verbalizer.rename"
+        )
+    return "Add them to the verbalizer or to labels=, or drop these rows"
 
 
 def class_targets(
@@ -218,15 +233,20 @@ def class_targets(
     return targets, weights
 
 
-def warn_truncated(n_truncated: int, n_texts: int, max_length: int) -> None:
+def warn_truncated(
+    n_truncated: int, n_texts: int, max_length: int, advice: str = "raise max_length"
+) -> None:
     """Warn once that texts were shortened."""
     if n_truncated:
-        warnings.warn(
-            f"{n_truncated} of {n_texts} texts were shortened to fit {max_length} tokens; "
-            "raise max_length, or read them whole with Template(..., shorten='chunk')",
+        warn_user(
+            f"{n_truncated} of {n_texts} texts were shortened to fit {max_length} tokens; {advice}",
             TruncationWarning,
-            stacklevel=4,
         )
+
+
+def label_array(classes: Sequence[Label]) -> npt.NDArray[Any]:
+    """Return classes as ``classes_`` holds them: int64, or object for str."""
+    return np.array(classes, dtype=np.int64 if isinstance(classes[0], int) else object)
 
 
 def _class_weights(
@@ -246,16 +266,20 @@ def _class_weights(
             "class_weight is None, 'balanced' or a mapping of labels to weights, "
             f"got {class_weight!r}"
         )
-    return np.array([by_class[i] for i in index], dtype=np.float64)
+    weights = np.array([by_class[i] for i in index], dtype=np.float64)
+    if len(weights) and not _are_weights(weights):
+        raise InputError(
+            f"class_weight holds finite numbers, 0 or more and not all 0, got {class_weight!r}"
+        )
+    return weights
 
 
 def _flat(y: Any) -> Any:
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] == 1:
-        warnings.warn(
+        warn_user(
             "A column-vector y was passed when a 1d array was expected; it is flattened",
             DataConversionWarning,
-            stacklevel=4,
         )
         return np.asarray(y).ravel()
     if len(shape) > 1:
@@ -266,14 +290,18 @@ def _flat(y: Any) -> Any:
 def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
     if sample_weight is None:
         return np.ones(n_examples)
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    is_good = weights.shape == (n_examples,) and np.isfinite(weights).all() and (weights >= 0).all()
-    if not is_good:
-        raise InputError(
-            f"sample_weight is {n_examples} finite numbers, 0 or more, one for each text; "
-            f"got shape {weights.shape}"
-        )
+    expected = f"sample_weight is {n_examples} finite numbers, 0 or more and not all 0"
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{expected}, one for each text: {error}") from error
+    if weights.shape != (n_examples,) or not _are_weights(weights):
+        raise InputError(f"{expected}, one for each text; got shape {weights.shape}")
     return weights
+
+
+def _are_weights(values: npt.NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(values).all() and (values >= 0).all() and values.any())
 
 
 def _warn_collapse(best: npt.NDArray[np.int64], classes: npt.NDArray[Any]) -> None:
@@ -281,10 +309,9 @@ def _warn_collapse(best: npt.NDArray[np.int64], classes: npt.NDArray[Any]) -> No
         return
     counts = np.bincount(best, minlength=len(classes))
     if counts.max() >= _COLLAPSED_SHARE * len(best):
-        warnings.warn(
+        warn_user(
             f"{classes[counts.argmax()]!r} takes {counts.max()} of {len(best)} predictions. If "
             "the texts are not all of this class: calibrate (calibration='domain' with some "
             "unlabelled texts in fit), try other label words or another template",
             CollapseWarning,
-            stacklevel=3,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -10,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from fewshot.errors import LabelWordError, LabelWordWarning
+from fewshot.errors import LabelWordError, LabelWordWarning, warn_user
 from fewshot.inputs import Label
 from fewshot.verbalizer import Verbalizer
 
@@ -264,12 +263,11 @@ def _warn_split(
     if split:
         shown = ", ".join(map(repr, split[:_WORDS_SHOWN]))
         more = f" and {len(split) - _WORDS_SHOWN} more" if len(split) > _WORDS_SHOWN else ""
-        warnings.warn(
+        warn_user(
             f"the tokenizer splits the label words {shown}{more} into pieces; they are scored "
             f"with multi_token={multi_token!r}. multi_token='masks' is exact, words in one piece "
             "are best",
             LabelWordWarning,
-            stacklevel=4,
         )
 
 

@@ -10,13 +10,14 @@ from urllib.parse import urlparse
 
 import transformers
 from huggingface_hub import constants
+from safetensors import SafetensorError
 
 from fewshot.errors import HubError, ModelError
 from fewshot.masked_lm import MaskedLM
 from fewshot.mini import MINI_NAME, load_mini
 from fewshot.quiet import quiet_transformers
 
-__all__ = ["load_masked_lm"]
+__all__ = ["hub_answers", "load_masked_lm"]
 
 _LOADED_AT_ONCE = 2
 _CONNECT_SECONDS = 3.0
@@ -85,6 +86,8 @@ def _load(name: str) -> MaskedLM:
                     f"cannot load a masked language model from {name!r}: {error}"
                 ) from error
             model, tokenizer, missing = _from_hub(name)
+        except (RuntimeError, SafetensorError) as error:  # weights of another size, or truncated
+            raise ModelError(f"cannot load the weights of {name!r}: {error}") from error
     if missing:
         raise ModelError(
             f"{name!r} has no weights for {missing[:3]}: it was saved without its MLM head; "
@@ -98,7 +101,7 @@ def _from_hub(name: str) -> tuple[Any, Any, list[str]]:
         f"go online, download it first (huggingface-cli download {name}), give a local folder, "
         f"or use model={MINI_NAME!r}, which works offline"
     )
-    if not _hub_answers():
+    if not hub_answers():
         raise HubError(
             f"{name!r} is not in the local cache and the hub cannot be reached; {advice}"
         )
@@ -116,7 +119,7 @@ def _from_pretrained(name: str, *, local_files_only: bool) -> tuple[Any, Any, li
     return model, tokenizer, sorted(info["missing_keys"])
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Tell within seconds whether the hub can be reached; its client would retry for minutes."""
     if constants.HF_HUB_OFFLINE:
         return False

@@ -187,7 +187,7 @@ class MaskedLM:
         at_mask = hidden[rows, positions]  # [n, masks, hidden]
         share = attention[..., None].to(hidden.dtype)
         mean = (hidden * share).sum(1) / share.sum(1) if is_padded else hidden.mean(1)
-        return (self._transform(at_mask) if self.has_rows else at_mask), mean
+        return (self._run_head(at_mask) if self.has_rows else at_mask), mean
 
     def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
         """Return the MLM logits of some tokens.
@@ -203,9 +203,7 @@ class MaskedLM:
         Tensor of shape (..., n_tokens)
         """
         if not self.has_rows:
-            states = mask.flatten(0, -2)[:, None]
-            whole: Tensor = self._head(inputs_embeds=states).logits[:, 0, token_ids]
-            return whole.view(*mask.shape[:-1], -1)
+            return self._run_head(mask)[..., token_ids]
         weight, bias = self._decoder.weight[token_ids], self._decoder.bias
         return nn.functional.linear(
             mask, weight.to(mask.dtype), None if bias is None else bias[token_ids].to(mask.dtype)
@@ -243,18 +241,21 @@ class MaskedLM:
         Parameters
         ----------
         tuned : callable
-            Tells by its name whether a parameter is to be tuned. These are copied and take
-            gradients; all others are shared and frozen.
+            Tells by its name whether a parameter is to be tuned (a tied one, by all its names).
+            These are copied and take gradients; all others are shared and frozen.
 
         Returns
         -------
         MaskedLM
         """
         memo: dict[int, Any] = {id(buffer): buffer for buffer in self.model.buffers()}
-        for name, parameter in self.model.named_parameters():
-            memo[id(parameter)] = (
-                nn.Parameter(parameter.detach().clone()) if tuned(name) else parameter
-            )
+        # A tied matrix has several names; XLM-R's embeddings come first as the decoder's.
+        for name, parameter in self.model.named_parameters(remove_duplicate=False):
+            if not tuned(name):
+                memo[id(parameter)] = parameter
+        for parameter in self.model.parameters():
+            if id(parameter) not in memo:
+                memo[id(parameter)] = nn.Parameter(parameter.detach().clone())
         twin = copy.copy(self)
         twin.counts = EncoderCounts()
         twin._set_model(copy.deepcopy(self.model, memo))
@@ -315,12 +316,12 @@ class MaskedLM:
 
         return map_single_threaded(run, batches) if is_cpu else map(run, batches)
 
-    def _transform(self, at_mask: Tensor) -> Tensor:
-        """Run the MLM head up to the decoder, in a product that is never tiny."""
-        states = at_mask.flatten(0, 1)[:, None]  # [n * masks, 1, hidden]
-        copies = -(-_SMALLEST_PRODUCT // len(states))
-        transformed = self._head(inputs_embeds=states.repeat(copies, 1, 1)).logits
-        return transformed[: len(states)].view(*at_mask.shape[:2], -1)
+    def _run_head(self, states: Tensor) -> Tensor:
+        """Run the MLM head on states [..., hidden], in products that are never tiny."""
+        rows = states.flatten(0, -2)[:, None]
+        copies = -(-_SMALLEST_PRODUCT // len(rows))
+        values: Tensor = self._head(inputs_embeds=rows.repeat(copies, 1, 1)).logits
+        return values[: len(rows), 0].view(*states.shape[:-1], -1)
 
     def _count(self, prompts: Prompts) -> None:
         self.counts.prompts += len(prompts)
@@ -347,7 +348,7 @@ class MaskedLM:
             ) from error
         try:
             with torch.inference_mode():
-                ours = self.token_logits(self._transform(states), tokens)
+                ours = self.token_logits(self._run_head(states), tokens)
         except (RuntimeError, IndexError):
             return False
         return full.shape == ours.shape and torch.allclose(full, ours, atol=_PROBE_TOLERANCE)

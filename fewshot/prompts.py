@@ -155,8 +155,7 @@ def build_prompts(
     n_truncated = 0
     for row, pieces in enumerate(zip(*columns, strict=True)):
         fitted = _fit(pieces, template, room, row)
-        is_cut = sum(map(len, fitted[0])) < sum(map(len, pieces))
-        n_truncated += is_cut and template.shorten != "chunk"
+        n_truncated += _is_cut(pieces, fitted)
         for window in fitted:
             prompt, mask_start = layout.fill(window)
             ids.append(prompt)
@@ -259,6 +258,10 @@ def _skeleton(tokenizer: Tokenizer, template: Template) -> str:
 
 
 def _stand_in(tokenizer: Tokenizer, segment: Slot | Mask | Separator) -> str:
+    if isinstance(segment, Separator) and tokenizer.sep_token is None:
+        raise TemplateError(
+            f"{type(tokenizer).__name__} has no separator token; leave {{sep}} out of the template"
+        )
     return str(tokenizer.sep_token if isinstance(segment, Separator) else tokenizer.mask_token)
 
 
@@ -337,6 +340,16 @@ def _fit(pieces: tuple[Ids, ...], template: Template, room: int, row: int) -> li
             for ids, whole, n in zip(pieces, is_whole, kept, strict=True)
         )
     ]
+
+
+def _is_cut(pieces: tuple[Ids, ...], windows: list[tuple[Ids, ...]]) -> bool:
+    """Tell whether a token of a slot is in no window."""
+    for full, *parts in zip(pieces, *windows, strict=True):
+        # A slot that is not spread is the same object in all windows.
+        distinct = {id(part): len(part) for part in parts}
+        if sum(distinct.values()) < len(full):
+            return True
+    return False
 
 
 def _kept(lengths: npt.NDArray[np.int64], room: int, shorten: str) -> npt.NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ class StateCache:
     def __init__(self, n_bytes: int = _CACHE_BYTES) -> None:
         self._n_bytes = n_bytes
         self._used = 0
+        self._lock = Lock()  # clones of an estimator share a model, and a search may use threads
         self._rows: OrderedDict[bytes, tuple[npt.NDArray[np.float32], ...]] = OrderedDict()
 
     def fill(self, prompts: Prompts, encode: Callable[[Prompts], MaskStates]) -> MaskStates:
@@ -64,7 +66,8 @@ class StateCache:
             ids.tobytes() + positions.tobytes()
             for ids, positions in zip(prompts.ids, prompts.mask_positions, strict=True)
         ]
-        known = {key: self._rows[key] for key in keys if key in self._rows}
+        with self._lock:
+            known = {key: self._rows[key] for key in keys if key in self._rows}
         new = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
         rows = sorted(new.values())
         if rows:
@@ -72,8 +75,9 @@ class StateCache:
             if len(rows) == len(keys) and states.mask.nbytes + states.mean.nbytes > self._n_bytes:
                 return states
             known |= {keys[row]: (states.mask[i], states.mean[i]) for i, row in enumerate(rows)}
-        for key in keys:
-            self._remember(key, known[key])
+        with self._lock:
+            for key in keys:
+                self._remember(key, known[key])
         mask, mean = zip(*(known[key] for key in keys), strict=True)
         return MaskStates(np.stack(mask), np.stack(mean))
 

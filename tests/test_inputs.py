@@ -145,7 +145,9 @@ def test_a_row_that_is_no_mapping_is_named():
 
 
 def test_a_missing_column_is_named():
-    with pytest.raises(InputError, match=r"'b' is missing in X, which has the columns \['a', 'c'\]"):
+    with pytest.raises(
+        InputError, match=r"'b' is missing in X, which has the columns \['a', 'c'\]"
+    ):
         read_examples(pd.DataFrame({"a": ["x"], "c": ["y"]}), ["a", "b"])
 
 

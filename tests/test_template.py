@@ -10,7 +10,7 @@ import pytest
 from fewshot.errors import FewShotError, TemplateError
 from fewshot.template import Filled, Mask, Separator, Slot, Template, Text
 
-OPENPROMPT = Path("/work/shared/data/openprompt")
+OPENPROMPT = Path(__file__).parents[2] / "shared" / "data" / "openprompt"
 needs_openprompt = pytest.mark.skipif(
     not OPENPROMPT.is_dir(), reason="OpenPrompt's own files are not on this machine"
 )

@@ -11,12 +11,18 @@ import numpy.typing as npt
 
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import Learner, Schedule, TrainSettings, train
+from fewshot.masked_lm import MaskedLM
+from fewshot.sampling import hold_out
 from fewshot.scoring import PromptScorer, Views
+from fewshot.tuning.head import fit_head
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 
 __all__ = ["BitFit", "Full", "GradientTuning"]
 
+# Tuned prompt scores and the regression are both sure of themselves, so their geometric mean is
+# taken: log loss 0.55 on average, against 0.70 for the sum (docs/defaults.md).
+_TEMPERATURE = 2.0
 _PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
 
 
@@ -36,6 +42,13 @@ class GradientTuning(Tuning):
     patience : int, optional
         Epochs without a better loss (on the held-out examples, else on the training examples)
         after which training stops; the best weights are kept. None trains to the end.
+    interpolation : float
+        Share of the trained weights in the final ones, above 0 and up to 1; the rest is the
+        weights before tuning. Half and half keeps what the model knew (Wortsman et al., 2022,
+        Robust fine-tuning of zero-shot models).
+    C : float
+        Inverse penalty of the logistic regression on the mean states of the tuned model, which
+        is added to the prompt's scores as in :class:`~fewshot.tuning.Head`.
     """
 
     def __init__(
@@ -50,6 +63,8 @@ class GradientTuning(Tuning):
         label_smoothing: float,
         validation_fraction: float,
         patience: int | None,
+        interpolation: float,
+        C: float,
     ) -> None:
         self.learning_rate = learning_rate
         self.num_epochs = num_epochs
@@ -60,6 +75,8 @@ class GradientTuning(Tuning):
         self.label_smoothing = label_smoothing
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.interpolation = interpolation
+        self.C = C
 
     @abstractmethod
     def is_tuned(self, name: str) -> bool:
@@ -81,8 +98,10 @@ class GradientTuning(Tuning):
             valid=_held_out(task, self.validation_fraction),
             show_progress=task.show_progress,
         )
+        _interpolate(lm, task.scorer.lm, self.interpolation)
         lm.freeze()
-        return TuningResult(scorer, history=history)
+        head = fit_head(replace(task, scorer=scorer), self.C)
+        return TuningResult(scorer, replace(head, temperature=_TEMPERATURE), history)
 
     def passes(self) -> float:
         """Return the cost in forward passes over the examples."""
@@ -112,8 +131,8 @@ class Full(GradientTuning):
 
     Parameters
     ----------
-    learning_rate : float, default=5e-5
-    num_epochs : int, default=10
+    learning_rate : float, default=1e-4
+    num_epochs : int, default=8
     batch_size : int, default=8
     embeddings : {"frozen", "tuned"}, default="frozen"
         The token embeddings hold half of a small model's weights, of which a few texts touch
@@ -124,6 +143,8 @@ class Full(GradientTuning):
     label_smoothing : float, default=0.0
     validation_fraction : float, default=0.0
     patience : int, optional
+    interpolation : float, default=0.5
+    C : float, default=5.0
         See :class:`GradientTuning`.
 
     Examples
@@ -135,9 +156,9 @@ class Full(GradientTuning):
 
     def __init__(
         self,
-        learning_rate: float = 5e-5,
+        learning_rate: float = 1e-4,
         *,
-        num_epochs: int = 10,
+        num_epochs: int = 8,
         batch_size: int = 8,
         embeddings: Literal["frozen", "tuned"] = "frozen",
         weight_decay: float = 0.01,
@@ -146,6 +167,8 @@ class Full(GradientTuning):
         label_smoothing: float = 0.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,
+        interpolation: float = 0.5,
+        C: float = 5.0,
     ) -> None:
         super().__init__(
             learning_rate,
@@ -157,6 +180,8 @@ class Full(GradientTuning):
             label_smoothing=label_smoothing,
             validation_fraction=validation_fraction,
             patience=patience,
+            interpolation=interpolation,
+            C=C,
         )
         self.embeddings = embeddings
 
@@ -181,6 +206,8 @@ class BitFit(GradientTuning):
     label_smoothing : float, default=0.0
     validation_fraction : float, default=0.0
     patience : int, optional
+    interpolation : float, default=0.5
+    C : float, default=5.0
         See :class:`GradientTuning`.
 
     Examples
@@ -202,6 +229,8 @@ class BitFit(GradientTuning):
         label_smoothing: float = 0.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,
+        interpolation: float = 0.5,
+        C: float = 5.0,
     ) -> None:
         super().__init__(
             learning_rate,
@@ -213,6 +242,8 @@ class BitFit(GradientTuning):
             label_smoothing=label_smoothing,
             validation_fraction=validation_fraction,
             patience=patience,
+            interpolation=interpolation,
+            C=C,
         )
 
     def is_tuned(self, name: str) -> bool:
@@ -221,7 +252,7 @@ class BitFit(GradientTuning):
 
 
 def _is_embedding(name: str) -> bool:
-    return "embeddings" in name and name.endswith("weight") and "norm" not in name.lower()
+    return name.endswith("embeddings.weight")
 
 
 def _check_settings(tuning: GradientTuning) -> None:
@@ -234,6 +265,8 @@ def _check_settings(tuning: GradientTuning) -> None:
         "label_smoothing": (0 <= tuning.label_smoothing < 1, "from 0 to below 1"),
         "validation_fraction": (0 <= tuning.validation_fraction < 1, "from 0 to below 1"),
         "patience": (tuning.patience is None or tuning.patience >= 1, "at least 1, or None"),
+        "interpolation": (0 < tuning.interpolation <= 1, "above 0 and up to 1"),
+        "C": (tuning.C > 0, "positive"),
         "schedule": (tuning.schedule in get_args(Schedule), f"one of {list(get_args(Schedule))}"),
     }
     for name, (is_good, expected) in limits.items():
@@ -256,20 +289,15 @@ def _learner(scorer: PromptScorer, views: Views) -> Learner:
     )
 
 
-def _held_out(task: TuningTask, fraction: float) -> npt.NDArray[np.int64] | None:
-    """Draw a share of each class, by the likeliest class where targets are soft."""
-    if fraction == 0:
-        return None
-    classes = task.targets.argmax(1)
-    held_out = []
-    for label in np.unique(classes):
-        members = task.rng.permutation(np.flatnonzero(classes == label))
-        n_held_out = min(len(members) - 1, round(fraction * len(members)))
-        held_out.append(members[:n_held_out])
-    chosen: npt.NDArray[np.int64] = np.concatenate(held_out)
-    if not len(chosen):
-        raise TuningError(
-            f"validation_fraction={fraction} of {len(classes)} examples leaves none to hold out; "
-            "raise it, or use 0"
-        )
-    return chosen
+def _interpolate(lm: MaskedLM, before: MaskedLM, share: float) -> None:
+    """Move the tuned weights back towards those before tuning."""
+    old = dict(before.model.named_parameters())
+    for name, parameter in lm.tuned_parameters().items():
+        parameter.data.lerp_(old[name].data, 1 - share)
+
+
+def _held_out(task: TuningTask, fraction: float) -> npt.NDArray[np.int64]:
+    """Draw from the labelled examples, by the likeliest class where targets are soft."""
+    labelled = np.flatnonzero(task.sample_weight > 0)
+    drawn = hold_out(task.targets[labelled].argmax(1), fraction, task.rng)
+    return labelled[drawn]

@@ -1,4 +1,4 @@
-"""Head tuning: a linear model of frozen states, on top of the calibrated prompt scores."""
+"""Head tuning: logistic regression on frozen states beside the calibrated prompt scores."""
 
 from __future__ import annotations
 
@@ -8,113 +8,102 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from fewshot.errors import TuningError
-from fewshot.scoring import Encoded, PromptScorer
 from fewshot.tuning.strategy import Tuning
-from fewshot.tuning.task import Residual, TuningResult, TuningTask
+from fewshot.tuning.task import StateHead, TuningResult, TuningTask
 
-__all__ = ["Head", "fit_residual", "head_features"]
+__all__ = ["Head", "fit_head", "fit_state_head"]
 
 _MAX_ITERATIONS = 1000
 
 
 class Head(Tuning):
-    """Learn a residual on the calibrated prompt scores; the encoder stays frozen.
+    """Add what a linear model of frozen states knows to what the prompt says.
 
-    Class scores become ``scale * scores + states @ coef + intercept``, where states are those at
-    the mask and their mean over the prompt. The fit is convex: multinomial logistic regression
-    with an L2 penalty and the prompt scores as offset. With no labels worth speaking of the
-    penalty leaves the prompt's own prediction, so tuning starts from what the model knows.
+    The log-probabilities of the calibrated prompt and of a multinomial logistic regression on
+    the mean state of the text are summed. The encoder stays frozen and runs once over each
+    text, so this takes seconds. With few labels the penalty keeps the regression nearly flat, and
+    the prompt decides.
+
+    On six data sets (8 to 16 labels a class, five seeds; ``docs/defaults.md``) this sum was better
+    than one regression with the prompt scores as offset, and better than either part alone.
 
     Parameters
     ----------
-    C : float, default=0.1
-        Inverse strength of the penalty, as in scikit-learn's ``LogisticRegression``: features are
-        standardised and divided by the root of their number.
-    scale : float, default=1.0
-        Factor of the prompt scores.
+    C : float, default=5.0
+        Inverse strength of the penalty, as in scikit-learn's ``LogisticRegression``. Features are
+        centred and divided by one number, so that their mean squared norm is 1.
 
     Examples
     --------
     >>> from fewshot.tuning import Head
     >>> Head(C=1.0).get_params()
-    {'C': 1.0, 'scale': 1.0}
+    {'C': 1.0}
     """
 
-    def __init__(self, C: float = 0.1, *, scale: float = 1.0) -> None:
+    def __init__(self, C: float = 5.0) -> None:
         self.C = C
-        self.scale = scale
 
     def tune(self, task: TuningTask) -> TuningResult:
-        """Fit the residual; see :meth:`Tuning.tune`."""
-        for name in ("C", "scale"):
-            if not getattr(self, name) > 0:
-                raise TuningError(f"{name} of Head is positive, got {getattr(self, name)!r}")
-        encoded = task.scorer.encode(task.views)
-        residual = fit_residual(
-            task.scorer.class_scores(encoded),
-            head_features(task.scorer, encoded),
-            task.targets,
-            task.sample_weight,
-            C=self.C,
-            scale=self.scale,
-        )
-        return TuningResult(task.scorer, residual)
+        """Fit the regression; see :meth:`Tuning.tune`."""
+        if not self.C > 0:
+            raise TuningError(f"C of Head is positive, got {self.C!r}")
+        return TuningResult(task.scorer, fit_head(task, self.C))
 
 
-def head_features(scorer: PromptScorer, encoded: Encoded) -> npt.NDArray[np.float64]:
-    """Return what the residual is a function of: mask states and mean states, side by side."""
-    return np.hstack([scorer.mask_states(encoded), scorer.mean_states(encoded)])
+def fit_head(task: TuningTask, C: float) -> StateHead:
+    """Fit the regression on the mean states of a task's scorer; see :func:`fit_state_head`."""
+    states = task.scorer.mean_states(task.scorer.encode(task.views))
+    return fit_state_head(states, task.targets, task.sample_weight, C=C)
 
 
-def fit_residual(
-    scores: npt.NDArray[np.float64],
-    features: npt.NDArray[np.float64],
+def fit_state_head(
+    states: npt.NDArray[np.float64],
     targets: npt.NDArray[np.float64],
     sample_weight: npt.NDArray[np.float64],
     *,
     C: float,
-    scale: float,
-) -> Residual:
-    """Fit multinomial logistic regression with given scores as offset.
+) -> StateHead:
+    """Fit multinomial logistic regression without intercept, to soft or hard targets.
 
-    Minimises ``sum_i w_i CE(targets_i, scale * scores_i + z_i @ coef + intercept)
-    + ||coef||^2 / (2 C)``, where ``z`` are the standardised features divided by the root of
-    their number, so that `C` means the same for every width.
+    Minimises ``sum_i w_i CE(targets_i, z_i @ coef) + ||coef||^2 / (2 C)``, where ``z`` are the
+    centred and scaled states. scikit-learn's has no soft targets. A class without an example
+    keeps coefficients of 0, so that its prompt score decides.
 
     Parameters
     ----------
-    scores : ndarray of shape (n, n_classes)
-    features : ndarray of shape (n, n_features)
+    states : ndarray of shape (n, hidden)
     targets : ndarray of shape (n, n_classes)
+        Probabilities; rows sum to 1.
     sample_weight : ndarray of shape (n,)
     C : float
-    scale : float
 
     Returns
     -------
-    Residual
+    StateHead
     """
-    center = np.average(features, axis=0, weights=sample_weight)
-    deviation = np.sqrt(np.average((features - center) ** 2, axis=0, weights=sample_weight))
-    spread = np.where(deviation > 0, deviation, 1.0) * np.sqrt(features.shape[1])
-    z = (features - center) / spread
-    offset = scale * scores
-    n_features, n_classes = z.shape[1], scores.shape[1]
+    shares = sample_weight[:, None] * targets
+    is_present = shares.sum(0) > 0
+    # The mean of the class means: without an intercept, the larger class must not hold the middle.
+    class_means = (shares[:, is_present] / shares[:, is_present].sum(0)).T @ states
+    center = class_means.mean(0)
+    centred = states - center
+    norm = float(np.sqrt(np.average((centred**2).sum(1), weights=sample_weight)))
+    scale = norm if norm > 0 else 1.0
+    z = centred / scale
+    present = targets[:, is_present]
+    shape = (z.shape[1], present.shape[1])
 
     def objective(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        weights = flat.reshape(n_features + 1, n_classes)
-        coef, intercept = weights[:-1], weights[-1]
-        logits = offset + z @ coef + intercept
-        loss = -(sample_weight[:, None] * targets * log_softmax(logits, axis=1)).sum()
-        error = sample_weight[:, None] * (
-            softmax(logits, axis=1) * targets.sum(1, keepdims=True) - targets
-        )
-        gradient = np.vstack([z.T @ error + coef / C, error.sum(0)])
+        coef = flat.reshape(shape)
+        logits = z @ coef
+        loss = -(sample_weight[:, None] * present * log_softmax(logits, axis=1)).sum()
+        error = sample_weight[:, None] * (softmax(logits, axis=1) - present)
+        gradient = z.T @ error + coef / C
         return loss + (coef**2).sum() / (2 * C), gradient.ravel()
 
-    start = np.zeros((n_features + 1) * n_classes)
-    found = minimize(
-        objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _MAX_ITERATIONS}
-    )
-    weights = found.x.reshape(n_features + 1, n_classes)
-    return Residual(scale, center, spread, weights[:-1], weights[-1])
+    options = {"maxiter": _MAX_ITERATIONS, "ftol": 1e-12, "gtol": 1e-8}
+    start = np.zeros(shape).ravel()
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+    coef = np.zeros((z.shape[1], targets.shape[1]))
+    coef[:, is_present] = found.x.reshape(shape)
+    return StateHead(center, scale, coef)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_softmax
 
 from fewshot.history import Epoch
 from fewshot.scoring import PromptScorer, Views
 
-__all__ = ["Residual", "TuningResult", "TuningTask"]
+__all__ = ["StateHead", "TuningResult", "TuningTask"]
 
 
 @dataclass(frozen=True)
@@ -39,33 +40,33 @@ class TuningTask:
 
 
 @dataclass(frozen=True)
-class Residual:
-    """A linear model of the states that is added to the class scores.
+class StateHead:
+    """Multinomial logistic regression on states.
 
     Parameters
     ----------
+    center : ndarray of shape (hidden,)
+        What is subtracted from states.
     scale : float
-        Factor of the prompt's class scores.
-    center, spread : ndarray of shape (n_features,)
-        What features are standardised by.
-    coef : ndarray of shape (n_features, n_classes)
-    intercept : ndarray of shape (n_classes,)
+        What they are divided by.
+    coef : ndarray of shape (hidden, n_classes)
+    temperature : float
+        What the sum with the prompt's log-probabilities is divided by.
     """
 
-    scale: float
     center: npt.NDArray[np.float64]
-    spread: npt.NDArray[np.float64]
+    scale: float
     coef: npt.NDArray[np.float64]
-    intercept: npt.NDArray[np.float64]
+    temperature: float = 1.0
 
     def add(
-        self, scores: npt.NDArray[np.float64], features: npt.NDArray[np.float64]
+        self, scores: npt.NDArray[np.float64], states: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """Return ``scale * scores + features @ coef + intercept``, [n, n_classes]."""
-        standard = (features - self.center) / self.spread
-        total = self.scale * scores + standard @ self.coef + self.intercept
+        """Return the log-probabilities of scores and of this model, summed, [n, n_classes]."""
+        own = ((states - self.center) / self.scale) @ self.coef
+        total: npt.NDArray[np.float64] = log_softmax(scores, axis=1) + log_softmax(own, axis=1)
         # Sums differ in the last bits with the number of rows; float32 has fewer.
-        return total.astype(np.float32).astype(np.float64)
+        return (total / self.temperature).astype(np.float32).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,11 @@ class TuningResult:
     ----------
     scorer : PromptScorer
         The scorer after tuning; with a model of its own if weights were changed.
-    residual : Residual, optional
+    head : StateHead, optional
     history : list of Epoch
         One entry an epoch.
     """
 
     scorer: PromptScorer
-    residual: Residual | None = None
+    head: StateHead | None = None
     history: list[Epoch] = field(default_factory=list)

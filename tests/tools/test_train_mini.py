@@ -38,7 +38,7 @@ def trainer(monkeypatch, corpus):
 def make_data(trainer, lengths):
     rng = np.random.default_rng(0)
     ids = [rng.integers(2000, 3000, n).astype(np.int32) for n in lengths]
-    return trainer.Data(ids, [np.zeros(n, dtype=bool) for n in lengths], np.array(lengths))
+    return trainer.Data(ids, [np.zeros(n, dtype=np.int8) for n in lengths], np.array(lengths))
 
 
 # ---- Text -------------------------------------------------------------------------------------
@@ -140,8 +140,8 @@ def test_masking_is_the_same_for_the_same_seed_and_spares_the_given_tokens(train
 
 def test_words_between_marks_are_masked_more_often(trainer):
     data = make_data(trainer, [50] * 20)
-    for key in data.keys:
-        key[10:20] = True
+    for role in data.roles:
+        role[10:20] = trainer.KEY
 
     _, _, targets = trainer.make_inputs(data, np.arange(20), np.ones(30522), (0, 0))
 

@@ -1,0 +1,103 @@
+"""The command line: ``python -m fewshot``, or ``fewshot`` once it is installed."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fewshot import __version__
+from fewshot.errors import FewShotError
+from fewshot.library import list_tasks, load_task
+
+__all__ = ["main"]
+
+_FAILED, _INTERRUPTED = 1, 130
+_DESCRIPTION = "Few-shot text classification by prompting masked language models."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 1 after an error, or 130 when interrupted. Wrong arguments exit with 2.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(given)
+    try:
+        if options.command == "tasks":
+            return _list_tasks()
+        return _run_demo(options, shlex.join(["python", "-m", "fewshot", *given]))
+    except FewShotError as error:
+        sys.stderr.write(f"fewshot: {error}\n")
+        return _FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("\nfewshot: interrupted\n")
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fewshot", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"fewshot {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    _add_demo(commands)
+    commands.add_parser(
+        "tasks",
+        help="list the library's templates and label words",
+        description="List the data sets that the library has templates and label words for.",
+    )
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="classify BBC News from 8 labels per topic, offline",
+        description="Classify BBC News articles from a few labels per topic: prompts next to "
+        "TF-IDF and SetFit. Shows a table and writes an HTML report. Works offline.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    demo.add_argument("--seeds", type=_count, default=5, help="how often articles are drawn")
+    demo.add_argument("--shots", type=_count, default=8, help="labelled articles per topic")
+    demo.add_argument("--test-size", type=_count, default=300, help="test articles of each seed")
+    demo.add_argument("--output", type=Path, default=Path("reports"), help="folder of the report")
+    demo.add_argument("--quick", action="store_true", help="one seed and 100 test articles")
+
+
+def _count(text: str) -> int:
+    number = int(text)  # argparse reports the ValueError
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number
+
+
+def _list_tasks() -> int:
+    names = list_tasks()
+    width = max(map(len, names))
+    for name in names:
+        task = load_task(name)
+        sizes = f"{len(task.labels):3} labels  {len(task.templates):2} templates"
+        sys.stdout.write(f"{name:<{width}}  {sizes}  {task.description}\n")
+    return 0
+
+
+def _run_demo(options: argparse.Namespace, command: str) -> int:
+    from fewshot.demo import DemoSettings, run_demo  # loads torch, which --help does not need
+
+    settings = DemoSettings(
+        seeds=1 if options.quick else options.seeds,
+        shots=options.shots,
+        test_size=min(options.test_size, 100) if options.quick else options.test_size,
+        output=options.output,
+        command=command,
+    )
+    return run_demo(settings, sys.stdout, sys.stderr)

@@ -1,0 +1,234 @@
+"""Saved estimators: a folder of JSON and safetensors that is whole and unaltered, or refused.
+
+``config.json`` names the estimator's class, its parameters, what it has learned, the versions of
+the libraries, and size and SHA-256 of every other file. Nothing in a folder is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import load_file, save_file
+from sklearn.base import BaseEstimator
+
+from fewshot import __version__
+from fewshot.errors import PersistenceError
+from fewshot.saving.classes import CLASS_CODECS
+from fewshot.saving.codec import Codec, Reader, Writer
+from fewshot.saving.folders import check_files, left_aside, list_files, written_aside
+from fewshot.saving.values import VALUE_CODECS
+
+__all__ = ["load_estimator", "save_estimator"]
+
+_FORMAT, _FORMAT_VERSION = "fewshot estimator", 1
+_CONFIG, _ARRAYS, _TENSORS = "config.json", "arrays.safetensors", "tensors.safetensors"
+_LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch", "transformers")
+
+
+def save_estimator(estimator: BaseEstimator, folder: Path) -> None:
+    """Save an estimator; a folder appears whole or not at all.
+
+    It is written beside `folder`, flushed to the disk, and renamed. What was there before stays
+    until then.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Fitted or not; it is not changed.
+    folder : Path
+        A new or empty folder, or one that holds nothing but a saved estimator, which is replaced.
+        Folders above it are made.
+
+    Raises
+    ------
+    PersistenceError
+        If there is something else at `folder`, or a value cannot be saved as plain data.
+    OSError
+        If the disk does not take the files.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from fewshot import TfidfClassifier
+    >>> clf = TfidfClassifier().fit(["a fine film", "an awful film"], ["pos", "neg"])
+    >>> with TemporaryDirectory() as folder:
+    ...     save_estimator(clf, Path(folder, "films"))
+    ...     load_estimator(Path(folder, "films")).predict(["fine!"]).tolist()
+    ['pos']
+    """
+    target = folder.resolve()
+    _check_replaceable(target)
+    with written_aside(target) as aside:
+        _write(estimator, aside)
+
+
+def load_estimator(folder: str | Path) -> Any:  # of the class that was saved
+    """Load a saved estimator, offline and without running anything that the folder holds.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by the ``save`` of an estimator.
+
+    Returns
+    -------
+    estimator
+        Of the class that was saved; it predicts the same.
+
+    Raises
+    ------
+    PersistenceError
+        If the folder is missing, truncated, altered, or of a newer version of the package.
+
+    Examples
+    --------
+    >>> import fewshot
+    >>> fewshot.load("news-model").predict(["Shares fell."])  # doctest: +SKIP
+    array(['business'], dtype=object)
+    """
+    path = Path(folder)
+    config = _read_config(path)
+    check_files(path, config["files"])
+    reader = Reader(
+        path,
+        _codecs(),
+        config["objects"],
+        load_file(path / _ARRAYS) if _ARRAYS in config["files"] else {},
+        _read_tensors(path / _TENSORS) if _TENSORS in config["files"] else {},
+        list(config["files"]),
+    )
+    return reader.decode(config["estimator"])
+
+
+def _read_tensors(file: Path) -> dict[str, Any]:
+    from fewshot.saving.tensors import read_tensors
+
+    return read_tensors(file)
+
+
+def _codecs() -> Sequence[Codec]:
+    # Here, so that an estimator without a language model imports torch only when it is saved.
+    from fewshot.saving.models import MODEL_CODECS
+    from fewshot.saving.sentence import SENTENCE_CODEC
+    from fewshot.saving.tensors import TENSOR_CODEC
+
+    return (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC, *MODEL_CODECS, SENTENCE_CODEC)
+
+
+def _write(estimator: BaseEstimator, folder: Path) -> None:
+    writer = Writer(folder, _codecs())
+    name = type(estimator).__name__
+    tree = writer.encode(estimator, name)
+    if writer.arrays:
+        save_file(writer.arrays, folder / _ARRAYS)
+    if writer.tensors:
+        from fewshot.saving.tensors import write_tensors
+
+        write_tensors(writer.tensors, folder / _TENSORS)
+    content = {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
+        "class": name,
+        "versions": _versions(),
+        "files": list_files(folder),
+        "estimator": tree,
+        "objects": writer.objects,
+    }
+    signed = {**content, "sha256": _content_sha256(content)}
+    text = json.dumps(signed, indent=1, allow_nan=False)
+    (folder / _CONFIG).write_text(text, encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    ours = {"fewshot": __version__, "python": platform.python_version()}
+    return ours | {library: version(library) for library in _LIBRARIES}
+
+
+def _content_sha256(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _check_replaceable(target: Path) -> None:
+    """Refuse to overwrite anything but an estimator that was saved, and nothing besides."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not target.is_dir():
+        raise PersistenceError(f"{target} is a file; give the name of a folder")
+    content: Any = None
+    with suppress(OSError, ValueError):
+        content = json.loads((target / _CONFIG).read_text(encoding="utf-8"))
+    if not (isinstance(content, dict) and content.get("format") == _FORMAT):
+        raise PersistenceError(
+            f"{target} holds something other than a saved estimator and is not overwritten; "
+            "give another folder, or delete it yourself"
+        )
+    known = {_CONFIG, *content.get("files", ())}
+    others = sorted(
+        file.relative_to(target).as_posix() for file in target.rglob("*") if file.is_file()
+    )
+    others = [name for name in others if name not in known]
+    if others:
+        raise PersistenceError(
+            f"{target} holds a saved estimator, but also {others[:3]}, which would be lost; "
+            "move that, or give another folder"
+        )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        left = left_aside(folder.resolve())
+        hint = f", but an interrupted save left {left[-1]}: rename that" if left else ""
+        raise PersistenceError(
+            f"there is no folder {str(folder)!r}{hint}; give the folder that was passed to save"
+        )
+    try:
+        text = (folder / _CONFIG).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise PersistenceError(
+            f"{folder} has no {_CONFIG}: it holds no saved estimator, or not all of it; give the "
+            "folder that was passed to save"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise PersistenceError(
+            f"{folder / _CONFIG} cannot be read ({error}); copy the folder again from where it is "
+            "whole"
+        ) from error
+    try:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise PersistenceError(
+            f"{folder / _CONFIG} is truncated or damaged ({error}); save the estimator again, or "
+            "copy the folder again from where it is whole"
+        ) from error
+    return _checked(content, folder)
+
+
+def _checked(content: Any, folder: Path) -> dict[str, Any]:
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise PersistenceError(
+            f"{folder} holds no estimator saved by fewshot; a model of transformers is loaded "
+            "with model= instead"
+        )
+    number = content.get("format_version")
+    if not isinstance(number, int) or number > _FORMAT_VERSION:
+        raise PersistenceError(
+            f"{folder} was saved in format {number} by a newer fewshot "
+            f"({content.get('versions')}); this one reads format {_FORMAT_VERSION}. "
+            "Upgrade: pip install --upgrade fewshot"
+        )
+    expected = content.pop("sha256", None)
+    if _content_sha256(content) != expected:
+        raise PersistenceError(
+            f"{folder / _CONFIG} was altered after it was saved; save the estimator again, or copy "
+            "the folder again from where it is whole"
+        )
+    return content

@@ -1,0 +1,287 @@
+"""Reports: a comparison as one HTML file with a picture, which needs nothing else."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fewshot.comparison import TABLE_HEADER, Summary
+from fewshot.errors import InputError
+
+__all__ = ["Example", "Report", "make_folder", "write_report"]
+
+_PACKAGES = ("fewshot", "torch", "transformers", "setfit", "scikit-learn", "numpy")
+_ROW, _BAR, _DOT = 46, 14, 4  # pixels: a method of the picture, its bar, radius of a seed's dot
+_TICKS = (0, 25, 50, 75, 100)  # percent
+
+_STYLE = """
+:root { color-scheme: light dark; --bar: #8fb3e8; --dot: #1d4f9c; --line: #d4d9e0; --soft: #5c6672;
+  --mark: #ffe08a; --page: #fff; --text: #1b2129; --wrong: #b3261e; }
+@media (prefers-color-scheme: dark) { :root { --bar: #3d659f; --dot: #a9cbff; --line: #3a424d;
+  --soft: #a3adb9; --mark: #6b5200; --page: #14181d; --text: #e6eaf0; --wrong: #ff9a91; } }
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 0 auto; padding: 1rem;
+  background: var(--page); color: var(--text); }
+h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+.soft, figcaption, dt { color: var(--soft); } .wrong { color: var(--wrong); }
+figure { margin: 1rem 0; } svg { display: block; overflow: visible; }
+svg text { fill: var(--text); font-size: 14px; paint-order: stroke; stroke: var(--page);
+  stroke-width: 4px; } svg .tick { fill: var(--soft); font-size: 12px; }
+svg .bar { fill: var(--bar); } svg .dot { fill: var(--dot); } svg .grid { stroke: var(--line); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap;
+  border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+article { border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem; margin: 1rem 0;
+  break-inside: avoid; }
+article p { margin: 0 0 .6rem; } mark { background: var(--mark); color: inherit; padding: 0 .3em;
+  border-radius: 4px; }
+.words { display: grid; grid-template-columns: 7rem 1fr 3rem; gap: .15rem .6rem;
+  align-items: center; margin-bottom: .6rem; }
+.words i { height: .7rem; background: var(--bar); border-radius: 2px; min-width: 1px; }
+.words b { font-weight: normal; text-align: right; font-variant-numeric: tabular-nums; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
+dd { margin: 0; overflow-wrap: anywhere; }
+@media print { :root { color-scheme: light; --bar: #8fb3e8; --dot: #1d4f9c; --mark: #ffe08a;
+  --page: #fff; --text: #000; --soft: #444; --line: #ccc; --wrong: #b3261e; }
+  body { max-width: none; font-size: 11pt; } .scroll { overflow: visible; }
+  figure, svg, .words i, mark { break-inside: avoid; print-color-adjust: exact; } }
+"""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text as the prompt sees it.
+
+    Parameters
+    ----------
+    before, after : str
+        The cloze sentence around the mask.
+    label : str
+        The true label.
+    words : mapping of str to float
+        Label words with their probabilities, the best first.
+    predictions : mapping of str to str
+        What methods predicted, by the name of the method.
+    """
+
+    before: str
+    after: str
+    label: str
+    words: Mapping[str, float]
+    predictions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report tells.
+
+    Parameters
+    ----------
+    title, setting : str
+    summaries : sequence of Summary
+    examples : sequence of Example
+    command : str
+        What makes the report again.
+    seconds : float
+        How long that took.
+    """
+
+    title: str
+    setting: str
+    summaries: Sequence[Summary]
+    examples: Sequence[Example]
+    command: str
+    seconds: float
+
+    def to_html(self) -> str:
+        """Return the page, without anything from outside."""
+        title = escape(self.title)
+        parts = [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
+            f"<h1>{title}</h1>\n<p>{escape(self.setting)}.</p>",
+            _picture(self.summaries),
+            _table(self.summaries),
+            _examples(self.examples),
+            _footer(self.command, self.seconds),
+            "</body>\n</html>\n",
+        ]
+        return "\n".join(parts)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a report, and try whether it can be written.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    InputError
+        If it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"reports cannot be written to {str(folder)!r}: {error}; choose another --output"
+        ) from error
+
+
+def write_report(report: Report, path: Path) -> Path:
+    """Write a report aside and rename it, so that it is never half there.
+
+    Parameters
+    ----------
+    report : Report
+    path : Path
+        In a folder that exists; an older report there is replaced.
+
+    Returns
+    -------
+    Path
+        Where it is.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_text(report.to_html(), encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def _picture(summaries: Sequence[Summary]) -> str:
+    """Draw bars of the mean accuracy, with a dot for each seed.
+
+    Places are in percent and sizes in pixels, so the text stays legible on a phone.
+    """
+    height = _ROW * len(summaries)
+    label = "; ".join(f"{s.method} {s.accuracy if s.outcomes else 'failed'}" for s in summaries)
+    shapes = [
+        f'<line class="grid" x1="{x}%" x2="{x}%" y1="0" y2="{height}"/>'
+        f'<text class="tick" x="{x}%" y="{height + 16}" text-anchor="{_anchor(x)}">{x}%</text>'
+        for x in _TICKS
+    ]
+    shapes += [_bar(summary, _ROW * row) for row, summary in enumerate(summaries)]
+    return (
+        "<figure>\n"
+        f'<svg role="img" aria-label="Accuracy: {escape(label)}" width="100%" '
+        f'height="{height + 22}">\n' + "\n".join(shapes) + "\n</svg>\n"
+        "<figcaption>Accuracy on the test texts: the bar is the mean, each dot a seed."
+        "</figcaption>\n</figure>"
+    )
+
+
+def _anchor(percent: int) -> str:
+    return {0: "start", 100: "end"}.get(percent, "middle")
+
+
+def _bar(summary: Summary, top: int) -> str:
+    name = escape(summary.method)
+    if not summary.outcomes:
+        return f'<text x="0" y="{top + 16}">{name}: failed</text>'
+    mean = summary.accuracy.mean
+    middle = top + 22 + _BAR // 2
+    dots = "".join(
+        f'<circle class="dot" cx="{100 * outcome.accuracy:.2f}%" cy="{middle}" r="{_DOT}"/>'
+        for outcome in summary.outcomes
+    )
+    return (
+        f'<text x="0" y="{top + 16}">{name}: {escape(str(summary.accuracy))}</text>'
+        f'<rect class="bar" x="0" y="{top + 22}" width="{100 * mean:.2f}%" height="{_BAR}"/>{dots}'
+    )
+
+
+def _table(summaries: Sequence[Summary]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in TABLE_HEADER)
+    rows = [
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in summary.cells()) + "</tr>"
+        for summary in summaries
+    ]
+    failures = [
+        f'<p class="wrong">{escape(summary.method)} failed: {escape(error)}</p>'
+        for summary in summaries
+        for error in summary.errors
+    ]
+    return "\n".join(
+        [
+            f'<div class="scroll">\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>',
+            *rows,
+            "</tbody>\n</table>\n</div>",
+            '<p class="soft">Mean ± standard deviation over the seeds. Seconds and tokens are '
+            "means of one seed; tokens are what the encoder read, in training and in prediction."
+            "</p>",
+            *failures,
+        ]
+    )
+
+
+def _examples(examples: Sequence[Example]) -> str:
+    if not examples:
+        return ""
+    return "\n".join(
+        [
+            "<h2>What the prompt does</h2>",
+            "<p>A template turns each text into a sentence with a gap. A masked language model, "
+            "which was never told about these labels, says how well each label word fits the gap. "
+            "Below, test texts with the words that fit best: their share among all label words, "
+            "after calibration.</p>",
+            *map(_example, examples),
+        ]
+    )
+
+
+def _example(example: Example) -> str:
+    words = "".join(
+        f'<span>{escape(word)}</span><i style="width:{100 * share:.1f}%"></i><b>{share:.0%}</b>'
+        for word, share in example.words.items()
+    )
+    predictions = "".join(
+        f'<div class="soft">{escape(method)}: {_verdict(predicted, example.label)}</div>\n'
+        for method, predicted in example.predictions.items()
+    )
+    return (
+        f"<article>\n<p>{escape(example.before)}<mark>____</mark>{escape(example.after)}</p>\n"
+        f'<div class="words">{words}</div>\n'
+        f"<div>True label: <strong>{escape(example.label)}</strong></div>\n"
+        f"{predictions}</article>"
+    )
+
+
+def _verdict(predicted: str, label: str) -> str:
+    if predicted == label:
+        return f"{escape(predicted)} ✓"
+    return f'<span class="wrong">{escape(predicted)} ✗</span>'
+
+
+def _footer(command: str, seconds: float) -> str:
+    facts = {
+        "Command": command,
+        "Date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "Time": f"{seconds / 60:.1f} minutes, {os.cpu_count()} CPU cores",
+        "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "Versions": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
+    }
+    rows = "\n".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
+    return f"<h2>How this was made</h2>\n<dl>\n{rows}\n</dl>"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,126 @@
+"""Codecs of objects of known classes: estimators and frozen dataclasses.
+
+A class that may be made at load is a line of `CLASSES`; that is all that a new one needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from fewshot.errors import PersistenceError
+from fewshot.saving.codec import Codec, Json, Reader, Writer
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["CLASSES", "CLASS_CODECS"]
+
+# Every class that a saved folder may name, and its module, which is imported when it is needed.
+CLASSES: dict[str, str] = {
+    "BitFit": "fewshot.tuning",
+    "FineTuneClassifier": "fewshot.fine_tune_classifier",
+    "Full": "fewshot.tuning",
+    "Head": "fewshot.tuning",
+    "LabelWords": "fewshot.label_words",
+    "NoTuning": "fewshot.tuning",
+    "PromptClassifier": "fewshot.classifier",
+    "SetFitClassifier": "fewshot.setfit_classifier",
+    "StateHead": "fewshot.tuning.task",
+    "Template": "fewshot.template",
+    "TfidfClassifier": "fewshot.tfidf_classifier",
+    "CountVectorizer": "sklearn.feature_extraction.text",
+    "FeatureUnion": "sklearn.pipeline",
+    "LogisticRegression": "sklearn.linear_model",
+    "Pipeline": "sklearn.pipeline",
+    "TfidfTransformer": "sklearn.feature_extraction.text",
+    "TfidfVectorizer": "sklearn.feature_extraction.text",
+}
+
+_ROUTING = "_metadata_request"  # scikit-learn's note of how a pipeline passes fit parameters
+
+
+def _find_class(name: str) -> type[Any]:
+    if name not in CLASSES:
+        raise PersistenceError(
+            f"the saved estimator names the unknown class {name!r}; known are {sorted(CLASSES)}. "
+            "If it was saved by a newer version, upgrade fewshot"
+        )
+    found: type[Any] = getattr(import_module(CLASSES[name]), name)
+    return found
+
+
+def _is_known(value: object) -> bool:
+    name = type(value).__name__
+    return name in CLASSES and _find_class(name) is type(value)
+
+
+def _is_known_dataclass(value: object) -> bool:
+    return is_dataclass(value) and not isinstance(value, type) and _is_known(value)
+
+
+def _encode_dataclass(value: Any, writer: Writer, where: str) -> Json:
+    names = [field.name for field in fields(value) if field.init]
+    values = {name: writer.encode(getattr(value, name), f"{where}.{name}") for name in names}
+    return {"class": type(value).__name__, "values": values}
+
+
+def _decode_dataclass(content: Any, reader: Reader) -> Any:
+    return _make(content["class"], content["values"], reader)
+
+
+def _encode_estimator(value: BaseEstimator, writer: Writer, where: str) -> Json:
+    name = type(value).__name__
+    if not _is_known(value):
+        raise PersistenceError(
+            f"{where} is a {type(value).__module__}.{name}, which is none of the classes that can "
+            f"be saved: {sorted(CLASSES)}"
+        )
+    params = value.get_params(deep=False)
+    learned = {
+        name: attribute
+        for name, attribute in vars(value).items()
+        if name not in params and name != _ROUTING
+    }
+    return {
+        "class": name,
+        "params": {key: writer.encode(item, f"{where}.{key}") for key, item in params.items()},
+        "fitted": {key: writer.encode(item, f"{where}.{key}") for key, item in learned.items()},
+    }
+
+
+def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
+    estimator = _make(content["class"], content["params"], reader)
+    for name, node in content["fitted"].items():
+        setattr(estimator, name, reader.decode(node))
+    return estimator
+
+
+def _make(name: str, values: dict[str, Json], reader: Reader) -> Any:
+    found = _find_class(name)
+    decoded = {key: reader.decode(node) for key, node in values.items()}
+    try:
+        return found(**decoded)
+    except TypeError as error:
+        raise PersistenceError(
+            f"the installed {name} does not take the saved parameters ({error}); load the folder "
+            "with the versions that saved it, which its config.json names"
+        ) from error
+
+
+CLASS_CODECS: tuple[Codec, ...] = (
+    Codec(
+        "verbalizer",
+        lambda value: type(value) is Verbalizer,
+        lambda value, writer, where: writer.encode(value.to_dict(), where),
+        lambda content, reader: Verbalizer.from_dict(reader.decode(content)),
+    ),
+    Codec("dataclass", _is_known_dataclass, _encode_dataclass, _decode_dataclass),
+    Codec(
+        "estimator",
+        lambda value: isinstance(value, BaseEstimator),
+        _encode_estimator,
+        _decode_estimator,
+    ),
+)

@@ -1,0 +1,216 @@
+"""How values become JSON and numbers in files, and back, without running anything that is read.
+
+A value is a JSON value if JSON knows it (None, bool, int, finite float, str, list), else an object
+with one key that names its kind, such as ``{"tuple": [1, 2]}``. Arrays go to a file of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy.typing as npt
+
+from fewshot.errors import PersistenceError
+
+__all__ = ["Codec", "Json", "Reader", "Writer"]
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+class Codec(NamedTuple):
+    """How one kind of value is written and read.
+
+    Parameters
+    ----------
+    kind : str
+        The key of its JSON object.
+    matches : callable
+        Tells whether a value is of this kind.
+    encode : callable
+        Takes the value, a :class:`Writer`, and where the value is; returns JSON.
+    decode : callable
+        Takes that JSON and a :class:`Reader`; returns the value.
+    is_shared : bool
+        Whether an object that occurs twice is written once, and is one object again when read.
+    """
+
+    kind: str
+    matches: Callable[[Any], bool]
+    encode: Callable[[Any, Writer, str], Json]
+    decode: Callable[[Any, Reader], Any]
+    is_shared: bool = False
+
+
+class Writer:
+    """Encodes values, and collects the arrays, tensors and shared objects that they hold.
+
+    Parameters
+    ----------
+    folder : Path
+        Where codecs may write files.
+    codecs : sequence of Codec
+        The first that matches is used.
+    """
+
+    def __init__(self, folder: Path, codecs: Sequence[Codec]) -> None:
+        self.folder = folder
+        self.codecs = codecs
+        self.objects: list[Json] = []
+        self.arrays: dict[str, npt.NDArray[Any]] = {}
+        self.tensors: dict[str, Any] = {}  # torch tensors, which this module does not know
+        self._places: dict[object, tuple[int | str, object]] = {}  # keeps what ids stand for
+
+    def encode(self, value: Any, where: str) -> Json:
+        """Return a value as JSON.
+
+        Parameters
+        ----------
+        value : object
+        where : str
+            What the value is, for messages.
+
+        Raises
+        ------
+        PersistenceError
+            If there is no safe way to write the value.
+        """
+        if type(value) in (type(None), bool, int, str):
+            plain: Json = value
+            return plain
+        if type(value) is float:
+            return value if math.isfinite(value) else {"float": repr(value)}
+        if type(value) is list:
+            return [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        for codec in self.codecs:
+            if codec.matches(value):
+                return (
+                    self._share(codec, value, where)
+                    if codec.is_shared
+                    else self._node(codec, value, where)
+                )
+        raise PersistenceError(
+            f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which cannot be "
+            "saved as plain data; replace it by numbers, texts, lists, dicts, arrays or estimators "
+            "of fewshot"
+        )
+
+    def add_array(self, array: npt.NDArray[Any], where: str) -> str:
+        """Keep an array for the file of arrays and return its name there."""
+        name = _fresh(where, self.arrays)
+        self.arrays[name] = array
+        return name
+
+    def add_tensor(self, tensor: Any, identity: object, where: str) -> str:
+        """Keep a torch tensor for the file of tensors; equal identities share one entry."""
+        if identity not in self._places:
+            name = _fresh(where, self.tensors)
+            self.tensors[name] = tensor
+            self._places[identity] = name, tensor
+        return str(self._places[identity][0])
+
+    def new_folder(self, parent: str) -> Path:
+        """Make and return a numbered subfolder."""
+        number = len(list((self.folder / parent).glob("*")))
+        made = self.folder / parent / str(number)
+        made.mkdir(parents=True)
+        return made
+
+    def _share(self, codec: Codec, value: Any, where: str) -> Json:
+        if id(value) not in self._places:
+            node = self._node(codec, value, where)
+            self._places[id(value)] = len(self.objects), value
+            self.objects.append(node)
+        return {"shared": self._places[id(value)][0]}
+
+    def _node(self, codec: Codec, value: Any, where: str) -> Json:
+        return {codec.kind: codec.encode(value, self, where)}
+
+
+class Reader:
+    """Decodes what a :class:`Writer` has encoded.
+
+    Parameters
+    ----------
+    folder : Path
+    codecs : sequence of Codec
+    objects : list
+        Shared objects as JSON.
+    arrays, tensors : mapping of str
+        Contents of the files of numbers.
+    files : sequence of str
+        Files that were written, relative to the folder; no other may be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        codecs: Sequence[Codec],
+        objects: list[Json],
+        arrays: Mapping[str, npt.NDArray[Any]],
+        tensors: Mapping[str, Any],
+        files: Sequence[str],
+    ) -> None:
+        self.folder = folder
+        self.objects = objects
+        self.arrays = arrays
+        self.tensors = tensors
+        self.files = files
+        self._decoders = {codec.kind: codec.decode for codec in codecs}
+        self._made: dict[int, Any] = {}
+
+    def decode(self, node: Json) -> Any:
+        """Return the value of a JSON node.
+
+        Raises
+        ------
+        PersistenceError
+            If its kind is unknown.
+        """
+        if isinstance(node, list):
+            return [self.decode(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        [(kind, content)] = node.items()
+        if kind == "float":
+            return float(str(content))
+        if kind == "shared":
+            return self._shared(int(str(content)))
+        if kind not in self._decoders:
+            raise PersistenceError(
+                f"the saved estimator holds a value of the unknown kind {kind!r}; it was saved by "
+                "another version of fewshot, load it with that one"
+            )
+        return self._decoders[kind](content, self)
+
+    def subfolder(self, name: str) -> Path:
+        """Return a subfolder that a foreign loader may read as a whole.
+
+        Raises
+        ------
+        PersistenceError
+            If it holds files that were not saved, which the loader might read too.
+        """
+        folder = self.folder / name
+        found = [file for file in folder.rglob("*") if file.is_file() and file.name[0] != "."]
+        names = {file.relative_to(self.folder).as_posix() for file in found}
+        others = sorted(names - set(self.files))
+        if others:
+            raise PersistenceError(
+                f"{self.folder} holds {others[:3]}, which were not saved with the estimator but "
+                "would be read with it; delete them"
+            )
+        return folder
+
+    def _shared(self, index: int) -> Any:
+        if index not in self._made:
+            self._made[index] = self.decode(self.objects[index])
+        return self._made[index]
+
+
+def _fresh(where: str, taken: Mapping[str, object]) -> str:
+    """Return a name for an entry of a file; such names are UTF-8, so no lone surrogates."""
+    name = where.encode("ascii", "backslashreplace").decode("ascii")
+    return name if name not in taken else f"{name}#{len(taken)}"

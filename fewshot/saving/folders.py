@@ -1,0 +1,145 @@
+"""Folders that appear whole or not at all, and tell whether their files are as they were."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fewshot.errors import PersistenceError
+
+__all__ = ["check_files", "left_aside", "list_files", "written_aside"]
+
+_MARK = "fewshot-saving"  # in the name of a folder while it is written beside its place
+_BLOCK = 2**20  # bytes
+# Plain data in formats of their own: no pickle, no code.
+_SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".safetensors", ".txt"})
+
+
+@contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """Give a new folder to write to, which takes the place of another if all goes well.
+
+    Parameters
+    ----------
+    target : Path
+        The place. What is there stays until the new folder is on the disk, and comes back if it
+        cannot be put in place. Folders above it are made.
+
+    Yields
+    ------
+    Path
+        The folder to write to, beside the target.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{_MARK}-{uuid.uuid4().hex}")
+    try:
+        aside.mkdir()
+        yield aside
+        mode = aside.stat().st_mode & 0o666  # safetensors makes files for their owner only
+        for path in (*aside.rglob("*"), aside):
+            if path.is_file():
+                path.chmod(mode)
+            _flush(path)
+        _replace(target, aside)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def left_aside(target: Path) -> list[Path]:
+    """Return former contents of a place that a crash left between two renames."""
+    return sorted(target.parent.glob(f".{glob.escape(target.name)}.{_MARK}-*-old"))
+
+
+def list_files(folder: Path) -> dict[str, dict[str, int | str]]:
+    """Return size and SHA-256 of all files below a folder, by relative name.
+
+    Raises
+    ------
+    PersistenceError
+        If a file is not of the plain formats that are loaded.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [file.relative_to(folder).as_posix() for file in files]
+    _check_suffixes(names)
+    return {
+        name: {"size": file.stat().st_size, "sha256": _sha256(file)}
+        for name, file in zip(names, files, strict=True)
+    }
+
+
+def check_files(folder: Path, files: Mapping[str, Any]) -> None:
+    """Check that files are as :func:`list_files` saw them; others are ignored.
+
+    Raises
+    ------
+    PersistenceError
+        If one is missing, truncated, altered, outside the folder, or not of the plain formats.
+    """
+    _check_suffixes(files)
+    for name, expected in files.items():
+        file = folder / name
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise PersistenceError(f"{folder} names the file {name!r}, which is outside of it")
+        if not file.is_file():
+            problem = "is missing"
+        elif file.stat().st_size != expected["size"]:
+            problem = f"has {file.stat().st_size} bytes instead of {expected['size']}"
+        elif _sha256(file) != expected["sha256"]:
+            problem = "was altered: its SHA-256 is another"
+        else:
+            continue
+        raise PersistenceError(
+            f"{name} in {folder} {problem}; save the estimator again, or copy the folder again "
+            "from where it is whole"
+        )
+
+
+def _check_suffixes(names: Iterable[str]) -> None:
+    others = [name for name in names if PurePosixPath(name).suffix not in _SUFFIXES]
+    if others:
+        raise PersistenceError(
+            f"{others[:3]} are not plain data; a saved estimator holds {sorted(_SUFFIXES)} only, "
+            "so this model or tokenizer cannot be saved or loaded"
+        )
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _replace(target: Path, aside: Path) -> None:
+    """Put the new folder in place; the old one goes only after that."""
+    old = aside.with_name(f"{aside.name}-old")
+    had_old = target.exists()
+    if had_old:
+        target.rename(old)
+    try:
+        aside.rename(target)
+    except BaseException:
+        if had_old:
+            old.rename(target)
+        raise
+    _flush(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the operating system put a file or a folder on the disk."""
+    if path.is_dir() and os.name == "nt":  # Windows opens no folders
+        return
+    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

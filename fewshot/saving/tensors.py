@@ -1,0 +1,73 @@
+"""Codec of torch tensors, and the file that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fewshot.saving.codec import Codec, Reader, Writer
+
+__all__ = ["TENSOR_CODEC", "add_tensor", "read_tensors", "write_tensors"]
+
+
+def add_tensor(tensor: Tensor, writer: Writer, where: str) -> str:
+    """Keep a tensor for the file, and return its name there; one place in memory is one entry.
+
+    Parameters
+    ----------
+    tensor : Tensor
+    writer : Writer
+    where : str
+        What it is; names the entry unless its memory has an entry already.
+
+    Returns
+    -------
+    str
+    """
+    place = (tensor.data_ptr(), tensor.device, tensor.dtype, tensor.shape, tensor.stride())
+    identity = place if tensor.numel() else object()  # empty ones have no place
+    return writer.add_tensor(tensor.detach(), identity, where)
+
+
+def write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Write tensors of any device to a file of safetensors, to which memory is never shared."""
+    storages: set[int] = set()
+    separate = {}
+    for name, tensor in tensors.items():
+        plain = tensor.cpu().contiguous()
+        storage = plain.untyped_storage()
+        is_view = storage.data_ptr() in storages or storage.nbytes() != plain.nbytes
+        separate[name] = plain.clone() if is_view else plain
+        storages.add(storage.data_ptr())
+    save_file(separate, file)
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Read all tensors of a file of safetensors, into memory of their own.
+
+    In the file they lie at any address, and products may differ in their last bits with alignment;
+    besides, the file may be replaced while its tensors are used.
+    """
+    return {name: tensor.clone() for name, tensor in load_file(file).items()}
+
+
+def _is_tensor(value: object) -> bool:
+    return (
+        type(value) in (Tensor, nn.Parameter)
+        and isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and not (value.is_quantized or value.is_complex() or value.is_meta)
+    )
+
+
+def _decode_tensor(content: Any, reader: Reader) -> Tensor:
+    tensor: Tensor = reader.tensors[content]
+    return tensor
+
+
+TENSOR_CODEC = Codec("tensor", _is_tensor, add_tensor, _decode_tensor)

@@ -1,0 +1,212 @@
+"""Whole texts for an encoder: tokenising them, pooling its states, tuning a linear head with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fewshot.fine_tuning import Batch, Learner, TrainSettings, train
+from fewshot.history import Epoch
+from fewshot.inputs import Examples
+from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import Prompts, Tokenizer
+
+__all__ = ["Pooling", "SequenceModel", "token_ids"]
+
+Pooling: TypeAlias = Literal["mean", "first"]
+
+_DROPOUT = 0.1  # Devlin et al. (2019), appendix A.2
+_HEAD_SPREAD = 0.02  # of a new layer's weights, as BERT's initializer_range
+
+
+@dataclass(frozen=True)
+class SequenceModel:
+    """An encoder and a linear head on one pooled state of a text.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+        Brings encoder, tokenizer and, for the first token, the dense layer of its MLM head.
+    pooling : {"mean", "first"}
+        The mean of all states, or the state of the first token (``[CLS]``) after the dense layer.
+    max_length : int
+        The most tokens of a text.
+    coef : ndarray of shape (hidden, n_classes)
+    intercept : ndarray of shape (n_classes,)
+    """
+
+    lm: MaskedLM
+    pooling: Pooling
+    max_length: int
+    coef: npt.NDArray[np.float32]
+    intercept: npt.NDArray[np.float32]
+
+    @classmethod
+    def untrained(
+        cls,
+        lm: MaskedLM,
+        pooling: Pooling,
+        max_length: int,
+        n_classes: int,
+        rng: np.random.Generator,
+    ) -> SequenceModel:
+        """Return a model with a new head: small random weights."""
+        width = lm.model.config.hidden_size
+        coef = rng.normal(0.0, _HEAD_SPREAD, (width, n_classes)).astype(np.float32)
+        return cls(lm, pooling, max_length, coef, np.zeros(n_classes, dtype=np.float32))
+
+    def tokenize(self, examples: Examples) -> Prompts:
+        """Tokenise examples; two fields make a pair, any more are joined to the second.
+
+        Parameters
+        ----------
+        examples : Examples
+
+        Returns
+        -------
+        Prompts
+            Without masks: their positions are those of the first tokens.
+        """
+        first, *others = examples.columns.values()
+        second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
+        ids, n_truncated = token_ids(self.lm.tokenizer, first, second, self.max_length)
+        n = len(ids)
+        return Prompts(ids, np.zeros((n, 1), dtype=np.int64), np.arange(n), n, n_truncated)
+
+    def scores(self, prompts: Prompts) -> npt.NDArray[np.float64]:
+        """Score classes.
+
+        Parameters
+        ----------
+        prompts : Prompts
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            A row does not depend on the others: sums are rounded to float32.
+        """
+        states = self.lm.states(prompts)
+        pooled = states.mean if self.pooling == "mean" else states.mask[:, 0]
+        scores = pooled.astype(np.float64) @ self.coef.astype(np.float64) + self.intercept
+        return scores.astype(np.float32).astype(np.float64)
+
+    def tuned(
+        self,
+        prompts: Prompts,
+        targets: npt.NDArray[np.float64],
+        sample_weight: npt.NDArray[np.float64],
+        settings: TrainSettings,
+        rng: np.random.Generator,
+        *,
+        valid: Batch | None,
+        show_progress: bool,
+    ) -> tuple[SequenceModel, list[Epoch]]:
+        """Tune a copy of the encoder together with the head.
+
+        Parameters
+        ----------
+        prompts : Prompts
+        targets : ndarray of shape (n, n_classes)
+        sample_weight : ndarray of shape (n,)
+        settings : TrainSettings
+        rng : numpy.random.Generator
+        valid : ndarray of int, optional
+            Examples that are held out.
+        show_progress : bool
+
+        Returns
+        -------
+        model : SequenceModel
+            The tuned model, with weights of its own.
+        history : list of Epoch
+        """
+        lm = self.lm.copy(self._is_tuned)
+        width, n_classes = self.coef.shape
+        head = nn.utils.skip_init(nn.Linear, width, n_classes, device=lm.device)
+        with torch.no_grad():
+            head.weight.copy_(torch.from_numpy(self.coef.T))
+            head.bias.copy_(torch.from_numpy(self.intercept))
+        learner = _learner(lm, head, self.pooling, prompts)
+        history = train(
+            learner, targets, sample_weight, settings, rng, valid=valid, show_progress=show_progress
+        )
+        lm.freeze()
+        weight, bias = head.weight.detach().cpu(), head.bias.detach().cpu()
+        model = replace(self, lm=lm, coef=weight.T.numpy().copy(), intercept=bias.numpy().copy())
+        return model, history
+
+    def _is_tuned(self, name: str) -> bool:
+        """Tell whether a parameter is tuned: all of the encoder, the MLM head only where used."""
+        return self.pooling == "first" or name.startswith(f"{self.lm.model.base_model_prefix}.")
+
+
+def token_ids(
+    tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+) -> tuple[list[npt.NDArray[np.int32]], int]:
+    """Tokenise whole texts with the special tokens of the model.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+    texts : sequence of str
+    pairs : sequence of str, optional
+        Second texts.
+    max_length : int
+        Longer texts lose their end; of a pair, the longer one.
+
+    Returns
+    -------
+    ids : list of ndarray of int32
+    n_truncated : int
+        How many were cut.
+    """
+    ids = _encode(tokenizer, list(texts), None if pairs is None else list(pairs), None)
+    long = [i for i, row in enumerate(ids) if len(row) > max_length]
+    if long:
+        second = None if pairs is None else [pairs[i] for i in long]
+        cut = _encode(tokenizer, [texts[i] for i in long], second, max_length)
+        for i, row in zip(long, cut, strict=True):
+            ids[i] = row
+    return [np.array(row, dtype=np.int32) for row in ids], len(long)
+
+
+def _encode(
+    tokenizer: Tokenizer, texts: list[str], pairs: list[str] | None, max_length: int | None
+) -> list[list[int]]:
+    encoded = tokenizer(
+        texts,
+        pairs,
+        truncation=max_length is not None,
+        max_length=max_length,
+        padding=False,
+        split_special_tokens=True,  # "[SEP]" in a text stays text
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )
+    ids: list[list[int]] = encoded["input_ids"]
+    return ids
+
+
+def _learner(lm: MaskedLM, head: nn.Linear, pooling: Pooling, prompts: Prompts) -> Learner:
+    dropout = nn.Dropout(_DROPOUT)
+
+    def scores(batch: Batch) -> Tensor:
+        mask, mean = lm.forward(prompts.take(batch))
+        pooled = mean if pooling == "mean" else mask[:, 0]  # [n, hidden]
+        logits: Tensor = head(dropout(pooled.float()))
+        return logits.cpu()
+
+    def set_training(mode: bool) -> None:
+        lm.train(mode)
+        dropout.train(mode)
+
+    parameters: dict[str, Any] = dict(lm.tuned_parameters())
+    parameters |= {f"head.{name}": p for name, p in head.named_parameters()}
+    return Learner(scores, parameters, set_training, prompts.lengths)

@@ -1,0 +1,147 @@
+"""Pairs of labelled texts, as SetFit learns from them: counted first, drawn without listing all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.errors import InputError
+
+__all__ = ["PairSampling", "PairSource"]
+
+PairSampling: TypeAlias = Literal["oversampling", "undersampling", "unique"]
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """The pairs that some labelled texts can make.
+
+    A pair is positive if both texts are of one class; a text paired with itself counts as one, as
+    it does in setfit. Pairs are numbered, and numbers are drawn: memory grows with the pairs that
+    are asked for, not with the square of the texts.
+
+    Parameters
+    ----------
+    classes : ndarray of int
+        The class of each text.
+    strategy : {"oversampling", "undersampling", "unique"}
+        As many positive as negative pairs, by repeating the rarer kind or by leaving out some of
+        the other; or each pair once.
+    num_iterations : int, optional
+        Instead: so many pairs of either kind for each text.
+    max_pairs : int
+        The most pairs that are drawn.
+
+    Raises
+    ------
+    InputError
+        If the strategy is unknown, or a number is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> source = PairSource(np.array([0, 0, 1]), "unique", None, 100)
+    >>> source.n_positive, source.n_negative, source.n_pairs
+    (4, 2, 6)
+    """
+
+    classes: Ints
+    strategy: PairSampling
+    num_iterations: int | None
+    max_pairs: int
+
+    def __post_init__(self) -> None:
+        if self.strategy not in get_args(PairSampling):
+            raise InputError(
+                f"sampling_strategy is one of {list(get_args(PairSampling))}, got {self.strategy!r}"
+            )
+        if self.num_iterations is not None and self.num_iterations < 1:
+            raise InputError(f"num_iterations is at least 1, or None; got {self.num_iterations!r}")
+        if self.max_pairs < 2:
+            raise InputError(f"max_pairs is at least 2, got {self.max_pairs!r}")
+
+    @property
+    def n_positive(self) -> int:
+        """Different pairs of one class."""
+        counts = np.bincount(self.classes)
+        return int((counts * (counts + 1) // 2).sum())
+
+    @property
+    def n_negative(self) -> int:
+        """Different pairs of two classes."""
+        n = len(self.classes)
+        return n * (n + 1) // 2 - self.n_positive
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs that :meth:`draw` gives."""
+        return sum(self._wanted())
+
+    def draw(self, rng: np.random.Generator) -> Ints:
+        """Draw pairs; none is repeated before all of its kind were drawn.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray of shape (n_pairs, 3)
+            Positions of two texts, and 1 for one class, 0 for two; in random order.
+        """
+        order = np.argsort(self.classes, kind="stable")
+        n_positive, n_negative = self._wanted()
+        positive = _positive(np.bincount(self.classes), _numbers(self.n_positive, n_positive, rng))
+        negative = _negative(np.bincount(self.classes), _numbers(self.n_negative, n_negative, rng))
+        places = order[np.concatenate([positive, negative])]
+        is_positive = np.arange(len(places)) < n_positive
+        return rng.permutation(np.column_stack([places, is_positive.astype(np.int64)]))
+
+    def _wanted(self) -> tuple[int, int]:
+        """Return how many positive and negative pairs to draw."""
+        positive, negative = self.n_positive, self.n_negative
+        if self.num_iterations is not None:
+            positive = negative = self.num_iterations * len(self.classes)
+        elif self.strategy == "oversampling":
+            positive = negative = max(positive, negative)
+        elif self.strategy == "undersampling":
+            positive = negative = min(positive, negative)
+        if not self.n_negative:  # a single class
+            negative = 0
+        if positive + negative > self.max_pairs:
+            half = self.max_pairs // 2
+            positive = min(positive, max(half, self.max_pairs - negative))
+            negative = min(negative, self.max_pairs - positive)
+        return positive, negative
+
+
+def _numbers(n_available: int, n_wanted: int, rng: np.random.Generator) -> Ints:
+    """Draw numbers below `n_available`, all once before any twice."""
+    if n_wanted < n_available:
+        return rng.choice(n_available, n_wanted, replace=False)
+    return np.resize(rng.permutation(n_available), n_wanted)
+
+
+def _positive(counts: Ints, numbers: Ints) -> Ints:
+    """Return pairs of one class by number, as places in the order of classes, [n, 2]."""
+    ends = np.cumsum(counts * (counts + 1) // 2)
+    label = np.searchsorted(ends, numbers, side="right")
+    within = numbers - (ends - counts * (counts + 1) // 2)[label]
+    # Number second * (second + 1) / 2 + first, where first <= second.
+    second = ((np.sqrt(8 * within + 1) - 1) / 2).astype(np.int64)
+    first = within - second * (second + 1) // 2
+    start = (np.cumsum(counts) - counts)[label]
+    return np.column_stack([start + first, start + second])
+
+
+def _negative(counts: Ints, numbers: Ints) -> Ints:
+    """Return pairs of two classes by number, as places in the order of classes, [n, 2]."""
+    class_ends = np.repeat(np.cumsum(counts), counts)  # of each place, where its class ends
+    ends = np.cumsum(len(class_ends) - class_ends)
+    first = np.searchsorted(ends, numbers, side="right")
+    before = np.concatenate([[0], ends])[first]
+    return np.column_stack([first, class_ends[first] + numbers - before])

@@ -1,0 +1,153 @@
+"""Calibration: word scores divided by what the model says without regard to the text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.calibration import content_free_examples, word_prior
+from fewshot.inputs import Examples
+from fewshot.label_words import LabelWords
+from fewshot.masked_lm import MaskedLM
+from fewshot.scoring import PromptScorer
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+
+LABEL_WORDS = {"neg": ["bad", "awful", "poor"], "pos": ["great"], "news": ["market", "vote"]}
+TEXTS = ["a great film", "awful", "the vote of the government", ""]
+
+
+@pytest.fixture(scope="module")
+def scorer(tiny_bert) -> PromptScorer:
+    lm = MaskedLM(*tiny_bert, device="cpu")
+    verbalizer = Verbalizer(LABEL_WORDS)
+    words = LabelWords.resolve(verbalizer, verbalizer.labels, lm.tokenizer)
+    return PromptScorer(lm, Template("{text} it was {mask}."), words, "mean", lm.max_length)
+
+
+def encode(scorer: PromptScorer, texts: list[str]):
+    return scorer.encode(scorer.views(Examples({"text": texts})))
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    return np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+
+
+def word_logits(scorer: PromptScorer, tiny, texts: list[str]) -> torch.Tensor:
+    """The model's own logits of bad, awful, poor, great, market and vote, [n, 6]."""
+    model, tokenizer = tiny
+    ids = tokenizer.convert_tokens_to_ids(["bad", "awful", "poor", "great", "market", "vote"])
+    rows = []
+    for text in texts:
+        inputs = tokenizer(f"{text} it was [MASK].", return_tensors="pt")
+        at = int((inputs.input_ids[0] == tokenizer.mask_token_id).nonzero())
+        with torch.inference_mode():
+            rows.append(model(**inputs).logits[0, at, ids].double())
+    return torch.stack(rows)
+
+
+# ---- The prior --------------------------------------------------------------------------------
+
+
+def test_the_prior_is_the_mean_log_probability_of_each_word():
+    is_word = torch.tensor([[True, True], [True, False]])
+    probs = torch.tensor([[[0.5, 0.25], [0.25, 1.0]], [[0.125, 0.5], [0.375, 1.0]]])
+
+    prior = word_prior(probs.log(), is_word, torch.ones(2))
+
+    # Geometric means: sqrt(.5 * .125), sqrt(.25 * .5), sqrt(.25 * .375); then their shares.
+    means = np.array([0.25, np.sqrt(0.125), np.sqrt(0.09375)])
+    assert prior[is_word].exp().tolist() == pytest.approx((means / means.sum()).tolist())
+    assert prior[1, 1] == 0
+
+
+def test_texts_weigh_as_they_are_told():
+    is_word = torch.ones(2, 1, dtype=torch.bool)
+    log_probs = torch.tensor([[[0.9], [0.1]], [[0.2], [0.8]], [[0.3], [0.7]]]).log()
+
+    prior = word_prior(log_probs, is_word, torch.tensor([0.0, 5.0, 0.0]))
+
+    assert prior.exp().flatten().tolist() == pytest.approx([0.2, 0.8])
+
+
+def test_the_prior_of_one_text_is_its_own_log_probabilities():
+    is_word = torch.ones(2, 1, dtype=torch.bool)
+
+    prior = word_prior(torch.tensor([[[0.9], [0.1]]]).log(), is_word, torch.ones(1))
+
+    assert prior.exp().flatten().tolist() == pytest.approx([0.9, 0.1])
+
+
+def test_texts_without_content_are_those_of_the_paper():
+    assert content_free_examples(("text",), "contextual").columns == {"text": ["N/A", "[MASK]", ""]}
+
+
+def test_mutual_information_takes_the_template_alone():
+    assert content_free_examples(("a", "b"), "pmi").columns == {"a": [""], "b": [""]}
+
+
+# ---- On a model -------------------------------------------------------------------------------
+
+
+def test_uncalibrated_scores_by_hand(scorer, tiny_bert):
+    log_probs = word_logits(scorer, tiny_bert, TEXTS).log_softmax(-1)
+    expected = torch.stack([log_probs[:, :3].mean(1), log_probs[:, 3], log_probs[:, 4:].mean(1)], 1)
+
+    scores = scorer.class_scores(encode(scorer, TEXTS))
+
+    np.testing.assert_allclose(scores, expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "prior_texts", [["N/A", "[MASK]", ""], [""], TEXTS], ids=["contextual", "pmi", "domain"]
+)
+def test_calibrated_scores_by_hand(scorer, tiny_bert, prior_texts):
+    # "[MASK]" as text is not the mask: WordPiece without its special token gives three pieces.
+    shown = [text.replace("[MASK]", "[ mask ]") for text in prior_texts]
+    prior = word_logits(scorer, tiny_bert, shown).log_softmax(-1).mean(0)
+    log_probs = (word_logits(scorer, tiny_bert, TEXTS) - prior).log_softmax(-1)
+    expected = torch.stack([log_probs[:, :3].mean(1), log_probs[:, 3], log_probs[:, 4:].mean(1)], 1)
+
+    calibrated = scorer.calibrated(encode(scorer, prior_texts), np.ones(len(prior_texts)))
+
+    scores = calibrated.class_scores(encode(scorer, TEXTS))
+    np.testing.assert_allclose(scores, expected.numpy(), atol=1e-5)
+
+
+def test_calibrating_twice_is_calibrating_once(scorer):
+    encoded = encode(scorer, TEXTS)
+
+    once = scorer.calibrated(encoded, np.ones(4))
+    twice = once.calibrated(encoded, np.ones(4))
+
+    assert torch.equal(once.prior, twice.prior)
+    assert np.array_equal(once.class_scores(encoded), twice.class_scores(encoded))
+
+
+def test_a_text_calibrated_by_itself_says_nothing_of_its_class(scorer):
+    encoded = encode(scorer, ["a great film"] * 3)
+
+    scores = scorer.calibrated(encoded, np.ones(3)).class_scores(encoded)
+
+    np.testing.assert_allclose(softmax(scores), np.full((3, 3), 1 / 3), atol=1e-6)
+
+
+def test_over_its_own_texts_each_class_has_the_same_mean_score(scorer):
+    encoded = encode(scorer, TEXTS)
+
+    log_probs = scorer.calibrated(encoded, np.ones(4)).class_scores(encoded)
+
+    assert log_probs.mean(0) == pytest.approx(np.full(3, log_probs.mean()), abs=1e-5)
+
+
+def test_calibration_never_gives_a_score_that_is_not_finite(scorer):
+    far = scorer.calibrated(encode(scorer, ["awful"]), np.ones(1))
+    extreme = torch.full_like(far.prior, -800.0)
+    extreme[0, 0] = 0.0
+
+    for prior in (far.prior, extreme):
+        scores = PromptScorer(
+            scorer.lm, scorer.template, scorer.words, "mean", scorer.max_length, prior
+        ).class_scores(encode(scorer, TEXTS))
+        assert np.isfinite(scores).all()

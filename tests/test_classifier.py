@@ -1,0 +1,983 @@
+"""PromptClassifier: from nothing or a few labels to predictions, as scikit-learn has it."""
+
+from __future__ import annotations
+
+import copy
+import resource
+import time
+import warnings
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.semi_supervised import SelfTrainingClassifier
+
+from fewshot import PromptClassifier, Template, Verbalizer
+from fewshot.errors import (
+    CalibrationWarning,
+    CollapseWarning,
+    FewShotError,
+    HubError,
+    InputError,
+    LabelWordError,
+    LabelWordWarning,
+    ModelError,
+    TemplateError,
+    TruncationWarning,
+    TuningError,
+    VerbalizerError,
+)
+from fewshot.masked_lm import MaskedLM
+from fewshot.scoring import PromptScorer
+from fewshot.states import StateCache
+from fewshot.tuning import BitFit, Full, Head
+from tests.tiny_models import tiny_bert as make_tiny_bert
+
+VERBALIZER = {"politics": ["politics", "law"], "sports": ["sports", "game"]}
+TEXTS = [
+    "the football team", "a new player", "the match was good", "a goal", "team and player win",
+    "football news", "the goal of the game", "a player of the team",
+    "the government", "an election vote", "the law of the world", "a vote", "election news",
+    "government and law", "the vote of the government", "an old law",
+]  # fmt: skip
+LABELS = ["sports"] * 8 + ["politics"] * 8
+QUICK = {
+    "none": "none",
+    "head": "head",
+    "bitfit": BitFit(learning_rate=0.01, num_epochs=3),
+    "full": Full(learning_rate=1e-3, num_epochs=3),
+}
+NEW = ["a football match", "law and election", "", "the market of the world 🎉"]
+
+
+@pytest.fixture(scope="module")
+def lm() -> MaskedLM:
+    return MaskedLM(*make_tiny_bert(), device="cpu")
+
+
+@pytest.fixture
+def fresh_lm() -> MaskedLM:
+    return MaskedLM(*make_tiny_bert(), device="cpu")
+
+
+def make(lm, **changes) -> PromptClassifier:
+    defaults = {
+        "template": "{mask} news: {text}",
+        "verbalizer": VERBALIZER,
+        "tuning": "none",
+        "calibration": "domain",
+        "random_state": 0,
+        "verbose": 0,
+    }
+    return PromptClassifier(**({"model": lm} | defaults | changes))
+
+
+NUMBERED = {0: VERBALIZER["politics"], 1: VERBALIZER["sports"]}
+
+
+def numbered_labels(names: list[str]) -> list[int]:
+    return [int(name == "sports") for name in names]
+
+
+def toy(n_each: int = 12) -> tuple[list[str], list[str]]:
+    """Texts of three words each on two topics."""
+    rng = np.random.default_rng(0)
+    topics = {
+        "politics": "government election vote law".split(),
+        "sports": "football team player goal".split(),
+    }
+    rows = [
+        (" ".join(rng.choice(words, 3)), label)
+        for label, words in topics.items()
+        for _ in range(n_each)
+    ]
+    order = rng.permutation(len(rows))
+    return [rows[i][0] for i in order], [rows[i][1] for i in order]
+
+
+# ---- Zero-shot --------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::fewshot.errors.CalibrationWarning")
+def test_zero_shot_needs_no_data(lm):
+    clf = make(lm, calibration="auto").fit()
+
+    assert clf.classes_.tolist() == ["politics", "sports"]
+    assert clf.predict_proba(NEW).shape == (4, 2)
+    assert clf.calibration_ == "contextual"
+    assert clf.history_ == []
+
+
+def test_uncalibrated_zero_shot_is_the_models_own_softmax_over_label_words(lm):
+    clf = make(lm, verbalizer={"a": "law", "b": "game"}, calibration="none").fit()
+    tokenizer, model = lm.tokenizer, lm.model
+    ids = tokenizer("[MASK] news: a football match", return_tensors="pt").input_ids
+    with torch.inference_mode():
+        logits = model(ids).logits[0, 1, tokenizer.convert_tokens_to_ids(["law", "game"])]
+
+    proba = clf.predict_proba(["a football match"])
+
+    assert proba[0] == pytest.approx(logits.double().softmax(0).numpy(), abs=1e-5)
+    assert clf.prior_ is None
+
+
+def test_a_calibration_chosen_for_the_user_is_said(lm):
+    with pytest.warns(CalibrationWarning, match="calibration='contextual'.*silence") as found:
+        make(lm, calibration="auto").fit()
+
+    assert found[0].filename == __file__
+
+
+def test_with_texts_calibration_is_over_them(lm):
+    with pytest.warns(CalibrationWarning, match="calibration='domain'"):
+        clf = make(lm, calibration="auto").fit(TEXTS)
+
+    assert clf.calibration_ == "domain"
+    scores = clf.predict_log_proba(TEXTS)
+    assert (scores[:, 1] - scores[:, 0]).mean() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("calibration", ["none", "contextual", "domain", "pmi"])
+@pytest.mark.filterwarnings("error")
+def test_a_calibration_chosen_by_the_user_is_silent(lm, calibration):
+    clf = make(lm, calibration=calibration).fit(TEXTS, LABELS)
+
+    assert clf.calibration_ == calibration
+
+
+def test_domain_calibration_without_texts_is_refused(lm):
+    with pytest.raises(InputError, match="calibration='domain' needs texts in fit.*'contextual'"):
+        make(lm).fit()
+
+
+def test_zero_shot_takes_labels_but_does_not_learn_from_them(lm):
+    with_labels, without = make(lm).fit(TEXTS, LABELS), make(lm).fit(TEXTS)
+
+    assert np.array_equal(with_labels.predict_proba(NEW), without.predict_proba(NEW))
+
+
+def test_labels_without_texts_are_refused(lm):
+    with pytest.raises(InputError, match="y was passed without X"):
+        make(lm).fit(y=LABELS)
+
+
+# ---- Label words and labels -------------------------------------------------------------------
+
+
+def test_label_names_are_the_label_words(lm):
+    clf = make(lm, verbalizer=None).fit(TEXTS, LABELS)
+
+    assert clf.verbalizer_ == Verbalizer({"politics": "politics", "sports": "sports"})
+    assert np.array_equal(
+        clf.predict_proba(NEW),
+        make(lm, verbalizer={"politics": ["politics"], "sports": ["sports"]})
+        .fit(TEXTS)
+        .predict_proba(NEW),
+    )
+
+
+def test_label_names_can_be_given_without_any_data(lm):
+    clf = make(lm, verbalizer=None, labels=["sports", "business"], calibration="pmi").fit()
+
+    assert clf.classes_.tolist() == ["business", "sports"]
+
+
+def test_without_data_verbalizer_and_labels_there_is_nothing_to_go_by(lm):
+    with pytest.raises(VerbalizerError, match="pass verbalizer= or labels="):
+        make(lm, verbalizer=None, calibration="pmi").fit()
+
+
+def test_integer_labels_without_verbalizer_are_refused_with_advice(lm):
+    with pytest.raises(VerbalizerError, match="verbalizer"):
+        make(lm, verbalizer=None).fit(TEXTS, [int(label == "sports") for label in LABELS])
+
+
+@pytest.mark.parametrize("tuning", list(QUICK))
+def test_integer_labels_come_back_as_integers(lm, tuning):
+    y = [7 if label == "sports" else 3 for label in LABELS]
+
+    clf = make(lm, verbalizer={7: "sports", 3: "politics"}, tuning=QUICK[tuning]).fit(TEXTS, y)
+
+    assert clf.classes_.tolist() == [3, 7]
+    assert clf.predict(NEW).dtype == np.int64
+
+
+def test_string_labels_come_back_as_strings(lm):
+    predicted = make(lm).fit(TEXTS).predict(NEW)
+
+    assert predicted.dtype == object
+    assert all(type(label) is str for label in predicted)
+
+
+def test_columns_are_in_the_order_of_the_sorted_classes(lm):
+    shuffled = {"sports": ["sports", "game"], "politics": ["politics", "law"]}
+
+    ours = make(lm, verbalizer=shuffled).fit(TEXTS)
+
+    assert ours.classes_.tolist() == ["politics", "sports"]
+    assert np.array_equal(ours.predict_proba(NEW), make(lm).fit(TEXTS).predict_proba(NEW))
+
+
+@pytest.mark.parametrize("tuning", list(QUICK))
+def test_a_class_without_an_example_keeps_its_column(lm, tuning):
+    wide = {"animal": "animal", **VERBALIZER}
+
+    clf = make(lm, verbalizer=wide, tuning=QUICK[tuning]).fit(TEXTS, LABELS)
+
+    assert clf.classes_.tolist() == ["animal", "politics", "sports"]
+    proba = clf.predict_proba(NEW)
+    assert proba.shape == (4, 3)
+    assert (proba > 0).all()
+
+
+def test_all_labels_can_be_named_without_verbalizer(lm):
+    clf = make(lm, verbalizer=None, labels=["animal", "politics", "sports"], tuning="head")
+
+    assert clf.fit(TEXTS, LABELS).predict_proba(NEW).shape == (4, 3)
+
+
+def test_labels_choose_among_those_of_the_verbalizer(lm):
+    wide = {"animal": "animal", **VERBALIZER}
+
+    clf = make(lm, verbalizer=wide, labels=["sports", "politics"]).fit(TEXTS)
+
+    assert clf.classes_.tolist() == ["politics", "sports"]
+
+
+@pytest.mark.parametrize("tuning", ["head", "full"])
+@pytest.mark.parametrize("kind", ["none", "minus one"])
+def test_rows_without_a_label_only_calibrate(lm, tuning, kind):
+    extra = ["the market of the bank", "stock price"]
+    if kind == "none":
+        verbalizer, y, missing = VERBALIZER, LABELS, None
+    else:
+        verbalizer = {0: VERBALIZER["politics"], 1: VERBALIZER["sports"]}
+        y, missing = [int(label == "sports") for label in LABELS], -1
+    clf = make(lm, verbalizer=verbalizer, tuning=QUICK[tuning], calibration="contextual")
+
+    with_rows = clone(clf).fit([*TEXTS, *extra], [*y, missing, missing])
+    without = clone(clf).fit(TEXTS, y)
+
+    np.testing.assert_allclose(with_rows.predict_proba(NEW), without.predict_proba(NEW), atol=1e-4)
+    domain = clone(clf).set_params(calibration="domain")
+    with_rows = clone(domain).fit([*TEXTS, *extra], [*y, missing, missing])
+    assert not np.allclose(with_rows.prior_, domain.fit(TEXTS, y).prior_)
+
+
+def test_the_verbalizer_is_not_changed(lm):
+    verbalizer = {"politics": ["politics", "law"], "sports": ["sports", "game"]}
+
+    make(lm, verbalizer=verbalizer).fit(TEXTS)
+
+    assert verbalizer == VERBALIZER
+
+
+def test_a_split_label_word_is_warned_of_at_the_line_of_the_user(lm):
+    with pytest.warns(LabelWordWarning, match="'wonderful'") as found:
+        make(lm, verbalizer={"a": "wonderful", "b": "bad"}).fit(TEXTS)
+
+    assert found[0].filename == __file__
+
+
+# ---- Input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        tuple,
+        lambda texts: np.array(texts, dtype=object),
+        np.array,
+        pd.Series,
+        lambda texts: pd.Series(texts, index=range(100, 100 + len(texts))),
+        lambda texts: pd.DataFrame({"text": texts}),
+        lambda texts: datasets.Dataset.from_dict({"text": texts})["text"],
+    ],
+    ids=["tuple", "object array", "array", "Series", "indexed Series", "DataFrame", "datasets"],
+)
+@pytest.mark.parametrize("tuning", ["none", "head"])
+def test_containers_give_equal_output(lm, tuning, container):
+    y = np.array(LABELS) if container is np.array else LABELS
+
+    ours = make(lm, tuning=tuning).fit(container(TEXTS), y).predict_proba(container(NEW))
+
+    assert np.array_equal(ours, make(lm, tuning=tuning).fit(TEXTS, LABELS).predict_proba(NEW))
+
+
+def test_pairs_come_as_tuples_mappings_or_tables(lm):
+    rows = [(text, f"it was {text}") for text in TEXTS]
+    names = ["premise", "hypothesis"]
+    clf = make(lm, template="{premise:bare}? {mask}, {hypothesis}", tuning="head")
+
+    outputs = [
+        clone(clf).fit(X, LABELS).predict_proba(X)
+        for X in (
+            rows,
+            [dict(zip(names, row, strict=True)) for row in rows],
+            pd.DataFrame(rows, columns=names),
+            pd.DataFrame(rows, columns=names)[names[::-1]],
+            np.array(rows, dtype=object),
+        )
+    ]
+
+    assert all(np.array_equal(output, outputs[0]) for output in outputs)
+
+
+@pytest.mark.parametrize("tuning", list(QUICK))
+@pytest.mark.filterwarnings("ignore::fewshot.errors.TruncationWarning")
+def test_odd_texts_are_classified(lm, tuning):
+    odd = ["", " ", "\n\t", "🎉🎉", "日本語", "[MASK] [SEP]", "a" * 3000, "word " * 10_000, "\x00"]
+    clf = make(lm, tuning=QUICK[tuning]).fit([*TEXTS, *odd[:4]], [*LABELS, *LABELS[6:10]])
+
+    proba = clf.predict_proba(odd)
+
+    assert np.isfinite(proba).all()
+    np.testing.assert_allclose(proba.sum(1), 1.0)
+
+
+def test_texts_that_are_cut_are_warned_of_at_the_line_of_the_user(lm):
+    long = "film " * 200
+
+    with pytest.warns(TruncationWarning, match="1 of 17 texts .* 96 tokens.*max_length") as found:
+        clf = make(lm).fit([*TEXTS, long], [*LABELS, "sports"])
+    with pytest.warns(TruncationWarning, match="2 of 3 texts .* 96 tokens") as found_later:
+        clf.predict_proba([long, "short", long])
+
+    assert clf.n_truncated_ == 1
+    assert [warning.filename for warning in (found[0], found_later[0])] == [__file__] * 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_texts_that_are_chunked_are_not_warned_of(lm):
+    template = Template("{mask} news: {text}", shorten="chunk")
+    clf = make(lm, template=template, max_length=12, tuning="head").fit(
+        [*TEXTS, "film " * 50], [*LABELS, "sports"]
+    )
+
+    assert clf.predict_proba(["film " * 30, "short"]).shape == (2, 2)
+    assert clf.transform(["film " * 30, "short"]).shape == (2, 32)
+
+
+def test_a_shorter_max_length_is_kept_to(lm):
+    with pytest.warns(TruncationWarning, match="to fit 8 tokens"):
+        clf = make(lm, max_length=8).fit(TEXTS)
+
+    assert clf.max_length_ == 8
+
+
+def test_the_order_of_texts_does_not_matter_to_the_last_bit(lm):
+    X, y = toy()
+    for tuning in QUICK.values():
+        clf = make(lm, tuning=tuning).fit(X, y)
+        order = np.random.default_rng(1).permutation(len(X))
+
+        together = clf.predict_proba(X)
+
+        assert np.array_equal(clf.predict_proba([X[i] for i in order]), together[order])
+        assert np.array_equal(clf.predict_proba([X[3]]), together[[3]])
+        assert np.array_equal(clf.predict_proba([X[3]] * 3), together[[3, 3, 3]])
+
+
+# ---- Bad input --------------------------------------------------------------------------------
+
+BAD_FITS = {
+    "a bare string": ({}, {"X": "one text"}, InputError, "X is a sequence of texts"),
+    "no texts": ({}, {"X": [], "y": []}, InputError, "X is empty"),
+    "a missing text": ({}, {"X": [*TEXTS[:-1], None]}, InputError, "None or NaN in row 15"),
+    "a NaN text": ({}, {"X": [*TEXTS[:-1], float("nan")]}, InputError, "row 15"),
+    "a number": ({}, {"X": [*TEXTS[:-1], 3]}, InputError, "string in every row, but not in row 15"),
+    "other lengths": ({}, {"y": LABELS[:-1]}, InputError, "differ in length"),
+    "an unknown label": (
+        {},
+        {"y": [*LABELS[:-1], "music"]},
+        InputError,
+        r"labels \['music'\], which are unknown; known are \['politics', 'sports'\]",
+    ),
+    "mixed labels": ({}, {"y": [*LABELS[:-1], 1]}, InputError, "all str or all int"),
+    "bools": ({}, {"y": [True, False] * 8}, InputError, "bool"),
+    "no labels": ({"tuning": "head"}, {"y": None}, InputError, "requires y"),
+    "no labelled row": ({"tuning": "full"}, {"y": [None] * 16}, InputError, "no row of y"),
+    "no weight": ({"tuning": "head"}, {"sample_weight": [0.0] * 16}, InputError, "weight"),
+    "no weight, zero-shot": ({}, {"sample_weight": [0.0] * 16}, InputError, "weight"),
+    "bad weights": ({}, {"sample_weight": [1.0]}, InputError, "sample_weight"),
+    "bad class weights": (
+        {"tuning": "head", "class_weight": {"music": 2.0}},
+        {},
+        InputError,
+        "class_weight has unknown labels",
+    ),
+    "negative class weights": (
+        {"tuning": "head", "class_weight": {"sports": -2.0}},
+        {},
+        InputError,
+        "class_weight",
+    ),
+    "single texts for pairs": (
+        {"template": "{a} {mask} {b}"},
+        {},
+        InputError,
+        r"fields \('a', 'b'\)",
+    ),
+    "no mask": ({"template": "{text} is"}, {}, TemplateError, r"exactly one \{mask\}"),
+    "no room": ({"max_length": 4}, {}, TemplateError, "leaves no room"),
+    "an unknown field": (
+        {"template": "{body} {mask}"},
+        {"X": [{"text": text} for text in TEXTS]},
+        InputError,
+        "field 'body' is missing in rows 0, 1",
+    ),
+    "an unclosed bracket": ({"template": "{text {mask}"}, {}, TemplateError, "position 0"),
+    "no words": ({"verbalizer": {"politics": [], "sports": "game"}}, {}, VerbalizerError, "word"),
+    "a shared word": (
+        {"verbalizer": {"politics": "game", "sports": "game"}},
+        {},
+        VerbalizerError,
+        "'game'",
+    ),
+    "the same tokens": (
+        {"verbalizer": {"politics": "Game", "sports": "game"}},
+        {},
+        LabelWordError,
+        "same tokens",
+    ),
+    "an unknown word": (
+        {"verbalizer": {"politics": "日本", "sports": "game"}},
+        {},
+        LabelWordError,
+        "'日本' of label 'politics' is unknown",
+    ),
+    "one class": ({"verbalizer": {"sports": "game"}}, {}, VerbalizerError, "two|2"),
+    "an unknown tuning": ({"tuning": "ful"}, {}, TuningError, "did you mean 'full'"),
+    "a bad setting": ({"tuning": Head(C=-1)}, {}, TuningError, "C of Head is positive"),
+    "an unknown calibration": ({"calibration": "x"}, {}, InputError, "calibration is one of"),
+    "an unknown aggregation": ({"aggregation": "x"}, {}, FewShotError, "aggregation is one of"),
+    "an unknown multi_token": ({"multi_token": "x"}, {}, LabelWordError, "multi_token is one of"),
+    "a long max_length": ({"max_length": 1000}, {}, ModelError, "max_length is from 1 to 96"),
+    "no folder": ({"model": "./none"}, {}, ModelError, "there is no folder"),
+    "no network": ({"model": "some/model"}, {}, HubError, "cannot be reached"),
+    "a bare model": ({"model": object()}, {}, ModelError, "wrap a loaded model"),
+    "labels unlike the verbalizer": (
+        {"labels": ["sports", "music"]},
+        {},
+        FewShotError,
+        "no label 'music'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FITS)
+def test_bad_input_is_refused_and_a_fitted_estimator_stays_as_it_was(lm, case, monkeypatch):
+    changes, data, kind, message = BAD_FITS[case]
+    if case == "no network":
+        monkeypatch.setattr("fewshot.loading.hub_answers", lambda: False)
+    clf = make(lm).fit(TEXTS)
+    clf.set_params(**changes)
+    before, proba = dict(clf.__dict__), clf.predict_proba(NEW) if not changes else None
+
+    with pytest.raises(kind, match=message) as caught:
+        clf.fit(**({"X": TEXTS, "y": LABELS} | data))
+
+    assert isinstance(caught.value, FewShotError)
+    assert isinstance(caught.value, (ValueError, OSError))
+    assert clf.__dict__.keys() == before.keys()
+    assert all(clf.__dict__[name] is value for name, value in before.items())
+    if proba is not None:
+        assert np.array_equal(clf.predict_proba(NEW), proba)
+
+
+@pytest.mark.parametrize("case", BAD_FITS)
+def test_after_bad_input_an_unfitted_estimator_is_still_unfitted(lm, case, monkeypatch):
+    changes, data, _, _ = BAD_FITS[case]
+    if case == "no network":
+        monkeypatch.setattr("fewshot.loading.hub_answers", lambda: False)
+    clf = make(lm, **changes)
+
+    with pytest.raises(FewShotError):
+        clf.fit(**({"X": TEXTS, "y": LABELS} | data))
+
+    with pytest.raises(NotFittedError):
+        clf.predict(NEW)
+
+
+def test_a_model_without_mask_token_is_refused(tmp_path):
+    from tests.tiny_models import save_tiny
+
+    with pytest.raises(ModelError):
+        make(str(save_tiny(tmp_path, "causal"))).fit(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ("one text", "X is a sequence of texts"),
+        ([], "X is empty"),
+        (["a", None], "None or NaN in row 1"),
+        ([("a", "b")], "tuples of 1"),
+    ],
+)
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "transform", "decision_function"])
+def test_bad_texts_are_refused_in_prediction(lm, method, X, message):
+    clf = make(lm).fit(TEXTS)
+
+    with pytest.raises(InputError, match=message):
+        getattr(clf, method)(X)
+
+
+def test_a_misspelt_parameter_fails_at_the_call(lm):
+    with pytest.raises(TypeError, match="verbaliser"):
+        PromptClassifier(verbaliser=VERBALIZER)
+
+
+# ---- Tuning -----------------------------------------------------------------------------------
+
+
+def test_full_tuning_learns_a_toy_task(lm):
+    X, y = toy(30)
+
+    clf = make(lm, tuning=Full(learning_rate=2e-3, num_epochs=15)).fit(X[:24], y[:24])
+
+    assert clf.score(X[24:], y[24:]) >= 0.9
+    assert clf.history_[-1]["loss"] < clf.history_[0]["loss"]
+
+
+def test_head_tuning_does_not_fall_below_zero_shot(lm):
+    X, y = toy(40)
+    zero_shot = make(lm).fit(X[:16]).score(X[16:], y[16:])
+
+    head = make(lm, tuning="head").fit(X[:16], y[:16]).score(X[16:], y[16:])
+
+    assert head >= zero_shot
+
+
+def test_head_under_a_huge_penalty_is_the_calibrated_prompt(lm):
+    clf = make(lm, tuning=Head(C=1e-9)).fit(TEXTS, LABELS)
+
+    expected = make(lm).fit(TEXTS).predict_proba(NEW)
+    np.testing.assert_allclose(clf.predict_proba(NEW), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("tuning", ["bitfit", "full"])
+def test_the_shared_model_is_never_changed(lm, tuning):
+    before = {name: p.clone() for name, p in lm.model.state_dict().items()}
+
+    clf = make(lm, tuning=QUICK[tuning]).fit(TEXTS, LABELS)
+
+    assert clf.model_ is not lm
+    assert all(torch.equal(p, before[name]) for name, p in lm.model.state_dict().items())
+    assert not any(p.requires_grad for p in lm.model.parameters())
+
+
+@pytest.mark.parametrize("tuning", ["none", "head"])
+def test_a_frozen_model_is_shared(lm, tuning):
+    assert make(lm, tuning=tuning).fit(TEXTS, LABELS).model_ is lm
+
+
+@pytest.mark.parametrize("tuning", ["bitfit", "full"])
+def test_the_random_state_decides(lm, tuning):
+    strategy = clone(QUICK[tuning]).set_params(batch_size=3)
+
+    first, same, other = (
+        make(lm, tuning=strategy, random_state=seed).fit(TEXTS, LABELS).predict_proba(NEW)
+        for seed in (0, 0, 1)
+    )
+
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("tuning", list(QUICK))
+def test_global_random_states_are_as_before(lm, tuning):
+    state, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
+
+    make(lm, tuning=QUICK[tuning]).fit(TEXTS, LABELS).predict(NEW)
+
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], numbers)
+
+
+def test_a_text_of_weight_zero_is_as_if_it_were_not_there_for_head(lm):
+    weights = [1.0] * 16 + [0.0]
+    clf = make(lm, tuning="head")
+
+    with_it = clone(clf).fit([*TEXTS, "market"], [*LABELS, "sports"], sample_weight=weights)
+    without = clone(clf).fit(TEXTS, LABELS)
+
+    np.testing.assert_allclose(with_it.predict_proba(NEW), without.predict_proba(NEW), atol=1e-5)
+
+
+def test_a_text_of_weight_two_is_a_text_twice_for_head(lm):
+    clf = make(lm, tuning="head")
+
+    weighted = clone(clf).fit(TEXTS, LABELS, sample_weight=[2.0, *[1.0] * 15])
+    doubled = clone(clf).fit([TEXTS[0], *TEXTS], [LABELS[0], *LABELS])
+
+    np.testing.assert_allclose(weighted.predict_proba(NEW), doubled.predict_proba(NEW), atol=1e-5)
+
+
+@pytest.mark.parametrize("tuning", ["head", "bitfit", "full"])
+def test_class_weights_are_sample_weights_by_class(lm, tuning):
+    weights = [3.0 if label == "sports" else 1.0 for label in LABELS]
+    clf = make(lm, tuning=QUICK[tuning], calibration="contextual")
+
+    by_class = clone(clf).set_params(class_weight={"sports": 3.0}).fit(TEXTS, LABELS)
+    by_text = clone(clf).fit(TEXTS, LABELS, sample_weight=weights)
+
+    np.testing.assert_allclose(by_class.predict_proba(NEW), by_text.predict_proba(NEW), atol=1e-6)
+
+
+@pytest.mark.parametrize("tuning", ["bitfit", "full"])
+def test_a_heavier_class_is_predicted_more(lm, tuning):
+    clf = make(lm, tuning=QUICK[tuning], calibration="contextual")
+
+    shares = [
+        clone(clf)
+        .set_params(class_weight=weight)
+        .fit(TEXTS, LABELS)
+        .predict_proba(TEXTS)[:, 1]
+        .mean()
+        for weight in ({"politics": 10.0}, None, {"sports": 10.0})
+    ]
+
+    assert shares == sorted(shares)
+
+
+def test_balanced_classes_are_not_weighted(lm):
+    clf = make(lm, tuning="head")
+
+    balanced = clone(clf).set_params(class_weight="balanced").fit(TEXTS, LABELS)
+
+    np.testing.assert_array_equal(
+        balanced.predict_proba(NEW), clone(clf).fit(TEXTS, LABELS).predict_proba(NEW)
+    )
+
+
+def test_in_domain_calibration_classes_count_alike_when_tuning(lm):
+    skewed = [*range(8), 8, 9]
+    X, y = [TEXTS[i] for i in skewed], [LABELS[i] for i in skewed]
+    weights = [1 / 8] * 8 + [1 / 2] * 2
+
+    tuned = make(lm, tuning="head").fit(X, y)
+    by_hand = make(lm).fit(X, sample_weight=weights)
+
+    torch.testing.assert_close(tuned.prior_, by_hand.prior_)
+
+
+# ---- As a scikit-learn estimator --------------------------------------------------------------
+
+
+def test_a_clone_is_unfitted_and_shares_the_model(lm):
+    clf = make(lm, tuning=Full(num_epochs=2)).fit(TEXTS, LABELS)
+
+    twin = clone(clf)
+
+    assert twin.model is lm
+    assert not hasattr(twin, "classes_")
+    assert twin.tuning is not clf.tuning
+    assert twin.get_params()["tuning__num_epochs"] == 2
+
+
+def test_parameters_can_be_set_then_fitted(lm):
+    clf = make(lm).fit(TEXTS)
+    before = clf.predict_proba(NEW)
+
+    clf.set_params(template="{text} It was {mask}.", tuning=Full()).set_params(
+        tuning__learning_rate=1e-3, tuning__num_epochs=1
+    )
+    clf.fit(TEXTS, LABELS)
+
+    assert clf.template_ == Template("{text} It was {mask}.")
+    assert [row["epoch"] for row in clf.history_] == [0]
+    assert not np.allclose(clf.predict_proba(NEW), before)
+
+
+def test_parameters_set_after_fit_change_nothing_until_the_next_fit(lm):
+    clf = make(lm).fit(TEXTS)
+    before = clf.predict_proba(NEW)
+
+    clf.set_params(
+        template="{text} {mask}", aggregation="max", multi_token="first", max_length=20,
+        calibration="none", tuning="head", verbalizer={"a": "film", "b": "law"},
+    )  # fmt: skip
+
+    assert np.array_equal(clf.predict_proba(NEW), before)
+
+
+def test_fitting_again_forgets_the_first_fit(lm):
+    clf = make(lm, tuning="head").fit(TEXTS, LABELS)
+
+    clf.set_params(tuning="none").fit(TEXTS[:8])
+
+    expected = make(lm).fit(TEXTS[:8]).predict_proba(NEW)
+    assert np.array_equal(clf.predict_proba(NEW), expected)
+    assert clf.head_ is None
+
+
+def test_fitting_twice_is_fitting_once(lm):
+    for tuning in QUICK.values():
+        clf = make(lm, tuning=tuning).fit(TEXTS, LABELS)
+        once = clf.predict_proba(NEW)
+
+        assert np.array_equal(clf.fit(TEXTS, LABELS).predict_proba(NEW), once)
+
+
+@pytest.mark.parametrize("tuning", ["none", "head"])
+def test_a_search_over_verbalizers_and_calibrations_encodes_each_text_once(fresh_lm, tuning):
+    X, y = toy()
+    grid = {
+        "verbalizer": [VERBALIZER, {"politics": "government", "sports": "football"}],
+        "calibration": ["none", "domain", "contextual", "pmi"],
+        "aggregation": ["mean", "max"],
+    }
+
+    search = GridSearchCV(make(fresh_lm, tuning=tuning), grid, cv=3, error_score="raise")
+    search.fit(X, y)
+
+    n_content_free = 3  # "N/A", "[MASK]" and ""; the template alone is the last of these
+    assert fresh_lm.counts.prompts == len(set(X)) + n_content_free
+    assert 0.3 <= search.best_score_ <= 1.0
+
+
+def test_settings_of_a_strategy_are_searched_by_name(lm):
+    grid = {"tuning__learning_rate": [1e-12, 2e-3], "tuning__num_epochs": [4]}
+    X, y = toy()
+
+    search = GridSearchCV(make(lm, tuning=Full()), grid, cv=2, error_score="raise").fit(X, y)
+
+    assert search.best_params_["tuning__learning_rate"] == 2e-3
+
+
+@pytest.mark.slow
+def test_folds_are_searched_in_other_processes(lm):
+    X, y = toy(6)
+    clf = make(lm, tuning=Head())
+
+    here, there = (
+        GridSearchCV(clf, {"tuning__C": [0.1, 5.0]}, cv=2, n_jobs=n, error_score="raise").fit(X, y)
+        for n in (1, 2)
+    )
+
+    np.testing.assert_allclose(
+        here.cv_results_["mean_test_score"], there.cv_results_["mean_test_score"]
+    )
+    assert np.array_equal(here.predict_proba(NEW), there.predict_proba(NEW))
+
+
+def test_cross_validated_probabilities(lm):
+    X, names = toy()
+    y = numbered_labels(names)
+    clf = make(lm, verbalizer=NUMBERED, tuning="head")
+
+    proba = cross_val_predict(clf, X, y, cv=3, method="predict_proba")
+
+    assert proba.shape == (24, 2)
+    assert (proba.argmax(1) == y).mean() >= 0.7
+
+
+def test_where_scikit_learn_makes_numbers_of_labels_the_error_says_so(lm):
+    with pytest.raises(InputError, match="makes numbers of labels.*Verbalizer.rename"):
+        cross_val_predict(make(lm, tuning="head"), *toy(), cv=3, method="predict_proba")
+
+
+def test_a_class_missing_from_a_fold_is_no_problem(lm):
+    X = [*TEXTS, "an animal"]
+    y = [*numbered_labels(LABELS), 2]
+    clf = make(lm, verbalizer={**NUMBERED, 2: "animal"}, tuning="head")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of the rare class
+        proba = cross_val_predict(clf, X, y, cv=3, method="predict_proba")
+        scores = cross_val_score(clf, X, y, cv=3, error_score="raise")
+
+    assert proba.shape == (17, 3)
+    assert len(scores) == 3
+
+
+def test_probabilities_can_be_calibrated(lm):
+    X, y = toy()
+
+    calibrated = CalibratedClassifierCV(make(lm, tuning="head"), cv=2).fit(X, y)
+
+    assert calibrated.predict_proba(NEW).sum(1) == pytest.approx(np.ones(4))
+
+
+def test_it_can_teach_itself(lm):
+    X, names = toy()
+    y = numbered_labels(names)
+    partly = np.array([*y[:8], *[-1] * 16])
+    texts = FunctionTransformer(lambda rows: [X[int(row[0])] for row in rows])
+    clf = make_pipeline(texts, make(lm, verbalizer=NUMBERED, tuning="head"))
+
+    # scikit-learn's SelfTrainingClassifier takes numbers only: here they are rows of X.
+    taught = SelfTrainingClassifier(clf, threshold=0.6).fit(np.arange(24)[:, None], partly)
+
+    assert taught.score(np.arange(24)[:, None], y) >= 0.7
+
+
+def test_its_states_are_features_for_other_estimators(lm):
+    X, y = toy()
+
+    pipeline = Pipeline(
+        [("prompt", make(lm)), ("regression", LogisticRegression(C=100.0, max_iter=500))]
+    ).fit(X, y)
+
+    assert pipeline.score(X, y) >= 0.9
+    names = pipeline[:-1].get_feature_names_out()
+    assert names[[0, -1]].tolist() == ["promptclassifier0", "promptclassifier31"]
+
+
+def test_features_are_the_states_at_the_mask(lm):
+    clf = make(lm, template="{text} It was {mask}.").fit(TEXTS)
+    prompts = clf._encoded(NEW)
+    scorer, encoded = next(iter(prompts))
+
+    features = clf.transform(NEW)
+
+    assert features.shape == (4, 32)
+    assert features.dtype == np.float64
+    assert np.array_equal(features, scorer.mask_states(encoded))
+    assert np.array_equal(features, encoded[1][1].mask[:, 0].astype(np.float64))
+
+
+def test_it_can_be_stacked(lm):
+    X, names = toy()
+    members = [
+        (how, make(lm, verbalizer=NUMBERED, tuning="head", template=template))
+        for how, template in (("a", "{mask}: {text}"), ("b", "{text} It was {mask}."))
+    ]
+
+    stack = StackingClassifier(members, cv=3).fit(X, numbered_labels(names))
+
+    assert stack.score(X, numbered_labels(names)) >= 0.8
+
+
+def test_two_classes_have_one_decision_value(lm):
+    clf = make(lm).fit(TEXTS)
+
+    decision, proba = clf.decision_function(NEW), clf.predict_proba(NEW)
+
+    assert decision.shape == (4,)
+    assert 1 / (1 + np.exp(-decision)) == pytest.approx(proba[:, 1])
+
+
+# ---- Saying things ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tuning", list(QUICK))
+def test_a_silent_estimator_prints_nothing(lm, tuning, capfd):
+    clf = make(lm, tuning=QUICK[tuning], verbose=0).fit(TEXTS, LABELS)
+    clf.predict(TEXTS)
+    clf.dry_run(TEXTS, LABELS)
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_short_run_shows_no_bar_either(lm, capfd):
+    make(lm, tuning=QUICK["full"], verbose=1).fit(TEXTS, LABELS).predict(TEXTS)
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_class_that_takes_nearly_everything_is_warned_of(lm):
+    clf = make(lm, calibration="none").fit()
+
+    with pytest.warns(CollapseWarning, match="takes 25 of 25 predictions") as found:
+        clf.predict(["the same text"] * 25)
+
+    assert found[0].filename == __file__
+
+
+# ---- Cost -------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_tells_what_fit_would_cost(fresh_lm):
+    clf = make(fresh_lm, tuning=Full(num_epochs=3, batch_size=5))
+    X = [*TEXTS, "film " * 200, "no label"]
+    y = [*LABELS, "sports", None]
+    n_tokens = sum(len(fresh_lm.tokenizer(f"[MASK] news: {text}").input_ids) for text in TEXTS)
+
+    cost = clf.dry_run(X, y)
+
+    assert cost.n_texts == 18
+    assert cost.n_tokens == n_tokens + 96 + 7
+    assert cost.n_truncated == 1
+    assert cost.n_steps == 3 * 4  # 17 labelled texts: 4 batches
+    assert cost.seconds > 0
+    assert "18 texts" in str(cost)
+    assert "12 steps" in str(cost)
+
+
+def test_a_dry_run_learns_nothing(fresh_lm):
+    clf = make(fresh_lm, tuning="full")
+    before = copy.copy(clf.__dict__)
+
+    clf.dry_run(TEXTS, LABELS)
+
+    assert clf.__dict__ == before
+    assert fresh_lm.counts.prompts == 0
+
+
+def test_a_dry_run_takes_as_many_steps_as_the_fit(lm):
+    clf = make(lm, tuning=Full(num_epochs=2, batch_size=3, validation_fraction=0.25))
+
+    n_trained = 12  # two of each class's eight are held out
+
+    assert clf.dry_run(TEXTS, LABELS).n_steps == 2 * n_trained // 3
+
+
+def test_a_dry_run_without_data_costs_nothing(lm):
+    cost = make(lm, calibration="contextual").dry_run()
+
+    assert (cost.n_texts, cost.n_tokens, cost.n_steps, cost.seconds) == (0, 0, 0, 0.0)
+
+
+def test_a_dry_run_checks_as_fit_does(lm):
+    with pytest.raises(InputError, match="None or NaN in row 1"):
+        make(lm).dry_run(["a", None])
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_predicting_many_texts_keeps_memory_flat(fresh_lm, monkeypatch):
+    fresh_lm._cache = StateCache(n_bytes=2**20)
+    clf = make(fresh_lm).fit(TEXTS)
+    rng = np.random.default_rng(0)
+    texts = [" ".join(row) for row in rng.choice(" ".join(TEXTS).split(), size=(100_000, 3))]
+    used = []
+    score = PromptScorer.class_scores
+    monkeypatch.setattr(
+        PromptScorer,
+        "class_scores",
+        lambda *args: (used.append(resident_bytes()), score(*args))[1],
+    )
+
+    proba = clf.predict_proba(texts)
+
+    assert proba.shape == (100_000, 2)
+    assert len(used) == 13
+    # From the third part of 8,192 texts to the last: a little for the probabilities themselves.
+    assert max(used[3:]) - used[2] < 20 * 2**20
+
+
+def test_predicting_many_texts_is_quick(fresh_lm):
+    clf = make(fresh_lm).fit(TEXTS)
+    texts = [f"{a} {b} {c}" for a in "abcdefghij" for b in "abcdefghij" for c in "abcdefghij"]
+    started = time.perf_counter()
+
+    clf.predict_proba(texts)
+
+    assert time.perf_counter() - started < 10

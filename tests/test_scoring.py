@@ -1,0 +1,182 @@
+"""Scoring: template, model and label words together, against brute force."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.inputs import Examples
+from fewshot.label_words import LabelWords
+from fewshot.masked_lm import MaskedLM
+from fewshot.scoring import PromptScorer
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+
+TEXTS = ["a great film", "awful", "", "the vote of the government was in the news"]
+SPLIT = {"neg": ["bad", "dreadful"], "pos": ["great", "wonderful"]}
+
+
+def make_scorer(
+    tiny, label_words=SPLIT, *, pattern="{text} it was {mask}.", multi_token="masks", **options
+) -> PromptScorer:
+    lm = MaskedLM(*tiny, device="cpu")
+    verbalizer = Verbalizer(label_words)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        words = LabelWords.resolve(verbalizer, verbalizer.labels, lm.tokenizer, multi_token)
+    template = pattern if isinstance(pattern, Template) else Template(pattern)
+    options = {"aggregation": "mean", "max_length": lm.max_length} | options
+    return PromptScorer(lm, template, words, **options)
+
+
+def encode(scorer: PromptScorer, texts: list[str]):
+    return scorer.encode(scorer.views(Examples({"text": texts})))
+
+
+def brute_force(scorer: PromptScorer, model, text: str, word: str) -> float:
+    """The log-probability of a word, over as many masks as it has pieces."""
+    tokenizer = scorer.lm.tokenizer
+    pieces = tokenizer(" " + word, add_special_tokens=False)["input_ids"]
+    example = {"text": text}
+    sentence = scorer.template.preview(example, tokenizer.mask_token * len(pieces))
+    ids = tokenizer(sentence, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        logits = model(ids).logits[0, ids[0] == tokenizer.mask_token_id].double()
+    log_probs = logits.log_softmax(-1)
+    return sum(float(log_probs[i, piece]) for i, piece in enumerate(pieces))
+
+
+# ---- A mask for each piece --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["tiny_bert", "tiny_roberta"])
+def test_a_mask_for_each_piece_equals_brute_force(family, request):
+    tiny = request.getfixturevalue(family)
+    scorer = make_scorer(tiny)
+    expected = np.array(
+        [
+            [[brute_force(scorer, tiny[0], text, word) for word in row] for row in SPLIT.values()]
+            for text in TEXTS
+        ]
+    )
+
+    with torch.inference_mode():
+        scores = scorer._word_scores(encode(scorer, TEXTS)).numpy()
+
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+def test_each_number_of_masks_is_encoded_in_one_go(tiny_bert):
+    scorer = make_scorer(tiny_bert)
+
+    views = scorer.views(Examples({"text": TEXTS}))
+    scorer.encode(views)
+
+    assert sorted(views) == [1, 2]
+    assert scorer.lm.counts.prompts == 2 * len(TEXTS)
+
+
+def test_with_words_in_one_piece_the_normaliser_makes_no_difference(tiny_bert):
+    label_words = {"neg": ["bad", "awful"], "pos": ["great"]}
+
+    scores = [
+        scorer.class_scores(encode(scorer, TEXTS))
+        for scorer in (
+            make_scorer(tiny_bert, label_words, multi_token=how)
+            for how in ("masks", "mean", "first")
+        )
+    ]
+
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
+    np.testing.assert_array_equal(scores[1], scores[2])
+
+
+def test_the_gradient_path_scores_as_the_fast_path_does(tiny):
+    for multi_token in ("masks", "mean"):
+        scorer = make_scorer(tiny, multi_token=multi_token)
+        scorer = scorer.calibrated(encode(scorer, TEXTS), np.ones(4))
+        order = np.array([2, 0, 3])
+
+        with torch.no_grad():
+            trained = scorer.train_scores(scorer.views(Examples({"text": TEXTS})), order)
+
+        expected = scorer.class_scores(encode(scorer, TEXTS))[order]
+        np.testing.assert_allclose(trained.numpy(), expected, atol=1e-3)
+
+
+# ---- Chunks -----------------------------------------------------------------------------------
+
+
+def test_a_chunked_text_has_the_mean_of_the_logits_of_its_windows(tiny_bert):
+    label_words = {"neg": ["bad"], "pos": ["great"]}
+    chunked = make_scorer(
+        tiny_bert,
+        label_words,
+        pattern=Template("{text} it was {mask}.", shorten="chunk"),
+        multi_token="mean",
+        max_length=10,
+    )
+    windows = ["the vote of the", "film was great"]  # 4 words fit beside the 6 fixed tokens
+
+    def log_odds(texts: list[str]) -> np.ndarray:
+        scores = chunked.class_scores(encode(chunked, texts))
+        return scores[:, 1] - scores[:, 0]
+
+    assert log_odds([" ".join(windows), "bad"]) == pytest.approx(
+        [log_odds(windows).mean(), log_odds(["bad"])[0]], abs=1e-5
+    )
+
+
+def test_states_of_a_chunked_text_are_means_over_its_windows(tiny_bert):
+    template = Template("{text} it was {mask}.", shorten="chunk")
+    chunked = make_scorer(tiny_bert, pattern=template, multi_token="mean", max_length=10)
+    whole, parts = (
+        encode(chunked, texts)
+        for texts in (["the vote of the film was great"], ["the vote of the", "film was great"])
+    )
+
+    for states in (chunked.mask_states, chunked.mean_states):
+        np.testing.assert_allclose(states(whole)[0], states(parts).mean(0), atol=1e-6)
+
+
+def test_a_chunked_text_trains_as_it_predicts(tiny_bert):
+    template = Template("{text} it was {mask}.", shorten="chunk")
+    scorer = make_scorer(tiny_bert, pattern=template, multi_token="mean", max_length=8)
+    texts = ["the vote of the film was great", "bad", "an awful film of the new year"]
+
+    with torch.no_grad():
+        trained = scorer.train_scores(scorer.views(Examples({"text": texts})), np.array([2, 0, 1]))
+
+    expected = scorer.class_scores(encode(scorer, texts))[[2, 0, 1]]
+    np.testing.assert_allclose(trained.numpy(), expected, atol=1e-4)
+
+
+# ---- Independence -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("multi_token", ["mean", "masks"])
+def test_scores_do_not_depend_on_other_texts_to_the_last_bit(tiny, multi_token):
+    scorer = make_scorer(tiny, multi_token=multi_token)
+    together = scorer.class_scores(encode(scorer, TEXTS))
+
+    for rows in ([2], [3, 0], [1, 1, 2, 3, 0, 0]):
+        alone = make_scorer(tiny, multi_token=multi_token)
+
+        scores = alone.class_scores(encode(alone, [TEXTS[row] for row in rows]))
+
+        np.testing.assert_array_equal(scores, together[rows])
+
+
+def test_many_classes_are_scored_from_the_same_states(tiny_bert):
+    words = "great bad film news market vote player music person place".split()
+    few = make_scorer(tiny_bert, {0: words[0], 1: words[1]}, multi_token="mean")
+    many = make_scorer(tiny_bert, dict(enumerate(words)), multi_token="mean")
+
+    ours = many.class_scores(encode(many, TEXTS))
+
+    expected = few.class_scores(encode(few, TEXTS))
+    np.testing.assert_allclose(ours[:, 1] - ours[:, 0], expected[:, 1] - expected[:, 0], atol=1e-5)
+    np.testing.assert_allclose(np.exp(ours).sum(1), 1.0, atol=1e-6)

@@ -1,0 +1,113 @@
+"""Sentence encoders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from fewshot.errors import HubError, ModelError
+from fewshot.sentence_encoder import SentenceEncoder
+from tests.tiny_models import save_tiny
+from tests.tiny_sentences import tiny_sentence_transformer
+
+TEXTS = ["a great film", "", "bad", "one two three four five six seven", "a great film"]
+
+
+@pytest.fixture(scope="module")
+def transformer(tiny_bert):
+    return tiny_sentence_transformer(tiny_bert)
+
+
+@pytest.fixture(scope="module")
+def encoder(transformer):
+    return SentenceEncoder.load(transformer, None)
+
+
+def embed(encoder, texts):
+    return encoder.embed(encoder.tokenize(texts))
+
+
+def test_embeddings_are_those_of_sentence_transformers(encoder, transformer):
+    expected = transformer.encode(TEXTS, show_progress_bar=False)
+
+    assert embed(encoder, TEXTS) == pytest.approx(expected, abs=1e-5)
+
+
+def test_embedding_does_not_depend_on_the_batch(encoder):
+    together = embed(encoder, TEXTS)
+
+    assert (together == np.concatenate([embed(encoder, [text]) for text in TEXTS])).all()
+    assert (together[::-1] == embed(encoder, TEXTS[::-1])).all()
+    assert (together[0] == together[4]).all()
+
+
+def test_loaded_model_is_copied(encoder, transformer):
+    assert encoder.transformer is not transformer
+    assert all(
+        a is not b and torch.equal(a, b)
+        for a, b in zip(encoder.transformer.parameters(), transformer.parameters(), strict=True)
+    )
+
+
+def test_max_length_cuts_texts_and_counts_them(transformer):
+    encoder = SentenceEncoder.load(transformer, 5)
+
+    tokens = encoder.tokenize(TEXTS)
+
+    assert tokens.lengths.tolist() == [5, 2, 3, 5, 5]
+    assert tokens.n_truncated == 1
+    assert encoder.max_length == 5
+    assert transformer.max_seq_length == 96
+
+
+def test_max_length_that_the_model_does_not_take_is_refused(transformer):
+    with pytest.raises(ModelError, match="max_length is from 1 to 97 for this model, got 98"):
+        SentenceEncoder.load(transformer, 98)
+
+
+def test_folder_of_a_sentence_encoder_is_loaded_quietly(transformer, tmp_path, capfd):
+    transformer.save(str(tmp_path / "saved"), create_model_card=False)
+    capfd.readouterr()
+
+    encoder = SentenceEncoder.load(tmp_path / "saved", None)
+
+    assert embed(encoder, TEXTS) == pytest.approx(embed(SentenceEncoder(transformer), TEXTS))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_folder_of_a_plain_encoder_gets_mean_pooling(tmp_path):
+    encoder = SentenceEncoder.load(str(save_tiny(tmp_path / "plain")), None)
+
+    assert embed(encoder, TEXTS).shape == (5, 32)
+
+
+def test_loading_leaves_the_random_state_alone(tmp_path):
+    folder = save_tiny(tmp_path / "plain")
+    before = torch.get_rng_state()
+
+    SentenceEncoder.load(folder, None)
+
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_folder_without_model_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="there is no folder '/no/such/folder'"):
+        SentenceEncoder.load("/no/such/folder", None)
+    with pytest.raises(ModelError, match="cannot load a sentence encoder from"):
+        SentenceEncoder.load(tmp_path, None)
+    with pytest.raises(ModelError, match="a SentenceTransformer, got int"):
+        SentenceEncoder.load(3, None)
+
+
+def test_hub_id_offline_fails_at_once(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    with pytest.raises(HubError, match=r"'some-lab/no-such-encoder' is not in the local cache"):
+        SentenceEncoder.load("some-lab/no-such-encoder", None)
+
+
+def test_encoder_without_a_transformers_tokenizer_is_refused():
+    with pytest.raises(ModelError, match="has no tokenizer of transformers"):
+        SentenceEncoder(SentenceTransformer(modules=[torch.nn.Identity()]))

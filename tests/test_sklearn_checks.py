@@ -1,0 +1,59 @@
+"""All of scikit-learn's checks of classifiers on PromptClassifier, behind the numeric adapter."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fewshot import PromptClassifier
+from fewshot.masked_lm import MaskedLM
+from fewshot.tuning import BitFit, Full, Head
+from tests.numeric import LABEL_WORDS, NumericAdapter
+from tests.tiny_models import tiny_numeric_model
+
+# Settings that learn what the checks want to see learned in a few steps.
+_TUNINGS = {
+    "none": "none",
+    "head": Head(C=1000.0),
+    "bitfit": BitFit(learning_rate=3e-2, num_epochs=12, batch_size=16),
+    "full": Full(learning_rate=3e-3, num_epochs=12, batch_size=16),
+}
+_NO_LEARNING = "zero-shot classification learns nothing from the labels"
+_EXPECTED_FAILURES = {
+    "none": {"check_classifiers_train": _NO_LEARNING},
+}
+
+
+@cache
+def _model() -> MaskedLM:
+    return MaskedLM(*tiny_numeric_model(64), device="cpu")
+
+
+def _adapters() -> list[NumericAdapter]:
+    return [
+        NumericAdapter(
+            PromptClassifier(
+                template="{mask} : {text}",
+                model=_model(),
+                tuning=tuning,
+                calibration="domain",
+                random_state=0,
+                verbose=0,
+            ),
+            label_words=LABEL_WORDS,
+        )
+        for tuning in _TUNINGS.values()
+    ]
+
+
+def _expected_failures(adapter: NumericAdapter) -> dict[str, str]:
+    tuning = adapter.estimator.tuning
+    return _EXPECTED_FAILURES.get(tuning, {}) if isinstance(tuning, str) else {}
+
+
+@pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
+@parametrize_with_checks(_adapters(), expected_failed_checks=_expected_failures)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)

@@ -1,0 +1,177 @@
+"""The bounded memory of encoder states: nothing is encoded twice, and memory stays bounded."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from fewshot.prompts import Prompts
+from fewshot.states import MaskStates, StateCache
+
+WIDTH = 4  # a prompt's states take 2 * WIDTH float32: 32 bytes
+
+
+class Encoder:
+    """Encodes a prompt as its first token id, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+
+    def __call__(self, prompts: Prompts) -> MaskStates:
+        first = np.array([ids[0] for ids in prompts.ids], dtype=np.float32)
+        self.calls.append([int(value) for value in first])
+        mask = np.broadcast_to(first[:, None, None], (len(first), 1, WIDTH)).copy()
+        return MaskStates(mask, np.broadcast_to(-first[:, None], (len(first), WIDTH)).copy())
+
+
+def prompts_of(*tokens: int) -> Prompts:
+    ids = [np.array([token, 9], dtype=np.int32) for token in tokens]
+    positions = np.ones((len(tokens), 1), dtype=np.int64)
+    return Prompts(ids, positions, np.arange(len(tokens)), len(tokens), 0)
+
+
+def test_states_come_in_the_order_of_the_prompts():
+    states = StateCache().fill(prompts_of(3, 1, 2), Encoder())
+
+    assert states.mask[:, 0, 0].tolist() == [3, 1, 2]
+    assert states.mean[:, 0].tolist() == [-3, -1, -2]
+    assert states.mask.shape == (3, 1, WIDTH)
+
+
+def test_duplicates_are_encoded_once():
+    encoder = Encoder()
+
+    states = StateCache().fill(prompts_of(5, 7, 5, 5), encoder)
+
+    assert encoder.calls == [[5, 7]]
+    assert states.mask[:, 0, 0].tolist() == [5, 7, 5, 5]
+
+
+def test_what_is_known_is_not_encoded_again():
+    encoder, cache = Encoder(), StateCache()
+    cache.fill(prompts_of(1, 2), encoder)
+
+    states = cache.fill(prompts_of(2, 3, 1), encoder)
+
+    assert encoder.calls == [[1, 2], [3]]
+    assert states.mean[:, 0].tolist() == [-2, -3, -1]
+
+
+def test_the_same_tokens_with_the_mask_elsewhere_are_another_prompt():
+    encoder, cache = Encoder(), StateCache()
+    elsewhere = Prompts(
+        prompts_of(1).ids, np.zeros((1, 1), dtype=np.int64), np.zeros(1, dtype=np.int64), 1, 0
+    )
+
+    cache.fill(prompts_of(1), encoder)
+    cache.fill(elsewhere, encoder)
+
+    assert len(encoder.calls) == 2
+
+
+def test_the_least_recently_used_is_forgotten_first():
+    encoder, cache = Encoder(), StateCache(n_bytes=64)  # room for two
+    cache.fill(prompts_of(1, 2), encoder)
+    cache.fill(prompts_of(1), encoder)
+    cache.fill(prompts_of(3), encoder)
+
+    cache.fill(prompts_of(1), encoder)
+    cache.fill(prompts_of(2), encoder)
+
+    assert encoder.calls == [[1, 2], [3], [2]]
+
+
+def test_more_states_than_fit_are_computed_and_not_remembered():
+    encoder, cache = Encoder(), StateCache(n_bytes=64)
+
+    states = cache.fill(prompts_of(1, 2, 3), encoder)
+
+    assert states.mask[:, 0, 0].tolist() == [1, 2, 3]
+    assert held_bytes(cache) == 0
+
+
+def test_duplicates_among_more_states_than_fit_are_right_too():
+    cache = StateCache(n_bytes=64)
+
+    states = cache.fill(prompts_of(1, 2, 1, 3, 4, 1), Encoder())
+
+    assert states.mask[:, 0, 0].tolist() == [1, 2, 1, 3, 4, 1]
+    assert held_bytes(cache) <= 64
+
+
+def test_memory_stays_bounded_over_many_fits():
+    cache = StateCache(n_bytes=3200)
+    rng = np.random.default_rng(0)
+
+    for _ in range(200):
+        cache.fill(prompts_of(*rng.integers(0, 1000, size=20).tolist()), Encoder())
+
+        assert held_bytes(cache) <= 3200
+
+
+def test_what_is_remembered_does_not_keep_its_batch_alive():
+    cache = StateCache()
+
+    cache.fill(prompts_of(1, 2, 3), Encoder())
+
+    assert all(part.base is None for row in cache._rows.values() for part in row)
+
+
+def test_changing_the_result_does_not_change_what_is_remembered():
+    cache = StateCache()
+
+    cache.fill(prompts_of(1, 2), Encoder()).mask[:] = 99
+
+    assert cache.fill(prompts_of(1, 2), Encoder()).mask[:, 0, 0].tolist() == [1, 2]
+
+
+@pytest.fixture
+def _eager_threads() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_eager_threads")
+def test_threads_share_a_cache():
+    cache, errors = StateCache(n_bytes=320), []
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        try:
+            for _ in range(150):
+                tokens = rng.integers(0, 30, size=8).tolist()
+                states = cache.fill(prompts_of(*tokens), Encoder())
+                assert states.mask[:, 0, 0].tolist() == tokens
+        except Exception as error:  # noqa: BLE001  # reported by the main thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
+    assert cache._used == held_bytes(cache) <= 320
+
+
+def held_bytes(cache: StateCache) -> int:
+    return sum(part.nbytes for row in cache._rows.values() for part in row)
+
+
+def test_an_encoder_that_fails_leaves_the_cache_usable():
+    cache = StateCache()
+
+    def fail(prompts: Prompts) -> MaskStates:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        cache.fill(prompts_of(1), fail)
+
+    assert cache.fill(prompts_of(1), Encoder()).mask[:, 0, 0].tolist() == [1]

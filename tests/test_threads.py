@@ -1,0 +1,96 @@
+"""Threads: results in order, failures passed on, torch's number of threads as before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from fewshot.threads import limited_threads, map_single_threaded
+
+
+@pytest.fixture(params=[1, 3])
+def n_threads(request) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_results_come_in_the_order_of_the_items(n_threads):
+    assert list(map_single_threaded(lambda x: x * x, range(50))) == [x * x for x in range(50)]
+
+
+def test_no_items_give_no_results(n_threads):
+    assert list(map_single_threaded(lambda x: x, [])) == []
+
+
+def test_each_item_is_worked_on_with_one_torch_thread(n_threads):
+    used = list(map_single_threaded(lambda _: torch.get_num_threads(), range(10)))
+
+    assert used == [1] * 10
+    assert torch.get_num_threads() == n_threads
+
+
+def test_items_are_worked_on_side_by_side():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    both_here = threading.Barrier(2, timeout=10)
+    try:
+        arrived = list(map_single_threaded(lambda _: both_here.wait() >= 0, range(2)))
+    finally:
+        torch.set_num_threads(before)
+
+    assert arrived == [True, True]
+
+
+def test_a_failure_is_passed_on_and_the_number_of_threads_restored(n_threads):
+    def fail(item: int) -> int:
+        if item == 3:
+            raise ValueError("item 3 is bad")
+        return item
+
+    with pytest.raises(ValueError, match="item 3 is bad"):
+        list(map_single_threaded(fail, range(20)))
+
+    assert torch.get_num_threads() == n_threads
+
+
+def test_a_consumer_that_stops_early_restores_the_number_of_threads(n_threads):
+    results = map_single_threaded(lambda x: x, range(100))
+    next(results)
+    results.close()
+
+    assert torch.get_num_threads() == n_threads
+
+
+def test_few_items_are_taken_ahead_of_the_results(n_threads):
+    taken = []
+    items = (taken.append(i) or i for i in range(100))
+
+    next(map_single_threaded(lambda x: x, items))
+
+    assert len(taken) <= 2 * n_threads
+
+
+@pytest.mark.parametrize(
+    ("n_tokens", "expected"), [(0, 1), (255, 1), (256, 1), (512, 2), (768, 3), (10_000, 3)]
+)
+def test_small_batches_get_few_threads(n_tokens, expected):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with limited_threads(n_tokens):
+            assert torch.get_num_threads() == expected
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_failure_restores_the_number_of_threads(n_threads):
+    with pytest.raises(ValueError, match="bad"), limited_threads(0):
+        raise ValueError("bad")
+
+    assert torch.get_num_threads() == n_threads

@@ -1,0 +1,293 @@
+"""Full tuning and BitFit: what is tuned, what stays, and what the settings allow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.errors import TuningError
+from fewshot.masked_lm import MaskedLM
+from fewshot.tuning import BitFit, Full
+from fewshot.tuning.gradient import _held_out
+from tests.tuning.tasks import make_task
+
+
+def weights_of(lm: MaskedLM) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in lm.model.named_parameters()}
+
+
+def changed(before: dict[str, torch.Tensor], lm: MaskedLM) -> set[str]:
+    after = weights_of(lm)
+    assert after.keys() == before.keys()
+    return {name for name in after if not torch.equal(after[name], before[name])}
+
+
+def scores_after(strategy, task) -> np.ndarray:
+    result = strategy.tune(task)
+    return result.scorer.class_scores(result.scorer.encode(task.views))
+
+
+# ---- What is tuned ----------------------------------------------------------------------------
+
+
+def test_bitfit_changes_biases_only(tiny):
+    task = make_task(tiny)
+    before = weights_of(task.scorer.lm)
+
+    result = BitFit(num_epochs=2, learning_rate=0.01).tune(task)
+
+    assert changed(before, task.scorer.lm) == set()
+    tuned = changed(before, result.scorer.lm)
+    assert tuned
+    assert all(name.endswith(".bias") for name in tuned)
+
+
+def test_full_tuning_changes_all_but_the_embeddings(tiny, family):
+    task = make_task(tiny)
+    before = weights_of(task.scorer.lm)
+
+    result = Full(num_epochs=2, learning_rate=0.01).tune(task)
+
+    assert changed(before, task.scorer.lm) == set()
+    tuned = changed(before, result.scorer.lm)
+    embeddings = result.scorer.lm.model.get_input_embeddings().weight
+    for name, parameter in result.scorer.lm.model.named_parameters():
+        is_embedding = parameter is embeddings or name.endswith("embeddings.weight")
+        assert not (is_embedding and name in tuned)
+        assert is_embedding or parameter.ndim == 1 or name in tuned
+    assert embeddings.data_ptr() == (task.scorer.lm.model.get_input_embeddings().weight.data_ptr())
+
+
+def test_the_embeddings_can_be_tuned_too(tiny_bert):
+    task = make_task(tiny_bert)
+    before = weights_of(task.scorer.lm)
+
+    result = Full(num_epochs=2, learning_rate=0.01, embeddings="tuned").tune(task)
+
+    assert "bert.embeddings.word_embeddings.weight" in changed(before, result.scorer.lm)
+    assert changed(before, task.scorer.lm) == set()
+
+
+def test_frozen_weights_are_shared_with_the_original(tiny_bert):
+    task = make_task(tiny_bert)
+
+    result = BitFit(num_epochs=1).tune(task)
+
+    ours = dict(task.scorer.lm.model.named_parameters())
+    for name, parameter in result.scorer.lm.model.named_parameters():
+        assert (parameter.data_ptr() == ours[name].data_ptr()) == (not name.endswith("bias"))
+
+
+def test_after_tuning_nothing_takes_gradients(tiny_bert):
+    result = Full(num_epochs=1).tune(make_task(tiny_bert))
+
+    assert result.scorer.lm.tuned_parameters() == {}
+    assert not result.scorer.lm.model.training
+    assert all(p.grad is None for p in result.scorer.lm.model.parameters())
+
+
+def test_states_after_tuning_are_those_of_the_tuned_weights(tiny_bert):
+    task = make_task(tiny_bert)
+    result = Full(num_epochs=2, learning_rate=0.01).tune(task)
+
+    lm = result.scorer.lm
+    anew = MaskedLM(lm.model, lm.tokenizer, device="cpu")
+
+    prompts = task.views[1]
+    assert np.array_equal(lm.states(prompts).mask, anew.states(prompts).mask)
+    assert not np.allclose(lm.states(prompts).mask, task.scorer.lm.states(prompts).mask)
+
+
+# ---- Learning ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "strategy", [Full(learning_rate=1e-3, num_epochs=15), BitFit(learning_rate=0.05, num_epochs=40)]
+)
+def test_it_learns_the_examples(tiny_bert, strategy):
+    task = make_task(tiny_bert)
+
+    result = strategy.tune(task)
+
+    scores = result.scorer.class_scores(result.scorer.encode(task.views))
+    assert scores.argmax(1).tolist() == task.targets.argmax(1).tolist()
+    assert result.history[-1]["loss"] < 0.5 * result.history[0]["loss"]
+
+
+def test_training_starts_from_the_calibrated_scores(tiny_bert):
+    task = make_task(tiny_bert)
+    scores = task.scorer.class_scores(task.scorer.encode(task.views))
+    log_probs = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    expected = -(task.targets * log_probs).sum(1).mean()
+
+    result = Full(learning_rate=1e-12, num_epochs=1).tune(task)
+
+    assert result.history[0]["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_prior_of_calibration_stays(tiny_bert):
+    task = make_task(tiny_bert)
+
+    result = Full(num_epochs=1).tune(task)
+
+    assert result.scorer.prior is task.scorer.prior
+
+
+def test_soft_one_hot_targets_are_hard_targets_and_others_are_not(tiny_bert):
+    soft = np.where(make_task(tiny_bert).targets > 0.5, 0.6, 0.4)
+    strategy = Full(learning_rate=1e-3, num_epochs=3)
+
+    hard = scores_after(strategy, make_task(tiny_bert))
+    again = scores_after(strategy, make_task(tiny_bert, targets=make_task(tiny_bert).targets * 1.0))
+    softened = scores_after(strategy, make_task(tiny_bert, targets=soft))
+
+    assert np.array_equal(hard, again)
+    assert not np.allclose(hard, softened)
+
+
+def test_soft_targets_are_approached(tiny_bert):
+    soft = np.where(make_task(tiny_bert).targets > 0.5, 0.7, 0.3)
+
+    scores = scores_after(
+        Full(learning_rate=2e-3, num_epochs=60), make_task(tiny_bert, targets=soft)
+    )
+
+    proba = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    np.testing.assert_allclose(proba, soft, atol=0.1)
+
+
+def test_rows_of_weight_zero_teach_nothing(tiny_bert):
+    weights = np.array([1.0] * 8 + [0.0] * 2)
+    flipped = make_task(tiny_bert).targets.copy()
+    flipped[8:] = flipped[8:, ::-1]
+    strategy = Full(learning_rate=1e-3, num_epochs=3)
+
+    ours = scores_after(strategy, make_task(tiny_bert, weights=weights))
+    theirs = scores_after(strategy, make_task(tiny_bert, weights=weights, targets=flipped))
+
+    assert np.array_equal(ours, theirs)
+
+
+def test_the_seed_decides(tiny_bert):
+    strategy = Full(learning_rate=1e-3, num_epochs=2, batch_size=2)
+
+    first, same, other = (
+        scores_after(strategy, make_task(tiny_bert, seed=seed)) for seed in (0, 0, 1)
+    )
+
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+def test_global_random_states_are_as_before(tiny_bert):
+    task = make_task(tiny_bert)
+    state, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
+
+    Full(num_epochs=1, validation_fraction=0.2, patience=1).tune(task)
+
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], numbers)
+
+
+# ---- Held-out examples ------------------------------------------------------------------------
+
+
+def test_each_class_gives_its_share_of_the_held_out_examples(tiny_bert):
+    held_out = _held_out(make_task(tiny_bert), 0.4)
+
+    assert len(held_out) == 4
+    assert sorted(held_out // 5) == [0, 0, 1, 1]
+
+
+def test_texts_without_a_label_are_not_held_out(tiny_bert):
+    # Rows without a label have weight 0 and the first class as a placeholder.
+    targets = np.eye(2)[[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]]
+    weights = [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
+
+    for seed in range(5):
+        task = make_task(tiny_bert, targets=targets, weights=weights, seed=seed)
+        held_out = _held_out(task, 0.5)
+
+        assert set(held_out) <= set(range(6))
+        assert len(held_out) == 3
+
+
+def test_a_class_never_loses_all_its_examples(tiny_bert):
+    targets = np.eye(2)[[1] * 9 + [0]]
+
+    held_out = _held_out(make_task(tiny_bert, targets=targets), 0.9)
+
+    assert 9 not in held_out
+    assert len(held_out) == 8
+
+
+def test_the_held_out_loss_is_recorded_and_early_stopping_watches_it(tiny_bert):
+    strategy = Full(
+        learning_rate=5e-3, num_epochs=40, validation_fraction=0.4, patience=2, schedule="constant"
+    )
+
+    history = strategy.tune(make_task(tiny_bert)).history
+
+    losses = [row["valid_loss"] for row in history]
+    best = int(np.argmin(losses))
+    assert len(history) < 40
+    assert best >= len(history) - 3
+
+
+def test_the_restored_weights_have_the_best_held_out_loss(tiny_bert):
+    task = make_task(tiny_bert)
+    strategy = Full(
+        learning_rate=5e-3, num_epochs=20, validation_fraction=0.4, patience=20, schedule="constant"
+    )
+
+    result = strategy.tune(task)
+
+    held_out = _held_out(make_task(tiny_bert), 0.4)  # the same seed draws the same rows
+    scores = result.scorer.class_scores(result.scorer.encode(task.views))[held_out]
+    log_probs = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    loss = -(task.targets[held_out] * log_probs).sum(1).mean()
+    best = min(row["valid_loss"] for row in result.history)
+    assert loss == pytest.approx(best, abs=2e-3)
+
+
+def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
+    with pytest.raises(TuningError, match="validation_fraction=0.05 .*leaves none to hold out"):
+        Full(validation_fraction=0.05).tune(make_task(tiny_bert))
+
+
+# ---- Settings ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("learning_rate", 0, "positive, got 0"),
+        ("learning_rate", float("nan"), "positive, got nan"),
+        ("num_epochs", 0, "at least 1, got 0"),
+        ("batch_size", 0, "at least 1, got 0"),
+        ("weight_decay", -0.1, "0 or more, got -0.1"),
+        ("warmup_ratio", 1.5, "from 0 to 1, got 1.5"),
+        ("label_smoothing", 1.0, "from 0 to below 1, got 1.0"),
+        ("validation_fraction", 1.0, "from 0 to below 1, got 1.0"),
+        ("patience", 0, "at least 1, or None, got 0"),
+        ("schedule", "steps", r"one of \['linear', 'cosine', 'constant'\], got 'steps'"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Full, BitFit])
+def test_a_setting_out_of_range_is_refused(tiny_bert, kind, setting, value, expected):
+    with pytest.raises(TuningError, match=f"{setting} of {kind.__name__} is {expected}"):
+        kind(**{setting: value}).tune(make_task(tiny_bert))
+
+
+def test_an_unknown_choice_of_embeddings_is_refused(tiny_bert):
+    with pytest.raises(TuningError, match="embeddings is 'frozen' or 'tuned', got 'some'"):
+        Full(embeddings="some").tune(make_task(tiny_bert))
+
+
+def test_tokens_of_an_epoch_are_those_of_all_prompts(tiny_bert):
+    task = make_task(tiny_bert)
+
+    history = Full(num_epochs=1).tune(task).history
+
+    assert history[0]["tokens"] == int(task.views[1].lengths.sum())

@@ -1,0 +1,87 @@
+"""Tuning strategies by name, and as estimators that hold settings only."""
+
+from __future__ import annotations
+
+import pytest
+from sklearn.base import clone
+
+from fewshot.errors import FewShotError, TuningError
+from fewshot.tuning import BitFit, Full, Head, NoTuning, resolve_tuning
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("none", NoTuning), ("head", Head), ("bitfit", BitFit), ("full", Full)]
+)
+def test_a_name_gives_the_strategy_with_its_defaults(name, kind):
+    strategy = resolve_tuning(name)
+
+    assert type(strategy) is kind
+    assert strategy.get_params() == kind().get_params()
+
+
+def test_an_object_is_taken_as_it_is():
+    strategy = Full(learning_rate=1e-5)
+
+    assert resolve_tuning(strategy) is strategy
+
+
+@pytest.mark.parametrize(
+    ("tuning", "message"),
+    [
+        ("heads", r"tuning is one of \['none', .* got 'heads'; did you mean 'head'\?"),
+        ("FULL", "got 'FULL'"),
+        (None, "got None"),
+        (3, "got 3"),
+        (Full, "got <class"),
+    ],
+)
+def test_what_is_no_strategy_is_refused(tuning, message):
+    with pytest.raises(TuningError, match=message):
+        resolve_tuning(tuning)
+
+
+def test_the_error_is_ours_and_a_value_error():
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the type is what is tested
+        resolve_tuning("lora?")
+
+    assert isinstance(caught.value, FewShotError)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        NoTuning(),
+        Head(C=2.5),
+        BitFit(0.01, num_epochs=3, schedule="cosine", patience=2),
+        Full(0.01, embeddings="tuned", batch_size=3, label_smoothing=0.1, validation_fraction=0.2),
+    ],
+)
+def test_strategies_are_cloned_with_all_their_settings(strategy):
+    twin = clone(strategy)
+
+    assert twin is not strategy
+    assert twin.get_params() == strategy.get_params()
+
+
+def test_settings_can_be_changed_by_name():
+    assert Full().set_params(num_epochs=3, embeddings="tuned").num_epochs == 3
+
+
+def test_a_misspelt_setting_fails_at_the_call():
+    with pytest.raises(TypeError, match="learning_rat"):
+        Full(learning_rat=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "n_examples", "steps", "passes"),
+    [
+        (NoTuning(), 17, 0, 1.0),
+        (Head(), 17, 0, 1.0),
+        (Full(num_epochs=3, batch_size=8), 17, 9, 9.0),
+        (Full(num_epochs=3, batch_size=8, validation_fraction=0.5), 16, 3, 9.0),
+        (BitFit(num_epochs=2, batch_size=17), 17, 2, 6.0),
+    ],
+)
+def test_the_cost_of_a_strategy_is_known_beforehand(strategy, n_examples, steps, passes):
+    assert strategy.steps(n_examples) == steps
+    assert strategy.passes() == passes
