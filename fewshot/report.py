@@ -12,12 +12,13 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fewshot import __version__
 from fewshot.comparison import TABLE_HEADER, Summary
 from fewshot.errors import InputError
 
 __all__ = ["Example", "Report", "make_folder", "write_report"]
 
-_PACKAGES = ("fewshot", "torch", "transformers", "setfit", "scikit-learn", "numpy")
+_PACKAGES = ("torch", "transformers", "setfit", "scikit-learn", "numpy")
 _ROW, _BAR, _DOT = 46, 14, 4  # pixels: a method of the picture, its bar, radius of a seed's dot
 _TICKS = (0, 25, 50, 75, 100)  # percent
 
@@ -274,7 +275,7 @@ def _footer(command: str, seconds: float) -> str:
         "Date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "Time": f"{seconds / 60:.1f} minutes, {os.cpu_count()} CPU cores",
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "Versions": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
+        "Versions": ", ".join([f"fewshot {__version__}", *map(_version, _PACKAGES)]),
     }
     rows = "\n".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
     return f"<h2>How this was made</h2>\n<dl>\n{rows}\n</dl>"
@@ -282,6 +283,6 @@ def _footer(command: str, seconds: float) -> str:
 
 def _version(package: str) -> str:
     try:
-        return version(package)
+        return f"{package} {version(package)}"
     except PackageNotFoundError:
-        return "not installed"
+        return f"{package} not installed"

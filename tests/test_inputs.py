@@ -99,7 +99,7 @@ def test_no_text_at_all_is_refused(X):
 
 @pytest.mark.parametrize("missing", [None, np.nan, float("nan"), pd.NA, pd.NaT])
 def test_missing_texts_are_refused_and_their_rows_named(missing):
-    with pytest.raises(InputError, match="'text' is None or NaN in rows 1, 3;.*empty string"):
+    with pytest.raises(InputError, match=r"'text' is None or NaN in rows 1, 3;.*empty string"):
         read_examples(["a", missing, "b", missing], ["text"])
 
 
@@ -199,7 +199,7 @@ def test_other_negative_integers_are_labels():
 
 
 def test_a_length_that_differs_is_refused():
-    with pytest.raises(InputError, match="X and y differ in length.*3 texts, 2 labels"):
+    with pytest.raises(InputError, match=r"X and y differ in length.*3 texts, 2 labels"):
         read_labels(["a", "b"], 3)
 
 

@@ -200,7 +200,7 @@ def test_a_prior_equal_to_the_scores_makes_all_words_equal():
 def test_an_unknown_aggregation_is_refused():
     scores, is_word = pad([2.0], [1.0])
 
-    with pytest.raises(LabelWordError, match="aggregation is one of .*'max'.*, got 'median'"):
+    with pytest.raises(LabelWordError, match=r"aggregation is one of .*'max'.*, got 'median'"):
         aggregate(scores, is_word, "median")
 
 
@@ -272,7 +272,7 @@ def test_weights_follow_their_words():
 
 
 def test_a_word_unknown_to_the_tokenizer_is_refused():
-    with pytest.raises(LabelWordError, match="'日本' of label 'pos' is unknown to .*its script"):
+    with pytest.raises(LabelWordError, match=r"'日本' of label 'pos' is unknown to .*its script"):
         resolve({"neg": "bad", "pos": ["great", "日本"]}, wordpiece_tokenizer())
 
 
@@ -305,7 +305,7 @@ def test_first_pieces_that_are_equal_are_refused_only_where_first_pieces_count()
 
 
 def test_an_unknown_way_to_score_pieces_is_refused():
-    with pytest.raises(LabelWordError, match="multi_token is one of .*'masks'.*, got 'max'"):
+    with pytest.raises(LabelWordError, match=r"multi_token is one of .*'masks'.*, got 'max'"):
         resolve({"a": "great", "b": "bad"}, wordpiece_tokenizer(), "max")
 
 

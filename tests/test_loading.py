@@ -132,7 +132,7 @@ def test_a_folder_saved_without_its_mlm_head_is_refused(tmp_path, tiny_bert):
     BertModel(config).save_pretrained(tmp_path)
     tiny_bert[1].save_pretrained(tmp_path)
 
-    with pytest.raises(ModelError, match="no weights for .*cls.predictions.*without its MLM head"):
+    with pytest.raises(ModelError, match=r"no weights for .*cls.predictions.*without its MLM head"):
         load_masked_lm(tmp_path)
 
 
@@ -207,7 +207,7 @@ def test_a_hub_id_without_network_fails_within_seconds(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", no_connection)
     started = time.perf_counter()
 
-    with pytest.raises(HubError, match="cannot be reached; go online, .*model='fewshot-mini'"):
+    with pytest.raises(HubError, match=r"cannot be reached; go online, .*model='fewshot-mini'"):
         load_masked_lm("some-org/some-model")
 
     assert time.perf_counter() - started < 5

@@ -17,8 +17,8 @@ from tests.tiny_models import tiny_numeric_model
 _TUNINGS = {
     "none": "none",
     "head": Head(C=1000.0),
-    "bitfit": BitFit(learning_rate=3e-2, num_epochs=12, batch_size=16),
-    "full": Full(learning_rate=3e-3, num_epochs=12, batch_size=16),
+    "bitfit": BitFit(learning_rate=5e-2, num_epochs=6, batch_size=16),
+    "full": Full(learning_rate=1e-2, num_epochs=5, batch_size=16),
 }
 _NO_LEARNING = "zero-shot classification learns nothing from the labels"
 _EXPECTED_FAILURES = {
@@ -28,7 +28,7 @@ _EXPECTED_FAILURES = {
 
 @cache
 def _model() -> MaskedLM:
-    return MaskedLM(*tiny_numeric_model(64), device="cpu")
+    return MaskedLM(*tiny_numeric_model(32), device="cpu")
 
 
 def _adapters() -> list[NumericAdapter]:

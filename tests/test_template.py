@@ -123,7 +123,7 @@ def test_an_unknown_way_to_shorten_is_refused():
 
 
 def test_a_pattern_is_a_string():
-    with pytest.raises(TemplateError, match="a template is a string .* got list"):
+    with pytest.raises(TemplateError, match=r"a template is a string .* got list"):
         Template(["{text} {mask}"])
 
 
@@ -254,7 +254,7 @@ def test_openprompt_stripping_of_the_full_stop_becomes_bare():
 def test_other_code_in_an_openprompt_file_is_refused_and_not_run():
     line = '{"placeholder": "text_a", "post_processing": "lambda x: exit(1)"} {"mask"}'
 
-    with pytest.raises(TemplateError, match="cannot read .*exit.* code is not run"):
+    with pytest.raises(TemplateError, match=r"cannot read .*exit.* code is not run"):
         Template.from_openprompt(line)
 
 

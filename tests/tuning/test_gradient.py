@@ -252,7 +252,7 @@ def test_the_restored_weights_have_the_best_held_out_loss(tiny_bert):
 
 
 def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
-    with pytest.raises(TuningError, match="validation_fraction=0.05 .*leaves none to hold out"):
+    with pytest.raises(TuningError, match=r"validation_fraction=0.05 .*leaves none to hold out"):
         Full(validation_fraction=0.05).tune(make_task(tiny_bert))
 
 

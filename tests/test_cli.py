@@ -1,0 +1,138 @@
+"""The command line: what it understands, its exit status, and its errors on one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fewshot import __version__, cli, demo
+from fewshot.errors import MissingExtraError
+
+
+def capture_demo(monkeypatch: pytest.MonkeyPatch, status: int = 0) -> list[demo.DemoSettings]:
+    seen = []
+    monkeypatch.setattr(demo, "run_demo", lambda settings, *_: seen.append(settings) or status)
+    return seen
+
+
+def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+
+    shown = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert "demo" in shown
+    assert "tasks" in shown
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"fewshot {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: command"),
+        (["demos"], "invalid choice: 'demos'"),
+        (["demo", "--seeds", "0"], "--seeds: expected 1 or more, got 0"),
+        (["demo", "--shots", "many"], "--shots: invalid"),
+    ],
+)
+def test_wrong_arguments_exit_with_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_demo_has_the_settings_of_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = capture_demo(monkeypatch)
+
+    cli.main(["demo"])
+    cli.main(["demo", "--seeds", "3", "--shots", "4", "--test-size", "50", "--output", "my folder"])
+
+    assert seen == [
+        demo.DemoSettings(),
+        demo.DemoSettings(
+            3,
+            4,
+            50,
+            Path("my folder"),
+            "python -m fewshot demo --seeds 3 --shots 4 --test-size 50 --output 'my folder'",
+        ),
+    ]
+
+
+def test_quick_is_one_seed_and_few_test_articles(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = capture_demo(monkeypatch)
+
+    cli.main(["demo", "--quick"])
+
+    assert (seen[0].seeds, seen[0].test_size) == (1, 100)
+
+
+def test_the_status_of_the_demo_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    capture_demo(monkeypatch, status=1)
+
+    assert cli.main(["demo"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (MissingExtraError("install it"), 1, "fewshot: install it\n"),
+        (KeyboardInterrupt(), 130, "\nfewshot: interrupted\n"),
+    ],
+)
+def test_errors_of_ours_are_a_line_and_not_a_traceback(
+    error: BaseException,
+    status: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+
+    assert cli.main(["demo"]) == status
+    assert capsys.readouterr().err == message
+
+
+def test_tasks_lists_the_library(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["tasks"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    bbc = next(line for line in lines if line.startswith("bbc_news "))
+    assert "  5 labels" in bbc
+    assert "Topic of a BBC News article" in bbc
+
+
+def test_help_loads_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys; from fewshot.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers')))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_python_m_fewshot_runs_the_command_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fewshot", "--version"], capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stdout) == (0, f"fewshot {__version__}\n")
