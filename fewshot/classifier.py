@@ -15,7 +15,13 @@ from tqdm.auto import tqdm
 
 from fewshot.calibration import Calibration, content_free_examples
 from fewshot.dry_run import DryRun
-from fewshot.errors import CalibrationWarning, InputError, VerbalizerError, warn_user
+from fewshot.errors import (
+    CalibrationWarning,
+    InputError,
+    LabelWordWarning,
+    VerbalizerError,
+    warn_user,
+)
 from fewshot.estimator import (
     TextClassifier,
     TrainingData,
@@ -39,6 +45,7 @@ __all__ = ["PromptClassifier"]
 
 _DEFAULT_TEMPLATE = "A {mask} text: {text}"
 _READ_WHOLE = "raise max_length, or read them whole with Template(..., shorten='chunk')"
+_ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than about these texts
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction
 
 
@@ -66,7 +73,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     calibration : {"auto", "none", "contextual", "domain", "pmi"}, default="auto"
         What the scores of label words are divided by: their mean over texts without content
         (``"contextual"``), over the texts passed to ``fit`` (``"domain"``), or the template alone
-        (``"pmi"``). ``"auto"`` is ``"domain"`` when ``fit`` gets texts, else ``"contextual"``.
+        (``"pmi"``). ``"auto"`` is ``"domain"`` when ``fit`` gets 8 texts or more, else
+        ``"contextual"``.
         When tuning learns from labels, the classes count alike in the mean.
     aggregation : {"mean", "max", "logsumexp", "weighted"}, default="mean"
         How the log-probabilities of its words make the score of a class.
@@ -119,13 +127,14 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     Examples
     --------
     >>> from fewshot import PromptClassifier
+    >>> texts = ["A wonderful film.", "A waste of time."]
     >>> clf = PromptClassifier(
     ...     template="{text} It was {mask}.",
     ...     verbalizer={"neg": ["terrible", "bad"], "pos": ["great", "good"]},
     ...     tuning="none",
-    ...     calibration="contextual",
+    ...     calibration="domain",
     ... )
-    >>> clf.fit().predict(["A wonderful film.", "A waste of time."]).tolist()
+    >>> clf.fit(texts).predict(texts).tolist()
     ['pos', 'neg']
     """
 
@@ -275,6 +284,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         data = _read(X, y, sample_weight, template, tuning)
         verbalizer = _resolve_verbalizer(self.verbalizer, self.labels, data)
         classes = _classes(verbalizer, self.labels, data)
+        _warn_unused_weights(verbalizer, self.aggregation)
         lm = load_masked_lm(self.model)
         words = LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
         max_length = lm.checked_max_length(self.max_length)
@@ -285,7 +295,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     def _calibrate(self, plan: _Plan) -> tuple[PromptScorer, Calibration]:
         scorer, calibration = plan.scorer, self.calibration
         if calibration == "auto":
-            calibration = "contextual" if plan.views is None else "domain"
+            calibration = "domain" if plan.n_texts >= _ENOUGH_TEXTS else "contextual"
             if isinstance(plan.tuning, NoTuning):
                 warn_user(
                     f"zero-shot scores are calibrated with calibration={calibration!r}; say so "
@@ -407,6 +417,16 @@ def _resolve_verbalizer(
         )
     no_labels = Labels(np.array([], dtype=object), np.array([], dtype=bool))
     return Verbalizer.from_labels(class_labels(no_labels if data is None else data.labels, labels))
+
+
+def _warn_unused_weights(verbalizer: Verbalizer, aggregation: Aggregation) -> None:
+    has_weights = any(len(set(weights)) > 1 for weights in verbalizer.weights.values())
+    if has_weights and aggregation != "weighted":
+        warn_user(
+            f"the verbalizer weighs its words, but aggregation={aggregation!r} does not use the "
+            "weights; use aggregation='weighted'",
+            LabelWordWarning,
+        )
 
 
 def _classes(

@@ -998,11 +998,12 @@ def test_the_embedded_model_tells_good_from_bad_without_labels():
         template="{text} It was {mask}.",
         verbalizer={"neg": ["terrible", "bad"], "pos": ["great", "good"]},
         tuning="none",
-        calibration="contextual",
+        calibration="domain",
         verbose=0,
     )
+    texts = ["A wonderful film.", "A waste of time."]
 
-    predicted = clf.fit().predict(["A wonderful film.", "A waste of time."])
+    predicted = clf.fit(texts).predict(texts)
 
     assert predicted.tolist() == ["pos", "neg"]
 
