@@ -98,7 +98,7 @@ def _load(name: str) -> MaskedLM:
 
 def _from_hub(name: str) -> tuple[Any, Any, list[str]]:
     advice = (
-        f"go online, download it first (huggingface-cli download {name}), give a local folder, "
+        f"go online, download it first (hf download {name}), give a local folder, "
         f"or use model={MINI_NAME!r}, which works offline"
     )
     if not hub_answers():

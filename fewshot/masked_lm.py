@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,8 @@ class MaskedLM:
         if max_length is None:
             return self.max_length
         longest = _longest(self.model, self.tokenizer)
-        if not 1 <= max_length <= longest:
+        is_whole = isinstance(max_length, Integral)  # users are not held to annotations
+        if not is_whole or not 1 <= max_length <= longest:
             raise ModelError(f"max_length is from 1 to {longest} for this model, got {max_length}")
         return max_length
 

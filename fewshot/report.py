@@ -51,9 +51,11 @@ article p { margin: 0 0 .6rem; } mark { background: var(--mark); color: inherit;
 .words b { font-weight: normal; text-align: right; font-variant-numeric: tabular-nums; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 34rem) { th, td { padding: .3rem .25rem; font-size: .8rem; } }
 @media print { :root { color-scheme: light; --bar: #8fb3e8; --dot: #1d4f9c; --mark: #ffe08a;
   --page: #fff; --text: #000; --soft: #444; --line: #ccc; --wrong: #b3261e; }
   body { max-width: none; font-size: 11pt; } .scroll { overflow: visible; }
+  h2, h2 + p { break-after: avoid; }
   figure, svg, .words i, mark { break-inside: avoid; print-color-adjust: exact; } }
 """
 

@@ -154,6 +154,12 @@ def test_with_texts_calibration_is_over_them(lm):
     assert (scores[:, 1] - scores[:, 0]).mean() == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.parametrize(("n_texts", "expected"), [(7, "contextual"), (8, "domain")])
+@pytest.mark.filterwarnings("ignore::fewshot.errors.CalibrationWarning")
+def test_a_few_texts_are_too_few_to_calibrate_over(lm, n_texts, expected):
+    assert make(lm, calibration="auto").fit(TEXTS[:n_texts]).calibration_ == expected
+
+
 @pytest.mark.parametrize("calibration", ["none", "contextual", "domain", "pmi"])
 @pytest.mark.filterwarnings("error")
 def test_a_calibration_chosen_by_the_user_is_silent(lm, calibration):
@@ -279,6 +285,20 @@ def test_rows_without_a_label_only_calibrate(lm, tuning, kind):
     domain = clone(clf).set_params(calibration="domain")
     with_rows = clone(domain).fit([*TEXTS, *extra], [*y, missing, missing])
     assert not np.allclose(with_rows.prior_, domain.fit(TEXTS, y).prior_)
+
+
+def test_weights_that_the_aggregation_does_not_use_are_warned_of(lm):
+    weighted = {"politics": {"politics": 3.0, "law": 1.0}, "sports": ["sports", "game"]}
+
+    with pytest.warns(LabelWordWarning, match="use aggregation='weighted'") as found:
+        by_mean = make(lm, verbalizer=weighted).fit(TEXTS).predict_proba(NEW)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        by_weight = make(lm, verbalizer=weighted, aggregation="weighted").fit(TEXTS)
+
+    assert found[0].filename == __file__
+    assert np.array_equal(by_mean, make(lm).fit(TEXTS).predict_proba(NEW))
+    assert not np.allclose(by_weight.predict_proba(NEW), by_mean)
 
 
 def test_the_verbalizer_is_not_changed(lm):

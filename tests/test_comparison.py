@@ -98,7 +98,12 @@ def test_tokens_of_a_prompt_are_those_the_encoder_read(tiny_roberta) -> None:
     model, tokenizer = tiny_roberta
     words = {"politics": ["vote"], "sport": ["ball"]}
     prompt = PromptClassifier(
-        "{mask} {text}", words, model=MaskedLM(model, tokenizer), tuning="head", verbose=0
+        "{mask} {text}",
+        words,
+        model=MaskedLM(model, tokenizer),
+        tuning="head",
+        calibration="domain",
+        verbose=0,
     )
 
     (outcome,) = compare(

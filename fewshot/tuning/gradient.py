@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,7 +17,7 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.sampling import hold_out
 from fewshot.scoring import PromptScorer, Views
 from fewshot.tuning.head import fit_head
-from fewshot.tuning.strategy import Tuning
+from fewshot.tuning.strategy import Tuning, check_setting
 from fewshot.tuning.task import TuningResult, TuningTask
 
 __all__ = ["BitFit", "Full", "GradientTuning"]
@@ -24,6 +26,18 @@ __all__ = ["BitFit", "Full", "GradientTuning"]
 # taken: log loss 0.55 on average, against 0.70 for the sum (docs/defaults.md).
 _TEMPERATURE = 2.0
 _PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
+_SETTINGS: dict[str, tuple[type, Callable[[float], bool], str]] = {
+    "learning_rate": (Real, lambda value: value > 0, "positive"),
+    "num_epochs": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
+    "batch_size": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
+    "weight_decay": (Real, lambda value: value >= 0, "0 or more"),
+    "warmup_ratio": (Real, lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "label_smoothing": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "validation_fraction": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "patience": (Integral, lambda value: value >= 1, "a whole number, at least 1, or None"),
+    "interpolation": (Real, lambda value: 0 < value <= 1, "above 0 and up to 1"),
+    "C": (Real, lambda value: value > 0, "positive"),
+}
 
 
 class GradientTuning(Tuning):
@@ -256,24 +270,14 @@ def _is_embedding(name: str) -> bool:
 
 
 def _check_settings(tuning: GradientTuning) -> None:
-    limits = {
-        "learning_rate": (tuning.learning_rate > 0, "positive"),
-        "num_epochs": (tuning.num_epochs >= 1, "at least 1"),
-        "batch_size": (tuning.batch_size >= 1, "at least 1"),
-        "weight_decay": (tuning.weight_decay >= 0, "0 or more"),
-        "warmup_ratio": (0 <= tuning.warmup_ratio <= 1, "from 0 to 1"),
-        "label_smoothing": (0 <= tuning.label_smoothing < 1, "from 0 to below 1"),
-        "validation_fraction": (0 <= tuning.validation_fraction < 1, "from 0 to below 1"),
-        "patience": (tuning.patience is None or tuning.patience >= 1, "at least 1, or None"),
-        "interpolation": (0 < tuning.interpolation <= 1, "above 0 and up to 1"),
-        "C": (tuning.C > 0, "positive"),
-        "schedule": (tuning.schedule in get_args(Schedule), f"one of {list(get_args(Schedule))}"),
-    }
-    for name, (is_good, expected) in limits.items():
-        if not is_good:
-            raise TuningError(
-                f"{name} of {type(tuning).__name__} is {expected}, got {getattr(tuning, name)!r}"
-            )
+    for name, (kind, is_good, expected) in _SETTINGS.items():
+        if name != "patience" or tuning.patience is not None:
+            check_setting(tuning, name, kind, is_good, expected)
+    if tuning.schedule not in get_args(Schedule):
+        raise TuningError(
+            f"schedule of {type(tuning).__name__} is one of {list(get_args(Schedule))}, "
+            f"got {tuning.schedule!r}"
+        )
 
 
 def _learner(scorer: PromptScorer, views: Views) -> Learner:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from fewshot.errors import TuningError
-from fewshot.tuning.strategy import Tuning
+from fewshot.tuning.strategy import Tuning, check_setting
 from fewshot.tuning.task import StateHead, TuningResult, TuningTask
 
 __all__ = ["Head", "fit_head", "fit_state_head"]
@@ -45,8 +46,7 @@ class Head(Tuning):
 
     def tune(self, task: TuningTask) -> TuningResult:
         """Fit the regression; see :meth:`Tuning.tune`."""
-        if not self.C > 0:
-            raise TuningError(f"C of Head is positive, got {self.C!r}")
+        check_setting(self, "C", Real, lambda value: value > 0, "positive")
         return TuningResult(task.scorer, fit_head(task, self.C))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from fewshot.errors import TuningError
 from fewshot.tuning.task import TuningResult, TuningTask
 
-__all__ = ["NoTuning", "Tuning"]
+__all__ = ["NoTuning", "Tuning", "check_setting"]
 
 
 class Tuning(BaseEstimator, ABC):
@@ -58,3 +61,18 @@ class NoTuning(Tuning):
     def tune(self, task: TuningTask) -> TuningResult:
         """Return the scorer as it is."""
         return TuningResult(task.scorer)
+
+
+def check_setting(
+    tuning: Tuning, name: str, kind: type, is_good: Callable[[Any], bool], expected: str
+) -> None:
+    """Check one setting of a strategy.
+
+    Raises
+    ------
+    TuningError
+        If its value is not of the kind (``numbers.Real``, ``numbers.Integral``), or not good.
+    """
+    value = getattr(tuning, name)
+    if not isinstance(value, kind) or isinstance(value, bool) or not is_good(value):
+        raise TuningError(f"{name} of {type(tuning).__name__} is {expected}, got {value!r}")

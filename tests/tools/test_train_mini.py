@@ -7,10 +7,12 @@ import random
 import sys
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -148,6 +150,23 @@ def test_words_between_marks_are_masked_more_often(trainer):
     assert (targets[:, 10:20] >= 0).mean() == pytest.approx(trainer.KEY_SHARE, abs=0.12)
 
 
+def test_words_of_our_own_forms_are_never_masked(trainer):
+    data = make_data(trainer, [50] * 20)
+    for role in data.roles:
+        role[10:20] = trainer.FORM
+
+    _, _, targets = trainer.make_inputs(data, np.arange(20), np.ones(30522), (0, 0))
+
+    assert (targets[:, 10:20] == -100).all()
+
+
+def test_marks_leave_the_text_and_give_roles(trainer):
+    text, spans = trainer.parse_marks("⟪topic :⟫ ⟦law⟧ . a court")
+
+    assert text == "topic : law . a court"
+    assert spans == [(0, 7, trainer.FORM), (8, 11, trainer.KEY)]
+
+
 # ---- Weights ----------------------------------------------------------------------------------
 
 
@@ -196,3 +215,31 @@ def test_training_goes_on_exactly_from_a_checkpoint(trainer, tmp_path):
 
     assert state == {"step": 3, "elapsed": 1.5}
     assert torch.equal(other.weight, model.weight)
+
+
+def test_the_result_holds_the_update_without_the_anchor(trainer, tmp_path):
+    model = nn.ModuleDict({"dense": nn.Linear(3, 2), "anchor": nn.Linear(3, 3, bias=False)})
+    model["dense"].weight.requires_grad_(False)
+    pair = torch.ones(1, 3), torch.full((2, 1), 2.0)
+    trainer.parametrize.register_parametrization(model["dense"], "weight", trainer.LowRank(*pair))
+
+    trainer.export(model, tmp_path / "delta.safetensors")
+
+    delta = load_file(tmp_path / "delta.safetensors")
+    assert set(delta) == {"dense.A", "dense.B", "dense.bias"}
+    assert torch.equal(delta["dense.B"].float(), pair[1])
+    assert {tensor.dtype for tensor in delta.values()} == {torch.float16}
+
+
+def test_the_anchor_is_zero_for_equal_mean_states_and_ignores_padding(trainer):
+    states = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [9.0, -9.0]]])  # [1, 3, 2], the last is padding
+    attention = torch.tensor([[1, 1, 0]])
+
+    def encoder(**inputs):
+        return SimpleNamespace(
+            last_hidden_state=torch.tensor([[[2.0, 2.0], [0.0, 0.0], [5.0, 0.0]]])
+        )
+
+    loss = trainer.anchor_loss(encoder, nn.Identity(), states, torch.ones(1, 3), attention)
+
+    assert float(loss) == pytest.approx(0.0, abs=1e-6)

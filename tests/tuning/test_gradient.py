@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.errors import TuningError
+from fewshot.errors import InputError, TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.tuning import BitFit, Full
 from fewshot.tuning.gradient import _held_out
+from fewshot.tuning.head import fit_state_head
 from tests.tuning.tasks import make_task
 
 
@@ -103,7 +104,11 @@ def test_states_after_tuning_are_those_of_the_tuned_weights(tiny_bert):
 
 
 @pytest.mark.parametrize(
-    "strategy", [Full(learning_rate=1e-3, num_epochs=15), BitFit(learning_rate=0.05, num_epochs=40)]
+    "strategy",
+    [
+        Full(learning_rate=1e-3, num_epochs=15, interpolation=1.0),
+        BitFit(learning_rate=0.05, num_epochs=40, interpolation=1.0),
+    ],
 )
 def test_it_learns_the_examples(tiny_bert, strategy):
     task = make_task(tiny_bert)
@@ -113,6 +118,32 @@ def test_it_learns_the_examples(tiny_bert, strategy):
     scores = result.scorer.class_scores(result.scorer.encode(task.views))
     assert scores.argmax(1).tolist() == task.targets.argmax(1).tolist()
     assert result.history[-1]["loss"] < 0.5 * result.history[0]["loss"]
+
+
+def test_the_final_weights_lie_between_those_before_and_after_training(tiny_bert):
+    task = make_task(tiny_bert)
+    before = weights_of(task.scorer.lm)
+    settings = {"learning_rate": 0.01, "num_epochs": 2}
+
+    trained, quarter = (
+        weights_of(Full(**settings, interpolation=share).tune(make_task(tiny_bert)).scorer.lm)
+        for share in (1.0, 0.25)
+    )
+
+    for name, old in before.items():
+        torch.testing.assert_close(quarter[name], 0.75 * old + 0.25 * trained[name])
+
+
+@pytest.mark.parametrize("kind", [Full, BitFit])
+def test_a_regression_on_the_states_of_the_tuned_model_is_added(tiny_bert, kind):
+    task = make_task(tiny_bert)
+
+    result = kind(num_epochs=2, C=3.0).tune(task)
+
+    states = result.scorer.mean_states(result.scorer.encode(task.views))
+    expected = fit_state_head(states, task.targets, task.sample_weight, C=3.0)
+    np.testing.assert_array_equal(result.head.coef, expected.coef)
+    assert result.head.temperature == 2.0
 
 
 def test_training_starts_from_the_calibrated_scores(tiny_bert):
@@ -150,7 +181,8 @@ def test_soft_targets_are_approached(tiny_bert):
     soft = np.where(make_task(tiny_bert).targets > 0.5, 0.7, 0.3)
 
     scores = scores_after(
-        Full(learning_rate=2e-3, num_epochs=60), make_task(tiny_bert, targets=soft)
+        Full(learning_rate=2e-3, num_epochs=60, interpolation=1.0),
+        make_task(tiny_bert, targets=soft),
     )
 
     proba = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
@@ -238,7 +270,12 @@ def test_the_held_out_loss_is_recorded_and_early_stopping_watches_it(tiny_bert):
 def test_the_restored_weights_have_the_best_held_out_loss(tiny_bert):
     task = make_task(tiny_bert)
     strategy = Full(
-        learning_rate=5e-3, num_epochs=20, validation_fraction=0.4, patience=20, schedule="constant"
+        learning_rate=5e-3,
+        num_epochs=20,
+        validation_fraction=0.4,
+        patience=20,
+        schedule="constant",
+        interpolation=1.0,
     )
 
     result = strategy.tune(task)
@@ -252,7 +289,7 @@ def test_the_restored_weights_have_the_best_held_out_loss(tiny_bert):
 
 
 def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
-    with pytest.raises(TuningError, match=r"validation_fraction=0.05 .*leaves none to hold out"):
+    with pytest.raises(InputError, match=r"validation_fraction=0.05 .*leaves none to hold out"):
         Full(validation_fraction=0.05).tune(make_task(tiny_bert))
 
 
@@ -264,13 +301,18 @@ def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
     [
         ("learning_rate", 0, "positive, got 0"),
         ("learning_rate", float("nan"), "positive, got nan"),
-        ("num_epochs", 0, "at least 1, got 0"),
-        ("batch_size", 0, "at least 1, got 0"),
+        ("num_epochs", 2.5, "a whole number, at least 1, got 2.5"),
+        ("learning_rate", "1e-3", "positive, got '1e-3'"),
+        ("num_epochs", 0, "a whole number, at least 1, got 0"),
+        ("batch_size", 0, "a whole number, at least 1, got 0"),
         ("weight_decay", -0.1, "0 or more, got -0.1"),
         ("warmup_ratio", 1.5, "from 0 to 1, got 1.5"),
         ("label_smoothing", 1.0, "from 0 to below 1, got 1.0"),
         ("validation_fraction", 1.0, "from 0 to below 1, got 1.0"),
-        ("patience", 0, "at least 1, or None, got 0"),
+        ("patience", 0, "a whole number, at least 1, or None, got 0"),
+        ("interpolation", 0, "above 0 and up to 1, got 0"),
+        ("interpolation", 1.5, "above 0 and up to 1, got 1.5"),
+        ("C", 0, "positive, got 0"),
         ("schedule", "steps", r"one of \['linear', 'cosine', 'constant'\], got 'steps'"),
     ],
 )

@@ -151,6 +151,16 @@ def test_the_log_probabilities_of_prompt_and_head_are_summed():
     np.testing.assert_allclose(total, expected, atol=1e-6)
 
 
+def test_a_temperature_divides_the_sum():
+    scores, states = np.array([[0.0, 1.0]]), np.array([[3.0]])
+    cold, warm = (
+        StateHead(np.array([1.0]), 2.0, np.array([[0.0, 1.0]]), temperature).add(scores, states)
+        for temperature in (1.0, 2.0)
+    )
+
+    np.testing.assert_allclose(warm, cold / 2, atol=1e-6)
+
+
 # ---- The strategy -----------------------------------------------------------------------------
 
 
