@@ -18,7 +18,7 @@ help:
 	@echo "make test    the tests; one file: make test PYTEST_ARGS=tests/test_template.py"
 	@echo "make lint    ruff, mypy --strict and the import contracts"
 	@echo "make format  lets ruff rewrite what it can"
-	@echo "make bench   speed against the bare encoder and the peers"
+	@echo "make bench   speed and memory, against the bare encoder and the usual way"
 	@echo "make clean   removes $(VENV) and the caches"
 
 setup: $(READY)

@@ -44,8 +44,9 @@ from fewshot.verbalizer import Verbalizer
 __all__ = ["PromptClassifier"]
 
 _DEFAULT_TEMPLATE = "A {mask} text: {text}"
-_READ_WHOLE = "raise max_length, or read them whole with Template(..., shorten='chunk')"
+_READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
 _ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than about these texts
+_BAR_DELAY = 2.0  # seconds; a short run shows no bar
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction
 
 
@@ -205,18 +206,18 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
             Texts, tokens, optimiser steps, truncated texts and the estimated seconds.
         """
         plan = self._plan(X, y, None)
-        if plan.views is None:
+        if plan.data is None or plan.views is None:
             return DryRun(n_texts=0, n_tokens=0, n_truncated=0, n_steps=0, seconds=0.0)
         n_tokens = sum(int(prompts.lengths.sum()) for prompts in plan.views.values())
         speed = plan.scorer.lm.tokens_per_second(plan.views[min(plan.views)])
-        n_labelled = 0 if plan.data is None else int(plan.data.labels.is_labelled.sum())
-        share = n_labelled / plan.n_texts
-        passes = 1.0 + share * plan.tuning.passes()
+        targets, weights = class_targets(plan.data, plan.scorer.words.classes, self.class_weight)
+        labelled = np.flatnonzero(weights > 0)
+        passes = 1.0 + len(labelled) / plan.n_texts * plan.tuning.passes()
         return DryRun(
             n_texts=plan.n_texts,
             n_tokens=n_tokens,
             n_truncated=plan.n_truncated,
-            n_steps=plan.tuning.steps(n_labelled),
+            n_steps=plan.tuning.steps(targets[labelled].argmax(1)),
             seconds=passes * n_tokens / speed,
         )
 
@@ -238,6 +239,22 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     @property
     def _n_features_out(self) -> int:
         return self.model_.state_size
+
+    def set_params(self, **params: Any) -> PromptClassifier:  # scikit-learn's signature
+        """Set parameters by name; settings of the tuning as ``tuning__<setting>``.
+
+        A tuning that is given by name becomes the strategy of that name first.
+
+        Returns
+        -------
+        PromptClassifier
+            The estimator itself.
+        """
+        tuning = params.get("tuning", self.tuning)
+        if isinstance(tuning, str) and any(name.startswith("tuning__") for name in params):
+            params = params | {"tuning": resolve_tuning(tuning)}
+        super().set_params(**params)
+        return self
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -268,7 +285,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         )
         n_truncated = 0
         starts = range(0, len(examples), _AT_ONCE)
-        for start in tqdm(starts, disable=not self.verbose or len(starts) == 1, desc="predicting"):
+        bar = tqdm(starts, disable=not self.verbose, desc="predicting", delay=_BAR_DELAY)
+        for start in bar:
             part = examples.take(range(start, min(start + _AT_ONCE, len(examples))))
             views = scorer.views(part)
             n_truncated += views[min(views)].n_truncated
@@ -296,10 +314,11 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         scorer, calibration = plan.scorer, self.calibration
         if calibration == "auto":
             calibration = "domain" if plan.n_texts >= _ENOUGH_TEXTS else "contextual"
-            if isinstance(plan.tuning, NoTuning):
+            if isinstance(plan.tuning, NoTuning) and calibration == "contextual":
                 warn_user(
-                    f"zero-shot scores are calibrated with calibration={calibration!r}; say so "
-                    "yourself, or calibration='none', to silence this",
+                    "zero-shot scores are calibrated by texts without content "
+                    f"(calibration='contextual'); {_ENOUGH_TEXTS} or more unlabelled texts of "
+                    "yours in fit do it much better. Name the calibration to silence this",
                     CalibrationWarning,
                 )
         if calibration == "none":
@@ -389,7 +408,8 @@ def _read(
         if y is not None:
             raise InputError("y was passed without X; pass the texts too, or neither")
         return None
-    elif y is None:
+    X = list(X) if isinstance(X, Iterator) else X  # which can be read once only
+    if y is None:
         y = [None] * len(read_examples(X, template.field_names))
     data = read_training_data(X, y, sample_weight, template.field_names)
     if (

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fewshot import __version__
@@ -66,7 +67,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "TF-IDF and SetFit. Shows a table and writes an HTML report. Works offline.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    demo.add_argument("--seeds", type=_count, default=5, help="how often articles are drawn")
+    demo.add_argument("--seeds", type=_count, default=3, help="how often articles are drawn")
     demo.add_argument("--shots", type=_count, default=8, help="labelled articles per topic")
     demo.add_argument("--test-size", type=_count, default=300, help="test articles of each seed")
     demo.add_argument("--output", type=Path, default=Path("reports"), help="folder of the report")
@@ -83,10 +84,12 @@ def _count(text: str) -> int:
 def _list_tasks() -> int:
     names = list_tasks()
     width = max(map(len, names))
-    for name in names:
-        task = load_task(name)
-        sizes = f"{len(task.labels):3} labels  {len(task.templates):2} templates"
-        sys.stdout.write(f"{name:<{width}}  {sizes}  {task.description}\n")
+    with suppress(BrokenPipeError):  # of a reader such as `head`, who has seen enough
+        for name in names:
+            task = load_task(name)
+            sizes = f"{len(task.labels):3} labels  {len(task.templates):2} templates"
+            sys.stdout.write(f"{name:<{width}}  {sizes}  {task.description}\n")
+            sys.stdout.flush()
     return 0
 
 

@@ -46,7 +46,7 @@ class DemoSettings:
         What was typed, for the report.
     """
 
-    seeds: int = 5
+    seeds: int = 3
     shots: int = 8
     test_size: int = 300
     output: Path = Path("reports")

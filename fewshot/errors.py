@@ -82,11 +82,11 @@ class CollapseWarning(FewShotWarning):
 
 
 class CalibrationWarning(FewShotWarning):
-    """A calibration was chosen for the user, or could not use any text."""
+    """A calibration was chosen for the user."""
 
 
 class LabelWordWarning(FewShotWarning):
-    """Label words are split into pieces, or were left out."""
+    """Label words are split into pieces, or their weights are not used."""
 
 
 def warn_user(message: str, category: type[Warning]) -> None:

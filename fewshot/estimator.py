@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,20 +13,27 @@ import numpy.typing as npt
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import Tags, compute_class_weight
+from sklearn.utils import Tags, check_random_state, compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.errors import CollapseWarning, InputError, TruncationWarning, warn_user
 from fewshot.inputs import Examples, Label, Labels, read_examples, read_labels
+from fewshot.label_entries import read_labels as read_distinct_labels
 from fewshot.persistence import save_estimator
 
 __all__ = [
     "TextClassifier",
     "TrainingData",
+    "check_settings",
     "class_labels",
     "class_targets",
+    "is_positive",
+    "is_whole",
     "label_array",
+    "labelled_part",
+    "new_rng",
     "read_training_data",
+    "warn_truncated",
 ]
 
 _COLLAPSED_SHARE = 0.9
@@ -185,10 +193,13 @@ def class_labels(labels: Labels, given: Sequence[Label] | None = None) -> list[L
     Raises
     ------
     InputError
-        If there are fewer than two, or a label occurs that is not given.
+        If there are fewer than two, a label occurs that is not given, or what is given is no
+        list.
+    VerbalizerError
+        If one that is given stands twice, is neither str nor int, or the two are mixed.
     """
     found = labels.classes()
-    classes = found if given is None else sorted(given)
+    classes = found if given is None else _given_labels(given)
     unknown = [label for label in found if label not in classes]
     if unknown:
         raise InputError(
@@ -201,6 +212,12 @@ def class_labels(labels: Labels, given: Sequence[Label] | None = None) -> list[L
             "Name all of them with labels= if some have no example"
         )
     return classes
+
+
+def _given_labels(given: Sequence[Label]) -> list[Label]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InputError(f"labels is a list of all labels, such as ['no', 'yes'], got {given!r}")
+    return sorted(read_distinct_labels(given))
 
 
 def _advice(unknown: Sequence[Label], classes: Sequence[Label]) -> str:
@@ -220,7 +237,8 @@ def class_targets(
     Raises
     ------
     InputError
-        If `class_weight` is neither None, "balanced" nor a mapping of labels to weights.
+        If `class_weight` is neither None, "balanced" nor a mapping of labels to weights, or
+        leaves no labelled text a weight above 0.
     """
     place = {label: i for i, label in enumerate(classes)}
     labelled = data.labels.is_labelled
@@ -230,7 +248,75 @@ def class_targets(
     present = np.unique(index[labelled])
     if class_weight is not None:
         weights[labelled] *= _class_weights(class_weight, classes, present, index[labelled])
+    if labelled.any() and not weights.any():
+        raise InputError(
+            "no text has a label and a weight above 0: class_weight and sample_weight are "
+            "multiplied; weigh at least one labelled text"
+        )
     return targets, weights
+
+
+def labelled_part(
+    data: TrainingData, classes: Sequence[Label], class_weight: Any
+) -> tuple[Examples, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the examples that have a label and a weight, with their targets and weights.
+
+    Raises
+    ------
+    InputError
+        If there are none; see also :func:`class_targets`.
+    """
+    targets, weights = class_targets(data, classes, class_weight)
+    used = np.flatnonzero(weights > 0)
+    if not len(used):
+        raise InputError("no text has a label; label at least one")
+    return data.examples.take(used), targets[used], weights[used]
+
+
+def check_settings(estimator: BaseEstimator, limits: Mapping[str, tuple[bool, str]]) -> None:
+    """Check parameters of an estimator.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    limits : mapping of str to tuple of (bool, str)
+        For each parameter whether it is good, and what is expected of it.
+
+    Raises
+    ------
+    InputError
+        If one is not good.
+    """
+    for name, (is_good, expected) in limits.items():
+        if not is_good:
+            raise InputError(f"{name} is {expected}, got {getattr(estimator, name)!r}")
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Tell whether a value is a whole number, and not below the least."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def is_positive(value: Any) -> bool:
+    """Tell whether a value is a finite number above 0."""
+    return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < np.inf
+
+
+def new_rng(random_state: Any) -> np.random.Generator:
+    """Return a generator that a ``random_state`` of scikit-learn decides.
+
+    Raises
+    ------
+    InputError
+        If it is no int, 0 or more, no RandomState and not None.
+    """
+    try:
+        state = check_random_state(random_state)
+    except ValueError as error:
+        raise InputError(
+            f"random_state is an int, 0 or more, a RandomState or None, got {random_state!r}"
+        ) from error
+    return np.random.default_rng(state.randint(2**31))
 
 
 def warn_truncated(
@@ -266,11 +352,13 @@ def _class_weights(
             "class_weight is None, 'balanced' or a mapping of labels to weights, "
             f"got {class_weight!r}"
         )
-    weights = np.array([by_class[i] for i in index], dtype=np.float64)
+    expected = f"class_weight holds finite numbers, 0 or more and not all 0, got {class_weight!r}"
+    try:
+        weights = np.array([by_class[i] for i in index], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(expected) from error
     if len(weights) and not _are_weights(weights):
-        raise InputError(
-            f"class_weight holds finite numbers, 0 or more and not all 0, got {class_weight!r}"
-        )
+        raise InputError(expected)
     return weights
 
 

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import check_random_state
 
 from fewshot.dry_run import DryRun
-from fewshot.errors import InputError
 from fewshot.estimator import (
     TextClassifier,
+    check_settings,
     class_labels,
-    class_targets,
+    is_positive,
+    is_whole,
     label_array,
+    labelled_part,
+    new_rng,
     read_training_data,
     warn_truncated,
 )
@@ -73,6 +75,7 @@ class FineTuneClassifier(TextClassifier):
         The tuned encoder.
     coef_ : ndarray of shape (hidden, n_classes)
     intercept_ : ndarray of shape (n_classes,)
+    pooling_ : str
     max_length_ : int
     fields_ : list of str
         The fields of the texts seen in ``fit``.
@@ -153,7 +156,7 @@ class FineTuneClassifier(TextClassifier):
         self.classes_ = label_array(plan.classes)
         self.model_ = model.lm
         self.coef_, self.intercept_ = model.coef, model.intercept
-        self.max_length_ = model.max_length
+        self.pooling_, self.max_length_ = model.pooling, model.max_length
         self.fields_ = plan.fields
         self.history_ = history
         self.n_truncated_ = plan.prompts.n_truncated
@@ -189,12 +192,9 @@ class FineTuneClassifier(TextClassifier):
         settings = _settings(self)
         data = read_training_data(X, y, sample_weight)
         classes = class_labels(data.labels, self.labels)
-        targets, weights = class_targets(data, classes, self.class_weight)
-        used = np.flatnonzero(weights > 0)
-        if not len(used):
-            raise InputError("no text has a label and a weight above 0; label at least one")
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        held_out = hold_out(targets[used].argmax(1), self.validation_fraction, rng)
+        examples, targets, weights = labelled_part(data, classes, self.class_weight)
+        rng = new_rng(self.random_state)
+        held_out = hold_out(targets.argmax(1), self.validation_fraction, rng)
         lm = load_masked_lm(self.model)
         max_length = lm.checked_max_length(self.max_length)
         model = SequenceModel.untrained(lm, self.pooling, max_length, len(classes), rng)
@@ -202,9 +202,9 @@ class FineTuneClassifier(TextClassifier):
             classes=classes,
             fields=list(data.examples.fields),
             model=model,
-            prompts=model.tokenize(data.examples.take(used)),
-            targets=targets[used],
-            weights=weights[used],
+            prompts=model.tokenize(examples),
+            targets=targets,
+            weights=weights,
             held_out=held_out,
             settings=settings,
             rng=rng,
@@ -213,7 +213,7 @@ class FineTuneClassifier(TextClassifier):
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples = read_examples(X, self.fields_)
         model = SequenceModel(
-            self.model_, self.pooling, self.max_length_, self.coef_, self.intercept_
+            self.model_, self.pooling_, self.max_length_, self.coef_, self.intercept_
         )
         scores, n_truncated = [], 0
         for start in range(0, len(examples), _AT_ONCE):
@@ -240,16 +240,19 @@ class _Plan(NamedTuple):
 
 
 def _settings(classifier: FineTuneClassifier) -> TrainSettings:
+    patience = classifier.patience
     limits = {
-        "learning_rate": (classifier.learning_rate > 0, "positive"),
-        "num_epochs": (classifier.num_epochs >= 1, "at least 1"),
-        "batch_size": (classifier.batch_size >= 1, "at least 1"),
-        "patience": (classifier.patience is None or classifier.patience >= 1, "1 or more, or None"),
+        "learning_rate": (is_positive(classifier.learning_rate), "positive"),
+        "num_epochs": (is_whole(classifier.num_epochs, 1), "a whole number, at least 1"),
+        "batch_size": (is_whole(classifier.batch_size, 1), "a whole number, at least 1"),
+        "patience": (
+            patience is None or is_whole(patience, 1),
+            "a whole number, at least 1, or None",
+        ),
         "pooling": (classifier.pooling in get_args(Pooling), f"one of {list(get_args(Pooling))}"),
+        "verbose": (classifier.verbose in (0, 1), "0 or 1"),
     }
-    for name, (is_good, expected) in limits.items():
-        if not is_good:
-            raise InputError(f"{name} is {expected}, got {getattr(classifier, name)!r}")
+    check_settings(classifier, limits)
     return TrainSettings(
         classifier.learning_rate,
         classifier.num_epochs,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from fewshot.errors import TuningError
 from fewshot.history import Epoch
 from fewshot.seeding import torch_seed
 from fewshot.threads import limited_threads
@@ -97,7 +98,10 @@ class Learner:
 def soft_cross_entropy(
     scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Return the weighted mean of cross-entropies with soft or hard targets.
+    """Return the mean of weighted cross-entropies with soft or hard targets.
+
+    The divisor is the number of examples, not the sum of their weights: weights are to count in
+    a batch of one, too.
 
     Parameters
     ----------
@@ -120,7 +124,7 @@ def soft_cross_entropy(
     """
     smooth = (1 - label_smoothing) * targets + label_smoothing / targets.shape[1]
     losses = -(smooth * scores.log_softmax(-1)).sum(-1)
-    return (losses * weights).sum() / weights.sum()
+    return (losses * weights).mean()
 
 
 def train(
@@ -153,7 +157,8 @@ def train(
     """
     held_out = np.array([], dtype=np.int64) if valid is None else valid
     chosen = np.setdiff1d(np.flatnonzero(sample_weight > 0), held_out)
-    run = _Run(learner, _tensor(targets), _tensor(sample_weight), settings, len(chosen))
+    weights = sample_weight / sample_weight[chosen].mean()
+    run = _Run(learner, _tensor(targets), _tensor(weights), settings, len(chosen))
     best = _Best(learner.parameters)
     history: list[Epoch] = []
     bar = tqdm(total=run.n_steps, disable=not show_progress, desc="tuning", delay=_BAR_DELAY)
@@ -205,23 +210,31 @@ class _Run:
     def epoch(self, batches: Iterator[Batch], bar: tqdm) -> float:  # type: ignore[type-arg]
         """Take one pass over the examples and return the mean loss."""
         self.learner.set_training(True)
-        total = weight = 0.0
+        total = n_examples = 0.0
         for batch in batches:
-            share = float(self.weights[batch].sum())
-            total += share * self._update(batch)
-            weight += share
+            total += len(batch) * self._update(batch)
+            n_examples += len(batch)
             bar.update()
         self.learner.set_training(False)
-        return total / weight
+        return total / n_examples
 
-    def evaluate(self, batch: Batch) -> float:
+    def evaluate(self, held_out: Batch) -> float:
+        """Return the weighted mean loss of held-out examples."""
+        starts = range(0, len(held_out), self.settings.batch_size)
+        batches = [held_out[start : start + self.settings.batch_size] for start in starts]
         with torch.no_grad():
-            return float(self._loss(batch))
+            total = sum(len(batch) * float(self._loss(batch)) for batch in batches)
+        return total / float(self.weights[held_out].sum())
 
     def _update(self, batch: Batch) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
         loss = self._loss(batch)
+        if not bool(loss.isfinite()):
+            raise TuningError(
+                f"the loss is {float(loss)} at step {self.step + 1} of {self.n_steps}: training "
+                f"has diverged; lower learning_rate={self.settings.learning_rate}"
+            )
         loss.backward()
         nn.utils.clip_grad_norm_(self.learner.parameters.values(), self.settings.max_grad_norm)
         self.optimizer.step()

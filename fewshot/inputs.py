@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -94,7 +94,7 @@ def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
         If `X` is a bare string, is empty, has no such fields, or if a text is missing or not a
         string; the message names the rows.
     """
-    if isinstance(X, (str, bytes, Mapping)) or not isinstance(X, Iterable):
+    if not _is_sequence(X):
         raise InputError(f"X is a sequence of texts, got {_short(X)}; for one text write X=[text]")
     columns = _table_columns(X)
     if columns is None:
@@ -125,7 +125,7 @@ def read_labels(y: Any, n_examples: int) -> Labels:
     InputError
         If the length differs from `n_examples`, or a label is neither str nor int.
     """
-    if y is None or isinstance(y, (str, bytes)) or not isinstance(y, Iterable):
+    if not _is_sequence(y):
         raise InputError(
             "requires y to be passed, but the target y is None: y is a sequence of labels"
             if y is None
@@ -156,8 +156,26 @@ def _table_columns(X: Any) -> dict[str, list[Any]] | None:
     if hasattr(X, "column_names") and hasattr(X, "features"):  # datasets.Dataset
         return {str(name): list(X[name]) for name in X.column_names}
     if hasattr(X, "columns") and hasattr(X, "iloc"):  # pandas.DataFrame
+        names = [str(name) for name in X.columns]
+        if len(set(names)) < len(names):
+            raise InputError(f"X has two columns of one name among {names}; rename or drop one")
         return {str(name): list(X.iloc[:, i]) for i, name in enumerate(X.columns)}
     return None
+
+
+def _is_sequence(values: object) -> bool:
+    """Tell what has an order and rows: no text, no mapping, no set, no number, no sparse matrix."""
+    if isinstance(values, (str, bytes, Mapping, Set)) or hasattr(values, "toarray"):
+        return False
+    return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
+
+
+def _can_be_encoded(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _rows(X: Iterable[Any]) -> list[Any]:
@@ -237,7 +255,13 @@ def _checked_texts(texts: list[Any], field: str) -> list[str]:
             f"{field!r} is a string in every row, but not in {_name_rows(wrong)}: "
             f"{_short(texts[wrong[0]])}"
         )
-    return [str(text) for text in texts]
+    broken = [i for i, text in enumerate(texts) if not _can_be_encoded(text)]
+    if broken:
+        raise InputError(
+            f"{field!r} holds a lone surrogate in {_name_rows(broken)}: the text was decoded with "
+            "the wrong encoding; decode it with errors='replace'"
+        )
+    return [str.__str__(text) for text in texts]
 
 
 def _read_label(value: Any, row: int) -> Label | None:
@@ -246,7 +270,7 @@ def _read_label(value: Any, row: int) -> Label | None:
     if isinstance(value, (bool, np.bool_)):
         raise InputError(f"labels are str or int, got the bool {value} in row {row}; use 0 and 1")
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # of an Enum of str, str() would give its name
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)) and float(value).is_integer():

@@ -141,7 +141,9 @@ def name_words(labels: Sequence[Label]) -> dict[Label, list[str]]:
         example = ", ".join(f'{name!r}: "..."' for name in labels[:_SHOWN_LABELS])
         raise VerbalizerError(
             f"the labels {list(labels[:_SHOWN_LABELS])} are no words that a language model could "
-            f"put at the mask; say what they mean: verbalizer={{{example}}}"
+            f"put at the mask; say what they mean: verbalizer={{{example}}}. (If your labels are "
+            "words: cross_val_predict of probabilities, voting and stacking number them first; "
+            "give int labels and a verbalizer there)"
         )
     parts: dict[Label, list[str]] = {
         label: [word for word in map(_clean, _ALTERNATIVES.split(_shorten(str(label)))) if word]

@@ -265,8 +265,8 @@ def _warn_split(
         more = f" and {len(split) - _WORDS_SHOWN} more" if len(split) > _WORDS_SHOWN else ""
         warn_user(
             f"the tokenizer splits the label words {shown}{more} into pieces; they are scored "
-            f"with multi_token={multi_token!r}. multi_token='masks' is exact, words in one piece "
-            "are best",
+            f"with multi_token={multi_token!r}. multi_token='masks' gives each piece a mask, words "
+            "in one piece are best",
             LabelWordWarning,
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlparse
+from threading import RLock
+from typing import Any, TypeAlias
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+import torch
 import transformers
 from huggingface_hub import constants
 from safetensors import SafetensorError
@@ -20,7 +22,7 @@ from fewshot.quiet import quiet_transformers
 __all__ = ["hub_answers", "load_masked_lm"]
 
 _LOADED_AT_ONCE = 2
-_CONNECT_SECONDS = 3.0
+_PROBE_SECONDS = 3.0
 
 
 def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
@@ -51,21 +53,30 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
             "model is 'fewshot-mini', a folder, a hub id or a MaskedLM, "
             f"got {type(model).__name__}; wrap a loaded model as MaskedLM(model, tokenizer)"
         )
-    name = str(model)
-    key = (name, _folder_time(Path(name)))
-    if key not in _LOADED:
-        _LOADED[key] = _load_mini() if name == MINI_NAME else _load(name)
-    _LOADED.move_to_end(key)
-    while len(_LOADED) > _LOADED_AT_ONCE:
-        _LOADED.popitem(last=False)
-    return _LOADED[key]
+    name = str(Path(model).expanduser()) if str(model).startswith("~") else str(model)
+    key = (name, _folder_state(Path(name)))
+    with _LOCK:
+        if key not in _LOADED:
+            _LOADED[key] = _load_mini() if name == MINI_NAME else _load(name)
+        _LOADED.move_to_end(key)
+        while len(_LOADED) > _LOADED_AT_ONCE:
+            _LOADED.popitem(last=False)
+        return _LOADED[key]
 
 
-_LOADED: OrderedDict[tuple[str, float], MaskedLM] = OrderedDict()
+FolderState: TypeAlias = tuple[tuple[str, int, int], ...]
+
+_LOADED: OrderedDict[tuple[str, FolderState], MaskedLM] = OrderedDict()
+_LOCK = RLock()
 
 
-def _folder_time(folder: Path) -> float:
-    return folder.stat().st_mtime if folder.is_dir() else 0.0
+def _folder_state(folder: Path) -> FolderState:
+    """Return name, size and time of a folder's files: they tell when a model was replaced."""
+    if not folder.is_dir():
+        return ()
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    states = [(path.name, path.stat()) for path in files]
+    return tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
 
 
 def _load_mini() -> MaskedLM:
@@ -112,9 +123,16 @@ def _from_hub(name: str) -> tuple[Any, Any, list[str]]:
 
 
 def _from_pretrained(name: str, *, local_files_only: bool) -> tuple[Any, Any, list[str]]:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(name, local_files_only=local_files_only)
+    # Half precision gives NaN in training and is slow on a CPU; code in a folder is never run.
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        name, local_files_only=local_files_only, trust_remote_code=False
+    )
     model, info = transformers.AutoModelForMaskedLM.from_pretrained(
-        name, local_files_only=local_files_only, output_loading_info=True
+        name,
+        local_files_only=local_files_only,
+        trust_remote_code=False,
+        dtype=torch.float32,
+        output_loading_info=True,
     )
     return model, tokenizer, sorted(info["missing_keys"])
 
@@ -123,9 +141,11 @@ def hub_answers() -> bool:
     """Tell within seconds whether the hub can be reached; its client would retry for minutes."""
     if constants.HF_HUB_OFFLINE:
         return False
-    url = urlparse(constants.ENDPOINT)
     try:
-        with socket.create_connection((url.hostname, url.port or 443), _CONNECT_SECONDS):
-            return True
+        # Not a bare socket: urllib goes through the proxies that the environment names.
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_PROBE_SECONDS).close()
+    except HTTPError:  # an answer, whatever it says
+        return True
     except OSError:
         return False
+    return True

@@ -27,6 +27,7 @@ _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 # (measured with MKL, one thread).
 _SMALLEST_PRODUCT = 16
 _VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
+_ROWS_AT_ONCE = 256  # states; what is computed over the vocabulary, is for so many at once
 _LONGEST = 512  # tokens; longer only when asked for
 _PROBE_TOLERANCE = 1e-3
 
@@ -101,6 +102,11 @@ class MaskedLM:
             raise ModelError(
                 f"{name or type(model).__name__} has no MLM head; load it with AutoModelForMaskedLM"
             )
+        if next(model.parameters()).dtype not in (torch.float32, torch.float64):
+            raise ModelError(
+                f"{name or type(model).__name__} is in {next(model.parameters()).dtype}, in which "
+                "tuning gives NaN; load it with dtype=torch.float32, or call model.float()"
+            )
         self.tokenizer = tokenizer
         self.name = name
         self.counts = EncoderCounts()
@@ -112,6 +118,7 @@ class MaskedLM:
         self.model = model.eval()
         self._decoder = model.get_output_embeddings()
         self._cache = StateCache()
+        self._version = _version(model)
         self._head = mask_head(model)
         self.has_rows = True
         self.has_rows = self._probe()
@@ -146,8 +153,7 @@ class MaskedLM:
         if max_length is None:
             return self.max_length
         longest = _longest(self.model, self.tokenizer)
-        is_whole = isinstance(max_length, Integral)  # users are not held to annotations
-        if not is_whole or not 1 <= max_length <= longest:
+        if not _is_whole(max_length) or not 1 <= max_length <= longest:
             raise ModelError(f"max_length is from 1 to {longest} for this model, got {max_length}")
         return max_length
 
@@ -164,6 +170,9 @@ class MaskedLM:
         -------
         MaskStates
         """
+        version = _version(self.model)
+        if version != self._version:  # the caller trained the model that was wrapped
+            self._cache, self._version = StateCache(), version
         return self._cache.fill(prompts, self._encode)
 
     def forward(self, prompts: Prompts) -> tuple[Tensor, Tensor]:
@@ -205,7 +214,9 @@ class MaskedLM:
         Tensor of shape (..., n_tokens)
         """
         if not self.has_rows:
-            return self._run_head(mask)[..., token_ids]
+            rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
+            logits = torch.cat([self._run_head(part)[..., token_ids] for part in rows])
+            return logits.view(*mask.shape[:-1], -1)
         weight, bias = self._decoder.weight[token_ids], self._decoder.bias
         return nn.functional.linear(
             mask, weight.to(mask.dtype), None if bias is None else bias[token_ids].to(mask.dtype)
@@ -222,19 +233,17 @@ class MaskedLM:
         -------
         Tensor of shape (...)
         """
-        n_tokens = len(self.model.get_input_embeddings().weight)
-        blocks = torch.arange(n_tokens, device=self.device).split(_VOCABULARY_BLOCK)
-        parts = [self.token_logits(mask, block).logsumexp(-1) for block in blocks]
-        return torch.stack(parts).logsumexp(0)
+        rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
+        return torch.cat([self._log_normalizer(part) for part in rows]).view(mask.shape[:-1])
 
     def tokens_per_second(self, prompts: Prompts) -> float:
         """Measure how fast the encoder runs on a few of these prompts."""
         rows = next(plan_batches(prompts.lengths, self.batch_tokens))
         sample = prompts.take(rows)
         with torch.inference_mode():
-            self.forward(sample)  # warms up
+            self.forward(sample)[1].cpu()  # warms up
             started = time.perf_counter()
-            self.forward(sample)
+            self.forward(sample)[1].cpu()  # a copy waits until a GPU is done
         return float(sample.lengths.sum()) / (time.perf_counter() - started)
 
     def copy(self, tuned: Callable[[str], bool]) -> MaskedLM:
@@ -318,6 +327,14 @@ class MaskedLM:
 
         return map_single_threaded(run, batches) if is_cpu else map(run, batches)
 
+    def _log_normalizer(self, rows: Tensor) -> Tensor:
+        if not self.has_rows:
+            return self._run_head(rows).logsumexp(-1)
+        n_tokens = len(self._decoder.weight)
+        blocks = torch.arange(n_tokens, device=self.device).split(_VOCABULARY_BLOCK)
+        parts = [self.token_logits(rows, block).logsumexp(-1) for block in blocks]
+        return torch.stack(parts).logsumexp(0)
+
     def _run_head(self, states: Tensor) -> Tensor:
         """Run the MLM head on states [..., hidden], in products that are never tiny."""
         rows = states.flatten(0, -2)[:, None]
@@ -366,7 +383,8 @@ def _on_device(
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if next(model.parameters()).device.type != torch.device(device).type:
+    wanted, now = torch.device(device), next(model.parameters()).device
+    if now.type != wanted.type or wanted.index not in (None, now.index):
         moved: transformers.PreTrainedModel = copy.deepcopy(model)
         moved.to(torch.device(device))  # type: ignore[arg-type]  # decorated without types
         return moved.requires_grad_(requires_grad=False)
@@ -383,6 +401,15 @@ def _pad(prompts: Prompts, pad_id: int | None, device: torch.device) -> tuple[Te
         ids[row, : len(tokens)] = tokens
         attention[row, : len(tokens)] = 1
     return torch.from_numpy(ids).to(device), torch.from_numpy(attention).to(device)
+
+
+def _version(model: nn.Module) -> int:
+    """Return a number that grows with each change of a parameter in place."""
+    return sum(parameter._version for parameter in model.parameters())
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _longest(model: transformers.PreTrainedModel, tokenizer: Any) -> int:

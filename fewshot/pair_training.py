@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer import losses
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 
@@ -85,7 +84,6 @@ def train_on_pairs(
         trainer.train_dataset = dataset
         if settings.show_progress:
             trainer.add_callback(_Progress(len(pairs)))
-        trainer.loss = losses.CosineSimilarityLoss(transformer)
         with limited_threads(settings.batch_tokens):
             trainer.train()
     transformer.eval()
@@ -114,21 +112,21 @@ def _trainer(transformer: SentenceTransformer, settings: PairTraining, folder: s
     """Return setfit's trainer of the encoder, without the reports and files that it makes."""
     from setfit import SetFitModel, Trainer, TrainingArguments
 
-    trainer = Trainer(
-        model=SetFitModel(model_body=transformer),
-        args=TrainingArguments(
-            output_dir=folder,
-            batch_size=settings.batch_size,
-            num_epochs=settings.num_epochs,
-            body_learning_rate=settings.learning_rate,
-            seed=settings.seed,
-            show_progress_bar=False,
-            report_to="none",
-            logging_strategy="epoch",
-            logging_first_step=False,
-            save_strategy="no",
-        ),
-    ).st_trainer
+    arguments = TrainingArguments(
+        output_dir=folder,
+        batch_size=settings.batch_size,
+        num_epochs=settings.num_epochs,
+        body_learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        show_progress_bar=False,
+        report_to="none",
+        logging_strategy="epoch",
+        logging_first_step=False,
+        save_strategy="no",
+    )
+    trainer = Trainer(model=SetFitModel(model_body=transformer), args=arguments).st_trainer
+    # The cosine loss; setfit knows where each version of sentence-transformers keeps it.
+    trainer.loss = arguments.loss(transformer)
     trainer.args.dataloader_pin_memory = False  # warns where there is no GPU
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ in _UNWANTED_CALLBACKS:

@@ -65,6 +65,11 @@ def save_estimator(estimator: BaseEstimator, folder: Path) -> None:
     ['pos']
     """
     target = folder.resolve()
+    if target in (Path.cwd(), *Path.cwd().parents):
+        raise PersistenceError(
+            f"{str(folder)!r} is the working folder or above it, and saving replaces a folder; "
+            "name a folder in it"
+        )
     _check_replaceable(target)
     with written_aside(target) as aside:
         _write(estimator, aside)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -29,6 +30,8 @@ Padding: TypeAlias = Literal["none", "batch"]
 # Any: transformers' tokenizers share no usable static type.
 Tokenizer: TypeAlias = Any
 
+# Whether "[MASK]" in a text is special is a state of the tokenizer that each call sets.
+_TOKENIZER_LOCK = Lock()
 _TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
 
 
@@ -211,10 +214,9 @@ class _Layout:
         # Every slot is stood in for by the mask token: so the tokenizer itself cuts the template
         # at these places and treats spaces there as it does beside any special token.
         mask_id = tokenizer.mask_token_id
-        ids = np.array(
-            tokenizer(_skeleton(tokenizer, template), add_special_tokens=True)["input_ids"],
-            dtype=np.int32,
-        )
+        with _TOKENIZER_LOCK:
+            encoded = tokenizer(_skeleton(tokenizer, template), add_special_tokens=True)
+        ids = np.array(encoded["input_ids"], dtype=np.int32)
         holes = np.flatnonzero(ids == mask_id)
         gaps = [s for s in template.segments if isinstance(s, (Slot, Mask))]
         if len(holes) != len(gaps):
@@ -303,13 +305,14 @@ def _plain(ids: Ids, tokenizer: Tokenizer) -> Ids:
 
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
-    encoded = tokenizer(
-        texts,
-        add_special_tokens=False,
-        split_special_tokens=True,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
+    with _TOKENIZER_LOCK:
+        encoded = tokenizer(
+            texts,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )
     ids: list[list[int]] = encoded["input_ids"]
     return ids

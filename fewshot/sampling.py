@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -182,7 +183,9 @@ def hold_out(classes: Indices, fraction: float, rng: np.random.Generator) -> Ind
     InputError
         If the fraction is not from 0 to below 1, or leaves no example to hold out.
     """
-    if not 0 <= fraction < 1:
+    given: Any = fraction  # users are not held to annotations
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    if not is_number or not 0 <= fraction < 1:
         raise InputError(f"validation_fraction is from 0 to below 1, got {fraction!r}")
     if fraction == 0:
         return np.empty(0, dtype=np.int64)

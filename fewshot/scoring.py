@@ -114,7 +114,7 @@ class PromptScorer:
 
         Returns
         -------
-        Tensor of shape (n, n_classes), float32
+        Tensor of shape (n, n_classes)
         """
         logits = {}
         for n_masks, prompts in views.items():

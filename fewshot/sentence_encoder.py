@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,10 @@ __all__ = ["SentenceEncoder", "TokenizedTexts"]
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 # Rows from which matrix products give each row the same bits whatever the number of rows.
 _SMALLEST_PRODUCT = 16
+_NO_CODE = (
+    "code that comes with a model is never run; if you trust it, load it with "
+    "SentenceTransformer(..., trust_remote_code=True) yourself and pass that"
+)
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,10 @@ class SentenceEncoder:
         encoder = cls(_load(model))
         if max_length is not None:
             longest = _longest(encoder.transformer)
-            if not 1 <= max_length <= longest:
+            is_whole = isinstance(max_length, Integral)  # users are not held to annotations
+            if not is_whole or not 1 <= max_length <= longest:
                 raise ModelError(
-                    f"max_length is from 1 to {longest} for this model, got {max_length}"
+                    f"max_length is from 1 to {longest} for this model, got {max_length!r}"
                 )
             encoder.transformer.max_seq_length = max_length
         return encoder
@@ -163,12 +170,34 @@ def _load(model: str | Path | SentenceTransformer) -> SentenceTransformer:
     is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if not Path(name).is_dir() and is_path:
         raise ModelError(f"there is no folder {name!r}; give a folder, a hub id or {MINI_NAME!r}")
+    _refuse_code(Path(name))
     try:
         return _from_name(name, local_files_only=True)
-    except (OSError, ValueError) as error:
-        if Path(name).is_dir():
-            raise ModelError(f"cannot load a sentence encoder from {name!r}: {error}") from error
-        return _from_hub(name)
+    except OSError as error:
+        if not Path(name).is_dir():
+            return _from_hub(name)
+        raise _unusable(name, error) from error
+    except ValueError as error:
+        raise _unusable(name, error) from error
+
+
+def _refuse_code(folder: Path) -> None:
+    """Raise ModelError if a folder names code; before 6.0 sentence-transformers would run it."""
+    file = folder / "modules.json"
+    if not file.is_file():
+        return
+    try:
+        names = [row["type"] for row in json.loads(file.read_text(encoding="utf-8"))]
+        foreign = [name for name in names if not name.startswith("sentence_transformers.")]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _unusable(str(folder), error) from error
+    if foreign:
+        raise ModelError(f"{str(folder)!r} names the classes {foreign}; {_NO_CODE}")
+
+
+def _unusable(name: str, error: Exception) -> ModelError:
+    advice = f"; {_NO_CODE}" if "trust_remote_code" in str(error) else ""
+    return ModelError(f"cannot load a sentence encoder from {name!r}: {error}{advice}")
 
 
 def _from_hub(name: str) -> SentenceTransformer:
@@ -179,13 +208,15 @@ def _from_hub(name: str) -> SentenceTransformer:
         )
     try:
         return _from_name(name, local_files_only=False)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise HubError(f"cannot load {name!r} from the hub: {error}; {advice}") from error
+    except ValueError as error:
+        raise _unusable(name, error) from error
 
 
 def _from_name(name: str, *, local_files_only: bool) -> SentenceTransformer:
     with quiet_transformers(), torch.random.fork_rng():
-        return SentenceTransformer(name, local_files_only=local_files_only)
+        return SentenceTransformer(name, local_files_only=local_files_only, trust_remote_code=False)
 
 
 def _longest(transformer: SentenceTransformer) -> int:

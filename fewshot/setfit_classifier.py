@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import check_random_state
 
 from fewshot.dry_run import DryRun
-from fewshot.errors import InputError
 from fewshot.estimator import (
     TextClassifier,
+    check_settings,
     class_labels,
-    class_targets,
+    is_positive,
+    is_whole,
     label_array,
+    labelled_part,
+    new_rng,
     read_training_data,
     warn_truncated,
 )
@@ -222,14 +224,12 @@ class SetFitClassifier(TextClassifier):
         _check_settings(self)
         data = read_training_data(X, y, sample_weight)
         classes = class_labels(data.labels, self.labels)
-        targets, weights = class_targets(data, classes, self.class_weight)
-        used = np.flatnonzero(weights > 0)
-        if not len(used):
-            raise InputError("no text has a label and a weight above 0; label at least one")
+        examples, targets, weights = labelled_part(data, classes, self.class_weight)
         source = PairSource(
-            targets[used].argmax(1), self.sampling_strategy, self.num_iterations, self.max_pairs
+            targets.argmax(1), self.sampling_strategy, self.num_iterations, self.max_pairs
         )
-        texts = data.examples.take(used).joined()
+        rng = new_rng(self.random_state)
+        texts = examples.joined()
         encoder = SentenceEncoder.load(self.model, self.max_length)
         return _Plan(
             classes=classes,
@@ -237,10 +237,10 @@ class SetFitClassifier(TextClassifier):
             texts=texts,
             encoder=encoder,
             tokens=encoder.tokenize(texts),
-            targets=targets[used],
-            weights=weights[used],
+            targets=targets,
+            weights=weights,
             source=source,
-            rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31)),
+            rng=rng,
         )
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
@@ -273,11 +273,16 @@ class _Plan(NamedTuple):
 
 
 def _check_settings(classifier: SetFitClassifier) -> None:
+    iterations = classifier.num_iterations
     limits = {
-        "num_epochs": (classifier.num_epochs >= 0, "0 or more"),
-        "batch_size": (classifier.batch_size >= 1, "at least 1"),
-        "learning_rate": (classifier.learning_rate > 0, "positive"),
+        "num_epochs": (is_whole(classifier.num_epochs, 0), "a whole number, 0 or more"),
+        "num_iterations": (
+            iterations is None or is_whole(iterations, 1),
+            "a whole number, at least 1, or None",
+        ),
+        "max_pairs": (is_whole(classifier.max_pairs, 2), "a whole number, at least 2"),
+        "batch_size": (is_whole(classifier.batch_size, 1), "a whole number, at least 1"),
+        "learning_rate": (is_positive(classifier.learning_rate), "positive"),
+        "verbose": (classifier.verbose in (0, 1), "0 or 1"),
     }
-    for name, (is_good, expected) in limits.items():
-        if not is_good:
-            raise InputError(f"{name} is {expected}, got {getattr(classifier, name)!r}")
+    check_settings(classifier, limits)

@@ -10,12 +10,14 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from fewshot.errors import InputError
 from fewshot.estimator import (
     TextClassifier,
+    check_settings,
     class_labels,
-    class_targets,
+    is_positive,
+    is_whole,
     label_array,
+    labelled_part,
     read_training_data,
 )
 from fewshot.inputs import Examples, Label, read_examples
@@ -50,6 +52,7 @@ class TfidfClassifier(TextClassifier):
         Column of each word or sequence of words.
     idf_ : ndarray of shape (n_words,)
         Inverse document frequencies.
+    ngram_range_ : tuple of (int, int)
     coef_ : ndarray of shape (n_words, n_classes)
     intercept_ : ndarray of shape (n_classes,)
     fields_ : list of str
@@ -101,17 +104,16 @@ class TfidfClassifier(TextClassifier):
         TfidfClassifier
             The estimator itself.
         """
-        _check_settings(self.ngram_range, self.C)
+        _check_settings(self)
         data = read_training_data(X, y, sample_weight)
         classes = class_labels(data.labels, self.labels)
-        targets, weights = class_targets(data, classes, self.class_weight)
-        used = np.flatnonzero(weights > 0)
-        if not len(used):
-            raise InputError("no text has a label and a weight above 0; label at least one")
-        vectorizer = self._vectorizer()
-        features = _fit_transform(vectorizer, data.examples.take(used))
-        head = fit_linear_head(features, targets[used], weights[used], C=self.C)
+        examples, targets, weights = labelled_part(data, classes, self.class_weight)
+        ngram_range = (int(self.ngram_range[0]), int(self.ngram_range[1]))
+        vectorizer = _vectorizer(ngram_range)
+        features = _fit_transform(vectorizer, examples)
+        head = fit_linear_head(features, targets, weights, C=self.C)
         self.classes_ = label_array(classes)
+        self.ngram_range_ = ngram_range
         self.vocabulary_ = {w: int(i) for w, i in getattr(vectorizer, "vocabulary_", {}).items()}
         self.idf_ = vectorizer.idf_ if self.vocabulary_ else np.empty(0)
         self.coef_, self.intercept_ = head.coef, head.intercept
@@ -125,25 +127,30 @@ class TfidfClassifier(TextClassifier):
         head = LinearHead(self.coef_, self.intercept_)
         if not self.vocabulary_:
             return head.log_probabilities(np.empty((len(examples), 0)))
-        vectorizer = self._vectorizer(self.vocabulary_)
+        vectorizer = _vectorizer(self.ngram_range_, self.vocabulary_)
         vectorizer.idf_ = self.idf_
         return head.log_probabilities(vectorizer.transform(examples.joined()))
 
-    def _vectorizer(self, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
-        return TfidfVectorizer(
-            ngram_range=tuple(self.ngram_range),
-            sublinear_tf=True,
-            token_pattern=_WORD,
-            vocabulary=vocabulary,
-        )
+
+def _check_settings(classifier: TfidfClassifier) -> None:
+    limits = {
+        "ngram_range": (_is_range(classifier.ngram_range), "a pair such as (1, 2)"),
+        "C": (is_positive(classifier.C), "positive"),
+    }
+    check_settings(classifier, limits)
 
 
-def _check_settings(ngram_range: Any, C: Any) -> None:
-    is_range = len(ngram_range) == 2 and 1 <= ngram_range[0] <= ngram_range[1]
-    if not is_range:
-        raise InputError(f"ngram_range is a pair such as (1, 2), got {ngram_range!r}")
-    if not C > 0:
-        raise InputError(f"C is positive, got {C!r}")
+def _is_range(value: Any) -> bool:
+    is_pair = isinstance(value, (tuple, list)) and len(value) == 2
+    return is_pair and is_whole(value[0], 1) and is_whole(value[1], value[0])
+
+
+def _vectorizer(
+    ngram_range: tuple[int, int], vocabulary: dict[str, int] | None = None
+) -> TfidfVectorizer:
+    return TfidfVectorizer(
+        ngram_range=ngram_range, sublinear_tf=True, token_pattern=_WORD, vocabulary=vocabulary
+    )
 
 
 def _fit_transform(vectorizer: TfidfVectorizer, examples: Examples) -> csr_matrix:

@@ -7,6 +7,7 @@ import importlib.util
 import resource
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import datasets
@@ -145,9 +146,9 @@ def test_a_calibration_chosen_for_the_user_is_said(lm):
     assert found[0].filename == __file__
 
 
+@pytest.mark.filterwarnings("error::fewshot.errors.CalibrationWarning")
 def test_with_texts_calibration_is_over_them(lm):
-    with pytest.warns(CalibrationWarning, match="calibration='domain'"):
-        clf = make(lm, calibration="auto").fit(TEXTS)
+    clf = make(lm, calibration="auto").fit(TEXTS)
 
     assert clf.calibration_ == "domain"
     scores = clf.predict_log_proba(TEXTS)
@@ -802,7 +803,7 @@ def test_folds_are_searched_in_other_processes(lm):
 def test_cross_validated_probabilities(lm):
     X, names = toy()
     y = numbered_labels(names)
-    clf = make(lm, verbalizer=NUMBERED, tuning="head")
+    clf = make(lm, verbalizer=NUMBERED, tuning=Head(C=5.0))
 
     proba = cross_val_predict(clf, X, y, cv=3, method="predict_proba")
 
@@ -842,7 +843,7 @@ def test_it_can_teach_itself(lm):
     y = numbered_labels(names)
     partly = np.array([*y[:8], *[-1] * 16])
     texts = FunctionTransformer(lambda rows: [X[int(row[0])] for row in rows])
-    clf = make_pipeline(texts, make(lm, verbalizer=NUMBERED, tuning="head"))
+    clf = make_pipeline(texts, make(lm, verbalizer=NUMBERED, tuning=Head(C=5.0)))
 
     # scikit-learn's SelfTrainingClassifier takes numbers only: here they are rows of X.
     taught = SelfTrainingClassifier(clf, threshold=0.6).fit(np.arange(24)[:, None], partly)
@@ -1048,3 +1049,39 @@ def test_states_of_the_embedded_model_do_not_depend_on_the_batch_to_the_last_bit
         clf.model_._cache = StateCache()
 
         assert np.array_equal(clf.predict_proba([texts[row] for row in rows]), together[rows])
+
+
+# ---- Threads ------------------------------------------------------------------------------------
+
+
+def test_threads_that_predict_do_not_disturb_one_another(lm):
+    clf = make(lm).fit(TEXTS)
+    texts = [f"good [MASK] film {'bad ' * (i % 7)}" for i in range(200)]
+    alone = [clf.predict_proba([text]) for text in texts]
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda text: clf.predict_proba([text]), texts))
+
+    assert np.array_equal(alone, together)
+
+
+def test_threads_that_train_do_not_disturb_one_another(lm):
+    X, y = toy()
+    before = torch.get_rng_state()
+
+    def fit(_):
+        return make(lm, tuning=Full(num_epochs=2)).fit(X, y).predict_proba(X)
+
+    alone = fit(0)
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(fit, range(3)))
+
+    assert all(np.array_equal(alone, proba) for proba in together)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_tuning_given_by_name_takes_settings_by_name(lm):
+    clf = make(lm, tuning="full").set_params(tuning__num_epochs=3)
+
+    assert (type(clf.tuning), clf.tuning.num_epochs) == (Full, 3)
+    assert make(lm).set_params(tuning="head", tuning__C=2.0).tuning.C == 2.0

@@ -296,6 +296,16 @@ def test_a_very_long_text_is_classified(fitted):
     assert np.isfinite(outputs(fitted, ["football " * 10_000])).all()
 
 
+def test_parameters_that_are_changed_after_fit_change_no_prediction(fitted):
+    clf = copy.copy(fitted)
+    others = clf.get_params(deep=False).keys() - {"verbose"}
+
+    clf.set_params(**dict.fromkeys(others, "changed"))
+
+    for method in _METHODS:
+        assert np.array_equal(getattr(clf, method)(NEW), getattr(fitted, method)(NEW))
+
+
 # ---- Bad input --------------------------------------------------------------------------------
 
 _BAD = {
@@ -333,6 +343,28 @@ def test_a_label_that_was_not_named_is_refused(estimator):
         clf.fit(X, Y)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("ab", r"labels is a list of all labels.* got 'ab'"),
+        (3, r"labels is a list of all labels.* got 3"),
+        (["politics", 1], r"labels all of str or all of int, got \['politics', 1\]"),
+        (["politics", "sports", "politics"], "the label 'politics' stands twice"),
+        (["politics", None], "a label is a str or an int, got NoneType"),
+    ],
+)
+def test_labels_that_cannot_be_classes_are_refused(estimator, labels, message):
+    with pytest.raises(FewShotError, match=message):
+        clone(estimator).set_params(labels=labels).fit(X, Y)
+
+
+def test_labels_of_numpy_are_taken_as_plain_ones(estimator):
+    clf = clone(estimator).set_params(labels=np.array(["sports", "animal", "politics"]))
+
+    assert clf.fit(X, Y).classes_.tolist() == ["animal", "politics", "sports"]
+    assert all(type(label) is str for label in clf.classes_)
+
+
 @pytest.mark.parametrize("bad", ["one text", [], [None], [3], [("a", "b")]], ids=repr)
 @pytest.mark.parametrize("method", _METHODS)
 def test_bad_texts_are_refused_in_prediction(fitted, method, bad):
@@ -341,13 +373,22 @@ def test_bad_texts_are_refused_in_prediction(fitted, method, bad):
 
 
 def test_class_weights_that_cannot_be_used_are_refused(estimator):
-    for class_weight in ("even", {"animal": 1.0}, {"sports": -1.0}):
+    for class_weight in ("even", {"animal": 1.0}, {"sports": -1.0}, {"sports": "x"}):
         clf = clone(estimator).set_params(class_weight=class_weight)
         if isinstance(clf, PromptClassifier) and clf.tuning == "none":
             continue  # zero-shot has no use for them
 
         with pytest.raises(FewShotError, match="class_weight"):
             clf.fit(X, Y)
+
+
+def test_weights_that_leave_no_text_are_refused(estimator):
+    clf = clone(estimator).set_params(class_weight={"sports": 0.0, "politics": 1.0})
+    if isinstance(clf, PromptClassifier) and clf.tuning == "none":
+        return  # zero-shot has no use for them
+
+    with pytest.raises(FewShotError, match="no text has a label and a weight above 0"):
+        clf.fit(X, Y, sample_weight=[float(label == "sports") for label in Y])
 
 
 # ---- Copies -----------------------------------------------------------------------------------

@@ -7,12 +7,14 @@ import pytest
 from scipy.special import softmax
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
-from fewshot.errors import CollapseWarning, InputError, TruncationWarning
+from fewshot.errors import CollapseWarning, InputError, TruncationWarning, VerbalizerError
 from fewshot.estimator import (
     TextClassifier,
     class_labels,
     class_targets,
     label_array,
+    labelled_part,
+    new_rng,
     read_training_data,
     warn_truncated,
 )
@@ -171,6 +173,29 @@ def test_given_classes_stay_even_without_an_example():
     assert class_labels(read_labels(["b", "b"], 2), ["c", "b", "a"]) == ["a", "b", "c"]
 
 
+def test_given_classes_become_plain_values():
+    classes = class_labels(read_labels([0, 2], 2), np.array([2, 0, 1]))
+
+    assert classes == [0, 1, 2]
+    assert all(type(label) is int for label in classes)
+    assert label_array(classes).dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("ab", InputError, r"labels is a list of all labels, such as \['no', 'yes'\], got 'ab'"),
+        (2, InputError, "labels is a list of all labels.* got 2"),
+        (["a", 1], VerbalizerError, r"expected labels all of str or all of int, got \['a', 1\]"),
+        (["a", "b", "a"], VerbalizerError, "the label 'a' stands twice"),
+        (["a", 1.5], VerbalizerError, "a label is a str or an int, got float: 1.5"),
+    ],
+)
+def test_given_classes_that_cannot_be_used_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        class_labels(read_labels(["a", "b"], 2), given)
+
+
 def test_a_label_that_is_not_given_is_named():
     with pytest.raises(
         InputError, match=r"labels \['x'\], which are unknown; known are \['a', 'b'\]"
@@ -227,11 +252,56 @@ def test_class_weights_multiply_sample_weights():
         ({"a": -1.0}, "class_weight"),
         ({"a": float("nan")}, "class_weight"),
         ({"a": 0.0, "b": 0.0}, "class_weight"),
+        ({"a": "x"}, "class_weight holds finite numbers"),
+        ({"a": None}, "class_weight holds finite numbers"),
     ],
 )
 def test_class_weights_that_cannot_be_used_are_refused(class_weight, message):
     with pytest.raises(InputError, match=message):
         targets_of(["a", "b", "a"], ["a", "b"], class_weight)
+
+
+def test_weights_that_are_zero_once_multiplied_are_refused():
+    with pytest.raises(InputError, match="no text has a label and a weight above 0"):
+        targets_of(["a", "b"], ["a", "b"], {"a": 0.0}, [1.0, 0.0])
+
+
+def test_without_any_label_targets_weigh_nothing():
+    _, weights = targets_of([None, None], ["a", "b"])
+
+    assert weights.tolist() == [0.0, 0.0]
+
+
+def test_the_labelled_part_holds_the_rows_that_count():
+    data = read_training_data(["x", "y", "z"], ["b", None, "a"], [2.0, 1.0, 0.0])
+
+    examples, targets, weights = labelled_part(data, ["a", "b"], None)
+
+    assert examples.joined() == ["x"]
+    assert targets.tolist() == [[0, 1]]
+    assert weights.tolist() == [2.0]
+
+
+def test_without_any_label_there_is_no_labelled_part():
+    data = read_training_data(["x", "y"], [None, None], None)
+
+    with pytest.raises(InputError, match="no text has a label; label at least one"):
+        labelled_part(data, ["a", "b"], None)
+
+
+# ---- Random states ----------------------------------------------------------------------------
+
+
+def test_a_random_state_decides_the_generator():
+    draws = [new_rng(state).random() for state in (3, 3, np.random.RandomState(3), 4)]
+
+    assert draws[0] == draws[1] == draws[2] != draws[3]
+
+
+@pytest.mark.parametrize("state", ["x", -1, 1.5, np.random.default_rng(0)], ids=repr)
+def test_what_is_no_random_state_is_refused(state):
+    with pytest.raises(InputError, match="random_state is an int, 0 or more, a RandomState or"):
+        new_rng(state)
 
 
 def test_label_array_keeps_python_types():

@@ -65,6 +65,10 @@ def test_fitted_attributes(fitted):
     assert probabilities.sum(1) == pytest.approx(1.0)
 
 
+def test_pooling_is_that_of_fit(lm):
+    assert make(lm, num_epochs=1, pooling="first").fit(TEXTS, LABELS).pooling_ == "first"
+
+
 def test_shared_model_is_never_changed(lm):
     before = {name: p.clone() for name, p in lm.model.named_parameters()}
 
@@ -210,9 +214,16 @@ def test_nothing_is_printed_or_warned(lm, capfd):
     ("settings", "error", "message"),
     [
         ({"learning_rate": 0}, InputError, "learning_rate is positive, got 0"),
-        ({"num_epochs": 0}, InputError, "num_epochs is at least 1"),
-        ({"batch_size": 0}, InputError, "batch_size is at least 1"),
-        ({"patience": 0}, InputError, "patience is 1 or more, or None"),
+        ({"learning_rate": "x"}, InputError, "learning_rate is positive, got 'x'"),
+        ({"num_epochs": 0}, InputError, "num_epochs is a whole number, at least 1, got 0"),
+        ({"num_epochs": "x"}, InputError, "num_epochs is a whole number, at least 1, got 'x'"),
+        ({"batch_size": 0}, InputError, "batch_size is a whole number, at least 1, got 0"),
+        ({"batch_size": 2.5}, InputError, "batch_size is a whole number, at least 1, got 2.5"),
+        ({"patience": 0}, InputError, "patience is a whole number, at least 1, or None, got 0"),
+        ({"patience": "x"}, InputError, "patience is a whole number, .* got 'x'"),
+        ({"random_state": "x"}, InputError, "random_state is an int, .* got 'x'"),
+        ({"verbose": "x"}, InputError, "verbose is 0 or 1, got 'x'"),
+        ({"validation_fraction": "x"}, InputError, "validation_fraction is from 0 .* got 'x'"),
         ({"pooling": "max"}, InputError, r"pooling is one of \['mean', 'first'\], got 'max'"),
         ({"validation_fraction": 1.0}, InputError, "validation_fraction is from 0"),
         ({"labels": ["pos", "x"]}, InputError, r"labels \['neg'\].*unknown"),

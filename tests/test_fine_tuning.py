@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from fewshot.errors import TuningError
 from fewshot.fine_tuning import Learner, TrainSettings, soft_cross_entropy, train
 
 
@@ -73,12 +74,23 @@ def test_soft_targets_by_hand():
     assert float(loss) == pytest.approx(0.836988, abs=1e-6)
 
 
-def test_weights_make_a_weighted_mean():
+def test_a_weight_counts_in_a_batch_of_one_too():
+    loss = soft_cross_entropy(torch.zeros(1, 2), torch.eye(2)[:1], torch.tensor([3.0]))
+
+    assert float(loss) == pytest.approx(3 * math.log(2))
+
+
+def test_training_that_diverges_is_an_error():
+    with pytest.raises(TuningError, match=r"the loss is (nan|inf) .*lower learning_rate"):
+        run(Linear(X), learning_rate=1e38, num_epochs=20, max_grad_norm=1e38)
+
+
+def test_weights_multiply_the_losses_of_a_batch():
     scores = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
 
     loss = soft_cross_entropy(scores, torch.eye(2), torch.tensor([1.0, 3.0]))
 
-    assert float(loss) == pytest.approx((math.log(4) + 3 * math.log(2)) / 4)
+    assert float(loss) == pytest.approx((math.log(4) + 3 * math.log(2)) / 2)
 
 
 def test_label_smoothing_by_hand():
@@ -216,7 +228,7 @@ def test_the_loss_of_an_epoch_is_the_weighted_mean_over_its_examples():
         soft_cross_entropy(
             torch.stack([torch.zeros(5), torch.tensor(X)], 1),
             torch.tensor(Y),
-            torch.tensor([1.0, 1, 1, 1, 4]),
+            torch.tensor([1.0, 1, 1, 1, 4]) / 1.6,
         )
     )
 

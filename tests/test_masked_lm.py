@@ -18,6 +18,7 @@ from fewshot.masked_lm import EncoderCounts, MaskedLM
 from fewshot.prompts import Prompts, build_prompts, tokenize_slots
 from fewshot.states import StateCache
 from fewshot.template import Template
+from tests import tiny_models
 
 TEXTS = [
     "the film was great and the actor was very good",
@@ -450,3 +451,25 @@ def test_the_name_is_shown(tiny_bert):
 def test_speed_is_measured_without_counting(bert):
     assert bert.tokens_per_second(prompts_for(bert)) > 0
     assert bert.counts.prompts == 0
+
+
+def test_a_model_in_half_precision_is_refused():
+    model, tokenizer = tiny_models.tiny_bert()
+
+    with pytest.raises(ModelError, match=r"in torch.float16.*call model.float\(\)"):
+        MaskedLM(model.half(), tokenizer)
+
+
+def test_states_are_computed_anew_when_the_wrapped_model_was_trained():
+    model, tokenizer = tiny_models.tiny_bert()
+    lm = MaskedLM(model, tokenizer)
+    template = Template("{text} {mask}")
+    slots = tokenize_slots(tokenizer, [template], Examples({"text": ["good film"]}))
+    prompts = build_prompts(tokenizer, template, slots, max_length=16)
+    before = lm.states(prompts).mask
+
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.5)
+
+    assert not np.allclose(lm.states(prompts).mask, before)

@@ -19,9 +19,6 @@ import pytest
 import sklearn
 import torch
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import FeatureUnion, Pipeline
 
 import fewshot
 from fewshot import (
@@ -252,18 +249,6 @@ def test_a_tfidf_classifier_is_loaded_with_int_labels_and_other_alphabets(tmp_pa
     assert loaded.classes_.dtype == np.int64
     assert loaded.predict(["хороший"]).tolist() == [2]
     assert np.array_equal(loaded.predict_proba(["плохой"]), clf.predict_proba(["плохой"]))
-
-
-def test_pipelines_of_scikit_learn_are_loaded_fitted(tmp_path):
-    words = FeatureUnion([("word", TfidfVectorizer()), ("char", TfidfVectorizer(analyzer="char"))])
-    pipeline = Pipeline([("words", words), ("head", LogisticRegression(C=3.0))])
-    pipeline.fit(TEXTS, LABELS)
-
-    save_estimator(pipeline, tmp_path / "saved")
-
-    loaded = load_estimator(tmp_path / "saved")
-    assert np.array_equal(loaded.predict_proba(NEW), pipeline.predict_proba(NEW))
-    assert repr(loaded) == repr(pipeline)
 
 
 def test_every_parameter_and_attribute_comes_back(tmp_path):
@@ -679,3 +664,11 @@ def test_extra_files_that_a_tokenizer_would_read_are_refused(saved):
 
     with pytest.raises(PersistenceError, match=r"added_tokens\.json.*delete them"):
         fewshot.load(saved)
+
+
+def test_the_working_folder_is_never_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clf = TfidfClassifier().fit(["good film", "bad film"], ["pos", "neg"])
+
+    with pytest.raises(PersistenceError, match="working folder or above it"):
+        clf.save(".")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
 from fewshot.errors import HubError, ModelError
-from fewshot.sentence_encoder import SentenceEncoder
+from fewshot.sentence_encoder import SentenceEncoder, _load
 from tests.tiny_models import save_tiny
 from tests.tiny_sentences import tiny_sentence_transformer
 
@@ -65,6 +67,8 @@ def test_max_length_cuts_texts_and_counts_them(transformer):
 def test_max_length_that_the_model_does_not_take_is_refused(transformer):
     with pytest.raises(ModelError, match="max_length is from 1 to 97 for this model, got 98"):
         SentenceEncoder.load(transformer, 98)
+    with pytest.raises(ModelError, match="max_length is from 1 to 97 for this model, got 'x'"):
+        SentenceEncoder.load(transformer, "x")
 
 
 def test_folder_of_a_sentence_encoder_is_loaded_quietly(transformer, tmp_path, capfd):
@@ -99,6 +103,41 @@ def test_folder_without_model_is_refused(tmp_path):
         SentenceEncoder.load(tmp_path, None)
     with pytest.raises(ModelError, match="a SentenceTransformer, got int"):
         SentenceEncoder.load(3, None)
+
+
+@pytest.mark.parametrize("file", ["modules.json", "config.json"])
+def test_code_in_a_folder_is_never_run(file, tmp_path, capfd):
+    folder = save_tiny(tmp_path / "plain")
+    (folder / "mine.py").write_text("raise SystemExit('run')")
+    if file == "modules.json":
+        (folder / file).write_text('[{"idx": 0, "name": "0", "path": "", "type": "mine.Model"}]')
+    else:
+        config = json.loads((folder / file).read_text())
+        named = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.C", "AutoModel": "mine.M"}}
+        (folder / file).write_text(json.dumps(config | named))
+
+    with pytest.raises(ModelError, match="code that comes with a model is never run"):
+        SentenceEncoder.load(folder, None)
+
+
+def test_modules_that_cannot_be_read_are_refused(tmp_path):
+    folder = save_tiny(tmp_path / "plain")
+    for content in ("[", "[{}]", "[3]", "3"):
+        (folder / "modules.json").write_text(content)
+
+        with pytest.raises(ModelError, match="cannot load a sentence encoder from"):
+            SentenceEncoder.load(folder, None)
+
+
+def test_code_in_the_hub_cache_is_refused_and_not_taken_for_a_missing_model(monkeypatch):
+    def refuse(name, **settings):
+        assert settings == {"local_files_only": True, "trust_remote_code": False}
+        raise ValueError("Please pass the argument `trust_remote_code=True`")
+
+    monkeypatch.setattr("fewshot.sentence_encoder.SentenceTransformer", refuse)
+
+    with pytest.raises(ModelError, match="'some-lab/encoder'.*never run"):
+        SentenceEncoder(_load("some-lab/encoder"))
 
 
 def test_hub_id_offline_fails_at_once(monkeypatch):

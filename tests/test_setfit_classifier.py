@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import random
 import subprocess
@@ -236,14 +237,43 @@ def test_nothing_is_printed_warned_or_written(transformer, capfd, tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
+def test_no_tracker_is_told_and_the_environment_is_as_before(transformer, tmp_path, monkeypatch):
+    folders = tmp_path / "work", tmp_path / "home", tmp_path / "temporary"
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.chdir(folders[0])
+    monkeypatch.setenv("HOME", str(folders[1]))
+    monkeypatch.setattr("tempfile.tempdir", str(folders[2]))
+    for name in ("WANDB_PROJECT", "TRACKIO_PROJECT", "TORCHINDUCTOR_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    told = []
+    monkeypatch.setattr("huggingface_hub.utils.send_telemetry", lambda *a, **k: told.append(a))
+    monkeypatch.setattr("huggingface_hub.utils._telemetry.send_telemetry", told.append)
+    before = dict(os.environ)
+
+    make(transformer).fit(TEXTS, LABELS).predict(TEXTS)
+
+    assert dict(os.environ) == before
+    assert [list(folder.rglob("*")) for folder in folders] == [[], [], []]
+    assert told == []
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
         ({"learning_rate": 0}, InputError, "learning_rate is positive, got 0"),
-        ({"num_epochs": -1}, InputError, "num_epochs is 0 or more"),
-        ({"batch_size": 0}, InputError, "batch_size is at least 1"),
-        ({"max_pairs": 0}, InputError, "max_pairs is at least 2, got 0"),
-        ({"num_iterations": 0}, InputError, "num_iterations is at least 1"),
+        ({"learning_rate": "x"}, InputError, "learning_rate is positive, got 'x'"),
+        ({"num_epochs": -1}, InputError, "num_epochs is a whole number, 0 or more, got -1"),
+        ({"num_epochs": 1.5}, InputError, "num_epochs is a whole number, 0 or more, got 1.5"),
+        ({"batch_size": 0}, InputError, "batch_size is a whole number, at least 1, got 0"),
+        ({"batch_size": None}, InputError, "batch_size is a whole number, at least 1, got None"),
+        ({"max_pairs": 0}, InputError, "max_pairs is a whole number, at least 2, got 0"),
+        ({"max_pairs": "x"}, InputError, "max_pairs is a whole number, at least 2, got 'x'"),
+        ({"num_iterations": 0}, InputError, "num_iterations is a whole number, at least 1, or"),
+        ({"num_iterations": "x"}, InputError, "at least 1, or None, got 'x'"),
+        ({"random_state": "x"}, InputError, "random_state is an int, .* got 'x'"),
+        ({"verbose": "x"}, InputError, "verbose is 0 or 1, got 'x'"),
+        ({"max_length": "x"}, ModelError, "max_length is from 1 to .* got 'x'"),
         ({"sampling_strategy": "all"}, InputError, "sampling_strategy is one of"),
         ({"labels": ["pos", "x"]}, InputError, r"labels \['neg'\].*unknown"),
         ({"max_length": 1000}, ModelError, "max_length is from 1 to"),

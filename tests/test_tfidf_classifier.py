@@ -53,6 +53,7 @@ def test_fitted_attributes():
     assert clf.history_ == []
     assert clf.n_truncated_ == 0
     assert clf.fields_ == ["text"]
+    assert clf.ngram_range_ == (1, 2)
 
 
 def test_int_labels_stay_ints():
@@ -159,7 +160,12 @@ def test_model_selection_works_on_lists_of_texts():
         ),
         ({"labels": ["pos", "x"]}, (["great"], [None]), "no text has a label"),
         ({"C": 0}, (["great", "bad"], ["pos", "neg"]), "C is positive, got 0"),
+        ({"C": "x"}, (["great", "bad"], ["pos", "neg"]), "C is positive, got 'x'"),
+        ({"C": np.inf}, (["great", "bad"], ["pos", "neg"]), "C is positive, got inf"),
         ({"ngram_range": (2, 1)}, (["great", "bad"], ["p", "n"]), r"pair such as \(1, 2\)"),
+        ({"ngram_range": 2}, (["great", "bad"], ["p", "n"]), r"pair such as .* got 2"),
+        ({"ngram_range": "ab"}, (["great", "bad"], ["p", "n"]), r"pair such as .* got 'ab'"),
+        ({"ngram_range": (1, "b")}, (["great", "bad"], ["p", "n"]), r"got \(1, 'b'\)"),
         ({"class_weight": "even"}, (["great", "bad"], ["p", "n"]), "class_weight is None"),
     ],
 )

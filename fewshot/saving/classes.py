@@ -30,12 +30,6 @@ CLASSES: dict[str, str] = {
     "StateHead": "fewshot.tuning.task",
     "Template": "fewshot.template",
     "TfidfClassifier": "fewshot.tfidf_classifier",
-    "CountVectorizer": "sklearn.feature_extraction.text",
-    "FeatureUnion": "sklearn.pipeline",
-    "LogisticRegression": "sklearn.linear_model",
-    "Pipeline": "sklearn.pipeline",
-    "TfidfTransformer": "sklearn.feature_extraction.text",
-    "TfidfVectorizer": "sklearn.feature_extraction.text",
 }
 
 _ROUTING = "_metadata_request"  # scikit-learn's note of how a pipeline passes fit parameters

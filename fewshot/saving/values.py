@@ -1,4 +1,4 @@
-"""Codecs of plain values: containers, arrays, numpy's scalars and random generators, paths."""
+"""Codecs of plain values: containers, arrays, numpy's scalars and random states, paths."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.errors import PersistenceError
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 
 __all__ = ["VALUE_CODECS"]
-
-_BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
 
 def _encode_items(value: Any, writer: Writer, where: str) -> Json:
@@ -85,44 +82,22 @@ def _decode_scalar(content: Any, reader: Reader) -> Any:
 
 
 def _is_random(value: object) -> bool:
-    if isinstance(value, np.random.RandomState):
-        return bool(value.get_state(legacy=False)["bit_generator"] == "MT19937")
-    name = type(getattr(value, "bit_generator", None)).__name__
-    return isinstance(value, np.random.Generator) and name in _BIT_GENERATORS
+    return isinstance(value, np.random.RandomState) and _state(value)["bit_generator"] == "MT19937"
 
 
-def _encode_random(
-    value: np.random.RandomState | np.random.Generator, writer: Writer, where: str
-) -> Json:
-    if isinstance(value, np.random.RandomState):
-        return {"legacy": writer.encode(value.get_state(legacy=False), where)}
-    return {"state": writer.encode(value.bit_generator.state, where)}
+def _encode_random(value: np.random.RandomState, writer: Writer, where: str) -> Json:
+    return writer.encode(_state(value), where)
 
 
-def _decode_random(content: Any, reader: Reader) -> np.random.RandomState | np.random.Generator:
-    if "legacy" in content:
-        legacy = np.random.RandomState()
-        legacy.set_state(reader.decode(content["legacy"]))
-        return legacy
-    state = reader.decode(content["state"])
-    if state["bit_generator"] not in _BIT_GENERATORS:
-        raise PersistenceError(f"unknown random generator {state['bit_generator']!r}")
-    bits = getattr(np.random, state["bit_generator"])()
-    bits.state = state
-    return np.random.Generator(bits)
+def _state(value: np.random.RandomState) -> dict[str, Any]:
+    state: dict[str, Any] = value.get_state(legacy=False)
+    return state
 
 
-def _is_numpy_type(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, np.number)
-
-
-def _encode_numpy_type(value: type[np.generic], _writer: Writer, _where: str) -> str:
-    return np.dtype(value).name
-
-
-def _decode_numpy_type(content: Any, _reader: Reader) -> type[np.generic]:
-    found: type[np.generic] = np.dtype(content).type
-    return found
+def _decode_random(content: Any, reader: Reader) -> np.random.RandomState:
+    random = np.random.RandomState()
+    random.set_state(reader.decode(content))
+    return random
 
 
 def _encode_path(value: PurePath, _writer: Writer, _where: str) -> str:
@@ -143,7 +118,6 @@ VALUE_CODECS: tuple[Codec, ...] = (
     Codec("dict", lambda value: type(value) is dict, _encode_dict, _decode_dict),
     Codec("array", _is_array, _encode_array, _decode_array),
     Codec("scalar", _is_scalar, _encode_scalar, _decode_scalar),
-    Codec("numpy_type", _is_numpy_type, _encode_numpy_type, _decode_numpy_type),
     Codec("random", _is_random, _encode_random, _decode_random),
     Codec("path", lambda value: isinstance(value, PurePath), _encode_path, _decode_path),
 )

@@ -26,6 +26,8 @@ __all__ = ["BitFit", "Full", "GradientTuning"]
 # taken: log loss 0.55 on average, against 0.70 for the sum (docs/defaults.md).
 _TEMPERATURE = 2.0
 _PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
+_LARGEST_SHARE, _HALF_WAY = 0.7, 4.0  # docs/defaults.md
+_MAY_BE_NONE = ("patience", "interpolation", "C")
 _SETTINGS: dict[str, tuple[type, Callable[[float], bool], str]] = {
     "learning_rate": (Real, lambda value: value > 0, "positive"),
     "num_epochs": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
@@ -35,8 +37,8 @@ _SETTINGS: dict[str, tuple[type, Callable[[float], bool], str]] = {
     "label_smoothing": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
     "validation_fraction": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
     "patience": (Integral, lambda value: value >= 1, "a whole number, at least 1, or None"),
-    "interpolation": (Real, lambda value: 0 < value <= 1, "above 0 and up to 1"),
-    "C": (Real, lambda value: value > 0, "positive"),
+    "interpolation": (Real, lambda value: 0 < value <= 1, "above 0 and up to 1, or None"),
+    "C": (Real, lambda value: value > 0, "positive, or None"),
 }
 
 
@@ -56,11 +58,12 @@ class GradientTuning(Tuning):
     patience : int, optional
         Epochs without a better loss (on the held-out examples, else on the training examples)
         after which training stops; the best weights are kept. None trains to the end.
-    interpolation : float
+    interpolation : float, optional
         Share of the trained weights in the final ones, above 0 and up to 1; the rest is the
-        weights before tuning. Half and half keeps what the model knew (Wortsman et al., 2022,
-        Robust fine-tuning of zero-shot models).
-    C : float
+        weights before tuning, so that what the model knew is kept (Wortsman et al., 2022, Robust
+        fine-tuning of zero-shot models). By default ``0.7 * k / (k + 4)`` for k labels a class:
+        0.23 for 2, 0.47 for 8, 0.56 for 16.
+    C : float, optional
         Inverse penalty of the logistic regression on the mean states of the tuned model, which
         is added to the prompt's scores as in :class:`~fewshot.tuning.Head`.
     """
@@ -77,8 +80,8 @@ class GradientTuning(Tuning):
         label_smoothing: float,
         validation_fraction: float,
         patience: int | None,
-        interpolation: float,
-        C: float,
+        interpolation: float | None,
+        C: float | None,
     ) -> None:
         self.learning_rate = learning_rate
         self.num_epochs = num_epochs
@@ -112,19 +115,20 @@ class GradientTuning(Tuning):
             valid=_held_out(task, self.validation_fraction),
             show_progress=task.show_progress,
         )
-        _interpolate(lm, task.scorer.lm, self.interpolation)
+        share = _default_share(task) if self.interpolation is None else self.interpolation
+        _interpolate(lm, task.scorer.lm, share)
         lm.freeze()
         head = fit_head(replace(task, scorer=scorer), self.C)
         return TuningResult(scorer, replace(head, temperature=_TEMPERATURE), history)
 
     def passes(self) -> float:
         """Return the cost in forward passes over the examples."""
-        return _PASSES_OF_A_STEP * self.num_epochs
+        return _PASSES_OF_A_STEP * self.num_epochs + 1.0  # once more for the head
 
-    def steps(self, n_examples: int) -> int:
+    def steps(self, classes: npt.NDArray[np.int64]) -> int:
         """Return the number of optimiser steps."""
-        n_trained = n_examples - round(self.validation_fraction * n_examples)
-        return self._settings().steps(n_trained)
+        held_out = hold_out(classes, self.validation_fraction, np.random.default_rng(0))
+        return self._settings().steps(len(classes) - len(held_out))
 
     def _settings(self) -> TrainSettings:
         _check_settings(self)
@@ -141,7 +145,7 @@ class GradientTuning(Tuning):
 
 
 class Full(GradientTuning):
-    """Tune all weights of the model, or all but the token embeddings.
+    """Tune all weights of the model, or all but its embeddings.
 
     Parameters
     ----------
@@ -149,16 +153,16 @@ class Full(GradientTuning):
     num_epochs : int, default=8
     batch_size : int, default=8
     embeddings : {"frozen", "tuned"}, default="frozen"
-        The token embeddings hold half of a small model's weights, of which a few texts touch
-        hardly any: frozen they save time and memory.
+        The embeddings (of tokens, positions and types) hold half of a small model's weights, of
+        which a few texts touch hardly any: frozen they save time and memory.
     weight_decay : float, default=0.01
     warmup_ratio : float, default=0.1
     schedule : {"linear", "cosine", "constant"}, default="linear"
     label_smoothing : float, default=0.0
     validation_fraction : float, default=0.0
     patience : int, optional
-    interpolation : float, default=0.5
-    C : float, default=5.0
+    interpolation : float, optional
+    C : float, optional
         See :class:`GradientTuning`.
 
     Examples
@@ -181,8 +185,8 @@ class Full(GradientTuning):
         label_smoothing: float = 0.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,
-        interpolation: float = 0.5,
-        C: float = 5.0,
+        interpolation: float | None = None,
+        C: float | None = None,
     ) -> None:
         super().__init__(
             learning_rate,
@@ -200,7 +204,7 @@ class Full(GradientTuning):
         self.embeddings = embeddings
 
     def is_tuned(self, name: str) -> bool:
-        """Tell whether a parameter is tuned: all but, by default, the token embeddings."""
+        """Tell whether a parameter is tuned: all but, by default, the embeddings."""
         if self.embeddings not in ("frozen", "tuned"):
             raise TuningError(f"embeddings is 'frozen' or 'tuned', got {self.embeddings!r}")
         return self.embeddings == "tuned" or not _is_embedding(name)
@@ -220,8 +224,8 @@ class BitFit(GradientTuning):
     label_smoothing : float, default=0.0
     validation_fraction : float, default=0.0
     patience : int, optional
-    interpolation : float, default=0.5
-    C : float, default=5.0
+    interpolation : float, optional
+    C : float, optional
         See :class:`GradientTuning`.
 
     Examples
@@ -243,8 +247,8 @@ class BitFit(GradientTuning):
         label_smoothing: float = 0.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,
-        interpolation: float = 0.5,
-        C: float = 5.0,
+        interpolation: float | None = None,
+        C: float | None = None,
     ) -> None:
         super().__init__(
             learning_rate,
@@ -271,7 +275,7 @@ def _is_embedding(name: str) -> bool:
 
 def _check_settings(tuning: GradientTuning) -> None:
     for name, (kind, is_good, expected) in _SETTINGS.items():
-        if name != "patience" or tuning.patience is not None:
+        if name not in _MAY_BE_NONE or getattr(tuning, name) is not None:
             check_setting(tuning, name, kind, is_good, expected)
     if tuning.schedule not in get_args(Schedule):
         raise TuningError(
@@ -291,6 +295,13 @@ def _learner(scorer: PromptScorer, views: Views) -> Learner:
         set_training=scorer.lm.train,
         n_tokens=n_tokens,
     )
+
+
+def _default_share(task: TuningTask) -> float:
+    """Return the share of trained weights for so many labels a class."""
+    labelled = task.targets[task.sample_weight > 0]
+    labels_a_class = len(labelled) / len(np.unique(labelled.argmax(1)))
+    return _LARGEST_SHARE * labels_a_class / (labels_a_class + _HALF_WAY)
 
 
 def _interpolate(lm: MaskedLM, before: MaskedLM, share: float) -> None:

@@ -15,6 +15,7 @@ from fewshot.tuning.task import StateHead, TuningResult, TuningTask
 __all__ = ["Head", "fit_head", "fit_state_head"]
 
 _MAX_ITERATIONS = 1000
+_C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
 
 
 class Head(Tuning):
@@ -30,9 +31,11 @@ class Head(Tuning):
 
     Parameters
     ----------
-    C : float, default=5.0
+    C : float, optional
         Inverse strength of the penalty, as in scikit-learn's ``LogisticRegression``. Features are
-        centred and divided by one number, so that their mean squared norm is 1.
+        centred and divided by one number, so that their mean squared norm is 1. By default a
+        tenth of the number of labelled texts, but from 0.1 to 10: the fewer labels, the more the
+        prompt decides.
 
     Examples
     --------
@@ -41,17 +44,20 @@ class Head(Tuning):
     {'C': 1.0}
     """
 
-    def __init__(self, C: float = 5.0) -> None:
+    def __init__(self, C: float | None = None) -> None:
         self.C = C
 
     def tune(self, task: TuningTask) -> TuningResult:
         """Fit the regression; see :meth:`Tuning.tune`."""
-        check_setting(self, "C", Real, lambda value: value > 0, "positive")
+        if self.C is not None:
+            check_setting(self, "C", Real, lambda value: value > 0, "positive, or None")
         return TuningResult(task.scorer, fit_head(task, self.C))
 
 
-def fit_head(task: TuningTask, C: float) -> StateHead:
+def fit_head(task: TuningTask, C: float | None) -> StateHead:
     """Fit the regression on the mean states of a task's scorer; see :func:`fit_state_head`."""
+    if C is None:
+        C = float(np.clip(_C_A_LABEL * task.sample_weight.sum(), *_C_RANGE))
     states = task.scorer.mean_states(task.scorer.encode(task.views))
     return fit_state_head(states, task.targets, task.sample_weight, C=C)
 

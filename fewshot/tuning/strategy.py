@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from fewshot.errors import TuningError
@@ -40,11 +42,11 @@ class Tuning(BaseEstimator, ABC):
         """
 
     def passes(self) -> float:
-        """Return how many forward passes over the examples tuning costs (a step counts three)."""
-        return 1.0
+        """Return how many forward passes over the examples tuning adds (a step counts three)."""
+        return 0.0
 
-    def steps(self, n_examples: int) -> int:  # noqa: ARG002  # others need it
-        """Return how many optimiser steps tuning takes for so many examples."""
+    def steps(self, classes: npt.NDArray[np.int64]) -> int:  # noqa: ARG002  # others need it
+        """Return how many optimiser steps tuning takes for examples of these classes."""
         return 0
 
 

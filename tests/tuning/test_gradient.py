@@ -310,9 +310,9 @@ def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
         ("label_smoothing", 1.0, "from 0 to below 1, got 1.0"),
         ("validation_fraction", 1.0, "from 0 to below 1, got 1.0"),
         ("patience", 0, "a whole number, at least 1, or None, got 0"),
-        ("interpolation", 0, "above 0 and up to 1, got 0"),
-        ("interpolation", 1.5, "above 0 and up to 1, got 1.5"),
-        ("C", 0, "positive, got 0"),
+        ("interpolation", 0, "above 0 and up to 1, or None, got 0"),
+        ("interpolation", 1.5, "above 0 and up to 1, or None, got 1.5"),
+        ("C", 0, "positive, or None, got 0"),
         ("schedule", "steps", r"one of \['linear', 'cosine', 'constant'\], got 'steps'"),
     ],
 )

@@ -206,5 +206,5 @@ def test_under_a_huge_penalty_the_calibrated_prompt_decides(tiny_bert):
 
 @pytest.mark.parametrize("C", [0, -1.0, float("nan")])
 def test_a_penalty_out_of_range_is_refused(tiny_bert, C):
-    with pytest.raises(TuningError, match=f"C of Head is positive, got {C}"):
+    with pytest.raises(TuningError, match=f"C of Head is positive, or None, got {C}"):
         Head(C=C).tune(make_task(tiny_bert))
