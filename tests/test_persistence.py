@@ -31,7 +31,7 @@ from fewshot import (
     Verbalizer,
 )
 from fewshot.errors import PersistenceError
-from fewshot.persistence import _content_sha256, load_estimator, save_estimator
+from fewshot.persistence import _content_sha256, save_estimator
 from fewshot.tuning import BitFit, Full, Head
 from tests.tiny_models import FAMILIES
 

@@ -10,7 +10,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from fewshot.errors import HubError, ModelError
-from fewshot.sentence_encoder import SentenceEncoder, _load
+from fewshot.sentence_encoder import SentenceEncoder
 from tests.tiny_models import save_tiny
 from tests.tiny_sentences import tiny_sentence_transformer
 
@@ -130,14 +130,13 @@ def test_modules_that_cannot_be_read_are_refused(tmp_path):
 
 
 def test_code_in_the_hub_cache_is_refused_and_not_taken_for_a_missing_model(monkeypatch):
-    def refuse(name, **settings):
-        assert settings == {"local_files_only": True, "trust_remote_code": False}
+    def refuse(name, local_files_only):
         raise ValueError("Please pass the argument `trust_remote_code=True`")
 
-    monkeypatch.setattr("fewshot.sentence_encoder.SentenceTransformer", refuse)
+    monkeypatch.setattr("fewshot.sentence_encoder._from_name", refuse)
 
-    with pytest.raises(ModelError, match="'some-lab/encoder'.*never run"):
-        SentenceEncoder(_load("some-lab/encoder"))
+    with pytest.raises(ModelError, match=r"'some-lab/encoder'.*never run"):
+        SentenceEncoder.load("some-lab/encoder", None)
 
 
 def test_hub_id_offline_fails_at_once(monkeypatch):

@@ -1,8 +1,9 @@
 """Text for the training of ``fewshot-mini``: free texts from npm and Debian, as short segments.
 
 Each source becomes documents, each document segments of 12 to 90 words that keep neighbouring
-sentences together. Words between the marks ``⟦`` and ``⟧`` name a topic, a kind or an opposite;
-the trainer masks them more often than others.
+sentences together. Words between the marks ``⟦`` and ``⟧`` name a topic, a kind or an opposite: the
+trainer masks them more often than others. Words between ``⟪`` and ``⟫`` are a form of our own
+around the text: the trainer never masks them, so that the model does not learn to predict forms.
 """
 
 from __future__ import annotations
@@ -101,14 +102,43 @@ _BROWN_KINDS = {
     "p": "romance",
     "r": "humor",
 }
-_KIND_FORMS = (
-    "⟦{kind}⟧ : {text}",
-    "this is a ⟦{kind}⟧ text . {text}",
-    "{text} this is ⟦{kind}⟧ .",
-    "kind of text : ⟦{kind}⟧ . {text}",
-    "( ⟦{kind}⟧ ) {text}",
+# General ways to name what a text is about, or what kind it is. Many, so that the model learns the
+# idea and no single form.
+_TOPIC_FORMS = (
+    "⟪topic :⟫ ⟦{t}⟧ . {x}",
+    "⟪subject :⟫ ⟦{t}⟧ . {x}",
+    "⟪in the field of⟫ ⟦{t}⟧ : {x}",
+    "{x} ⟪this is about⟫ ⟦{t}⟧ .",
+    "{x} ⟪it has to do with⟫ ⟦{t}⟧ .",
+    "{x} ⟪the topic is⟫ ⟦{t}⟧ .",
+    "{x} ⟪(⟫ ⟦{t}⟧ ⟪)⟫",
+    "⟪(⟫ ⟦{t}⟧ ⟪)⟫ {x}",
+    "⟦{t}⟧ : {x}",
+    "⟦{t}⟧ - {x}",
+    "⟦{t}⟧ ⟪story :⟫ {x}",
+    "⟦{t}⟧ ⟪report :⟫ {x}",
+    "⟦{t}⟧ ⟪article :⟫ {x}",
+    "⟪from the⟫ ⟦{t}⟧ ⟪pages :⟫ {x}",
+    "⟪a⟫ ⟦{t}⟧ ⟪text .⟫ {x}",
+    "⟪here is a⟫ ⟦{t}⟧ ⟪item :⟫ {x}",
+    "{x} ⟪a matter of⟫ ⟦{t}⟧ .",
+    "⟪are you interested in⟫ ⟦{t}⟧ ⟪?⟫ {x}",
 )
-_KIND_SHARE = 0.15
+# The same for a judgement or another word for what was said.
+_WORD_FORMS = (
+    "{x} . ⟪in a word ,⟫ ⟦{t}⟧ .",
+    "{x} , ⟪that is ,⟫ ⟦{t}⟧ .",
+    "{x} . ⟪i mean⟫ ⟦{t}⟧ .",
+    "{x} . ⟪all in all ,⟫ ⟦{t}⟧ .",
+    "{x} . ⟪how⟫ ⟦{t}⟧ ⟪!⟫",
+    "{x} . ⟪so⟫ ⟦{t}⟧ .",
+    "{x} . ⟪it is⟫ ⟦{t}⟧ .",
+    "{x} . ⟪they found it⟫ ⟦{t}⟧ .",
+    "⟪a⟫ ⟦{t}⟧ ⟪thing :⟫ {x} .",
+    "⟪just⟫ ⟦{t}⟧ . {x} .",
+    "⟦{t}⟧ ⟪!⟫ {x} .",
+)
+_KIND_SHARE = 0.1
 _RUDE = re.compile(
     r"(?i)\b(fuck|shit|bitch|cunt|nigg|whore|slut|faggot|kike|asshole|bastard|obscen|offensive|"
     r"disparag|ethnic slur|vulgar|derogat|porn|rape)"
@@ -176,14 +206,14 @@ def _brown(root: Path, rng: random.Random) -> Iterator[Segment]:
         kind = _BROWN_KINDS[path.name[1]]
         for text in _join(sentences, rng):
             if rng.random() < _KIND_SHARE:
-                text = rng.choice(_KIND_FORMS).format(kind=kind, text=text)
+                text = rng.choice(_TOPIC_FORMS).format(t=kind, x=text)
             yield Segment("brown", path.name, text)
 
 
 def _speeches(root: Path, rng: random.Random) -> Iterator[Segment]:
     for path in sorted((root / "datasets-sotu" / "package" / "data").glob("*.txt")):
-        # Old speeches are long and their English is old: a tenth of them is enough.
-        share = 1.0 if int(path.name[:4]) >= 1934 else 0.1
+        # Old speeches are long and their English is old: a quarter of them is enough.
+        share = 1.0 if int(path.name[:4]) >= 1900 else 0.25
         text = path.read_text(encoding="utf-8", errors="replace")
         for segment in _join(_sentences(text), rng):
             if rng.random() < share:
@@ -260,7 +290,9 @@ def _foldoc(root: Path, rng: random.Random) -> Iterator[Segment]:
         ]
         for number, part in enumerate(_join(sentences, rng)):
             if number == 0 and fields is not None and rng.random() < 0.5:
-                part = f"{word} ( ⟦{fields[1].split(',')[0]}⟧ ) : {part}"
+                part = rng.choice(_TOPIC_FORMS).format(
+                    t=fields[1].split(",")[0], x=f"{word} : {part}"
+                )
             elif number == 0:
                 part = f"{word} : {part}"
             if number < 2 and rng.random() < 0.6:
@@ -352,101 +384,57 @@ def _linked(synset: _Synset, mark: str, synsets: dict[str, _Synset]) -> list[str
 def _synset_texts(s: _Synset, synsets: dict[str, _Synset], rng: random.Random) -> Iterator[str]:
     word = rng.choice(s.words)
     is_common = len(s.examples) > 0 or len(s.words) > 2
-    if rng.random() < (0.8 if is_common else 0.35) and len(s.gloss.split()) > 2:
-        form = rng.choice(
-            ("{w} : {g} .", "{w} means {g} .", "{g} : ⟦{w}⟧ .", "{g} , that is , ⟦{w}⟧ .")
-        )
+    if rng.random() < (0.5 if is_common else 0.15) and len(s.gloss.split()) > 2:
+        form = rng.choice(("{w} : {g} .", "{w} means {g} .", "⟦{w}⟧ : {g} .", "{g} : ⟦{w}⟧ ."))
         yield form.format(w=word, g=s.gloss)
     yield from _topic_texts(s, word, synsets, rng)
     yield from _example_texts(s, word, synsets, rng)
     for above in _linked(s, "@", synsets)[:1]:
-        if rng.random() < (0.5 if is_common else 0.1):
-            form = rng.choice(
-                (
-                    "{w} is a kind of ⟦{h}⟧ . {g} .",
-                    "{w} , a kind of ⟦{h}⟧ : {g} .",
-                    "⟦{h}⟧ , such as {w} .",
-                )
-            )
-            yield form.format(w=word, h=above, g=s.gloss)
+        if rng.random() < (0.3 if is_common else 0.05):
+            forms = ("{w} is a kind of ⟦{h}⟧ . {g} .", "{w} : {g} . ⟪it is a⟫ ⟦{h}⟧ .")
+            yield rng.choice(forms).format(w=word, h=above, g=s.gloss)
     below = _linked(s, "~", synsets)
-    for _ in range(min(len(below) // 4, 6)):
+    for _ in range(min(len(below) // 6, 4)):
         yield _list_text(rng.sample(below, 4), word, rng)
     for opposite in _linked(s, "!", synsets)[:1]:
-        first = s.words[0]
-        yield rng.choice(
-            (
-                "the opposite of {a} is ⟦{b}⟧ .",
-                "not {a} but ⟦{b}⟧ .",
-                "{a} is the contrary of ⟦{b}⟧ .",
-            )
-        ).format(a=first, b=opposite)
+        forms = ("the opposite of {a} is ⟦{b}⟧ .", "not {a} but ⟦{b}⟧ .", "{a} or ⟦{b}⟧ ?")
+        yield rng.choice(forms).format(a=s.words[0], b=opposite)
 
 
 def _list_text(words: list[str], above: str, rng: random.Random) -> str:
     listed = f"{' , '.join(words[:-1])} and {words[-1]}"
-    forms = (
-        "{l} are kinds of ⟦{h}⟧ .",
-        "⟦{h}⟧ : {l} .",
-        "kinds of ⟦{h}⟧ : {l} .",
-        "⟦{h}⟧ , for example {l} .",
-    )
+    forms = ("{l} ⟪are kinds of⟫ ⟦{h}⟧ .", "⟦{h}⟧ ⟪, such as⟫ {l} .", "⟦{h}⟧ : {l} .")
     return rng.choice(forms).format(l=listed, h=above)
 
 
 def _topic_texts(
     s: _Synset, word: str, synsets: dict[str, _Synset], rng: random.Random
 ) -> Iterator[str]:
-    """Texts that tie a word and its meaning to its topic (sport, law, music, ...)."""
-    forms = (
-        "topic : ⟦{t}⟧ . {w} : {g} .",
-        "{w} ( ⟦{t}⟧ ) : {g} .",
-        "in ⟦{t}⟧ , {w} means {g} .",
-        "{g} . this is about ⟦{t}⟧ .",
-        "{w} is a word from ⟦{t}⟧ .",
-        "⟦{t}⟧ : {g} .",
-        "about ⟦{t}⟧ : {w} , {g} .",
-    )
+    """Give texts that tie a word and its meaning to its topic (sport, law, music, ...)."""
     for topic in _linked(s, ";c", synsets):
-        for form in rng.sample(forms, 3):
-            yield form.format(t=topic, w=word, g=s.gloss)
-    members = _linked(s, "-c", synsets)
-    for _ in range(min(len(members) // 3, 60)):
-        listed = " , ".join(rng.sample(members, min(len(members), 5)))
-        topic = rng.choice(s.words)
-        yield rng.choice(
-            (
-                "{l} : ⟦{t}⟧ .",
-                "⟦{t}⟧ : {l} .",
-                "words about ⟦{t}⟧ : {l} .",
-                "{l} . the topic is ⟦{t}⟧ .",
-            )
-        ).format(l=listed, t=topic)
+        for form in rng.sample(_TOPIC_FORMS, 2):
+            yield form.format(t=topic, x=rng.choice((f"{word} : {s.gloss} .", f"{s.gloss} .")))
+    members = [synsets[link.partition("#")[0]] for link in s.links.get("-c", [])]
+    for _ in range(min(len(members) // 3, 120)):
+        chosen = rng.sample(members, min(len(members), rng.choice((2, 3, 4))))
+        glosses = " . ".join(rng.choice((m.gloss, f"{m.words[0]} : {m.gloss}")) for m in chosen)
+        topic = s.words[0] if rng.random() < 0.6 else rng.choice(s.words)
+        yield rng.choice(_TOPIC_FORMS).format(t=topic, x=f"{glosses} .")
+    for _ in range(min(len(members) // 5, 30)):
+        listed = " , ".join(m.words[0] for m in rng.sample(members, min(len(members), 6)))
+        yield rng.choice(_TOPIC_FORMS).format(t=s.words[0], x=f"{listed} .")
 
 
 def _example_texts(
     s: _Synset, word: str, synsets: dict[str, _Synset], rng: random.Random
 ) -> Iterator[str]:
-    similar = [w for w in (*s.words, *_linked(s, "&", synsets)) if w != word]
+    others = [w for w in s.words if w != word]
+    similar = [*others, *(w for w in _linked(s, "&", synsets) if w != word)]
     for example in s.examples:
-        yield rng.choice(("{e} .", "{e} : {g} .", "{w} : {e} .")).format(
-            e=example, g=s.gloss, w=word
-        )
-        if similar and s.key[0] in "av" and word in example and rng.random() < 0.7:
-            form = rng.choice(
-                (
-                    "{e} . in a word , ⟦{s}⟧ .",
-                    "{e} , that is , ⟦{s}⟧ .",
-                    "{e} . i mean ⟦{s}⟧ .",
-                    "in other words ⟦{s}⟧ : {e} .",
-                )
-            )
-            yield form.format(e=example, s=rng.choice(similar))
+        if rng.random() < 0.6:
+            yield rng.choice(("{e} .", "{e} : {g} .")).format(e=example, g=s.gloss)
+        if similar and s.key[0] == "a":
+            yield rng.choice(_WORD_FORMS).format(x=example, t=rng.choice(similar))
     if similar and s.key[0] == "a":
-        yield rng.choice(
-            (
-                "{w} means ⟦{s}⟧ .",
-                "{w} and ⟦{s}⟧ are much the same .",
-                "if it is {w} , it is ⟦{s}⟧ .",
-            )
-        ).format(w=word, s=rng.choice(similar))
+        listed = " , ".join(rng.sample(similar, min(len(similar), 4)))
+        yield rng.choice(_WORD_FORMS).format(x=rng.choice((listed, s.gloss)), t=word)

@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import json
 import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +31,14 @@ from mini_probe import probe
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerBase
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    PreTrainedTokenizerBase,
+    logging,
+)
 
 from fewshot.mini import ENCODER_SHA256, find_encoder
 
@@ -40,22 +48,24 @@ MAX_TOKENS = 128
 UPDATE_PARTS = 4  # of different lengths, so that every update sees definitions and prose
 PART_TOKENS = 750  # padding included
 MASK_SHARE = 0.22
-KEY_SHARE = 0.5  # of the words between the corpus's marks
+KEY_SHARE = 0.3  # of the words between the corpus's marks
 FUNCTION_WORD_WEIGHT = 0.4  # how often the most frequent tokens are masked, against the others
 N_FUNCTION_WORDS = 100
 WARM_UP = 0.02
-LOW_RANK_RATE, OTHER_RATE = 6e-4, 3e-4
+LOW_RANK_RATE, OTHER_RATE = 4e-4, 2e-4
+ANCHOR_WEIGHT = 5.0  # of 1 - cosine to the sentence vectors of the encoder itself
 CHECKPOINT_SECONDS = 600
 HELD_OUT_TOKENS = 30_000  # for each of the two groups
+KEY, FORM = 1, 2  # roles of tokens: between the corpus's marks
 SPECIAL = 1000  # BERT's word pieces begin here; below are [CLS], [MASK] and unused ones
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Tokenised segments: ids, and which of them stand between marks."""
+    """Tokenised segments: ids, and the roles that the corpus's marks give them."""
 
     ids: list[np.ndarray]
-    keys: list[np.ndarray]
+    roles: list[np.ndarray]
     lengths: np.ndarray
 
 
@@ -81,6 +91,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    logging.set_verbosity_error()  # the encoder has a pooler that nothing here needs
     torch.set_num_threads(options.threads)
     if dist.is_torchelastic_launched():
         dist.init_process_group("gloo")
@@ -122,6 +133,7 @@ def train(work: Path, start: Path, seconds: float, seed: int) -> None:
     data, held_out = tokenise(work / "corpus.jsonl", tokenizer)
     model = build(start, seed).to(device)
     optimizer = make_optimizer(model)
+    encoder = BertModel.from_pretrained(find_encoder(), add_pooling_layer=False).to(device).eval()
     weights = mask_weights(data)
     state = {"step": 0, "elapsed": 0.0, "tokens": 0, "scored": 0.0}
     checkpoint = work / "checkpoint.pt"
@@ -139,11 +151,14 @@ def train(work: Path, start: Path, seconds: float, seed: int) -> None:
         n_workers = dist.get_world_size() if dist.is_initialized() else 1
         mine = range(rank(), len(parts), n_workers)
         inputs = [make_inputs(data, parts[i], weights, (seed, step, i)) for i in mine]
-        loss = train_step(model, optimizer, inputs, device)
+        loss, anchor = train_step(model, encoder, optimizer, inputs)
         state["step"] = step + 1
         state["tokens"] += sum(int(data.lengths[part].sum()) for part in parts)
         if step % 20 == 0 and rank() == 0:
-            append(work / "train.jsonl", {**state, "loss": loss, "progress": progress})
+            append(
+                work / "train.jsonl",
+                {**state, "loss": loss, "anchor": anchor, "progress": progress},
+            )
         if state["elapsed"] - state["scored"] > CHECKPOINT_SECONDS:
             state["scored"] = state["elapsed"]
             if rank() == 0:
@@ -162,43 +177,54 @@ def tokenise(corpus: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[Data, di
         row = json.loads(line)
         digest = hashlib.sha1(f"{row['source']}/{row['document']}".encode()).digest()
         rows.append((row["source"], digest[0] * 256 + digest[1] < 65536 // 50, row["text"]))
-    ids, keys = encode([text for _, _, text in rows], tokenizer)
+    ids, roles = encode([text for _, _, text in rows], tokenizer)
     held = {
         "definitions": [i for i, (s, out, _) in enumerate(rows) if out and s == "wordnet"],
         "prose": [i for i, (s, out, _) in enumerate(rows) if out and s != "wordnet"],
     }
     train_rows = [i for i, (_, out, _) in enumerate(rows) if not out]
-    return select(ids, keys, train_rows), {name: select(ids, keys, at) for name, at in held.items()}
+    return select(ids, roles, train_rows), {
+        name: select(ids, roles, at) for name, at in held.items()
+    }
 
 
 def encode(
     texts: list[str], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Tokenise texts with marks; the marks go, what stood between them is noted."""
+    """Tokenise texts with marks; the marks go, the roles that they give stay."""
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.enable_truncation(MAX_TOKENS)
-    plain, spans = [], []
-    for text in texts:
-        before, _, rest = text.partition("⟦")
-        key, _, after = rest.partition("⟧")
-        plain.append(before + key + after)
-        spans.append((len(before), len(before) + len(key)))
-    ids, keys = [], []
-    for first in range(0, len(plain), 5000):  # an encoding takes much more memory than its ids
-        part = slice(first, first + 5000)
-        for encoding, (begin, end) in zip(
-            backend.encode_batch(plain[part]), spans[part], strict=True
+    ids, roles = [], []
+    for first in range(0, len(texts), 5000):  # an encoding takes much more memory than its ids
+        parsed = [parse_marks(text) for text in texts[first : first + 5000]]
+        for encoding, (_, spans) in zip(
+            backend.encode_batch([t for t, _ in parsed]), parsed, strict=True
         ):
             ids.append(np.array(encoding.ids, dtype=np.int32))
-            keys.append(np.array([begin <= a < b <= end for a, b in encoding.offsets]))
-    return ids, keys
+            role = np.zeros(len(encoding.ids), dtype=np.int8)
+            for begin, end, value in spans:
+                role[[begin <= a < b <= end for a, b in encoding.offsets]] = value
+            roles.append(role)
+    return ids, roles
 
 
-def select(ids: list[np.ndarray], keys: list[np.ndarray], rows: list[int]) -> Data:
+def parse_marks(text: str) -> tuple[str, list[tuple[int, int, int]]]:
+    """Take the marks out of a text; give what stood between them as (begin, end, role)."""
+    plain, spans = "", []
+    for piece in re.split(r"(⟦.*?⟧|⟪.*?⟫)", text):
+        role = {"⟦": KEY, "⟪": FORM}.get(piece[:1], 0)
+        words = piece[1:-1] if role else piece
+        if role:
+            spans.append((len(plain), len(plain) + len(words), role))
+        plain += words
+    return plain, spans
+
+
+def select(ids: list[np.ndarray], roles: list[np.ndarray], rows: list[int]) -> Data:
     """Take some of the segments."""
     chosen = [ids[row] for row in rows]
-    return Data(chosen, [keys[row] for row in rows], np.array([len(one) for one in chosen]))
+    return Data(chosen, [roles[row] for row in rows], np.array([len(one) for one in chosen]))
 
 
 def mask_weights(data: Data) -> np.ndarray:
@@ -248,7 +274,8 @@ def make_inputs(
         share[i, :n] = np.minimum(
             MASK_SHARE * weight * (weight > 0).sum() / max(weight.sum(), 1), 1
         )
-        share[i, :n][data.keys[row]] = KEY_SHARE
+        share[i, :n][data.roles[row] == KEY] = KEY_SHARE
+        share[i, :n][data.roles[row] == FORM] = 0.0
     attention = (ids > 0).astype(np.int64)
     chosen = rng.random(ids.shape) < share
     targets = np.where(chosen, ids, -100)
@@ -280,6 +307,8 @@ def build(start: Path, seed: int) -> BertForMaskedLM:
             parametrize.register_parametrization(
                 model.get_submodule(module), "weight", LowRank(*pair)
             )
+    model.anchor = nn.Linear(model.config.hidden_size, model.config.hidden_size, bias=False)
+    nn.init.eye_(model.anchor.weight)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -294,10 +323,11 @@ def widen(a: Tensor, b: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
 
 
 def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """AdamW with a rate of its own for the low-rank parts."""
+    """AdamW with a rate of their own for the low-rank parts and the anchor's projection."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    low_rank = [p for name, p in named if "parametrizations" in name]
-    others = [p for name, p in named if "parametrizations" not in name]
+    fast = ("parametrizations", "anchor")
+    low_rank = [p for name, p in named if any(part in name for part in fast)]
+    others = [p for name, p in named if not any(part in name for part in fast)]
     groups = [
         {"params": low_rank, "peak": LOW_RANK_RATE, "weight_decay": 0.01},
         {"params": others, "peak": OTHER_RATE, "weight_decay": 0.0},
@@ -314,24 +344,45 @@ def set_rate(optimizer: torch.optim.Optimizer, progress: float) -> None:
 
 def train_step(
     model: BertForMaskedLM,
+    encoder: BertModel,
     optimizer: torch.optim.Optimizer,
     inputs: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
-    device: torch.device,
-) -> float:
-    """Make one update from this worker's parts; return the mean loss of the last one."""
+) -> tuple[float, float]:
+    """Make one update from this worker's parts; return both losses of the last one."""
     for arrays in inputs:
-        ids, attention, targets = (torch.from_numpy(array).to(device) for array in arrays)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            logits, wanted = masked_logits(model, ids, attention, targets)
-            loss = nn.functional.cross_entropy(logits.float(), wanted, reduction="sum")
-        # A constant divisor, so that every masked token of every part and worker counts the same.
-        (loss / (UPDATE_PARTS * PART_TOKENS * MASK_SHARE)).backward()
+        ids, attention, targets = (torch.from_numpy(array).to(encoder.device) for array in arrays)
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.is_cuda):
+            hidden = model.bert(input_ids=ids, attention_mask=attention).last_hidden_state
+            at = targets != -100
+            logits = model.cls(hidden[at])  # [masked, vocabulary]
+            loss = nn.functional.cross_entropy(logits.float(), targets[at], reduction="sum")
+            anchor = anchor_loss(
+                encoder, model.anchor, hidden, torch.where(at, targets, ids), attention
+            )
+        # Constant divisors, so that masked tokens, parts and workers all count the same.
+        masked_loss = loss / (UPDATE_PARTS * PART_TOKENS * MASK_SHARE)
+        (masked_loss + ANCHOR_WEIGHT * anchor / UPDATE_PARTS).backward()
     trained = [p for p in model.parameters() if p.requires_grad]
     add_gradients(trained)
     nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(loss.detach()) / max(len(wanted), 1)
+    return float(loss.detach()) / max(int(at.sum()), 1), float(anchor.detach())
+
+
+def anchor_loss(
+    encoder: BertModel, projection: nn.Module, hidden: Tensor, ids: Tensor, attention: Tensor
+) -> Tensor:
+    """Compare mean states of the masked texts with the encoder's of the whole texts: 1 - cosine.
+
+    The projection, learned and thrown away, leaves the states free to serve the MLM head, as long
+    as what the encoder knew of the sentence can be read from them.
+    """
+    with torch.no_grad():
+        target = encoder(input_ids=ids, attention_mask=attention).last_hidden_state
+    weights = attention.unsqueeze(-1)
+    ours, theirs = (hidden * weights).sum(1), (target * weights).sum(1)
+    return 1 - nn.functional.cosine_similarity(projection(ours).float(), theirs.float()).mean()
 
 
 def masked_logits(
@@ -353,9 +404,11 @@ def held_out_scores(model: BertForMaskedLM, data: Data) -> dict[str, float]:
     right, loss, count = 0, 0.0, 0
     for rows in np.array_split(order[np.argsort(data.lengths[order])], max(len(order) // 32, 1)):
         ids, attention, _ = make_inputs(data, rows, np.zeros(30522), (0, 0))
+        is_text = np.zeros(ids.shape, dtype=bool)
         for i, row in enumerate(rows):
             ids[i, : data.lengths[row]] = data.ids[row]
-        chosen = (rng.random(ids.shape) < 0.15) & (ids >= 999)
+            is_text[i, : data.lengths[row]] = data.roles[row] != FORM
+        chosen = (rng.random(ids.shape) < 0.15) & (ids >= 999) & is_text
         targets = np.where(chosen, ids, -100)
         ids[chosen] = 103
         tensors = (torch.from_numpy(array).to(device) for array in (ids, attention, targets))
@@ -410,7 +463,7 @@ def export(model: nn.Module, file: Path) -> None:
     """Write the update as ``fewshot.mini`` reads it: float16, low-rank pairs and replacements."""
     delta = {}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and not name.startswith("anchor."):
             short = name.replace("parametrizations.weight.0.", "")
             delta[short] = parameter.detach().to("cpu", torch.float16).contiguous()
     if not all(math.isfinite(float(t.float().abs().max())) for t in delta.values()):
@@ -420,6 +473,7 @@ def export(model: nn.Module, file: Path) -> None:
     }  # fmt: skip
     aside = file.with_suffix(".part")
     save_file(delta, aside, metadata)
+    aside.chmod(0o644)
     aside.rename(file)
 
 
