@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib.util
 import resource
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -998,16 +997,6 @@ def test_predicting_many_texts_keeps_memory_flat(fresh_lm, monkeypatch):
     assert len(used) == 13
     # From the third part of 8,192 texts to the last: a little for the probabilities themselves.
     assert max(used[3:]) - used[2] < 20 * 2**20
-
-
-def test_predicting_many_texts_is_quick(fresh_lm):
-    clf = make(fresh_lm).fit(TEXTS)
-    texts = [f"{a} {b} {c}" for a in "abcdefghij" for b in "abcdefghij" for c in "abcdefghij"]
-    started = time.perf_counter()
-
-    clf.predict_proba(texts)
-
-    assert time.perf_counter() - started < 10
 
 
 # ---- With the embedded model ------------------------------------------------------------------

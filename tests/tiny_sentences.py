@@ -6,7 +6,6 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
 if TYPE_CHECKING:
     from tests.tiny_models import Tiny
@@ -18,6 +17,4 @@ def tiny_sentence_transformer(tiny: Tiny) -> SentenceTransformer:
     with tempfile.TemporaryDirectory() as folder:
         model.base_model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        encoder = Transformer(folder)
-    pooling = Pooling(model.config.hidden_size, pooling_mode="mean")
-    return SentenceTransformer(modules=[encoder, pooling], device="cpu")
+        return SentenceTransformer(folder, device="cpu")  # with mean pooling
