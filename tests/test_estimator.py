@@ -298,7 +298,11 @@ def test_a_random_state_decides_the_generator():
     assert draws[0] == draws[1] == draws[2] != draws[3]
 
 
-@pytest.mark.parametrize("state", ["x", -1, 1.5, np.random.default_rng(0)], ids=repr)
+@pytest.mark.parametrize(
+    "state",
+    ["x", -1, 1.5, np.random.default_rng(0)],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_is_no_random_state_is_refused(state):
     with pytest.raises(InputError, match="random_state is an int, 0 or more, a RandomState or"):
         new_rng(state)
