@@ -22,21 +22,20 @@ from fewshot.errors import (
     VerbalizerError,
     warn_user,
 )
-from fewshot.estimator import (
-    TextClassifier,
-    TrainingData,
-    class_labels,
-    class_targets,
-    label_array,
-    read_training_data,
-    warn_truncated,
-)
+from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.inputs import Label, Labels, read_examples
 from fewshot.label_words import Aggregation, LabelWords, MultiToken
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.scoring import Encoded, PromptScorer, Views
 from fewshot.template import Template
+from fewshot.training_data import (
+    TrainingData,
+    class_labels,
+    class_targets,
+    label_array,
+    read_training_data,
+)
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.verbalizer import Verbalizer

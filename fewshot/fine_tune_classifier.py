@@ -10,18 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.dry_run import DryRun
-from fewshot.estimator import (
-    TextClassifier,
-    check_settings,
-    class_labels,
-    is_positive,
-    is_whole,
-    label_array,
-    labelled_part,
-    new_rng,
-    read_training_data,
-    warn_truncated,
-)
+from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.fine_tuning import TrainSettings
 from fewshot.inputs import Label, read_examples
 from fewshot.loading import load_masked_lm
@@ -29,6 +18,8 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts
 from fewshot.sampling import hold_out
 from fewshot.sequence_model import Pooling, SequenceModel
+from fewshot.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.training_data import class_labels, label_array, labelled_part, read_training_data
 
 __all__ = ["FineTuneClassifier"]
 

@@ -232,8 +232,8 @@ class _Run:
         loss = self._loss(batch)
         if not bool(loss.isfinite()):
             raise TuningError(
-                f"the loss is {float(loss)} at step {self.step + 1} of {self.n_steps}: training "
-                f"has diverged; lower learning_rate={self.settings.learning_rate}"
+                f"the loss is {loss.item()} at step {self.step + 1} of {self.n_steps}: it has "
+                f"diverged; lower learning_rate={self.settings.learning_rate}"
             )
         loss.backward()
         nn.utils.clip_grad_norm_(self.learner.parameters.values(), self.settings.max_grad_norm)

@@ -11,22 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.dry_run import DryRun
-from fewshot.estimator import (
-    TextClassifier,
-    check_settings,
-    class_labels,
-    is_positive,
-    is_whole,
-    label_array,
-    labelled_part,
-    new_rng,
-    read_training_data,
-    warn_truncated,
-)
+from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.history import Epoch
 from fewshot.inputs import Label, read_examples
 from fewshot.linear_head import LinearHead, fit_linear_head
+from fewshot.settings import check_settings, is_positive, is_whole, new_rng
 from fewshot.text_pairs import PairSampling, PairSource
+from fewshot.training_data import class_labels, label_array, labelled_part, read_training_data
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -10,18 +10,11 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from fewshot.estimator import (
-    TextClassifier,
-    check_settings,
-    class_labels,
-    is_positive,
-    is_whole,
-    label_array,
-    labelled_part,
-    read_training_data,
-)
+from fewshot.estimator import TextClassifier
 from fewshot.inputs import Examples, Label, read_examples
 from fewshot.linear_head import LinearHead, fit_linear_head
+from fewshot.settings import check_settings, is_positive, is_whole
+from fewshot.training_data import class_labels, label_array, labelled_part, read_training_data
 
 __all__ = ["TfidfClassifier"]
 

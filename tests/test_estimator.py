@@ -8,17 +8,16 @@ from scipy.special import softmax
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from fewshot.errors import CollapseWarning, InputError, TruncationWarning, VerbalizerError
-from fewshot.estimator import (
-    TextClassifier,
+from fewshot.estimator import TextClassifier, warn_truncated
+from fewshot.inputs import read_labels
+from fewshot.settings import new_rng
+from fewshot.training_data import (
     class_labels,
     class_targets,
     label_array,
     labelled_part,
-    new_rng,
     read_training_data,
-    warn_truncated,
 )
-from fewshot.inputs import read_labels
 
 
 class Scripted(TextClassifier):

@@ -1,0 +1,61 @@
+"""Checks of estimators' settings, which scikit-learn leaves to ``fit``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from fewshot.errors import InputError
+
+__all__ = ["check_settings", "is_positive", "is_whole", "new_rng"]
+
+
+def check_settings(estimator: BaseEstimator, limits: Mapping[str, tuple[bool, str]]) -> None:
+    """Check parameters of an estimator.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    limits : mapping of str to tuple of (bool, str)
+        For each parameter whether it is good, and what is expected of it.
+
+    Raises
+    ------
+    InputError
+        If one is not good.
+    """
+    for name, (is_good, expected) in limits.items():
+        if not is_good:
+            raise InputError(f"{name} is {expected}, got {getattr(estimator, name)!r}")
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Tell whether a value is a whole number, and not below the least."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def is_positive(value: Any) -> bool:
+    """Tell whether a value is a finite number above 0."""
+    return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < np.inf
+
+
+def new_rng(random_state: Any) -> np.random.Generator:
+    """Return a generator that a ``random_state`` of scikit-learn decides.
+
+    Raises
+    ------
+    InputError
+        If it is no int, 0 or more, no RandomState and not None.
+    """
+    try:
+        state = check_random_state(random_state)
+    except ValueError as error:
+        raise InputError(
+            f"random_state is an int, 0 or more, a RandomState or None, got {random_state!r}"
+        ) from error
+    return np.random.default_rng(state.randint(2**31))
