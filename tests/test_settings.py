@@ -1,0 +1,41 @@
+"""Settings that all classifiers check alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fewshot.errors import InputError
+from fewshot.settings import is_positive, is_whole, new_rng
+
+# ---- Random states ----------------------------------------------------------------------------
+
+
+def test_a_random_state_decides_the_generator():
+    draws = [new_rng(state).random() for state in (3, 3, np.random.RandomState(3), 4)]
+
+    assert draws[0] == draws[1] == draws[2] != draws[3]
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["x", -1, 1.5, np.random.default_rng(0)],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_random_state_is_refused(state):
+    with pytest.raises(InputError, match="random_state is an int, 0 or more, a RandomState or"):
+        new_rng(state)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1, True), (0, False), (2.0, False), (True, False), ("1", False)]
+)
+def test_a_whole_number_is_no_bool_and_no_float(value, expected):
+    assert is_whole(value, 1) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.5, True), (3, True), (0, False), (float("nan"), False), ("x", False)]
+)
+def test_a_positive_number_is_above_zero(value, expected):
+    assert is_positive(value) is expected

@@ -1,0 +1,191 @@
+"""Reading what is passed to ``fit``: labels, weights, classes, targets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.exceptions import DataConversionWarning
+
+from fewshot.errors import InputError, VerbalizerError
+from fewshot.inputs import read_labels
+from fewshot.training_data import (
+    class_labels,
+    class_targets,
+    label_array,
+    labelled_part,
+    read_training_data,
+)
+
+# ---- Training data ----------------------------------------------------------------------------
+
+
+def test_a_column_of_labels_is_flattened_with_a_warning():
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        data = read_training_data(["x", "y"], np.array([["a"], ["b"]]), None)
+
+    assert data.labels.values.tolist() == ["a", "b"]
+
+
+def test_a_matrix_of_labels_is_refused():
+    with pytest.raises(
+        InputError, match=r"one label for each text, got an array of shape \(2, 2\)"
+    ):
+        read_training_data(["x", "y"], np.zeros((2, 2)), None)
+
+
+def test_without_weights_all_texts_weigh_one():
+    assert read_training_data(["x", "y"], [0, 1], None).sample_weight.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [[1.0], [1.0, 2.0, 3.0], [1.0, -0.5], [1.0, np.nan], [1.0, np.inf], [[1.0], [1.0]], 1.0],
+    ids=["short", "long", "negative", "nan", "infinite", "column", "number"],
+)
+def test_weights_that_are_not_one_good_number_a_text_are_refused(weights):
+    with pytest.raises(InputError, match="sample_weight is 2 finite numbers"):
+        read_training_data(["x", "y"], [0, 1], weights)
+
+
+@pytest.mark.parametrize("weights", [["a", "b"], [None, 1.0], [[1.0], [1.0, 2.0]]])
+def test_weights_that_are_no_numbers_are_refused_as_ours(weights):
+    with pytest.raises(InputError, match="sample_weight is 2 finite numbers"):
+        read_training_data(["x", "y"], [0, 1], weights)
+
+
+def test_weights_that_are_all_zero_are_refused():
+    with pytest.raises(InputError, match="sample_weight"):
+        read_training_data(["x", "y"], [0, 1], [0.0, 0.0])
+
+
+# ---- Classes ----------------------------------------------------------------------------------
+
+
+def test_classes_are_those_that_occur_sorted():
+    assert class_labels(read_labels(["b", "a", None, "b"], 4)) == ["a", "b"]
+    assert class_labels(read_labels([10, 9, -1], 3)) == [9, 10]
+
+
+def test_given_classes_stay_even_without_an_example():
+    assert class_labels(read_labels(["b", "b"], 2), ["c", "b", "a"]) == ["a", "b", "c"]
+
+
+def test_given_classes_become_plain_values():
+    classes = class_labels(read_labels([0, 2], 2), np.array([2, 0, 1]))
+
+    assert classes == [0, 1, 2]
+    assert all(type(label) is int for label in classes)
+    assert label_array(classes).dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("ab", InputError, r"labels is a list of all labels, such as \['no', 'yes'\], got 'ab'"),
+        (2, InputError, "labels is a list of all labels.* got 2"),
+        (["a", 1], VerbalizerError, r"expected labels all of str or all of int, got \['a', 1\]"),
+        (["a", "b", "a"], VerbalizerError, "the label 'a' stands twice"),
+        (["a", 1.5], VerbalizerError, "a label is a str or an int, got float: 1.5"),
+    ],
+)
+def test_given_classes_that_cannot_be_used_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        class_labels(read_labels(["a", "b"], 2), given)
+
+
+def test_a_label_that_is_not_given_is_named():
+    with pytest.raises(
+        InputError, match=r"labels \['x'\], which are unknown; known are \['a', 'b'\]"
+    ):
+        class_labels(read_labels(["a", "x"], 2), ["a", "b"])
+
+
+def test_one_class_is_too_few():
+    with pytest.raises(
+        InputError, match=r"needs 2 classes at least, got 1 class: \['a'\].*labels="
+    ):
+        class_labels(read_labels(["a", "a"], 2))
+
+
+def targets_of(y, classes, class_weight=None, sample_weight=None):
+    data = read_training_data([f"text {i}" for i in range(len(y))], y, sample_weight)
+    return class_targets(data, classes, class_weight)
+
+
+def test_targets_are_one_hot_in_the_order_of_the_classes():
+    targets, weights = targets_of(["b", "a", "b"], ["a", "b", "c"])
+
+    assert targets.tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0]]
+    assert weights.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("y", [["b", None, "a"], [1, -1, 0], [1, None, 0]])
+def test_rows_without_a_label_weigh_nothing(y):
+    targets, weights = targets_of(y, sorted({y[0], y[2]}))
+
+    assert targets[[0, 2]].tolist() == [[0, 1], [1, 0]]
+    assert weights.tolist() == [1, 0, 1]
+
+
+def test_balanced_class_weights_by_hand():
+    _, weights = targets_of(["a", "b", "b", "b", None], ["a", "b", "c"], "balanced")
+
+    # n / (n_classes * count) over the two classes that occur: 4 / (2 * 1) and 4 / (2 * 3).
+    assert weights.tolist() == pytest.approx([2.0, 2 / 3, 2 / 3, 2 / 3, 0.0])
+
+
+def test_class_weights_multiply_sample_weights():
+    _, weights = targets_of(["a", "b", "a"], ["a", "b"], {"a": 3.0}, [1.0, 2.0, 0.5])
+
+    assert weights.tolist() == [3.0, 2.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({"z": 1.0}, r"class_weight has unknown labels \['z'\]; known are \['a', 'b'\]"),
+        ("even", "class_weight is None, 'balanced' or a mapping .* got 'even'"),
+        (3, "class_weight is None, 'balanced' or a mapping .* got 3"),
+        ({"a": -1.0}, "class_weight"),
+        ({"a": float("nan")}, "class_weight"),
+        ({"a": 0.0, "b": 0.0}, "class_weight"),
+        ({"a": "x"}, "class_weight holds finite numbers"),
+        ({"a": None}, "class_weight holds finite numbers"),
+    ],
+)
+def test_class_weights_that_cannot_be_used_are_refused(class_weight, message):
+    with pytest.raises(InputError, match=message):
+        targets_of(["a", "b", "a"], ["a", "b"], class_weight)
+
+
+def test_weights_that_are_zero_once_multiplied_are_refused():
+    with pytest.raises(InputError, match="no text has a label and a weight above 0"):
+        targets_of(["a", "b"], ["a", "b"], {"a": 0.0}, [1.0, 0.0])
+
+
+def test_without_any_label_targets_weigh_nothing():
+    _, weights = targets_of([None, None], ["a", "b"])
+
+    assert weights.tolist() == [0.0, 0.0]
+
+
+def test_the_labelled_part_holds_the_rows_that_count():
+    data = read_training_data(["x", "y", "z"], ["b", None, "a"], [2.0, 1.0, 0.0])
+
+    examples, targets, weights = labelled_part(data, ["a", "b"], None)
+
+    assert examples.joined() == ["x"]
+    assert targets.tolist() == [[0, 1]]
+    assert weights.tolist() == [2.0]
+
+
+def test_without_any_label_there_is_no_labelled_part():
+    data = read_training_data(["x", "y"], [None, None], None)
+
+    with pytest.raises(InputError, match="no text has a label; label at least one"):
+        labelled_part(data, ["a", "b"], None)
+
+
+def test_label_array_keeps_python_types():
+    assert label_array([1, 5]).dtype == np.int64
+    assert label_array(["a", "b"]).dtype == object
