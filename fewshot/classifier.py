@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
@@ -28,6 +28,7 @@ from fewshot.label_words import Aggregation, LabelWords, MultiToken
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.scoring import Encoded, PromptScorer, Views
+from fewshot.settings import new_rng
 from fewshot.template import Template
 from fewshot.training_data import (
     TrainingData,
@@ -338,7 +339,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         if plan.data is None or plan.views is None or isinstance(plan.tuning, NoTuning):
             return TuningResult(scorer)
         targets, weights = class_targets(plan.data, scorer.words.classes, self.class_weight)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        rng = new_rng(self.random_state)
         show_progress = self.verbose > 0
         return plan.tuning.tune(
             TuningTask(scorer, plan.views, targets, weights, rng, show_progress)

@@ -40,10 +40,6 @@ class Examples:
         """Names of the fields."""
         return tuple(self.columns)
 
-    def row(self, index: int) -> dict[str, str]:
-        """Return one example as a mapping of field to text."""
-        return {name: texts[index] for name, texts in self.columns.items()}
-
     def take(self, indices: Iterable[int]) -> Examples:
         """Return the examples at these positions."""
         chosen = list(indices)

@@ -484,6 +484,12 @@ BAD_FITS = {
         "'日本' of label 'politics' is unknown",
     ),
     "one class": ({"verbalizer": {"sports": "game"}}, {}, VerbalizerError, "two|2"),
+    "an unknown random state": (
+        {"random_state": "x", "tuning": "head"},
+        {},
+        InputError,
+        "random_state is an int",
+    ),
     "an unknown tuning": ({"tuning": "ful"}, {}, TuningError, "did you mean 'full'"),
     "a bad setting": ({"tuning": Head(C=-1)}, {}, TuningError, "C of Head is positive"),
     "an unknown calibration": ({"calibration": "x"}, {}, InputError, "calibration is one of"),

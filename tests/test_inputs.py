@@ -80,7 +80,6 @@ def test_rows_can_be_taken_and_joined():
     examples = Examples({"a": ["a0", "a1", "a2"], "b": ["b0", "b1", "b2"]})
 
     assert len(examples) == 3
-    assert examples.row(1) == {"a": "a1", "b": "b1"}
     assert examples.take([2, 0]).columns == {"a": ["a2", "a0"], "b": ["b2", "b0"]}
     assert examples.joined() == ["a0 b0", "a1 b1", "a2 b2"]
 
