@@ -10,6 +10,7 @@ import inspect
 import warnings
 
 __all__ = [
+    "BenchmarkError",
     "CalibrationWarning",
     "CollapseWarning",
     "FewShotError",
@@ -63,6 +64,10 @@ class HubError(FewShotError, OSError):
 
 class PersistenceError(FewShotError, ValueError):
     """A saved folder is missing, truncated, altered or of a newer version."""
+
+
+class BenchmarkError(FewShotError, ValueError):
+    """A benchmark's spec, data or results file is not usable."""
 
 
 class MissingExtraError(FewShotError, ImportError):

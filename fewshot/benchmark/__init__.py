@@ -1,0 +1,1 @@
+"""Honest comparisons: methods x data sets x shots x seeds, measured, resumed and reported."""
