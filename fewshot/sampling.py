@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fewshot.errors import InputError
 from fewshot.inputs import Label, Labels, read_labels
 
-__all__ = ["Indices", "KShotSplit", "hold_out", "k_shot_sample"]
+__all__ = ["Indices", "KShotSplit", "hold_out", "k_shot_sample", "stratified_sample"]
 
 Indices: TypeAlias = npt.NDArray[np.int64]
 RandomState: TypeAlias = int | np.random.RandomState | None
@@ -160,6 +160,39 @@ def k_shot_sample(y: Any, k: int, *, random_state: RandomState = None) -> Indice
     _check_count("k", k)
     seed = _seed(random_state)
     return _train(_shuffled(_members(labels, k), seed, 0), k, seed, 0)
+
+
+def stratified_sample(y: Any, size: int, *, random_state: RandomState = None) -> Indices:
+    """Draw examples in the proportions of the classes.
+
+    Parameters
+    ----------
+    y : sequence of str or int
+        Labels; rows with -1 (among ints) or None are never drawn.
+    size : int
+        Examples in all; all of them if there are no more.
+    random_state : int, RandomState or None, default=None
+
+    Returns
+    -------
+    ndarray of int
+        Their positions, ascending.
+
+    Raises
+    ------
+    InputError
+        If the size is below 1.
+
+    Examples
+    --------
+    >>> from fewshot.sampling import stratified_sample
+    >>> y = ["neg", "neg", "pos", "neg", "neg", "pos"]
+    >>> [y[i] for i in stratified_sample(y, 3, random_state=0)].count("neg")
+    2
+    """
+    labels = _read(y, None)
+    _check_count("size", size)
+    return _test(_shuffled(_members(labels, 0), _seed(random_state), 0), 0, size)
 
 
 def hold_out(classes: Indices, fraction: float, rng: np.random.Generator) -> Indices:

@@ -1,0 +1,233 @@
+"""A data set of the benchmark: texts, labels, and how training and test texts are drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from fewshot.benchmark.data_sets.protocols import LabelledTexts, Pool, ShotFiles, Text
+from fewshot.errors import InputError
+from fewshot.sampling import stratified_sample
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["DataSet", "MetricName", "Split"]
+
+MetricName = Literal["accuracy", "weighted_f1", "macro_f1"]
+
+_TEST_SEED = 0  # the capped test part is the same for all seeds of a benchmark
+
+
+@dataclass(frozen=True)
+class Split:
+    """What one cell of a benchmark trains and is tested on.
+
+    Parameters
+    ----------
+    train_texts : list of str or of dict
+        Empty for 0 shots.
+    train_labels : list of str
+    test_texts : list of str or of dict
+    test_labels : list of str
+    unlabeled : list of str or of dict
+        Other texts of the task in random order, without labels, for calibration and
+        self-training. None of them is a training or a test text.
+    description : str
+        How it was drawn.
+    """
+
+    train_texts: list[Text]
+    train_labels: list[str]
+    test_texts: list[Text]
+    test_labels: list[str]
+    unlabeled: list[Text]
+    description: str
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set with its default prompt and its protocol.
+
+    Made by :func:`fewshot.benchmark.load_data_set`. Pairs of texts are mappings with the fields
+    of the template.
+
+    Parameters
+    ----------
+    name : str
+        As in a benchmark's settings, such as ``"bbc_news"``.
+    title : str
+        For tables.
+    licence : str
+        Terms of the data, which are not part of this package.
+    source : str
+        Who made the data, and where the texts were read.
+    template : Template
+        The default one.
+    verbalizer : Verbalizer
+        The default one; its labels are those of the data set.
+    metric : {"accuracy", "weighted_f1", "macro_f1"}
+        What the protocol reports.
+    training : Pool or ShotFiles
+        Where training texts come from.
+    test : LabelledTexts
+        All test texts.
+    notes : tuple of str, default=()
+        What a reader of results should know, such as how many duplicates were left out.
+
+    Raises
+    ------
+    InputError
+        If there is no test text.
+
+    Examples
+    --------
+    >>> from fewshot import Template, Verbalizer
+    >>> pool = LabelledTexts(("a bad film", "a good film"), ("neg", "pos"))
+    >>> test = LabelledTexts(("bad", "good"), ("neg", "pos"))
+    >>> data = DataSet(
+    ...     "mine", "Mine", "none", "myself", Template("{text} It was {mask}."),
+    ...     Verbalizer({"neg": ["bad"], "pos": ["good"]}), "accuracy", Pool(pool), test,
+    ... )
+    >>> sorted(data.split(shots=1, seed=0).train_texts)
+    ['a bad film', 'a good film']
+    """
+
+    name: str
+    title: str
+    licence: str
+    source: str
+    template: Template
+    verbalizer: Verbalizer
+    metric: MetricName
+    training: Pool | ShotFiles
+    test: LabelledTexts
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.test.texts:
+            raise InputError(f"the data set {self.name!r} has no test texts; add some")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the verbalizer."""
+        return tuple(str(label) for label in self.verbalizer.labels)
+
+    @property
+    def shots_kind(self) -> Literal["per class", "in total"]:
+        """Whether shots are counted for each class or in total."""
+        return self.training.shots_kind
+
+    @property
+    def shots(self) -> tuple[int, ...] | None:
+        """The shots that the protocol has files for; None if any number can be drawn."""
+        return self.training.shots
+
+    @property
+    def seeds(self) -> tuple[int, ...] | None:
+        """The seeds that the protocol has files for; None if any seed will do."""
+        return self.training.seeds
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 over all texts and labels, the same on all machines."""
+        digest = hashlib.sha256()
+        for part in (*self.training.parts(), ("test", self.test)):
+            for line in _canonical(*part):
+                digest.update(line.encode())
+        return digest.hexdigest()
+
+    def check(
+        self, shots: Sequence[int], seeds: Sequence[int], test_size: int | None = None
+    ) -> None:
+        """Check that all these splits can be drawn, before any work starts.
+
+        Parameters
+        ----------
+        shots : sequence of int
+        seeds : sequence of int
+        test_size : int, optional
+
+        Raises
+        ------
+        InputError
+            If a class has fewer examples than shots, the protocol has no file for a number of
+            shots or a seed, or a number is out of range.
+        """
+        for name, values in (("shots", shots), ("seed", seeds)):
+            for value in values:
+                if not _is_count(value, least=0):
+                    raise InputError(f"{self.name}: {name} is an int from 0, got {value!r}")
+        if test_size is not None and not _is_count(test_size, least=len(self.labels)):
+            raise InputError(
+                f"{self.name}: test_size is None or an int from the number of classes, "
+                f"{len(self.labels)}; got {test_size!r}"
+            )
+        try:
+            self.training.check([k for k in shots if k > 0], seeds)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from error
+
+    def split(self, shots: int, seed: int, test_size: int | None = None) -> Split:
+        """Draw training and test texts.
+
+        The test texts depend on `test_size` alone, so that all methods, shots and seeds are
+        compared on the same ones.
+
+        Parameters
+        ----------
+        shots : int
+            0 for none.
+        seed : int
+        test_size : int, optional
+            The most test texts, in the proportions of the classes. By default all.
+
+        Returns
+        -------
+        Split
+
+        Raises
+        ------
+        InputError
+            As :meth:`check` does.
+        """
+        self.check([shots], [seed], test_size)
+        train = self.training.draw(shots, seed)
+        test, how_tested = self._capped(test_size)
+        unlabeled = self.training.unlabeled(train)
+        order = np.random.default_rng([seed, shots]).permutation(len(unlabeled))
+        how_trained = self.training.describe(shots) if shots else "no training labels"
+        return Split(
+            list(train.texts),
+            list(train.labels),
+            list(test.texts),
+            list(test.labels),
+            [unlabeled[i] for i in order],
+            "; ".join([how_trained, how_tested, *self.notes]),
+        )
+
+    def _capped(self, test_size: int | None) -> tuple[LabelledTexts, str]:
+        n_texts = len(self.test.texts)
+        if test_size is None or test_size >= n_texts:
+            return self.test, f"all {n_texts} test texts"
+        chosen = stratified_sample(self.test.labels, test_size, random_state=_TEST_SEED)
+        return (
+            self.test.take(chosen.tolist()),
+            f"{test_size} of {n_texts} test texts, stratified, the same for all seeds and methods",
+        )
+
+
+def _canonical(name: str, part: LabelledTexts) -> Iterator[str]:
+    yield json.dumps([name, len(part.texts)]) + "\n"
+    for text, label in zip(part.texts, part.labels, strict=True):
+        yield json.dumps([text, label], sort_keys=True) + "\n"
+
+
+def _is_count(value: object, least: int) -> bool:
+    is_int = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return is_int and value >= least  # type: ignore[operator]  # an int by now
