@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from fewshot.errors import InputError
 from fewshot.sampling import k_shot_sample
 
-__all__ = ["LabelledTexts", "Pool", "ShotFiles", "Text", "text_key"]
+__all__ = ["Content", "LabelledTexts", "Pool", "ShotFiles", "Text", "text_key"]
 
 Text: TypeAlias = str | Mapping[str, str]  # a mapping holds the fields of a pair
 
@@ -117,16 +117,19 @@ class ShotFiles:
 
     def check(self, shots: Sequence[int], seeds: Sequence[int]) -> None:
         """Raise InputError if there is no file."""
+        unknown = [k for k in shots if k not in self.shots]
+        if unknown:
+            raise InputError(
+                f"the protocol has files for the shots {list(self.shots)} ({self.shots_kind}), "
+                f"got {unknown[0]}; choose of them, or 0 for none"
+            )
         for k in shots:
-            if k not in self.shots:
+            drawn = sorted(draw for n, draw in self.files if n == k and draw is not None)
+            lacking = [seed for seed in seeds if drawn and seed not in drawn]
+            if lacking:
                 raise InputError(
-                    f"the protocol has files for the shots {list(self.shots)} "
-                    f"({self.shots_kind}), got {k}"
-                )
-        for seed in seeds:
-            if self.seeds is not None and seed not in self.seeds:
-                raise InputError(
-                    f"the protocol has files for the seeds {list(self.seeds)}, got {seed}"
+                    f"the protocol has files of {k} shots for the seeds {drawn}, "
+                    f"got {lacking[0]}; choose of them"
                 )
 
     def draw(self, shots: int, seed: int) -> LabelledTexts:
@@ -151,6 +154,26 @@ class ShotFiles:
         for shots, draw in sorted(self.files, key=repr):
             yield f"train {shots} {draw}", self.files[shots, draw]
         yield "pool", LabelledTexts(self.pool, ("",) * len(self.pool))
+
+
+@dataclass(frozen=True)
+class Content:
+    """All texts of a data set.
+
+    Parameters
+    ----------
+    training : Pool or ShotFiles
+    test : LabelledTexts
+    labels : tuple of str
+        In the order of the data set.
+    notes : tuple of str, default=()
+        What was left out.
+    """
+
+    training: Pool | ShotFiles
+    test: LabelledTexts
+    labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def text_key(text: Text) -> str:
