@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fewshot.benchmark.data_sets.columns import read_labelled
 from fewshot.benchmark.data_sets.protocols import LabelledTexts
-from fewshot.benchmark.data_sets.tables import Row, read_labelled
+from fewshot.benchmark.data_sets.tables import Row
 from fewshot.errors import HubError, InputError
 
 __all__ = ["read_hub_split"]

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot.benchmark.data_sets.duplicates import clean_pool, without, without_labels
+from fewshot.benchmark.data_sets.clean_splits import clean_pool, without, without_labels
+from fewshot.benchmark.data_sets.columns import read_labelled, read_texts
 from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts, Pool, ShotFiles, Text
 from fewshot.benchmark.data_sets.tables import (
     Row,
     read_delimited,
     read_json_lines,
-    read_labelled,
     read_lines,
     read_table,
-    read_texts,
 )
 from fewshot.errors import InputError
 

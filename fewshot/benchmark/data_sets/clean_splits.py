@@ -1,4 +1,4 @@
-"""Texts that stand in the data twice: none is both trained on and tested on."""
+"""Clean splits: no text is both trained on and tested on, and none stands there twice."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from fewshot.benchmark.data_sets.protocols import LabelledTexts, Text, text_key
+from fewshot.benchmark.data_sets.protocols import (
+    Content,
+    LabelledTexts,
+    Pool,
+    Text,
+    text_key,
+)
 from fewshot.errors import InputError
 from fewshot.sampling import hold_out
 
-__all__ = ["clean_pool", "halve", "without", "without_labels"]
+__all__ = ["clean_pool", "halved", "without", "without_labels"]
 
 _HELD_OUT = 0.5
 _SEED = 0  # the test part of a data set is the same at every call
@@ -91,16 +97,18 @@ def without_labels(
     return kept.texts, tuple(note.replace("the pool", "the unlabelled pool") for note in notes)
 
 
-def halve(texts: LabelledTexts) -> tuple[LabelledTexts, LabelledTexts]:
-    """Part texts of a set without a test of its own: half of each class is for testing.
+def halved(texts: LabelledTexts, labels: tuple[str, ...]) -> Content:
+    """Return a data set without a test part of its own: half of each class is for testing.
 
     Parameters
     ----------
     texts : LabelledTexts
+        Of texts that stand there twice the first counts; those that have two labels are left out.
+    labels : tuple of str
 
     Returns
     -------
-    pool, test : LabelledTexts
+    Content
         Always the same halves of the same texts.
 
     Raises
@@ -108,20 +116,19 @@ def halve(texts: LabelledTexts) -> tuple[LabelledTexts, LabelledTexts]:
     InputError
         If a class has a single text.
     """
-    counts = Counter(texts.labels)
-    rare = [label for label, count in counts.items() if count < 2]
+    distinct, notes = clean_pool(texts)
+    counts = Counter(distinct.labels)
+    rare = [label for label in labels if counts[label] < 2]
     if rare:
         raise InputError(
-            f"the class {rare[0]!r} has 1 text, and without a test part of its own half of each "
-            "class is held out for testing; add texts or test texts"
+            f"the class {rare[0]!r} has {counts[rare[0]]} texts, and without a test part of its "
+            "own half of each class is held out for testing; add texts, or test texts"
         )
-    classes = np.unique(np.array(texts.labels), return_inverse=True)[1]
+    classes = np.unique(np.array(distinct.labels), return_inverse=True)[1]
     held_out = set(hold_out(classes, _HELD_OUT, np.random.default_rng(_SEED)).tolist())
-    places = range(len(texts))
-    return (
-        texts.take(i for i in places if i not in held_out),
-        texts.take(i for i in places if i in held_out),
-    )
+    places = range(len(distinct))
+    pool = distinct.take(i for i in places if i not in held_out)
+    return Content(Pool(pool), distinct.take(sorted(held_out)), labels, notes)
 
 
 def _notes(left_out: Counter[str], where: str) -> tuple[str, ...]:

