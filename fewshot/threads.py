@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import torch
 
-__all__ = ["limited_threads", "map_single_threaded"]
+__all__ = ["limited_threads", "map_single_threaded", "thread_share", "threads_of_a_worker"]
 
 _TOKENS_A_THREAD = 256
+_TRAINS_ON_ONE: ContextVar[bool] = ContextVar("_TRAINS_ON_ONE", default=False)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,8 +72,35 @@ def limited_threads(n_tokens: int) -> Iterator[None]:
         Tokens of a batch.
     """
     n_threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(n_threads, n_tokens // _TOKENS_A_THREAD)))
+    most = 1 if _TRAINS_ON_ONE.get() else n_threads
+    torch.set_num_threads(max(1, min(most, n_tokens // _TOKENS_A_THREAD)))
     try:
         yield
     finally:
         torch.set_num_threads(n_threads)
+
+
+def thread_share(n_workers: int) -> int:
+    """Return how many threads each of some workers gets of those that torch may use."""
+    return max(1, torch.get_num_threads() // n_workers)
+
+
+@contextmanager
+def threads_of_a_worker(n_threads: int) -> Iterator[None]:
+    """Use so many threads to encode and one to train; afterwards all is as before.
+
+    What is encoded does not depend on the number of threads. Training does, in its last bits: on
+    one thread its result is the same, whatever the number of workers that share the machine.
+
+    Parameters
+    ----------
+    n_threads : int
+    """
+    before = torch.get_num_threads()
+    token = _TRAINS_ON_ONE.set(True)
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _TRAINS_ON_ONE.reset(token)

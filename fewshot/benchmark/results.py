@@ -49,6 +49,8 @@ class Cell:
         Numbers that fit may change.
     peak_memory_mb : float or None
         The most memory of the process while the cell ran.
+    peak_gpu_memory_mb : float or None
+        The most memory on the GPU, if there is one.
     n_train, n_test, n_unlabeled : int
     chosen : dict
         Settings that model selection has chosen.
@@ -82,6 +84,7 @@ class Cell:
     tokens: int | None = None
     trainable_parameters: int | None = None
     peak_memory_mb: float | None = None
+    peak_gpu_memory_mb: float | None = None
     n_train: int = 0
     n_test: int = 0
     n_unlabeled: int = 0
@@ -122,6 +125,8 @@ class Header:
         SHA-256 of the spec.
     created : str
         When, in UTC.
+    fewshot : str
+        Version of the package.
     format : int
         Version of the file's format.
     """
@@ -129,6 +134,7 @@ class Header:
     spec: dict[str, Any]
     spec_hash: str
     created: str
+    fewshot: str
     format: int = FORMAT
 
     def to_line(self) -> str:
@@ -206,7 +212,9 @@ def _header(content: dict[str, Any], path: Path) -> Header:
             "use the version that wrote it, or another results file"
         )
     try:
-        return Header(content["spec"], content["spec_hash"], content["created"])
+        return Header(
+            content["spec"], content["spec_hash"], content["created"], content["fewshot"]
+        )
     except KeyError as error:
         raise BenchmarkError(f"{path}, line 1: the header has no {error}") from error
 

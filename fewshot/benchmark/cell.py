@@ -1,0 +1,246 @@
+"""One cell of a benchmark: a method fitted and tested on one split, measured."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from fewshot import __version__
+from fewshot.benchmark.data_sets.data_set import Split
+from fewshot.benchmark.data_sets.protocols import Text
+from fewshot.benchmark.measures import TokenCount, trainable_parameters
+from fewshot.benchmark.methods import Defaults, build_method, load_models, needs_labels
+from fewshot.benchmark.metrics import evaluate
+from fewshot.benchmark.results import Cell, CellKey
+from fewshot.benchmark.results_file import now
+from fewshot.benchmark.selection import choose
+from fewshot.benchmark.spec import MethodSpec
+from fewshot.estimator import TextClassifier
+from fewshot.hardware import device_name, measured_memory
+from fewshot.threads import threads_of_a_worker
+
+__all__ = ["CellTask", "failed_cell", "run_cell"]
+
+_PACKAGES = (
+    "numpy", "scipy", "scikit-learn", "torch", "transformers", "tokenizers",
+    "sentence-transformers", "setfit",
+)  # fmt: skip
+_FRAMES_SHOWN, _WARNINGS_KEPT, _WARNING_LENGTH = 3, 5, 200
+
+# Any: an estimator, for which scikit-learn has no type.
+Estimator = Any
+
+
+@dataclass(frozen=True)
+class CellTask:
+    """All that a worker needs to run a cell; nothing else is read there.
+
+    Parameters
+    ----------
+    key : CellKey
+    method : MethodSpec
+    split : Split
+        Its texts without labels are those that a method may use at 0 shots.
+    defaults : Defaults
+    metric, title, data_hash : str
+        Of the data set.
+    validation_splits : int
+    n_threads : int
+        Threads of torch.
+    """
+
+    key: CellKey
+    method: MethodSpec
+    split: Split
+    defaults: Defaults
+    metric: str
+    title: str
+    data_hash: str
+    validation_splits: int
+    n_threads: int
+
+
+def run_cell(task: CellTask) -> Cell:
+    """Fit and test a method on a split; whatever goes wrong is recorded.
+
+    Parameters
+    ----------
+    task : CellTask
+
+    Returns
+    -------
+    Cell
+    """
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        threadpool_limits(1, "blas"),  # so that results do not depend on the number of workers
+        threads_of_a_worker(task.n_threads),
+    ):
+        warnings.simplefilter("always")
+        try:
+            cell = _measured(task)
+        except Exception as error:  # noqa: BLE001  # recorded: a failing cell stops nothing
+            cell = failed_cell(task, f"{type(error).__name__}: {error}", _last_frames(error))
+    return replace(cell, warnings=_texts(caught))
+
+
+def failed_cell(task: CellTask, error: str, frames: str = "") -> Cell:
+    """Return the cell of a method that failed.
+
+    Parameters
+    ----------
+    task : CellTask
+    error : str
+        Type and message.
+    frames : str
+        The end of the traceback.
+    """
+    return replace(_blank(task), status="failed", error=error, traceback=frames)
+
+
+def _measured(task: CellTask) -> Cell:
+    split, seed = task.split, task.key.seed
+    estimator = build_method(task.method, task.defaults, seed)
+    load_models(estimator)  # a process does it once, so it is not part of the seconds of fit
+    tokens = TokenCount(estimator)
+    gc.collect()
+    with measured_memory() as peak:
+        started = time.perf_counter()
+        chosen = _choose(task, estimator, tokens)
+        n_unlabeled = _fit(estimator, task)
+        learned = time.perf_counter()
+        predicted, proba = _predict(estimator, split.test_texts)
+        done = time.perf_counter()
+    if proba is None and hasattr(estimator, "predict_proba"):
+        proba = estimator.predict_proba(split.test_texts)
+    seen = split.train_texts if split.train_texts else split.unlabeled
+    tokens.add(estimator, [*seen, *split.test_texts])
+    classes = [str(label) for label in getattr(estimator, "classes_", task.defaults.labels)]
+    return replace(
+        _blank(task),
+        scores=evaluate(split.test_labels, predicted, proba, classes),
+        fit_seconds=learned - started,
+        predict_seconds=done - learned,
+        tokens=tokens.total,
+        trainable_parameters=trainable_parameters(estimator),
+        peak_memory_mb=peak.process,
+        peak_gpu_memory_mb=peak.gpu,
+        n_unlabeled=n_unlabeled,
+        chosen=chosen,
+        estimator=f"{type(estimator).__module__}.{type(estimator).__qualname__}",
+    )
+
+
+def _choose(task: CellTask, estimator: Estimator, tokens: TokenCount) -> dict[str, Any]:
+    """Set what model selection chooses."""
+    if not task.method.grid:
+        return {}
+    split = task.split
+
+    def score(fitted: Estimator, texts: list[Text], labels: list[str]) -> dict[str, float | None]:
+        predicted, proba = _predict(fitted, texts)
+        if proba is None and hasattr(fitted, "predict_proba"):
+            proba = fitted.predict_proba(texts)
+        tokens.add(fitted, split.train_texts)
+        return evaluate(labels, predicted, proba, [str(label) for label in fitted.classes_])
+
+    chosen = choose(
+        estimator,
+        task.method.grid,
+        split.train_texts,
+        split.train_labels,
+        n_splits=task.validation_splits,
+        seed=task.key.seed,
+        score=score,
+        metric=task.metric,
+    )
+    estimator.set_params(**chosen)
+    return chosen
+
+
+def _fit(estimator: Estimator, task: CellTask) -> int:
+    """Fit, and return the number of texts without labels that were used."""
+    split = task.split
+    if needs_labels(estimator):
+        estimator.fit(split.train_texts, split.train_labels)
+        return 0
+    texts = split.train_texts if split.train_texts else split.unlabeled
+    if texts:
+        estimator.fit(texts)
+    else:
+        estimator.fit()
+    return len(texts)
+
+
+def _predict(
+    estimator: Estimator, texts: Sequence[Text]
+) -> tuple[list[str], npt.NDArray[Any] | None]:
+    """Predict labels, and probabilities where both come from one pass over the texts."""
+    if isinstance(estimator, TextClassifier):  # which predicts the most probable class
+        proba = estimator.predict_proba(texts)
+        return [str(label) for label in estimator.classes_[proba.argmax(1)]], proba
+    return [str(label) for label in estimator.predict(texts)], None
+
+
+def _blank(task: CellTask) -> Cell:
+    split = task.split
+    return Cell(
+        method=task.key.method,
+        data_set=task.key.data_set,
+        shots=task.key.shots,
+        seed=task.key.seed,
+        status="done",
+        metric=task.metric,
+        title=task.title,
+        n_train=len(split.train_texts),
+        n_test=len(split.test_texts),
+        settings=task.method.settings,
+        data_hash=task.data_hash,
+        split=split.description,
+        versions=_versions(),
+        host={
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "threads": task.n_threads,
+            "device": device_name(),
+        },
+        finished=now(),
+    )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"fewshot": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _texts(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
+    """Return what users should know, each once and short; deprecations are no news to them."""
+    texts = dict.fromkeys(
+        f"{entry.category.__name__}: {entry.message}"[:_WARNING_LENGTH]
+        for entry in caught
+        if issubclass(entry.category, UserWarning)
+    )
+    return tuple(texts)[:_WARNINGS_KEPT]
+
+
+def _last_frames(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]
+    return "".join(traceback.format_list(frames))

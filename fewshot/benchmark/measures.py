@@ -1,0 +1,108 @@
+"""What a fitted method has cost: tokens read, parameters that learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import Pipeline
+
+from fewshot.benchmark.data_sets.protocols import Text
+from fewshot.classifier import PromptClassifier
+from fewshot.fine_tune_classifier import FineTuneClassifier
+from fewshot.inputs import read_examples
+from fewshot.masked_lm import MaskedLM
+from fewshot.setfit_classifier import SetFitClassifier
+from fewshot.tfidf_classifier import TfidfClassifier
+
+__all__ = ["TokenCount", "trainable_parameters"]
+
+# Any: an estimator, for which scikit-learn has no type.
+Estimator = Any
+
+
+class TokenCount:
+    """Tokens that the encoder reads while a cell runs, in training and in prediction.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted; its model has not encoded anything yet.
+    """
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._model = getattr(estimator, "model", None)
+        self._own: int | None = 0
+
+    def add(self, fitted: Estimator, texts: Sequence[Text]) -> None:
+        """Add what a clone has read of its own, besides what the shared model has.
+
+        Parameters
+        ----------
+        fitted : estimator
+        texts : sequence of str or of dict
+            What it was fitted with and has predicted.
+        """
+        own = self._read(fitted, texts)
+        self._own = None if own is None or self._own is None else self._own + own
+
+    @property
+    def total(self) -> int | None:
+        """All tokens so far; None if nobody counts them."""
+        if self._own is None or not isinstance(self._model, MaskedLM):
+            return self._own
+        return self._own + self._model.counts.tokens
+
+    def _read(self, fitted: Estimator, texts: Sequence[Text]) -> int | None:
+        if isinstance(fitted, (DummyClassifier, TfidfClassifier)):
+            return 0
+        if isinstance(fitted, (PromptClassifier, FineTuneClassifier)):
+            # Tuning leaves the model that was passed as it is, and counts on a copy.
+            is_copy = fitted.model_ is not self._model
+            return _trained(fitted) + (fitted.model_.counts.tokens if is_copy else 0)
+        if isinstance(fitted, SetFitClassifier):  # embeds each text once, besides training
+            joined = read_examples(texts, fitted.fields_).joined()
+            ids = fitted.encoder_.tokenizer(joined)["input_ids"]
+            return _trained(fitted) + sum(len(row) for row in ids)
+        return None
+
+
+def trainable_parameters(fitted: Estimator) -> int | None:
+    """Count the numbers that ``fit`` may change.
+
+    Parameters
+    ----------
+    fitted : estimator
+
+    Returns
+    -------
+    int or None
+        None for estimators that are neither of this package nor linear.
+    """
+    if isinstance(fitted, Pipeline):
+        return trainable_parameters(fitted[-1])
+    if isinstance(fitted, DummyClassifier):
+        return 0
+    n_own = 0
+    if isinstance(fitted, PromptClassifier):
+        head = 0 if fitted.head_ is None else fitted.head_.coef.size
+        return int(head) + _unshared(fitted.model, fitted.model_)
+    if isinstance(fitted, FineTuneClassifier):
+        n_own = _unshared(fitted.model, fitted.model_)
+    if isinstance(fitted, SetFitClassifier) and fitted.num_epochs:
+        n_own = sum(parameter.numel() for parameter in fitted.encoder_.parameters())
+    if not hasattr(fitted, "coef_"):
+        return None
+    return int(n_own + np.size(fitted.coef_) + np.size(fitted.intercept_))
+
+
+def _trained(fitted: Estimator) -> int:
+    return sum(int(epoch.get("tokens", 0)) for epoch in fitted.history_)
+
+
+def _unshared(base: Any, tuned: MaskedLM) -> int:  # Any: a model by name is loaded by now
+    """Count the parameters that a tuned model does not share with the one it was copied from."""
+    shared = {parameter.data_ptr() for parameter in base.model.parameters()}
+    return sum(p.numel() for p in tuned.model.parameters() if p.data_ptr() not in shared)

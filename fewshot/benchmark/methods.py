@@ -1,0 +1,220 @@
+"""Methods as estimators: by a short name or an import path, with settings and a seed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
+
+from fewshot.benchmark.selection import candidates
+from fewshot.benchmark.spec import MethodSpec
+from fewshot.classifier import PromptClassifier
+from fewshot.errors import BenchmarkError
+from fewshot.fine_tune_classifier import FineTuneClassifier
+from fewshot.loading import load_masked_lm
+from fewshot.masked_lm import MaskedLM
+from fewshot.setfit_classifier import SetFitClassifier
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+from fewshot.yaml_files import did_you_mean
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["SHORT_NAMES", "Defaults", "build_method", "load_models", "needs_labels", "parts"]
+
+# Import path, and settings that differ from the class's own.
+SHORT_NAMES: dict[str, tuple[str, dict[str, Any]]] = {
+    # Not "most_frequent", whose probabilities are 0 and 1: this one's are the classes' shares.
+    "majority": ("sklearn.dummy:DummyClassifier", {"strategy": "prior"}),
+    "tfidf": ("fewshot.tfidf_classifier:TfidfClassifier", {}),
+    "prompt": ("fewshot.classifier:PromptClassifier", {}),
+    "fine-tune": ("fewshot.fine_tune_classifier:FineTuneClassifier", {}),
+    "setfit": ("fewshot.setfit_classifier:SetFitClassifier", {}),
+}
+_NESTED_KEYS = {"estimator", "settings"}
+_ENCODERS_KEPT = 2
+
+# Any: an estimator, for which scikit-learn has no type; it need not be a BaseEstimator.
+Estimator = Any
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a data set gives to estimators that take it and were not given their own.
+
+    Parameters
+    ----------
+    template : Template
+    verbalizer : Verbalizer
+    labels : tuple of str
+    """
+
+    template: Template
+    verbalizer: Verbalizer
+    labels: tuple[str, ...]
+
+
+def build_method(method: MethodSpec, defaults: Defaults, seed: int) -> Estimator:
+    """Build the estimator of a method, not fitted.
+
+    Its parameters ``random_state``, those of nested estimators too, are the seed; ``verbose`` is
+    0; ``template``, ``verbalizer`` and ``labels`` that are None are those of the data set.
+
+    Parameters
+    ----------
+    method : MethodSpec
+    defaults : Defaults
+    seed : int
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no such estimator, or a setting that it does not have.
+    """
+    estimator = _construct(method.estimator, method.settings, f"method {method.name!r}")
+    if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
+        raise BenchmarkError(
+            f"method {method.name!r}: {method.estimator!r} gives a {type(estimator).__name__}, "
+            "which has no fit and predict; name a classifier"
+        )
+    if hasattr(estimator, "get_params"):
+        estimator.set_params(**_filled_in(estimator.get_params(deep=True), defaults, seed))
+    _check_grid(estimator, method)
+    return estimator
+
+
+def needs_labels(estimator: Estimator) -> bool:
+    """Tell by its tags whether an estimator cannot be fitted without labels."""
+    if not isinstance(estimator, BaseEstimator):
+        return True
+    return bool(get_tags(estimator).target_tags.required)
+
+
+def load_models(estimator: Estimator) -> None:
+    """Load the models that an estimator of this package names, so that ``fit`` need not.
+
+    A process loads a model once. Known states of texts are not shared: each call gives a masked
+    language model that has encoded nothing yet.
+    """
+    for part in parts(estimator):
+        if isinstance(part, (PromptClassifier, FineTuneClassifier)):
+            lm = load_masked_lm(part.model)
+            part.set_params(model=MaskedLM(lm.model, lm.tokenizer, name=lm.name))
+        elif isinstance(part, SetFitClassifier):
+            import_module("fewshot.pair_training")  # loads setfit, which takes seconds
+            part.set_params(model=_load_sentence_encoder(str(part.model)))
+
+
+def parts(estimator: Estimator) -> Iterator[BaseEstimator]:
+    """Yield an estimator and those nested in it."""
+    if isinstance(estimator, BaseEstimator):
+        yield estimator
+        for value in estimator.get_params(deep=True).values():
+            if isinstance(value, BaseEstimator):
+                yield value
+
+
+@lru_cache(maxsize=_ENCODERS_KEPT)
+def _load_sentence_encoder(name: str) -> SentenceTransformer:
+    from fewshot.sentence_encoder import SentenceEncoder  # loads sentence-transformers
+
+    return SentenceEncoder.load(name, None).transformer
+
+
+def _construct(path: str, settings: Mapping[str, Any], where: str) -> Estimator:
+    known_path, known_settings = SHORT_NAMES.get(path, (path, {}))
+    target = _import(known_path, where)
+    values = known_settings | {
+        name: _with_estimators(value, f"{where}: {name}") for name, value in settings.items()
+    }
+    arguments = {name: value for name, value in values.items() if "__" not in name}
+    _check_arguments(target, arguments, where)
+    try:
+        estimator = target(**arguments)
+        nested = {name: value for name, value in values.items() if "__" in name}
+        return estimator.set_params(**nested) if nested else estimator
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BenchmarkError(f"{where}: {path!r} cannot be built: {error}") from error
+
+
+def _import(path: str, where: str) -> Any:  # a class or a function
+    module_name, _, name = path.partition(":")
+    if not name:
+        raise BenchmarkError(
+            f"{where}: no estimator {path!r}{did_you_mean(path, SHORT_NAMES)}; the short names are "
+            f"{list(SHORT_NAMES)}, an import path is such as 'sklearn.svm:LinearSVC'"
+        )
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise BenchmarkError(f"{where}: {module_name!r} cannot be imported: {error}") from error
+    target = getattr(module, name, None)
+    if not callable(target):
+        raise BenchmarkError(
+            f"{where}: {module_name!r} has no class or function "
+            f"{name!r}{did_you_mean(name, dir(module))}"
+        )
+    return target
+
+
+def _with_estimators(value: Any, where: str) -> Any:
+    """Replace mappings that describe an estimator by the estimator, in lists too."""
+    if isinstance(value, Mapping) and "estimator" in value and set(value) <= _NESTED_KEYS:
+        return _construct(value["estimator"], value.get("settings", {}), where)
+    if isinstance(value, list):
+        return [_with_estimators(item, where) for item in value]
+    return value
+
+
+def _check_arguments(target: Any, arguments: Mapping[str, Any], where: str) -> None:
+    try:
+        signature = inspect.signature(target)
+    except ValueError:  # a class written in C; the call itself will tell
+        return
+    known = list(signature.parameters)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    for name in arguments:
+        if name not in known and not takes_any:
+            raise BenchmarkError(
+                f"{where}: {target.__name__} has no setting {name!r}{did_you_mean(name, known)}; "
+                f"its settings are {known}"
+            )
+
+
+def _filled_in(parameters: Mapping[str, Any], defaults: Defaults, seed: int) -> dict[str, Any]:
+    by_name = {
+        "template": defaults.template,
+        "verbalizer": defaults.verbalizer,
+        "labels": list(defaults.labels),
+    }
+    values: dict[str, Any] = {}
+    for path, value in parameters.items():
+        name = path.rsplit("__", 1)[-1]
+        if name == "random_state":
+            values[path] = seed
+        elif name == "verbose":
+            values[path] = 0
+        elif name in by_name and value is None:
+            values[path] = by_name[name]
+    return values
+
+
+def _check_grid(estimator: Estimator, method: MethodSpec) -> None:
+    for candidate in candidates(method.grid):
+        try:
+            clone(estimator).set_params(**candidate)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise BenchmarkError(
+                f"method {method.name!r}: grid: {candidate} cannot be set: {error}"
+            ) from error

@@ -1,0 +1,96 @@
+"""Progress of a benchmark: a line a cell, with the time that is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import TextIO
+
+from fewshot.benchmark.results import Cell, CellKey
+
+__all__ = ["Progress"]
+
+_ERROR_LENGTH = 120
+
+
+class Progress:
+    """Tells how far a benchmark is.
+
+    Parameters
+    ----------
+    out : TextIO or None
+        Gets a line for each cell, at once; None is silent.
+    pending : sequence of CellKey
+        What is to run.
+    known : iterable of Cell
+        What has run before; tells how long methods take.
+    n_jobs : int
+    """
+
+    def __init__(
+        self, out: TextIO | None, pending: Sequence[CellKey], known: Iterable[Cell], n_jobs: int
+    ) -> None:
+        self._out = out
+        self._waiting = Counter((key.method, key.data_set) for key in pending)
+        self._n_cells, self._n_done = len(pending), 0
+        self._n_jobs = n_jobs
+        self._seconds: dict[tuple[str, str], list[float]] = {}
+        for cell in known:
+            self._learn(cell)
+
+    def announce(self, text: str) -> None:
+        """Write a line."""
+        if self._out is not None:
+            self._out.write(f"{text}\n")
+            self._out.flush()
+
+    def tell(self, cell: Cell) -> None:
+        """Write the line of a cell that is done."""
+        self._learn(cell)
+        self._waiting[cell.method, cell.data_set] -= 1
+        self._n_done += 1
+        place = f"{self._n_done:{len(str(self._n_cells))}}/{self._n_cells}"
+        what = f"{cell.data_set}, {cell.shots} shots, seed {cell.seed}: {cell.method}"
+        left = self.seconds_left()
+        end = f", about {_duration(left)} left" if left else ""
+        self.announce(f"{place}  {what}: {_outcome(cell)}{end}")
+
+    def seconds_left(self) -> float:
+        """Estimate the time from what the same methods took, on the same data where known."""
+        everything = [seconds for taken in self._seconds.values() for seconds in taken]
+        if not everything:
+            return 0.0
+        total = 0.0
+        for (method, data_set), count in self._waiting.items():
+            of_method = [
+                second
+                for (name, _), taken in self._seconds.items()
+                if name == method
+                for second in taken
+            ]
+            known = self._seconds.get((method, data_set), of_method)
+            total += count * fmean(known if known else everything)
+        return total / self._n_jobs
+
+    def _learn(self, cell: Cell) -> None:
+        if cell.fit_seconds is not None and cell.predict_seconds is not None:
+            taken = self._seconds.setdefault((cell.method, cell.data_set), [])
+            taken.append(cell.fit_seconds + cell.predict_seconds)
+
+
+def _outcome(cell: Cell) -> str:
+    if not cell.is_done:
+        return f"failed: {cell.error.splitlines()[0][:_ERROR_LENGTH]}"
+    score = cell.scores.get(cell.metric)
+    shown = "no score" if score is None else f"{cell.metric} {score:.3f}"
+    seconds = (cell.fit_seconds or 0.0) + (cell.predict_seconds or 0.0)
+    return f"{shown}, {seconds:.1f} s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,185 @@
+"""Writing a results file: one line a cell, whole or not at all, by one process at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from fewshot import __version__
+from fewshot.benchmark.results import Cell, CellKey, Header, read_results
+from fewshot.benchmark.spec import Spec
+from fewshot.errors import BenchmarkError
+
+__all__ = ["ResultsFile", "now", "open_results"]
+
+_DIFFERENCES_SHOWN = 5
+
+
+class ResultsFile:
+    """A results file that is being written; made by :func:`open_results`.
+
+    Parameters
+    ----------
+    path : Path or None
+        None keeps the cells in memory only.
+    descriptor : int or None
+        Of the open file.
+    header : Header
+    cells : dict of CellKey to Cell
+        What stands in the file.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        descriptor: int | None,
+        header: Header,
+        cells: dict[CellKey, Cell],
+    ) -> None:
+        self.header = header
+        self.cells = cells
+        self._path = path
+        self._descriptor = descriptor
+
+    def append(self, cell: Cell) -> None:
+        """Write a cell; when this returns it is on the disk.
+
+        Raises
+        ------
+        BenchmarkError
+            If the disk is full, say.
+        """
+        if self._descriptor is not None and self._path is not None:
+            _append(self._descriptor, cell.to_line(), self._path)
+        self.cells[cell.key] = cell
+
+
+@contextmanager
+def open_results(path: Path | None, spec: Spec) -> Iterator[ResultsFile]:
+    """Open a results file for writing, new or of a run of the same spec that was cut short.
+
+    What is left of a line whose writing was cut short is removed. A file beside it, named
+    ``.<name>.lock``, is locked as long as the results file is open; the system unlocks it when
+    the process ends, however it ends.
+
+    Parameters
+    ----------
+    path : Path or None
+        None keeps the cells in memory only.
+    spec : Spec
+
+    Yields
+    ------
+    ResultsFile
+
+    Raises
+    ------
+    BenchmarkError
+        If the file cannot be written, another process is writing it, it belongs to another spec
+        or version, or is no results file.
+    """
+    if path is None:
+        yield ResultsFile(None, None, _new_header(spec), {})
+        return
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    except Timeout as error:
+        raise BenchmarkError(
+            f"{path}: another benchmark is writing this file; wait until it is done, or name "
+            "another results file"
+        ) from error
+    except OSError as error:
+        lock.release()
+        raise BenchmarkError(
+            f"{path}: the results file cannot be written: {error.strerror}; name another one"
+        ) from error
+    try:
+        _cut_torn_line(path, descriptor)
+        yield _resume(path, descriptor, spec)
+    finally:
+        os.close(descriptor)
+        lock.release()
+
+
+def _new_header(spec: Spec) -> Header:
+    """Return the header of a benchmark that starts now."""
+    return Header(spec.to_dict(), spec.hash, now(), __version__)
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _cut_torn_line(path: Path, descriptor: int) -> None:
+    content = path.read_bytes()
+    os.ftruncate(descriptor, content.rfind(b"\n") + 1)
+
+
+def _resume(path: Path, descriptor: int, spec: Spec) -> ResultsFile:
+    if not path.stat().st_size:
+        header = _new_header(spec)
+        _append(descriptor, header.to_line(), path)
+        return ResultsFile(path, descriptor, header, {})
+    results = read_results(path)
+    _check_same(path, results.header, spec)
+    return ResultsFile(path, descriptor, results.header, {cell.key: cell for cell in results.cells})
+
+
+def _append(descriptor: int, line: str, path: Path) -> None:
+    content = line.encode()
+    try:
+        written = os.write(descriptor, content)
+        os.fsync(descriptor)
+    except OSError as error:
+        raise BenchmarkError(f"{path}: a cell cannot be written: {error.strerror}") from error
+    if written < len(content):
+        raise BenchmarkError(f"{path}: the disk is full; make room and run the same command again")
+
+
+def _check_same(path: Path, header: Header, spec: Spec) -> None:
+    advice = "name another results file, or delete this one if it is no longer needed"
+    if header.fewshot != __version__:
+        raise BenchmarkError(
+            f"{path}: the results are of fewshot {header.fewshot}, this is {__version__}, and "
+            f"results of two versions do not mix; {advice}"
+        )
+    if header.spec_hash == spec.hash:
+        return
+    differences = list(_differences(header.spec, spec.to_dict(), ""))
+    shown = "; ".join(differences[:_DIFFERENCES_SHOWN])
+    more = len(differences) - _DIFFERENCES_SHOWN
+    raise BenchmarkError(
+        f"{path}: the results are of another spec: {shown}"
+        f"{f'; and {more} more differences' if more > 0 else ''}. Use the spec that they were "
+        f"made with, {advice}"
+    )
+
+
+def _differences(old: Any, new: Any, place: str) -> Iterator[str]:
+    """Yield where two specs differ; entries with a name are told by it."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            where = f"{place}.{key}" if place else str(key)
+            yield from _differences(old.get(key), new.get(key), where)
+    elif _are_named(old) and _are_named(new):
+        yield from _differences(_by_name(old), _by_name(new), place)
+    elif old != new:
+        yield f"{place} was {old!r} and is {new!r}"
+
+
+def _are_named(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(x, dict) and "name" in x for x in value)
+
+
+def _by_name(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {entry["name"]: entry for entry in entries}

@@ -1,0 +1,222 @@
+"""Running a benchmark: everything is checked first, then cell after cell, in parallel."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from fewshot.benchmark.cell import CellTask, failed_cell, run_cell
+from fewshot.benchmark.data_sets.data_set import DataSet, Split
+from fewshot.benchmark.data_sets.loading import load_data_set
+from fewshot.benchmark.methods import Defaults, build_method, load_models, needs_labels
+from fewshot.benchmark.progress import Progress
+from fewshot.benchmark.results import Cell, CellKey, Results
+from fewshot.benchmark.results_file import ResultsFile, open_results
+from fewshot.benchmark.spec import DataSetSpec, MethodSpec, Spec, load_spec
+from fewshot.errors import BenchmarkError, FewShotError
+from fewshot.threads import thread_share
+
+__all__ = ["run"]
+
+# What a method that learns without labels may see at 0 shots, to calibrate.
+_UNLABELED_TEXTS = 200
+_SPLITS_KEPT = 64
+
+
+def run(
+    spec: str | Path | Mapping[str, Any] | Spec,
+    *,
+    data_dir: str | Path | None = None,
+    results: str | Path | None = None,
+    n_jobs: int | None = None,
+    retry_failed: bool = False,
+    verbose: int = 1,
+) -> Results:
+    """Run a benchmark, or what is left of it.
+
+    All methods see the same splits. A cell depends on its spec and seed alone, so the scores are
+    the same whatever the number of jobs and however often the run was interrupted.
+
+    Parameters
+    ----------
+    spec : str, Path, mapping or Spec
+        See :func:`load_spec`.
+    data_dir : str or Path, optional
+        The folder of data sets that come with no package; by default the environment variable
+        ``FEWSHOT_DATA``.
+    results : str or Path, optional
+        A file that gets each cell as soon as it is done. One that is there already is gone on
+        with: what stands in it is not run again. By default cells are kept in memory only.
+    n_jobs : int, optional
+        Cells at once, as in joblib: by default 1 or what ``joblib.parallel_config`` says; -1 for
+        all cores.
+    retry_failed : bool, default=False
+        Whether cells that have failed before are run again.
+    verbose : {0, 1}, default=1
+        1 writes a line for each cell to the standard error.
+
+    Returns
+    -------
+    Results
+        All cells of the spec that have run. Those that failed say why.
+
+    Raises
+    ------
+    FewShotError
+        Before any cell runs: if something in the spec is unknown or cannot be built, data or
+        models are missing, a class has too few examples, the results file cannot be written or
+        belongs to another spec or version.
+
+    Examples
+    --------
+    >>> from fewshot.benchmark import run
+    >>> results = run(
+    ...     {"methods": ["majority"], "data_sets": ["bbc_news"], "shots": [8], "seeds": [0]},
+    ...     n_jobs=2,
+    ... )  # doctest: +SKIP
+    """
+    spec = load_spec(spec)
+    data_sets = _load_data_sets(spec, data_dir)
+    needing = _check_methods(spec, data_sets)
+    with open_results(None if results is None else Path(results), spec) as file:
+        _check_same_data(file, data_sets)
+        keys = list(spec.cells(needing))
+        left = [key for key in keys if _is_left(file.cells.get(key), retry_failed)]
+        _check_models(spec, data_sets, {key.method for key in left})
+        workers = joblib.effective_n_jobs(n_jobs)
+        progress = Progress(sys.stderr if verbose else None, left, file.cells.values(), workers)
+        progress.announce(f"{spec.name}: {len(keys)} cells, {len(keys) - len(left)} done before")
+        for cell in _run_all(list(_tasks(spec, data_sets, left, workers)), n_jobs):
+            file.append(cell)
+            progress.tell(cell)
+        return Results(file.header, tuple(file.cells.values()))
+
+
+def _load_data_sets(spec: Spec, data_dir: str | Path | None) -> dict[str, DataSet]:
+    """Load all data sets and check that each split can be drawn."""
+    loaded = {}
+    for entry in spec.data_sets:
+        own = {"template": entry.template, "verbalizer": entry.verbalizer}
+        source = {"name": entry.name, **entry.source}
+        source |= {key: value for key, value in own.items() if value is not None}
+        data = load_data_set(source, data_dir)
+        data.check(entry.shots, entry.seeds, entry.test_size)
+        loaded[entry.name] = data
+        for method in spec.methods:
+            _check_halves(method, entry, data)
+    return loaded
+
+
+def _check_halves(method: MethodSpec, entry: DataSetSpec, data: DataSet) -> None:
+    """Raise if there are too few labels to learn from one half and validate on the other."""
+    least = 2 if data.shots_kind == "per class" else 2 * len(data.labels)
+    few = [shots for shots in entry.shots if 0 < shots < least]
+    if method.grid and few:
+        raise BenchmarkError(
+            f"method {method.name!r} has a grid, and with {few[0]} shots {data.shots_kind} of "
+            f"{data.name!r} there are too few labels to choose by: use {least} or more, or "
+            "settings instead of a grid"
+        )
+
+
+def _check_methods(spec: Spec, data_sets: Mapping[str, DataSet]) -> frozenset[str]:
+    """Build each method for each data set; return those that have no cells at 0 shots."""
+    needing = set()
+    for method in spec.methods:
+        for data in data_sets.values():
+            estimator = build_method(method, _defaults(data), 0)
+        if needs_labels(estimator) or method.grid:  # without labels nothing can be chosen
+            needing.add(method.name)
+    return frozenset(needing)
+
+
+def _check_same_data(file: ResultsFile, data_sets: Mapping[str, DataSet]) -> None:
+    for cell in file.cells.values():
+        if cell.data_hash != data_sets[cell.data_set].data_hash:
+            raise BenchmarkError(
+                f"the texts of {cell.data_set!r} are not those that the results file was made "
+                "with; use the same data, or name another results file"
+            )
+
+
+def _is_left(known: Cell | None, retry_failed: bool) -> bool:
+    return known is None or (retry_failed and not known.is_done)
+
+
+def _check_models(spec: Spec, data_sets: Mapping[str, DataSet], names: set[str]) -> None:
+    """Load what the methods name, so that a missing model stops nothing half-way."""
+    some_data = next(iter(data_sets.values()))
+    for method in spec.methods:
+        if method.name in names:
+            try:
+                load_models(build_method(method, _defaults(some_data), 0))
+            except FewShotError as error:
+                raise BenchmarkError(f"method {method.name!r}: {error}") from error
+
+
+def _defaults(data: DataSet) -> Defaults:
+    return Defaults(data.template, data.verbalizer, data.labels)
+
+
+def _tasks(
+    spec: Spec, data_sets: Mapping[str, DataSet], keys: Sequence[CellKey], n_workers: int
+) -> Iterator[CellTask]:
+    entries = {entry.name: entry for entry in spec.data_sets}
+    n_threads = thread_share(n_workers)
+
+    @lru_cache(maxsize=_SPLITS_KEPT)
+    def split(name: str, shots: int, seed: int) -> Split:
+        drawn = data_sets[name].split(shots, seed, entries[name].test_size)
+        return replace(drawn, unlabeled=drawn.unlabeled[: 0 if shots else _UNLABELED_TEXTS])
+
+    for key in keys:
+        data = data_sets[key.data_set]
+        metric = entries[key.data_set].metric
+        yield CellTask(
+            key=key,
+            method=spec.method(key.method),
+            split=split(key.data_set, key.shots, key.seed),
+            defaults=_defaults(data),
+            metric=data.metric if metric is None else metric,
+            title=data.title,
+            data_hash=data.data_hash,
+            validation_splits=spec.validation_splits,
+            n_threads=n_threads,
+        )
+
+
+def _run_all(tasks: list[CellTask], n_jobs: int | None) -> Iterator[Cell]:
+    """Run cells as they come; those during which a worker dies are run alone, to find out which."""
+    waiting = {task.key: task for task in tasks}
+    while waiting:
+        try:
+            for cell in _run_some(list(waiting.values()), n_jobs):
+                del waiting[cell.key]
+                yield cell
+        except TerminatedWorkerError:
+            in_work = list(waiting.values())[: 2 * joblib.effective_n_jobs(n_jobs)]
+            for task in in_work:
+                del waiting[task.key]
+                yield _run_alone(task)
+
+
+def _run_some(tasks: Sequence[CellTask], n_jobs: int | None) -> Iterator[Cell]:
+    parallel = joblib.Parallel(
+        n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1
+    )
+    cells: Iterator[Cell] = parallel(joblib.delayed(run_cell)(task) for task in tasks)
+    return cells
+
+
+def _run_alone(task: CellTask) -> Cell:
+    try:
+        return next(iter(_run_some([task], 2)))  # a worker of its own: with 1 it would be this one
+    except TerminatedWorkerError as error:
+        return failed_cell(task, f"TerminatedWorkerError: {str(error).splitlines()[0]}")
