@@ -37,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "tasks":
             return _list_tasks()
+        if options.command == "benchmark":
+            return _run_benchmark(options)
+        if options.command == "report":
+            return _write_report(options.results, options.output)
         return _run_demo(options, shlex.join(["python", "-m", "fewshot", *given]))
     except FewShotError as error:
         sys.stderr.write(f"fewshot: {error}\n")
@@ -51,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fewshot {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_demo(commands)
+    _add_benchmark(commands)
+    _add_report(commands)
     commands.add_parser(
         "tasks",
         help="list the library's templates and label words",
@@ -72,6 +78,47 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo.add_argument("--test-size", type=_count, default=300, help="test articles of each seed")
     demo.add_argument("--output", type=Path, default=Path("reports"), help="folder of the report")
     demo.add_argument("--quick", action="store_true", help="one seed and 100 test articles")
+
+
+def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    benchmark = commands.add_parser(
+        "benchmark",
+        help="compare methods on data sets, as a YAML file says",
+        description="Run methods x data sets x shots x seeds as a YAML file says (see "
+        "docs/benchmark.md). Each cell is written as soon as it is done; the same command goes on "
+        "with a run that was stopped.",
+    )
+    benchmark.add_argument("spec", type=Path, help="YAML file")
+    benchmark.add_argument(
+        "--results",
+        type=Path,
+        help="JSON lines file, one line a cell; by default the spec's name with .jsonl, here",
+    )
+    benchmark.add_argument(
+        "--data-dir",
+        type=Path,
+        help="folder of the data sets that come with no package; by default $FEWSHOT_DATA",
+    )
+    benchmark.add_argument(
+        "--n-jobs", type=int, default=1, help="cells at once; -1 for all cores (default: 1)"
+    )
+    benchmark.add_argument(
+        "--report", type=Path, metavar="FOLDER", help="write the report there at the end"
+    )
+    benchmark.add_argument(
+        "--retry-failed", action="store_true", help="run cells again that failed before"
+    )
+    benchmark.add_argument("--quiet", action="store_true", help="no line for each cell")
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser(
+        "report",
+        help="write the report of a benchmark's results file",
+        description="Write the HTML and Markdown report of a benchmark's results file.",
+    )
+    report.add_argument("results", type=Path, help="JSON lines file of a benchmark")
+    report.add_argument("--output", type=Path, default=Path("reports"), help="folder")
 
 
 def _count(text: str) -> int:
@@ -104,3 +151,30 @@ def _run_demo(options: argparse.Namespace, command: str) -> int:
         command=command,
     )
     return run_demo(settings, sys.stdout, sys.stderr)
+
+
+def _run_benchmark(options: argparse.Namespace) -> int:
+    from fewshot.benchmark import run  # loads torch, which --help does not need
+
+    file = Path(f"{options.spec.stem}.jsonl") if options.results is None else options.results
+    results = run(
+        options.spec,
+        data_dir=options.data_dir,
+        results=file,
+        n_jobs=options.n_jobs,
+        retry_failed=options.retry_failed,
+        verbose=0 if options.quiet else 1,
+    )
+    n_failed = sum(not cell.is_done for cell in results.cells)
+    sys.stdout.write(f"{len(results.cells)} cells, {n_failed} failed. Results: {file.resolve()}\n")
+    if options.report is not None:
+        _write_report(file, options.report)
+    return _FAILED if n_failed else 0
+
+
+def _write_report(file: Path, folder: Path) -> int:
+    from fewshot.benchmark import read_results, write_report
+
+    for path in write_report(read_results(file), folder):
+        sys.stdout.write(f"Report: {path.resolve()}\n")
+    return 0

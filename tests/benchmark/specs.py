@@ -1,0 +1,112 @@
+"""A small benchmark for tests: a CSV file, and a specification of cheap methods."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import Pipeline, make_pipeline
+
+NO_SETFIT = [{"method": "SetFit", "reason": "takes seconds"}]
+_SPORT = "match team player goal win football game".split()  # noqa: SIM905
+_BUSINESS = "money market bank stock company price economy".split()  # noqa: SIM905
+
+
+def write_texts(folder: Path, n_texts: int = 20) -> Path:
+    """Write a CSV file with texts of two classes, with words that the tiny models know."""
+    path = folder / "texts.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "label"])
+        for number in range(n_texts):
+            for label, words in (("sport", _SPORT), ("business", _BUSINESS)):
+                picked = [words[(number * step + step) % 7] for step in (1, 2, 3)]
+                rows.writerow([" ".join(["the", *picked, "number" * (number % 2)]) + f" {number}", label])
+    return path
+
+
+def small_spec(folder: Path, *methods: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return a spec over those texts; majority and TF-IDF come by themselves."""
+    data = {"name": "mine", "train": str(write_texts(folder)), "text": "text", "label": "label"}
+    return {
+        "name": "Small",
+        "methods": list(methods) or ["majority"],
+        "data_sets": [data],
+        "shots": [2],
+        "seeds": [0, 1],
+        "left_out": NO_SETFIT,
+    } | changes
+
+
+class Failing(ClassifierMixin, BaseEstimator):
+    """Fails on every second seed."""
+
+    def __init__(self, random_state: int | None = None) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: list[str], y: list[str]) -> Failing:
+        if self.random_state == 1:
+            raise RuntimeError("out of <luck>\nand more")
+        self.classes_ = sorted(set(y))
+        return self
+
+    def predict(self, X: list[str]) -> list[str]:
+        return [self.classes_[0]] * len(X)
+
+
+class Slow(Failing):
+    """Takes a while, so that it can be killed half-way."""
+
+    def fit(self, X: list[str], y: list[str]) -> Slow:
+        time.sleep(0.03)
+        self.classes_ = sorted(set(y))
+        return self
+
+
+class Spy(Slow):
+    """Remembers what it was given."""
+
+    seen: list = []  # noqa: RUF012
+
+    def fit(self, X: list[str], y: list[str]) -> Spy:
+        Spy.seen.append((self.random_state, list(X), list(y)))
+        self.classes_ = sorted(set(y))
+        return self
+
+    def predict(self, X: list[str]) -> list[str]:
+        Spy.seen.append((self.random_state, list(X), None))
+        return super().predict(X)
+
+
+class Interrupted(Failing):
+    """As if the user pressed Ctrl-C while it learns."""
+
+    def fit(self, X: list[str], y: list[str]) -> Interrupted:
+        raise KeyboardInterrupt
+
+
+class Dying(Failing):
+    """Takes its process down, as the system does when memory runs out."""
+
+    def fit(self, X: list[str], y: list[str]) -> Dying:
+        import os
+        import signal
+
+        if self.random_state == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.classes_ = sorted(set(y))
+        return self
+
+
+def bag_of_words(alpha: float = 1.0) -> Pipeline:
+    """A factory function, as users write them."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return make_pipeline(CountVectorizer(), MultinomialNB(alpha=alpha))
+
+
+not_an_estimator = print
