@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from fewshot.errors import InputError
-from fewshot.sampling import KShotSplit, hold_out, k_shot_sample
+from fewshot.sampling import KShotSplit, hold_out, k_shot_sample, stratified_sample
 from fewshot.tfidf_classifier import TfidfClassifier
 
 LABELS = ["a"] * 20 + ["b"] * 12 + ["c"] * 10
@@ -220,6 +220,26 @@ def test_repr_shows_the_settings():
 
 
 # ---- Holding out ------------------------------------------------------------------------------
+
+
+def test_a_stratified_sample_keeps_the_proportions_of_the_classes():
+    y = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
+
+    sample = stratified_sample(y, 10, random_state=0)
+
+    assert sorted(y[i] for i in sample) == ["a"] * 6 + ["b"] * 3 + ["c"]
+    assert list(sample) == sorted(set(sample))
+    assert list(sample) == list(stratified_sample(y, 10, random_state=0))
+    assert list(sample) != list(stratified_sample(y, 10, random_state=1))
+
+
+def test_a_stratified_sample_leaves_out_rows_without_a_label():
+    assert list(stratified_sample(["a", None, "b"], 5, random_state=0)) == [0, 2]
+
+
+def test_a_stratified_sample_of_nothing_is_refused():
+    with pytest.raises(InputError, match="size is an int, 1 or more; got 0"):
+        stratified_sample(["a", "b"], 0)
 
 
 def test_hold_out_takes_its_share_of_each_class():

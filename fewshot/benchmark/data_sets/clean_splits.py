@@ -120,8 +120,9 @@ def halved(texts: LabelledTexts, labels: tuple[str, ...]) -> Content:
     counts = Counter(distinct.labels)
     rare = [label for label in labels if counts[label] < 2]
     if rare:
+        n_texts = f"{counts[rare[0]]} text{'s' * (counts[rare[0]] != 1)}"
         raise InputError(
-            f"the class {rare[0]!r} has {counts[rare[0]]} texts, and without a test part of its "
+            f"the class {rare[0]!r} has {n_texts}, and without a test part of its "
             "own half of each class is held out for testing; add texts, or test texts"
         )
     classes = np.unique(np.array(distinct.labels), return_inverse=True)[1]

@@ -125,7 +125,8 @@ _LIST = {
         f"list/{folder}",
         "github.com/microsoft/LiST",
         f"the published files of 10, 20 and 30 labels in total, seeds 1 to 5; the test is {what}; "
-        "the task's training texts go without labels, those trained on and tested on left out",
+        "texts without labels are those of unlabeled.jsonl, training texts of the task, but for "
+        "the ones trained on and tested on",
         partial(read_list, task=files, test_file=test_file),
     )
     for task, (folder, files) in _LIST_TASKS.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from fewshot.benchmark.data_sets.columns import read_labelled
@@ -47,12 +46,15 @@ def read_hub_split(
     import datasets  # takes a second
 
     where = f"{path}, split {split!r}" if config is None else f"{path} ({config}), split {split!r}"
-    if not Path(path).is_dir():
+    if not Path(path).is_dir() and not datasets.config.HF_HUB_OFFLINE:
         _reach_hub(path)
     try:
         loaded = datasets.load_dataset(path, config, split=split)
     except OSError as error:
-        raise HubError(f"cannot load the data set {path!r}: {error}") from error
+        raise HubError(
+            f"cannot load the data set {path!r}: {error}; check the id, or give files: "
+            "train: texts.csv"
+        ) from error
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{where}: {error}") from error
     names = getattr(loaded.features.get(label), "names", None)
@@ -68,7 +70,7 @@ def _reach_hub(path: str) -> None:
     """Fail within seconds; the hub's client would retry for half a minute."""
     from fewshot.loading import hub_answers  # loads torch
 
-    if os.environ.get("HF_HUB_OFFLINE") in (None, "", "0") and not hub_answers():
+    if not hub_answers():
         raise HubError(
             f"the data set {path!r} is on the hub, which cannot be reached; go online, set "
             "HF_HUB_OFFLINE=1 if it is in the local cache, or give files: train: texts.csv"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def load_registered(name: str, data_dir: str | os.PathLike[str] | None) -> DataS
     """
     if name not in ENTRIES:
         raise InputError(
-            f"no data set {name!r}{did_you_mean(name, ENTRIES)}; known are {list(ENTRIES)}; "
+            f"no data set {name!r}{_suggest(name)}; known are {list(ENTRIES)}; "
             f"for data of your own see {_GUIDE}"
         )
     entry = ENTRIES[name]
@@ -87,30 +87,42 @@ def load_registered(name: str, data_dir: str | os.PathLike[str] | None) -> DataS
 
 
 def data_set_table() -> str:
-    """Return the data sets as a Markdown table: names, labels, metric, protocol, terms, source."""
-    head = "| names | what | labels | metric | texts | protocol | terms |"
-    lines = [head, "|---" * head.count(" | ") + "|---|"]
-    rows: dict[tuple[str, ...], list[str]] = {}
+    """Return the data sets in Markdown, as ``docs/data_sets.md`` has them: a table and protocols.
+
+    Returns
+    -------
+    str
+    """
+    rows = ["| names | what | labels | metric | terms |", "|---|---|---|---|---|"]
+    for task_name, names in _alike(lambda entry: entry.task).items():
+        task = load_task(task_name)
+        n_labels, metric = str(len(task.labels)), _METRICS[task.metric]
+        rows.append(f"| {names} | {task.description} | {n_labels} | {metric} | {task.licence} |")
+    origins = _alike(lambda entry: f"{entry.protocol}. Texts: {_origin(entry)}.")
+    protocols = [f"- {names}: {protocol}" for protocol, names in origins.items()]
+    return "\n".join([*rows, "", "How training and test texts are drawn:", "", *protocols]) + "\n"
+
+
+def _alike(key: Callable[[Entry], str]) -> dict[str, str]:
+    """Gather the names of the data sets by what they share."""
+    alike: dict[str, list[str]] = {}
     for name, entry in ENTRIES.items():
-        task = load_task(entry.task)
-        cells = (
-            " ".join(task.description.split()),
-            str(len(task.labels)),
-            _METRICS[task.metric],
-            _place(entry),
-            entry.protocol,
-            task.licence,
-        )
-        rows.setdefault(cells, []).append(f"`{name}`")
-    lines += ["| " + " | ".join([" ".join(names), *cells]) + " |" for cells, names in rows.items()]
-    return "\n".join(lines) + "\n"
+        alike.setdefault(key(entry), []).append(f"`{name}`")
+    return {shared: ", ".join(names) for shared, names in alike.items()}
 
 
-def _place(entry: Entry) -> str:
+def _suggest(name: str) -> str:
+    """Name the sets that have the name in theirs, or else the nearest ones."""
+    holding = [known for known in ENTRIES if name and name.lower() in known]
+    if holding:
+        return f" (did you mean {' or '.join(map(repr, holding[:3]))}?)"
+    return did_you_mean(name, ENTRIES)
+
+
+def _origin(entry: Entry) -> str:
     if isinstance(entry.place, Package):
-        return f"package `{entry.place.name}`: `{entry.place.install}`"
-    folder = entry.place.partition("/")[0] if "masakhanews" in entry.place else entry.place
-    return f"`{folder}/` of the data folder, from {entry.url}"
+        return f"the package {entry.place.name} (`{entry.place.install}`), from {entry.url}"
+    return entry.url
 
 
 def _folder(name: str, entry: Entry, data_dir: str | os.PathLike[str] | None) -> Path:

@@ -1,0 +1,155 @@
+"""Reading tables: what is read, and errors that name file, line and column."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fewshot.benchmark.data_sets.columns import read_labelled, read_texts
+from fewshot.benchmark.data_sets.tables import Row, read_delimited, read_json_lines, read_table
+from fewshot.errors import InputError
+from tests.benchmark.data_folder import write
+
+
+def error(message: str) -> object:
+    return pytest.raises(InputError, match=message)
+
+
+def test_csv_is_read_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", '\ufefftext,label\r\n"a ""b"",\nc",pos\r\n\r\nd,neg\r\n')
+
+    assert read_table(path) == [
+        Row(2, {"text": 'a "b",\nc', "label": "pos"}),
+        Row(5, {"text": "d", "label": "neg"}),
+    ]
+
+
+def test_tsv_is_parted_by_tabs(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", 'text\tlabel\n"a\tb, c"\t1\n')
+
+    assert read_table(path) == [Row(2, {"text": "a\tb, c", "label": "1"})]
+
+
+def test_quotes_are_text_where_fields_are_not_quoted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", '"The" end\t1\nhe said "no\t0\n')
+
+    assert read_delimited(path, is_quoted=False) == [
+        (1, ['"The" end', "1"]),
+        (2, ['he said "no', "0"]),
+    ]
+
+
+def test_json_lines_keep_line_separators_inside_texts(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "a\u2028b", "label": 1}\n\n{"text": "c"}')
+
+    assert read_json_lines(path) == [
+        Row(1, {"text": "a\u2028b", "label": 1}),
+        Row(3, {"text": "c"}),
+    ]
+
+
+def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"text": ["a", None], "label": [0, 1]}), path)
+
+    assert read_table(path) == [
+        Row(1, {"text": "a", "label": 0}),
+        Row(2, {"text": None, "label": 1}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", r"a\.csv: the file has no rows"),
+        ("a.csv", "text,label\n", r"a\.csv: the file has no rows"),
+        ("a.jsonl", "\n", r"a\.jsonl: the file has no rows"),
+        ("a.csv", "text,text\na,b\n", r"line 1: expected a header with distinct names, got"),
+        ("a.csv", "text,\na,b\n", r"line 1: expected a header with distinct names, got"),
+        ("a.csv", "text,label\na,b\nc,d,e\n", r"a\.csv, line 3: expected 2 columns .* got 3"),
+        ("a.csv", 'text,label\n"a" b,c\n', r"a\.csv, line 2: .*put a field with quotes"),
+        ("a.tsv", 'text\tlabel\na\tb\n"c\td\n', r"a\.tsv, line 3: unexpected end of data"),
+        ("a.jsonl", '{"text": "a"}\n{text: a}\n', r"a\.jsonl, line 2: not JSON"),
+        ("a.jsonl", '["a", "b"]\n', r'a\.jsonl, line 1: expected an object .* got \["a"'),
+        ("a.txt", "a", r"a\.txt: the suffix tells the format and is one of \['\.csv', '\.tsv'"),
+        ("a.parquet", "text", r"a\.parquet: not a Parquet file"),
+    ],
+)
+def test_files_that_are_not_well_formed_are_errors(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    path = write(tmp_path / name, content)
+
+    with error(message):
+        read_table(path)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_a_file_that_is_missing_is_an_error(tmp_path: Path, name: str) -> None:
+    with error(rf"{name}: the file cannot be read"):
+        read_table(tmp_path / name)
+
+
+def test_another_encoding_is_an_error_that_names_the_line_and_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("text,label\ngood,1\nZürich,0\n".encode("latin-1"))
+
+    with error(r"a\.csv, line 3: not UTF-8 text \(.*\); .* iconv -f windows-1252"):
+        read_table(tmp_path / "a.csv")
+
+
+# ---- Columns ----------------------------------------------------------------------------------
+
+
+def rows(*values: dict[str, object]) -> list[Row]:
+    return [Row(line, value) for line, value in enumerate(values, start=2)]
+
+
+def test_one_column_gives_strings_and_several_give_mappings() -> None:
+    table = rows({"a": " x ", "b": "y", "c": "z"})
+
+    assert read_texts(table, ["a"], "f") == ("x",)
+    assert read_texts(table, ["a", "c"], "f") == ({"a": "x", "c": "z"},)
+
+
+def test_one_of_several_texts_may_be_missing() -> None:
+    assert read_texts(rows({"a": None, "b": "y"}), ["a", "b"], "f") == ({"a": "", "b": "y"},)
+
+
+def test_labels_that_are_whole_numbers_become_text() -> None:
+    table = rows(*({"t": "x", "y": label} for label in (1, 1.0, "1", " pos ", -1)))
+
+    assert read_labelled(table, ["t"], "y", "f").labels == ("1", "1", "1", "pos", "-1")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"Text": "x", "y": "1"}, "f.csv, line 3: no column 't'; the columns are ['Text', 'y']"),
+        ({"t": 3, "y": "1"}, "f.csv, line 3: the column 't' holds text, got 3"),
+        ({"t": " ", "y": "1"}, "f.csv, line 3: no text in 't'; fill in or delete these rows"),
+        ({"t": None, "y": "1"}, "f.csv, line 3: no text in 't'"),
+        ({"t": "x"}, "f.csv, line 3: no column 'y'; the columns are ['t']"),
+        ({"t": "x", "y": " "}, "f.csv, line 3: no label in 'y'"),
+        ({"t": "x", "y": None}, "f.csv, line 3: no label in 'y'"),
+        ({"t": "x", "y": 0.5}, "line 3: a label is text or a whole number, got 0.5 in 'y'"),
+        ({"t": "x", "y": True}, "line 3: a label is text or a whole number, got True in 'y'"),
+    ],
+)
+def test_rows_without_text_or_label_are_errors(values: dict[str, object], message: str) -> None:
+    with error(re.escape(message)):
+        read_labelled(rows({"t": "x", "y": "1"}, values), ["t"], "y", "f.csv")
+
+
+def test_a_column_that_is_nearly_there_is_suggested() -> None:
+    with error(r"no column 'lable' \(did you mean 'label'\?\)"):
+        read_labelled(rows({"text": "x", "label": "1"}), ["text"], "lable", "f")
+
+
+def test_the_first_lines_are_named_and_the_others_counted() -> None:
+    with error(r"f, lines 2, 3, 4, 5, 6 and 2 more: no text"):
+        read_texts(rows(*({"t": ""} for _ in range(7))), ["t"], "f")
