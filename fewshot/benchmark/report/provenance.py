@@ -1,0 +1,148 @@
+"""Where results come from: the spec, versions, machines, dates, and what methods warned of."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from fewshot.benchmark.report.document import Grid, Value
+from fewshot.benchmark.results import Cell, Results
+
+__all__ = ["chosen_settings", "hosts", "method_grid", "provenance", "warnings_met"]
+
+
+def provenance(results: Results) -> tuple[tuple[str, str], ...]:
+    """Tell what is needed to make the results again.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    tuple of (str, str)
+        Terms with what they are.
+    """
+    header, cells = results.header, results.cells
+    versions: dict[str, list[str]] = {}
+    for cell in cells:
+        for package, number in cell.versions.items():
+            versions.setdefault(package, []).append(number)
+    dates = sorted(cell.finished for cell in cells if cell.finished)
+    finished = f"{dates[0]} to {dates[-1]}" if dates else "no cell yet"
+    return (
+        ("Started", header.created),
+        ("Cells finished", finished),
+        ("Machines", "; ".join(hosts(cells)) or "unknown"),
+        (
+            "Versions",
+            ", ".join(f"{name} {' and '.join(_once(v))}" for name, v in versions.items()),
+        ),
+        ("SHA-256 of the spec", header.spec_hash),
+    )
+
+
+def hosts(cells: Sequence[Cell]) -> list[str]:
+    """Return the machines that cells ran on, each once.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+
+    Returns
+    -------
+    list of str
+    """
+    told = [", ".join(f"{key}: {value}" for key, value in cell.host.items()) for cell in cells]
+    return _once(text for text in told if text)
+
+
+def method_grid(results: Results) -> Grid:
+    """Lay out the methods with their settings.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    Grid
+    """
+    rows = []
+    for method in results.header.spec["methods"]:
+        grid = method["grid"]
+        chosen = "; ".join(f"{key}: {_json(values)}" for key, values in grid.items())
+        rows.append(
+            (
+                Value(method["name"]),
+                Value(method["estimator"]),
+                Value(_settings(method["settings"])),
+                Value(chosen if grid else "nothing"),
+            )
+        )
+    header = tuple(map(Value, ("Method", "Estimator", "Settings", "Chosen by validation")))
+    caption = "Methods: settings that are not named have their defaults"
+    return Grid(caption, header, (tuple(rows),), "words")
+
+
+def chosen_settings(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Tell what model selection chose, and how often.
+
+    Parameters
+    ----------
+    cells : iterable of Cell
+        Of one data set.
+
+    Returns
+    -------
+    tuple of str
+    """
+    counts = Counter(
+        (cell.method, cell.shots, _settings(cell.chosen)) for cell in cells if cell.chosen
+    )
+    return tuple(
+        f"{method}, {shots} shots: {chosen} ({_times(count)})"
+        for (method, shots, chosen), count in sorted(counts.items())
+    )
+
+
+def warnings_met(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Tell what methods warned of; warnings that differ in numbers only are told once.
+
+    Parameters
+    ----------
+    cells : iterable of Cell
+
+    Returns
+    -------
+    tuple of str
+    """
+    texts: dict[tuple[str, str], str] = {}
+    counts = Counter[tuple[str, str]]()
+    for cell in cells:
+        for text in cell.warnings:
+            kind = (cell.method, re.sub(r"\d+", "0", text))
+            texts.setdefault(kind, text)
+            counts[kind] += 1
+    return tuple(
+        f"{method}, in {count} {'cell' if count == 1 else 'cells'}: {texts[method, kind]}"
+        for (method, kind), count in sorted(counts.items())
+    )
+
+
+def _settings(settings: dict[str, object]) -> str:
+    return "; ".join(f"{key}: {_json(value)}" for key, value in settings.items())
+
+
+def _json(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _times(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))

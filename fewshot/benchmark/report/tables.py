@@ -1,0 +1,287 @@
+"""Tables of a report: scores at one number of shots, and all that was measured on a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from fewshot.benchmark.metrics import METRICS
+from fewshot.benchmark.report.document import Grid, Value
+from fewshot.benchmark.statistics import Estimate, PairedTest
+from fewshot.benchmark.summary import Entry, Gap, Group, Summary, Table
+
+__all__ = ["MARKS", "cost_grid", "gap_grid", "joined", "score_grid", "shots_grid"]
+
+MARKS = {"best": "", "tied": "≈", "behind": "", "untested": "?"}
+_NOTHING = Value("–")
+_METHODS, _DATA_SETS, _SHOTS = 0, 2, 3  # columns of the table of gaps
+
+_Row: TypeAlias = tuple[tuple[object, ...], ...]
+
+
+def shots_grid(table: Table, summary: Summary) -> Grid:
+    """Lay out one number of shots: methods as rows, data sets as columns.
+
+    Parameters
+    ----------
+    table : Table
+    summary : Summary
+
+    Returns
+    -------
+    Grid
+    """
+    header = [Value("Method")]
+    for group in table.groups:
+        metric = METRICS[group.metric]
+        better = "" if metric.higher_is_better else ", lower is better"
+        labels = f", {group.n_train} labels" if group.n_train else ""
+        header.append(Value(group.title, f"{metric.title}{better}{labels}"))
+    if table.means:
+        header.append(Value("Mean", "of the data sets"))
+    if table.ranks:
+        header.append(Value("Mean rank", "1 is best"))
+    gaps = [gap for gap in summary.gaps if gap.shots == table.shots]
+    kinds = {(gap.method, gap.data_set): gap.kind for gap in gaps}
+    tried = {gap.method for gap in gaps if gap.kind == "failed"}
+    tried |= {method for group in table.groups for method in group.entries}
+    rows = []
+    for method in summary.methods:
+        if method not in tried:
+            continue
+        row = [Value(method)]
+        for group in table.groups:
+            kind = kinds.get((method, group.data_set), "–")
+            row.append(_score(group, method) if group.score(method) else Value(kind))
+        row += _over_data_sets(table, method)
+        rows.append(tuple(row))
+    return Grid(_shots(table.shots), tuple(header), (tuple(rows),))
+
+
+def score_grid(groups: Sequence[Group]) -> Grid:
+    """Lay out all scores on a data set, with the interval and the paired test.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        Of one data set, by shots.
+
+    Returns
+    -------
+    Grid
+    """
+    headline = METRICS[groups[0].metric].title
+    header = [
+        Value("Method"),
+        Value("Shots"),
+        Value("Seeds"),
+        Value(headline, "95 % interval"),
+        Value("Minus best", "paired"),
+        Value("p"),
+        *(
+            Value(metric.title, "" if metric.higher_is_better else "lower is better")
+            for metric in METRICS.values()
+        ),
+    ]
+    sections = tuple(
+        tuple(_score_row(group, entry) for entry in group.entries.values()) for group in groups
+    )
+    return Grid("Scores: mean ± standard deviation over the seeds", tuple(header), sections)
+
+
+def cost_grid(groups: Sequence[Group]) -> Grid:
+    """Lay out what the methods cost on a data set.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        Of one data set, by shots.
+
+    Returns
+    -------
+    Grid
+    """
+    header = [
+        Value("Method"),
+        Value("Shots"),
+        Value("Training texts"),
+        Value("Fit", "seconds"),
+        Value("Predict", "seconds"),
+        Value("Tokens", "fit and predict"),
+        Value("Trainable parameters"),
+        Value("Peak memory", "MB, the whole process"),
+    ]
+    has_gpu = any(e.costs.peak_gpu_memory_mb is not None for g in groups for e in _entries(g))
+    if has_gpu:
+        header.append(Value("Peak GPU memory", "MB"))
+    sections = []
+    for group in groups:
+        rows = []
+        for entry in _entries(group):
+            costs = entry.costs
+            row = (
+                Value(entry.method),
+                Value(str(group.shots)),
+                Value(str(entry.n_train), _without_labels(entry)),
+                _seconds(costs.fit_seconds),
+                _seconds(costs.predict_seconds),
+                _count(costs.tokens),
+                _count(costs.trainable_parameters),
+                _count(costs.peak_memory_mb),
+            )
+            rows.append((*row, _count(costs.peak_gpu_memory_mb)) if has_gpu else row)
+        sections.append(tuple(rows))
+    caption = "Costs: means of a seed; of memory and parameters the most of any seed"
+    return Grid(caption, tuple(header), tuple(sections))
+
+
+def gap_grid(gaps: Sequence[Gap], titles: dict[str, str]) -> Grid:
+    """Lay out the cells without a score; those with one reason share a row.
+
+    Parameters
+    ----------
+    gaps : sequence of Gap
+    titles : dict of str to str
+        Of all data sets, by name.
+
+    Returns
+    -------
+    Grid
+    """
+    header = tuple(map(Value, ("Methods", "What", "Data sets", "Shots", "Seeds", "Why")))
+    cells: list[_Row] = [
+        ((gap.method,), (gap.kind,), (gap.data_set,), (gap.shots,), gap.seeds, (gap.reason,))
+        for gap in gaps
+    ]
+    for column in (_SHOTS, _DATA_SETS, _METHODS):
+        cells = _merged(cells, column)
+    rows = []
+    for methods, kind, names, shots, seeds, reason in cells:
+        is_all = len(names) == len(titles) > 1
+        told = ["all"] if is_all else [titles.get(str(name), str(name)) for name in names]
+        row = (joined(methods, "; "), *kind, "; ".join(told), joined(shots), joined(seeds), *reason)
+        rows.append(tuple(Value(str(text)) for text in row))
+    return Grid("Cells without a score", header, (tuple(rows),), "words")
+
+
+def joined(values: Sequence[object], separator: str = ", ") -> str:
+    """Write values as a list.
+
+    Parameters
+    ----------
+    values : sequence
+    separator : str, default=", "
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> joined([0, 8, 16])
+    '0, 8, 16'
+    """
+    return separator.join(map(str, values))
+
+
+def _shots(shots: int) -> str:
+    return "0 shots: no labels" if shots == 0 else f"{shots} shots"
+
+
+def _entries(group: Group) -> list[Entry]:
+    return list(group.entries.values())
+
+
+def _merged(rows: Sequence[_Row], column: int) -> list[_Row]:
+    """Join rows that differ in one column only."""
+    values: dict[_Row, tuple[object, ...]] = {}
+    for row in rows:
+        others = row[:column] + row[column + 1 :]
+        values[others] = values.get(others, ()) + row[column]
+    return [(*others[:column], found, *others[column:]) for others, found in values.items()]
+
+
+def _score(group: Group, method: str) -> Value:
+    entry = group.entries[method]
+    score = entry.scores[group.metric]
+    note = _deviation(score)
+    if score.n < len(group.seeds):
+        note = f"{note} ({score.n} of {len(group.seeds)} seeds)".strip()
+    mark = "" if entry.standing is None else MARKS[entry.standing]
+    return Value(f"{score.mean:.3f}", note, mark, is_best=entry.standing == "best")
+
+
+def _over_data_sets(table: Table, method: str) -> list[Value]:
+    row = []
+    if table.means:
+        best = max if METRICS[table.groups[0].metric].higher_is_better else min
+        row.append(_best_of(table.means, method, best(table.means.values()), ".3f"))
+    if table.ranks:
+        row.append(_best_of(table.ranks, method, min(table.ranks.values()), ".1f"))
+    return row
+
+
+def _best_of(values: dict[str, float], method: str, best: float, form: str) -> Value:
+    if method not in values:
+        return _NOTHING
+    return Value(f"{values[method]:{form}}", is_best=values[method] == best)
+
+
+def _score_row(group: Group, entry: Entry) -> tuple[Value, ...]:
+    score = entry.scores.get(group.metric)
+    is_best = entry.standing == "best"
+    seeds = f"{0 if score is None else score.n} of {len(group.seeds)}"
+    return (
+        Value(entry.method),
+        Value(str(group.shots)),
+        Value(seeds),
+        _interval(score),
+        Value("best", is_best=True) if is_best else _difference(entry.test),
+        _p_value(entry),
+        *(_estimate(entry.scores.get(name), name == group.metric and is_best) for name in METRICS),
+    )
+
+
+def _interval(score: Estimate | None) -> Value:
+    if score is None or score.low is None:
+        return _NOTHING
+    return Value(f"{score.low:.3f} to {score.high:.3f}")
+
+
+def _difference(test: PairedTest | None) -> Value:
+    if test is None or test.difference is None:
+        return _NOTHING
+    return Value(f"{test.difference:+.3f}".replace("-", "\N{MINUS SIGN}"))
+
+
+def _p_value(entry: Entry) -> Value:
+    if entry.test is None or entry.test.p_value is None or entry.standing is None:
+        return _NOTHING
+    p_value, mark = entry.test.p_value, MARKS[entry.standing]
+    return Value("< 0.001" if p_value < 0.001 else f"{p_value:.3f}", mark=mark)
+
+
+def _estimate(score: Estimate | None, is_best: bool) -> Value:
+    if score is None:
+        return _NOTHING
+    return Value(f"{score.mean:.3f}", _deviation(score), is_best=is_best)
+
+
+def _deviation(score: Estimate) -> str:
+    if score.deviation is None:
+        return ""
+    return f"±\N{NO-BREAK SPACE}{score.deviation:.3f}"
+
+
+def _without_labels(entry: Entry) -> str:
+    return f"{entry.n_unlabeled} without labels" if entry.n_unlabeled else ""
+
+
+def _seconds(value: float | None) -> Value:
+    if value is None:
+        return _NOTHING
+    return Value(f"{value:.2f}" if value < 100 else f"{value:,.0f}")
+
+
+def _count(value: float | None) -> Value:
+    return _NOTHING if value is None else Value(f"{value:,.0f}")
