@@ -19,6 +19,7 @@ from fewshot.errors import BenchmarkError
 __all__ = ["ResultsFile", "now", "open_results"]
 
 _DIFFERENCES_SHOWN = 5
+_TOLD_BY = len('{"kind": "header"')  # bytes by which a header is known that was cut short
 
 
 class ResultsFile:
@@ -103,7 +104,6 @@ def open_results(path: Path | None, spec: Spec) -> Iterator[ResultsFile]:
             f"{path}: the results file cannot be written: {error.strerror}; name another one"
         ) from error
     try:
-        _cut_torn_line(path, descriptor)
         yield _resume(path, descriptor, spec)
     finally:
         os.close(descriptor)
@@ -120,19 +120,23 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _cut_torn_line(path: Path, descriptor: int) -> None:
-    content = path.read_bytes()
-    os.ftruncate(descriptor, content.rfind(b"\n") + 1)
-
-
 def _resume(path: Path, descriptor: int, spec: Spec) -> ResultsFile:
-    if not path.stat().st_size:
-        header = _new_header(spec)
-        _append(descriptor, header.to_line(), path)
-        return ResultsFile(path, descriptor, header, {})
-    results = read_results(path)
-    _check_same(path, results.header, spec)
-    return ResultsFile(path, descriptor, results.header, {cell.key: cell for cell in results.cells})
+    """Read what is there; only then remove what is left of a line that was cut short."""
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end:
+        results = read_results(path)
+        _check_same(path, results.header, spec)
+        os.ftruncate(descriptor, end)
+        known = {cell.key: cell for cell in results.cells}
+        return ResultsFile(path, descriptor, results.header, known)
+    header = _new_header(spec)
+    line = header.to_line()
+    if content[:_TOLD_BY] != line.encode()[: len(content)][:_TOLD_BY]:
+        raise BenchmarkError(f"{path}: this is no results file; name another one")
+    os.ftruncate(descriptor, 0)
+    _append(descriptor, line, path)
+    return ResultsFile(path, descriptor, header, {})
 
 
 def _append(descriptor: int, line: str, path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,9 @@ class Spec:
     def cells(self, labelled_only: frozenset[str]) -> Iterator[CellKey]:
         """Yield the cells in the order in which they run.
 
-        The first shots of all data sets come first, then the second ones: a run that is stopped
-        has compared all methods at the shots that were listed first.
+        The shots that are listed first come first, of these the first seeds, of these one data
+        set after the other, each with the cheap methods first: a run that is stopped half-way has
+        compared all methods on all data sets, with fewer seeds.
 
         Parameters
         ----------
@@ -151,14 +153,19 @@ class Spec:
         ------
         CellKey
         """
-        for place in range(max(len(data.shots) for data in self.data_sets)):
+        for data, shots, seed in self._rounds():
+            for method in self.methods:
+                is_possible = shots > 0 or method.name not in labelled_only
+                if is_possible and not self._is_left_out(method.name, data.name):
+                    yield CellKey(method.name, data.name, shots, seed)
+
+    def _rounds(self) -> Iterator[tuple[DataSetSpec, int, int]]:
+        most_shots = max(len(data.shots) for data in self.data_sets)
+        most_seeds = max(len(data.seeds) for data in self.data_sets)
+        for shot, number in product(range(most_shots), range(most_seeds)):
             for data in self.data_sets:
-                for shots in data.shots[place : place + 1]:
-                    for method in self.methods:
-                        is_possible = shots > 0 or method.name not in labelled_only
-                        if is_possible and not self._is_left_out(method.name, data.name):
-                            for seed in data.seeds:
-                                yield CellKey(method.name, data.name, shots, seed)
+                if shot < len(data.shots) and number < len(data.seeds):
+                    yield data, data.shots[shot], data.seeds[number]
 
     def _is_left_out(self, method: str, data_set: str) -> bool:
         return any(
@@ -274,7 +281,8 @@ def _with_baselines(methods: Sequence[MethodSpec]) -> Iterator[MethodSpec]:
 
 
 def _method(item: object, where: str) -> MethodSpec:
-    entry = {"name": item, "estimator": item} if isinstance(item, str) else item
+    is_name = isinstance(item, str)
+    entry = {"name": _BASELINES.get(str(item), item), "estimator": item} if is_name else item
     entry = _mapping(entry, f"{where}: methods")
     _check_keys(entry, ("name", "estimator"), _METHOD_KEYS, f"{where}: methods")
     name = _text(entry["name"], f"{where}: methods: name")
@@ -358,7 +366,7 @@ def _check_keys(
 def _check_distinct(names: Sequence[str], where: str) -> None:
     twice = [name for place, name in enumerate(names) if name in names[:place]]
     if twice:
-        raise BenchmarkError(f"{where}: the name {twice[0]!r} stands twice; names tell cells apart")
+        raise BenchmarkError(f"{where}: {twice[0]!r} stands twice; leave one out or rename it")
 
 
 def _check_json(spec: Spec, where: str) -> None:

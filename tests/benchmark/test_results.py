@@ -1,0 +1,85 @@
+"""Results: lines that come back as they were written, and files that are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fewshot.benchmark.results import Cell, Header, read_results
+from fewshot.errors import BenchmarkError
+
+HEADER = Header({"name": "é"}, "abc", "2026-11-21T12:00:00+00:00", "0.1.0")
+
+
+def cell(seed: int = 0, **changes: object) -> Cell:
+    return Cell("m", "d", 8, seed, "done", "accuracy", "D", **changes)
+
+
+def write(folder: Path, *lines: str) -> Path:
+    path = folder / "results.jsonl"
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+def test_what_was_written_comes_back(tmp_path: Path) -> None:
+    known = cell(scores={"accuracy": 0.5, "ece": None}, warnings=("a",), chosen={"C": 1.0})
+
+    results = read_results(write(tmp_path, HEADER.to_line(), known.to_line()))
+
+    assert results.header == HEADER
+    assert results.cells == (known,)
+
+
+def test_numbers_that_json_does_not_have_become_null() -> None:
+    line = cell(scores={"accuracy": float("nan"), "log_loss": float("inf")}).to_line()
+
+    assert json.loads(line)["scores"] == {"accuracy": None, "log_loss": None}
+
+
+def test_of_a_cell_that_ran_twice_the_last_outcome_counts(tmp_path: Path) -> None:
+    failed = Cell("m", "d", 8, 0, "failed", "accuracy", "D", error="ValueError: no")
+
+    path = write(tmp_path, HEADER.to_line(), failed.to_line(), cell(1).to_line(), cell().to_line())
+
+    assert read_results(path).cells == (cell(0), cell(1))
+
+
+def test_a_last_line_without_an_end_is_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER.to_line(), cell(0).to_line(), cell(1).to_line()[:-1])
+
+    assert read_results(path).cells == (cell(0),)
+
+
+def test_a_key_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
+    line = json.dumps(json.loads(cell().to_line()) | {"new": 1}) + "\n"
+
+    assert read_results(write(tmp_path, HEADER.to_line(), line)).cells == (cell(),)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "holds no whole line"),
+        (["{"], "holds no whole line"),
+        (["{\n"], "line 1: not JSON"),
+        (["[]\n"], "line 1: expected a header of a benchmark, got '\\[\\]'"),
+        ([cell().to_line()], "line 1: expected a header"),
+        (['{"kind": "header", "format": 2}\n'], "format is 2, this version of fewshot reads 1"),
+        (['{"kind": "header", "format": 1}\n'], "the header has no 'spec'"),
+        ([HEADER.to_line(), "{\n", cell().to_line()], "line 2: not JSON.*mend or delete the line"),
+        ([HEADER.to_line(), HEADER.to_line()], "line 2: expected a cell"),
+        ([HEADER.to_line(), '{"kind": "cell"}\n'], "line 2: not a cell of this format"),
+    ],
+)
+def test_a_file_that_holds_no_results_is_told(
+    tmp_path: Path, lines: list[str], message: str
+) -> None:
+    with pytest.raises(BenchmarkError, match=message):
+        read_results(write(tmp_path, *lines))
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"none\.jsonl: cannot be read"):
+        read_results(tmp_path / "none.jsonl")
