@@ -15,7 +15,8 @@ from fewshot.comparison import Method, Outcome, compare, format_table, summarise
 from fewshot.demo_data import News, load_bbc_news
 from fewshot.library import Task, load_task
 from fewshot.masked_lm import MaskedLM
-from fewshot.report import Example, Report, make_folder, write_report
+from fewshot.page import make_folder, write_whole
+from fewshot.report import Example, Report
 from fewshot.sampling import KShotSplit
 from fewshot.setfit_classifier import SetFitClassifier
 from fewshot.tfidf_classifier import TfidfClassifier
@@ -93,7 +94,7 @@ def run_demo(settings: DemoSettings, out: TextIO, progress: TextIO) -> int:
         command=settings.command,
         seconds=time.perf_counter() - started,
     )
-    path = write_report(report, settings.output / _REPORT)
+    path = write_whole(report.to_html(), settings.output / _REPORT)
     out.write(f"{report.seconds / 60:.1f} minutes. Report: {path.resolve()}\n")
     return int(any(summary.errors for summary in summaries))
 

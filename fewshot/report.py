@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from fewshot import __version__
 from fewshot.comparison import TABLE_HEADER, Summary
-from fewshot.errors import InputError
+from fewshot.page import definitions, page, table
+from fewshot.svg import shape
 
-__all__ = ["Example", "Report", "make_folder", "write_report"]
+__all__ = ["Example", "Report"]
 
 _PACKAGES = ("torch", "transformers", "setfit", "scikit-learn", "numpy")
 _ROW, _BAR, _DOT = 46, 14, 4  # pixels: a method of the picture, its bar, radius of a seed's dot
@@ -27,20 +26,9 @@ _STYLE = """
   --mark: #ffe08a; --page: #fff; --text: #1b2129; --wrong: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --bar: #3d659f; --dot: #a9cbff; --line: #3a424d;
   --soft: #a3adb9; --mark: #6b5200; --page: #14181d; --text: #e6eaf0; --wrong: #ff9a91; } }
-* { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 0 auto; padding: 1rem;
-  background: var(--page); color: var(--text); }
-h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-.soft, figcaption, dt { color: var(--soft); } .wrong { color: var(--wrong); }
-figure { margin: 1rem 0; } svg { display: block; overflow: visible; }
-svg text { fill: var(--text); font-size: 14px; paint-order: stroke; stroke: var(--page);
-  stroke-width: 4px; } svg .tick { fill: var(--soft); font-size: 12px; }
-svg .bar { fill: var(--bar); } svg .dot { fill: var(--dot); } svg .grid { stroke: var(--line); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap;
-  border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
+body { max-width: 52rem; } .wrong { color: var(--wrong); } svg { overflow: visible; }
+svg .bar { fill: var(--bar); } svg .dot { fill: var(--dot); }
+th { font-weight: normal; } thead th { font-weight: bold; } th, td { white-space: nowrap; }
 article { border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem; margin: 1rem 0;
   break-inside: avoid; }
 article p { margin: 0 0 .6rem; } mark { background: var(--mark); color: inherit; padding: 0 .3em;
@@ -49,14 +37,9 @@ article p { margin: 0 0 .6rem; } mark { background: var(--mark); color: inherit;
   align-items: center; margin-bottom: .6rem; }
 .words i { height: .7rem; background: var(--bar); border-radius: 2px; min-width: 1px; }
 .words b { font-weight: normal; text-align: right; font-variant-numeric: tabular-nums; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
-dd { margin: 0; overflow-wrap: anywhere; }
-@media (max-width: 34rem) { th, td { padding: .3rem .25rem; font-size: .8rem; } }
 @media print { :root { color-scheme: light; --bar: #8fb3e8; --dot: #1d4f9c; --mark: #ffe08a;
   --page: #fff; --text: #000; --soft: #444; --line: #ccc; --wrong: #b3261e; }
-  body { max-width: none; font-size: 11pt; } .scroll { overflow: visible; }
-  h2, h2 + p { break-after: avoid; }
-  figure, svg, .words i, mark { break-inside: avoid; print-color-adjust: exact; } }
+  .words i { break-inside: avoid; print-color-adjust: exact; } }
 """
 
 
@@ -107,64 +90,14 @@ class Report:
 
     def to_html(self) -> str:
         """Return the page, without anything from outside."""
-        title = escape(self.title)
-        parts = [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
-            f"<h1>{title}</h1>\n<p>{escape(self.setting)}.</p>",
+        content = [
+            f"<h1>{escape(self.title)}</h1>\n<p>{escape(self.setting)}.</p>",
             _picture(self.summaries),
             _table(self.summaries),
             _examples(self.examples),
             _footer(self.command, self.seconds),
-            "</body>\n</html>\n",
         ]
-        return "\n".join(parts)
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a report, and try whether it can be written.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Raises
-    ------
-    InputError
-        If it cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"reports cannot be written to {str(folder)!r}: {error}; choose another --output"
-        ) from error
-
-
-def write_report(report: Report, path: Path) -> Path:
-    """Write a report aside and rename it, so that it is never half there.
-
-    Parameters
-    ----------
-    report : Report
-    path : Path
-        In a folder that exists; an older report there is replaced.
-
-    Returns
-    -------
-    Path
-        Where it is.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(report.to_html(), encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
+        return page(self.title, _STYLE, content)
 
 
 def _picture(summaries: Sequence[Summary]) -> str:
@@ -174,47 +107,48 @@ def _picture(summaries: Sequence[Summary]) -> str:
     """
     height = _ROW * len(summaries)
     label = "; ".join(f"{s.method} {s.accuracy if s.outcomes else 'failed'}" for s in summaries)
-    shapes = [
-        f'<line class="grid" x1="{x}%" x2="{x}%" y1="0" y2="{height}"/>'
-        f'<text class="tick" x="{x}%" y="{height + 16}" text-anchor="{_anchor(x)}">{x}%</text>'
-        for x in _TICKS
-    ]
+    shapes = [piece for percent in _TICKS for piece in _tick(percent, height)]
     shapes += [_bar(summary, _ROW * row) for row, summary in enumerate(summaries)]
+    attributes: dict[str, str | float] = {
+        "role": "img",
+        "aria-label": f"Accuracy: {label}",
+        "width": "100%",
+        "height": height + 22,
+    }
+    drawing = shape("svg", attributes, "\n".join(shapes))
     return (
-        "<figure>\n"
-        f'<svg role="img" aria-label="Accuracy: {escape(label)}" width="100%" '
-        f'height="{height + 22}">\n' + "\n".join(shapes) + "\n</svg>\n"
-        "<figcaption>Accuracy on the test texts: the bar is the mean, each dot a seed."
-        "</figcaption>\n</figure>"
+        f"<figure>\n{drawing}\n<figcaption>Accuracy on the test texts: the bar is the mean, each "
+        "dot a seed.</figcaption>\n</figure>"
     )
 
 
-def _anchor(percent: int) -> str:
-    return {0: "start", 100: "end"}.get(percent, "middle")
+def _tick(percent: int, height: int) -> Iterator[str]:
+    x = f"{percent}%"
+    yield shape("line", {"class": "grid", "x1": x, "x2": x, "y1": 0, "y2": height})
+    anchor = {0: "start", 100: "end"}.get(percent, "middle")
+    yield shape("text", {"class": "tick", "x": x, "y": height + 16, "text-anchor": anchor}, x)
 
 
 def _bar(summary: Summary, top: int) -> str:
-    name = escape(summary.method)
+    result = str(summary.accuracy) if summary.outcomes else "failed"
+    name = shape("text", {"x": 0, "y": top + 16}, escape(f"{summary.method}: {result}"))
     if not summary.outcomes:
-        return f'<text x="0" y="{top + 16}">{name}: failed</text>'
-    mean = summary.accuracy.mean
+        return name
+    width = f"{100 * summary.accuracy.mean:.2f}%"
+    bar = shape("rect", {"class": "bar", "x": 0, "y": top + 22, "width": width, "height": _BAR})
     middle = top + 22 + _BAR // 2
-    dots = "".join(
-        f'<circle class="dot" cx="{100 * outcome.accuracy:.2f}%" cy="{middle}" r="{_DOT}"/>'
+    dots = [
+        shape(
+            "circle",
+            {"class": "dot", "cx": f"{100 * outcome.accuracy:.2f}%", "cy": middle, "r": _DOT},
+        )
         for outcome in summary.outcomes
-    )
-    return (
-        f'<text x="0" y="{top + 16}">{name}: {escape(str(summary.accuracy))}</text>'
-        f'<rect class="bar" x="0" y="{top + 22}" width="{100 * mean:.2f}%" height="{_BAR}"/>{dots}'
-    )
+    ]
+    return "".join([name, bar, *dots])
 
 
 def _table(summaries: Sequence[Summary]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in TABLE_HEADER)
-    rows = [
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in summary.cells()) + "</tr>"
-        for summary in summaries
-    ]
+    rows = [[escape(cell) for cell in summary.cells()] for summary in summaries]
     failures = [
         f'<p class="wrong">{escape(summary.method)} failed: {escape(error)}</p>'
         for summary in summaries
@@ -222,9 +156,7 @@ def _table(summaries: Sequence[Summary]) -> str:
     ]
     return "\n".join(
         [
-            f'<div class="scroll">\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>',
-            *rows,
-            "</tbody>\n</table>\n</div>",
+            table([escape(cell) for cell in TABLE_HEADER], [rows]),
             '<p class="soft">Mean ± standard deviation over the seeds. Seconds and tokens are '
             "means of one seed; tokens are what the encoder read, in training and in prediction."
             "</p>",
@@ -279,8 +211,7 @@ def _footer(command: str, seconds: float) -> str:
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "Versions": ", ".join([f"fewshot {__version__}", *map(_version, _PACKAGES)]),
     }
-    rows = "\n".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
-    return f"<h2>How this was made</h2>\n<dl>\n{rows}\n</dl>"
+    return f"<h2>How this was made</h2>\n{definitions(facts.items())}"
 
 
 def _version(package: str) -> str:

@@ -1,52 +1,12 @@
-"""Reports: well-formed, self-contained, escaped, and never half written."""
+"""Reports of the demo: well-formed, self-contained and escaped."""
 
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
-from pathlib import Path
-
-import pytest
 
 from fewshot.comparison import Outcome, summarise
-from fewshot.errors import InputError
-from fewshot.report import Example, Report, make_folder, write_report
-
-_VOID = {"meta", "line", "rect", "circle"}
-
-
-class Checker(HTMLParser):
-    """Keeps what it reads, and complains about tags that do not match."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in _VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.text.append(data)
-
-    def find(self, tag: str, kind: str | None = None) -> list[dict[str, str | None]]:
-        return [a for name, a in self.tags if name == tag and kind in (None, a.get("class"))]
-
-
-def check(html: str) -> Checker:
-    checker = Checker()
-    checker.feed(html)
-    checker.close()
-    assert checker.open == []
-    return checker
+from fewshot.report import Example, Report
+from tests.html_checker import check
 
 
 def report(**changes: object) -> Report:
@@ -124,38 +84,3 @@ def test_the_page_tells_how_it_was_made() -> None:
 
 def test_a_page_without_examples_has_no_part_for_them() -> None:
     assert "What the prompt does" not in report(examples=[]).to_html()
-
-
-def test_a_report_is_written_whole_and_replaces_an_older_one(tmp_path: Path) -> None:
-    path = tmp_path / "demo.html"
-    path.write_text("old")
-
-    assert write_report(report(), path) == path
-
-    check(path.read_text(encoding="utf-8"))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["demo.html"]
-
-
-def test_a_report_that_cannot_be_made_leaves_the_older_one(tmp_path: Path) -> None:
-    path = tmp_path / "demo.html"
-    path.write_text("old")
-
-    with pytest.raises(AttributeError):
-        write_report(report(summaries=[None]), path)
-
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["demo.html"]
-
-
-def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
-    make_folder(tmp_path / "a" / "b")
-
-    assert (tmp_path / "a" / "b").is_dir()
-    assert not list((tmp_path / "a" / "b").iterdir())
-
-
-def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(InputError, match=r"cannot be written to .*file.*choose another --output"):
-        make_folder(tmp_path / "file")
