@@ -362,10 +362,10 @@ def _gaps(results: Results, places: Sequence[_Place], methods: Sequence[str]) ->
             if not missing:
                 continue
             where = method, place.data_set, place.shots, missing
-            if (method, place.data_set) in reasons:
-                yield Gap("left out", *where, reasons[method, place.data_set])
-            elif place.shots == 0 and method in with_shots - with_no_shots:
+            if place.shots == 0 and method in with_shots - with_no_shots:
                 yield Gap("left out", *where, "learns from labels, so there is none at 0 shots")
+            elif (method, place.data_set) in reasons:
+                yield Gap("left out", *where, reasons[method, place.data_set])
             else:
                 yield Gap("not run", *where, "the run has not come to it")
 

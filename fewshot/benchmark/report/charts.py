@@ -14,9 +14,11 @@ from fewshot.svg import decimals, nice_ticks, shape
 
 __all__ = ["learning_curves", "legend", "score_by_seconds"]
 
-_WIDTH, _HEIGHT = 340, 260  # pixels: a phone shows them as they are
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 328, 30, 214  # the frame
+_WIDTH, _HEIGHT = 340, 320  # pixels: a phone shows them as they are
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 328, 30, 272  # the frame
+_EDGE = 7  # of a marker outside the frame
 _LEAST_RANGE = 0.05  # of the scores shown, so that noise does not look like a difference
+_MOST_RANGE = 0.35  # of the means shown: a baseline far below would squeeze all the others
 _FASTEST = 1e-3  # seconds: what takes less is drawn here
 # Okabe and Ito (2008), without their yellow, which is too light for white paper, and with grey.
 _COLOURS = (
@@ -41,7 +43,7 @@ class _Point:
     """A place on a chart, with what a pointer shows there."""
 
     x: float
-    y: float
+    score: float
     title: str
 
 
@@ -53,8 +55,7 @@ class _Scale:
     high: float
 
     def __call__(self, score: float) -> float:
-        inside = min(max(score, self.low), self.high)
-        return _BOTTOM - (inside - self.low) / (self.high - self.low) * (_BOTTOM - _TOP)
+        return _BOTTOM - (score - self.low) / (self.high - self.low) * (_BOTTOM - _TOP)
 
 
 def learning_curves(groups: Sequence[Group], methods: Sequence[str]) -> str:
@@ -72,23 +73,22 @@ def learning_curves(groups: Sequence[Group], methods: Sequence[str]) -> str:
     str
         An SVG element.
     """
-    shots = [group.shots for group in groups]
-    across = _across([math.log2(1 + k) for k in shots])
+    across = _across([float(place) for place in range(len(groups))])
     scale, ticks = _scores(groups)
-    shapes = [*_score_axis(scale, ticks)]
-    for k in shots:
-        shapes += _tick_across(across(math.log2(1 + k)), str(k))
+    axes = [*_score_axis(scale, ticks)]
+    for place, group in enumerate(groups):
+        axes += _tick_across(across(place), str(group.shots))
+    bands: list[str] = []
     curves: list[str] = []
     for number, method in enumerate(methods):
-        known = [(group, score) for group in groups if (score := group.score(method))]
-        places = [across(math.log2(1 + group.shots)) for group, _ in known]
-        shapes += _band(places, [score for _, score in known], scale, number)
+        known = [(i, g, score) for i, g in enumerate(groups) if (score := g.score(method))]
+        bands += _band([across(i) for i, _, _ in known], [s for _, _, s in known], scale, number)
         points = [
-            _Point(x, scale(score.mean), f"{method}, {group.shots} shots: {_told(score)}")
-            for x, (group, score) in zip(places, known, strict=True)
+            _Point(across(i), score.mean, f"{method}, {group.shots} shots: {_told(score)}")
+            for i, group, score in known
         ]
-        curves += _curve(points, number)
-    return _chart(groups[0], "shots", [*shapes, *curves], "Shots (spaced by log of 1 + shots)")
+        curves += _curve(points, scale, number)
+    return _chart(groups[0], "shots", axes, [*bands, *curves], "Shots, evenly spaced")
 
 
 def score_by_seconds(groups: Sequence[Group], methods: Sequence[str]) -> str:
@@ -111,9 +111,9 @@ def score_by_seconds(groups: Sequence[Group], methods: Sequence[str]) -> str:
     powers = list(range(low, max(high, low + 1) + 1))
     across = _across([float(power) for power in powers])
     scale, ticks = _scores(groups)
-    shapes = [*_score_axis(scale, ticks)]
+    axes = [*_score_axis(scale, ticks)]
     for power in powers:
-        shapes += _tick_across(across(power), f"{10.0**power:g}")
+        axes += _tick_across(across(power), f"{10.0**power:g}")
     curves: list[str] = []
     for number, method in enumerate(methods):
         points = []
@@ -124,9 +124,9 @@ def score_by_seconds(groups: Sequence[Group], methods: Sequence[str]) -> str:
             seconds = entry.costs.fit_seconds
             title = f"{method}, {group.shots} shots: {_told(score)} in {seconds:.3g} s"
             x = across(math.log10(max(seconds, _FASTEST)))
-            points.append(_Point(x, scale(score.mean), title))
-        curves += _curve(points, number)
-    return _chart(groups[0], "seconds", [*shapes, *curves], "Seconds of fit (log scale)")
+            points.append(_Point(x, score.mean, title))
+        curves += _curve(points, scale, number)
+    return _chart(groups[0], "seconds", axes, curves, "Seconds of fit (log scale)")
 
 
 def legend(methods: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -172,6 +172,8 @@ def _scores(groups: Sequence[Group]) -> tuple[_Scale, list[float]]:
     lows = [score.low for score in scores if score.low is not None]
     highs = [score.high for score in scores if score.high is not None]
     bottom = max(min([low - 0.1 * reach, *lows]), low - reach, 0.0)
+    if METRICS[metric].higher_is_better:
+        bottom = max(bottom, high - _MOST_RANGE)
     top = min(max([high + 0.1 * reach, *highs]), high + reach)
     if METRICS[metric].higher_is_better:
         top = min(top, 1.0)
@@ -212,12 +214,16 @@ def _band(
         yield shape("polygon", {"points": _places(outline), "fill": colour, "fill-opacity": 0.11})
 
 
-def _curve(points: Sequence[_Point], number: int) -> Iterator[str]:
+def _curve(points: Sequence[_Point], scale: _Scale, number: int) -> Iterator[str]:
     if len(points) > 1:
-        yield _line([(point.x, point.y) for point in points], number)
+        yield _line([(point.x, scale(point.score)) for point in points], number)
     for place, point in enumerate(points):
         size = 1.0 if place == len(points) - 1 else 0.75
-        yield _marker(point.x, point.y, number, point.title, size)
+        if point.score < scale.low:
+            # What is below the frame stands at its edge, hollow.
+            yield _marker(point.x, _BOTTOM, number, f"{point.title}, below", size, is_hollow=True)
+        else:
+            yield _marker(point.x, scale(point.score), number, point.title, size)
 
 
 def _line(points: Sequence[tuple[float, float]], number: int) -> str:
@@ -231,20 +237,22 @@ def _line(points: Sequence[tuple[float, float]], number: int) -> str:
     return shape("polyline", attributes | ({"stroke-dasharray": dash} if dash else {}))
 
 
-def _marker(x: float, y: float, number: int, title: str, size: float = 1.0) -> str:
+def _marker(
+    x: float, y: float, number: int, title: str, size: float = 1.0, *, is_hollow: bool = False
+) -> str:
     # With more methods than colours, a colour comes again with another marker.
     kind = (number + number // len(_COLOURS)) % len(_MARKERS)
     attributes: dict[str, str | float] = {
         "d": _MARKERS[kind],
         "transform": f"translate({x:.2f} {y:.2f}) scale({size:g})",
-        "fill": _colour(number),
-        "stroke": "#fff",
-        "stroke-width": 0.8,
+        "fill": "#fff" if is_hollow else _colour(number),
+        "stroke": _colour(number) if is_hollow else "#fff",
+        "stroke-width": 1.4 if is_hollow else 0.8,
     }
     return shape("path", attributes, f"<title>{escape(title)}</title>" if title else "")
 
 
-def _chart(group: Group, kind: str, shapes: Sequence[str], label: str) -> str:
+def _chart(group: Group, kind: str, axes: Sequence[str], curves: Sequence[str], label: str) -> str:
     metric = METRICS[group.metric]
     name = f"{metric.title} against {kind}"
     better = "" if metric.higher_is_better else " (lower is better)"
@@ -259,7 +267,17 @@ def _chart(group: Group, kind: str, shapes: Sequence[str], label: str) -> str:
         "width": _WIDTH,
         "height": _HEIGHT,
     }
-    return shape("svg", attributes, "\n".join([*texts, *shapes]))
+    width, height = _RIGHT - _LEFT + 2 * _EDGE, _BOTTOM - _TOP + 2 * _EDGE
+    # An inner picture cuts what leaves its frame.
+    frame: dict[str, str | float] = {
+        "x": _LEFT - _EDGE,
+        "y": _TOP - _EDGE,
+        "width": width,
+        "height": height,
+        "viewBox": f"{_LEFT - _EDGE} {_TOP - _EDGE} {width} {height}",
+    }
+    inside = shape("svg", frame, "\n".join(["", *curves, ""]))
+    return shape("svg", attributes, "\n".join([*texts, *axes, inside]))
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:

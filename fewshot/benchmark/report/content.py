@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from math import sqrt
 
@@ -23,6 +22,7 @@ from fewshot.benchmark.report.provenance import (
     hosts,
     method_grid,
     provenance,
+    spec_yaml,
     warnings_met,
 )
 from fewshot.benchmark.report.tables import (
@@ -82,7 +82,8 @@ _DEFINITIONS = (
     "ECE, expected calibration error: how far the probability of the predicted class is from "
     "accuracy, over 15 bins of equal width (Guo et al., 2017, equation 3).",
     "95 % interval: of the mean over the seeds, by Student's t. Minus best: mean difference to "
-    "the best method on common seeds, with p of the two-sided paired t-test.",
+    "the best method on common seeds, with p of the two-sided paired t-test; where all "
+    "differences are the same, p is 1 if they are 0 and else 0.",
     "Mean rank: 1 for the best score on a data set, equal scores share a rank; over the methods "
     "with a score on every data set of the table, as the mean is.",
 )
@@ -119,8 +120,9 @@ def compose(results: Results, summary: Summary) -> list[Block]:
         Heading(2, "How this was made"),
         method_grid(results),
         Facts(provenance(results)),
-        Paragraph("The spec, with all defaults filled in:"),
-        Code(json.dumps(results.header.spec, indent=1, ensure_ascii=False)),
+        Paragraph("To run it again, save this as spec.yaml:"),
+        Code(spec_yaml(results.header.spec)),
+        Code("python -m fewshot benchmark spec.yaml --report reports"),
     ]
 
 
@@ -215,9 +217,9 @@ def _facts(groups: Sequence[Group]) -> Iterator[tuple[str, str]]:
     margin = 100 * _NORMAL * sqrt(0.25 / n_test)
     yield (
         "Test texts",
-        f"{n_test}; with other test texts from the same source, an accuracy may move by up to "
-        f"± {margin:.1f} points (95 %), of which differences between methods, tested on the same "
-        "texts, see less",
+        f"{n_test}. Others from the same source would move an accuracy by up to ± {margin:.1f} "
+        "points (95 %); a difference between methods mostly moves less, as all are tested on the "
+        "same texts",
     )
     drawn: dict[str, list[int]] = {}
     for group in groups:
@@ -233,13 +235,13 @@ def _pictures(groups: Sequence[Group], methods: Sequence[str]) -> Pictures:
     keys = dict(zip(methods, legend(methods), strict=True))
     drawings = [score_by_seconds(groups, methods)]
     caption = (
-        "Right: each marker is the mean of a method at one number of shots, a line joins its "
-        "shots, the large marker has the most."
+        "Score against seconds: a marker for each number of shots, joined by a line, the largest "
+        "for the most shots."
     )
     if len(groups) > 1:
         drawings.insert(0, learning_curves(groups, methods))
-        caption = f"Left: means with their 95 % intervals as bands, cut at the frame. {caption}"
-    caption = f"{caption} The score axes do not start at 0."
+        caption = f"Score against shots: means, with their 95 % intervals as bands. {caption}"
+    caption = f"{caption} The score axes do not start at 0; hollow markers are below them."
     return Pictures(tuple(drawings), tuple(keys[method] for method in shown), caption)
 
 

@@ -33,22 +33,23 @@ tbody th { position: sticky; left: 0; background: var(--page); min-width: 6rem; 
   border-right: 1px solid var(--line); }
 tbody { border-bottom: 2px solid var(--soft); }
 td { vertical-align: top; } .words th, .words td { text-align: left; max-width: 30rem; }
+.words td:last-child { min-width: 14rem; }
 td span, th span { color: var(--soft); font-size: .85em; display: block; }
 nav ul { columns: 16rem; padding-left: 1rem; font-size: .9rem; } a { color: #0b57a4; }
 .legend, .pictures { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none;
   padding: 0; margin: .5rem 0; max-width: none; }
 .legend li { display: flex; align-items: center; gap: .4rem; font-size: .9rem; margin: 0; }
-.legend svg { flex: none; } .pictures svg { max-width: 100%; height: auto; }
+.legend svg { flex: none; } .pictures > svg { max-width: 100%; height: auto; }
 svg text { font-size: 12px; stroke: none; } svg .name { font-weight: bold; font-size: 13px; }
 pre { overflow-x: auto; font-size: .8rem; border: 1px solid var(--line); padding: .6rem;
   max-height: 24rem; }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; }
   tbody th { max-width: 7.5rem; } table { font-size: 1rem; } }
-@media print { @page { size: A4 landscape; margin: 12mm; } :root { --text: #000; --soft: #333; }
-  body { font-size: 9.5pt; padding: 0; } table { font-size: 7.5pt; } th, td { padding: 1.5pt 3pt; }
-  h2, h3, caption, h3 + dl { break-after: avoid; } thead { display: table-header-group; }
-  tbody th { position: static; } nav { display: none; }
-  pre { max-height: none; white-space: pre-wrap; } }
+@media print { @page { size: A4; margin: 12mm; } :root { --text: #000; --soft: #333; }
+  body { font-size: 9pt; padding: 0; } table { font-size: 7pt; } th, td { padding: 1pt 2.5pt; }
+  p, ul, dl, figcaption { max-width: none; } h3, caption { break-after: avoid; }
+  .pictures { flex-wrap: nowrap; } .pictures > svg { width: 48%; } tbody th { position: static; }
+  nav { display: none; } pre { max-height: none; white-space: pre-wrap; font-size: 7pt; } }
 """
 
 

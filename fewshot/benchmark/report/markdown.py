@@ -70,10 +70,19 @@ def _fenced(text: str) -> str:
 
 
 def _table(grid: Grid) -> str:
-    rows = [grid.header, *(row for section in grid.sections for row in section)]
-    lines = ["| " + " | ".join(map(_value, row)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join([" --- "] + [" ---: "] * (len(grid.header) - 1)) + "|")
+    align = "---:" if grid.kind == "numbers" else "---"
+    rows = [
+        [_title(value) for value in grid.header],
+        ["---"] + [align] * (len(grid.header) - 1),
+        *([_value(value) for value in row] for section in grid.sections for row in section),
+    ]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
     return f"{_escape(grid.caption)}\n\n" + "\n".join(lines)
+
+
+def _title(value: Value) -> str:
+    text = _escape(value.text)
+    return f"{text} ({_escape(value.note)})" if value.note else text
 
 
 def _value(value: Value) -> str:

@@ -6,11 +6,17 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import yaml
 
 from fewshot.benchmark.report.document import Grid, Value
 from fewshot.benchmark.results import Cell, Results
 
-__all__ = ["chosen_settings", "hosts", "method_grid", "provenance", "warnings_met"]
+__all__ = ["chosen_settings", "hosts", "method_grid", "provenance", "spec_yaml", "warnings_met"]
+
+_LISTS = ("methods", "data_sets", "left_out")
+_YAML_WIDTH = 100
 
 
 def provenance(results: Results) -> tuple[tuple[str, str], ...]:
@@ -130,6 +136,37 @@ def warnings_met(cells: Iterable[Cell]) -> tuple[str, ...]:
         f"{method}, in {count} {'cell' if count == 1 else 'cells'}: {texts[method, kind]}"
         for (method, kind), count in sorted(counts.items())
     )
+
+
+def spec_yaml(spec: dict[str, Any]) -> str:
+    """Write a spec as the YAML file that gives the same cells.
+
+    Parameters
+    ----------
+    spec : dict
+        Of a results file's header.
+
+    Returns
+    -------
+    str
+    """
+    content = {key: value for key, value in spec.items() if key not in _LISTS}
+    for key in _LISTS:
+        entries = [_without_defaults(entry) for entry in spec[key]]
+        if entries:
+            content[key] = entries
+    text: str = yaml.safe_dump(
+        content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=_YAML_WIDTH
+    )
+    return text.rstrip()
+
+
+def _without_defaults(entry: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is empty; where the texts of a data set come from stands beside its name."""
+    flat = {**entry, **entry["source"]} if "source" in entry else entry
+    return {
+        key: value for key, value in flat.items() if key != "source" and value not in (None, {}, [])
+    }
 
 
 def _settings(settings: dict[str, object]) -> str:

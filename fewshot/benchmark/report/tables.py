@@ -104,7 +104,8 @@ def cost_grid(groups: Sequence[Group]) -> Grid:
     header = [
         Value("Method"),
         Value("Shots"),
-        Value("Training texts"),
+        Value("Labelled texts"),
+        Value("Texts used without labels"),
         Value("Fit", "seconds"),
         Value("Predict", "seconds"),
         Value("Tokens", "fit and predict"),
@@ -122,7 +123,8 @@ def cost_grid(groups: Sequence[Group]) -> Grid:
             row = (
                 Value(entry.method),
                 Value(str(group.shots)),
-                Value(str(entry.n_train), _without_labels(entry)),
+                _count(entry.n_train),
+                _count(entry.n_unlabeled),
                 _seconds(costs.fit_seconds),
                 _seconds(costs.predict_seconds),
                 _count(costs.tokens),
@@ -245,7 +247,8 @@ def _score_row(group: Group, entry: Entry) -> tuple[Value, ...]:
 def _interval(score: Estimate | None) -> Value:
     if score is None or score.low is None:
         return _NOTHING
-    return Value(f"{score.low:.3f} to {score.high:.3f}")
+    space = "\N{NO-BREAK SPACE}"
+    return Value(f"{score.low:.3f}{space}to{space}{score.high:.3f}")
 
 
 def _difference(test: PairedTest | None) -> Value:
@@ -271,10 +274,6 @@ def _deviation(score: Estimate) -> str:
     if score.deviation is None:
         return ""
     return f"±\N{NO-BREAK SPACE}{score.deviation:.3f}"
-
-
-def _without_labels(entry: Entry) -> str:
-    return f"{entry.n_unlabeled} without labels" if entry.n_unlabeled else ""
 
 
 def _seconds(value: float | None) -> Value:
