@@ -186,7 +186,8 @@ def _special_limits(results: Results, summary: Summary) -> Iterator[str]:
         yield "The cells ran on machines or with threads that differ: do not compare seconds."
     changed = sorted({group.title for group in groups if len(group.data_hashes) > 1})
     if changed:
-        yield f"The texts changed between cells, so methods are not comparable: {changed}."
+        names = joined(changed, "; ")
+        yield f"The texts changed between cells, so methods are not comparable: {names}."
 
 
 def _data_set(groups: Sequence[Group], results: Results, summary: Summary) -> Iterator[Block]:
