@@ -49,6 +49,9 @@ def test_pairs_of_eight_texts_a_class_are_as_many_as_in_setfit(
 
 def test_num_iterations_sets_the_number_of_pairs():
     assert source(balanced(2, 8), num_iterations=20).n_pairs == 640
+    # MasakhaNEWS, 7 classes, as its authors set it.
+    assert source(balanced(7, 8), num_iterations=5).n_pairs == 560
+    assert source(balanced(7, 50), num_iterations=5).n_pairs == 3500
 
 
 @pytest.mark.parametrize("classes", [[0, 0, 1], [2, 0, 1, 0, 2, 2, 1], balanced(5, 7), [0] * 6])

@@ -267,7 +267,7 @@ def test_a_pool_loses_what_is_tested_on_has_two_labels_or_stands_twice() -> None
 
     assert kept == LabelledTexts(("a", "b", "f"), ("pos", "pos", "neg"))
     assert notes == (
-        "left out of the pool since they stand there before: 1",
+        "left out of the pool since they repeat another text: 1",
         "left out of the pool since they have two labels: 2",
         "left out of the pool since they stand in the test part: 1",
     )

@@ -54,7 +54,7 @@ def clean_pool(
         elif len(labels[key]) > 1:
             left_out["they have two labels"] += 1
         elif key in seen:
-            left_out["they stand there before"] += 1
+            left_out["they repeat another text"] += 1
         else:
             kept.append(place)
         seen.add(key)

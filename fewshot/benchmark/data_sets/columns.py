@@ -33,7 +33,7 @@ def read_texts(rows: Sequence[Row], fields: Sequence[str], where: object) -> tup
     Raises
     ------
     InputError
-        If a column is missing, a value is no text, or all texts of a row are blank.
+        If a column is missing, a value is no text or damaged, or all texts of a row are blank.
     """
     columns = [_column(rows, name, where) for name in fields]
     for name, column in zip(fields, columns, strict=True):
@@ -52,6 +52,12 @@ def read_texts(rows: Sequence[Row], fields: Sequence[str], where: object) -> tup
         raise InputError(
             f"{where}, {_lines(rows, blank)}: no text in {_named(fields)}; "
             "fill in or delete these rows"
+        )
+    broken = [i for i, record in enumerate(records) if not _can_be_encoded("".join(record))]
+    if broken:
+        raise InputError(
+            f"{where}, {_lines(rows, broken)}: a lone surrogate in {_named(fields)}: the text was "
+            "decoded with the wrong encoding before it was saved; write it anew"
         )
     if len(fields) == 1:
         return tuple(text for (text,) in records)
@@ -109,6 +115,14 @@ def _column(rows: Sequence[Row], name: str, where: object) -> list[Any]:
             f"the columns are {found}"
         )
     return [row.values[name] for row in rows]
+
+
+def _can_be_encoded(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _label(value: object) -> str | int | None:
