@@ -30,6 +30,7 @@ CLASSES: dict[str, str] = {
     "StateHead": "fewshot.tuning.task",
     "Template": "fewshot.template",
     "TfidfClassifier": "fewshot.tfidf_classifier",
+    "Training": "fewshot.tuning",
 }
 
 _ROUTING = "_metadata_request"  # scikit-learn's note of how a pipeline passes fit parameters

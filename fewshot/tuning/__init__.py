@@ -5,11 +5,22 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from fewshot.errors import TuningError
-from fewshot.tuning.gradient import BitFit, Full, GradientTuning
+from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.head import Head
 from fewshot.tuning.strategy import NoTuning, Tuning
+from fewshot.tuning.subsets import BitFit, Full
+from fewshot.tuning.training import Training
 
-__all__ = ["BitFit", "Full", "GradientTuning", "Head", "NoTuning", "Tuning", "resolve_tuning"]
+__all__ = [
+    "BitFit",
+    "Full",
+    "GradientTuning",
+    "Head",
+    "NoTuning",
+    "Training",
+    "Tuning",
+    "resolve_tuning",
+]
 
 _BY_NAME: dict[str, type[Tuning]] = {
     "none": NoTuning,
@@ -24,7 +35,8 @@ def resolve_tuning(tuning: str | Tuning) -> Tuning:
 
     Parameters
     ----------
-    tuning : {"none", "head", "bitfit", "full"} or Tuning
+    tuning : str or Tuning
+        ``"none"``, ``"head"``, ``"bitfit"``, ``"full"``, or an object.
 
     Returns
     -------

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from fewshot.errors import TuningError
+from fewshot.template import Template
 from fewshot.tuning.task import TuningResult, TuningTask
 
-__all__ = ["NoTuning", "Tuning", "check_setting"]
+__all__ = ["Checks", "NoTuning", "Tuning", "check_setting", "check_settings"]
+
+# Of each setting: its kind, what is good, and that in words.
+Checks: TypeAlias = dict[str, tuple[type, Callable[[Any], bool], str]]
 
 
 class Tuning(BaseEstimator, ABC):
@@ -41,6 +45,10 @@ class Tuning(BaseEstimator, ABC):
             If a setting is out of range.
         """
 
+    def wordings(self, template: Template) -> tuple[Template, ...]:  # noqa: ARG002  # others need it
+        """Return other wordings of a template that tuning also needs the examples in."""
+        return ()
+
     def passes(self) -> float:
         """Return how many forward passes over the examples tuning adds (a step counts three)."""
         return 0.0
@@ -66,7 +74,7 @@ class NoTuning(Tuning):
 
 
 def check_setting(
-    tuning: Tuning, name: str, kind: type, is_good: Callable[[Any], bool], expected: str
+    owner: BaseEstimator, name: str, kind: type, is_good: Callable[[Any], bool], expected: str
 ) -> None:
     """Check one setting of a strategy.
 
@@ -75,6 +83,21 @@ def check_setting(
     TuningError
         If its value is not of the kind (``numbers.Real``, ``numbers.Integral``), or not good.
     """
-    value = getattr(tuning, name)
+    value = getattr(owner, name)
     if not isinstance(value, kind) or isinstance(value, bool) or not is_good(value):
-        raise TuningError(f"{name} of {type(tuning).__name__} is {expected}, got {value!r}")
+        raise TuningError(f"{name} of {type(owner).__name__} is {expected}, got {value!r}")
+
+
+def check_settings(
+    owner: BaseEstimator, checks: Checks, *, may_be_none: Collection[str] = ()
+) -> None:
+    """Check settings of a strategy.
+
+    Raises
+    ------
+    TuningError
+        At the first that is not good.
+    """
+    for name, (kind, is_good, expected) in checks.items():
+        if name not in may_be_none or getattr(owner, name) is not None:
+            check_setting(owner, name, kind, is_good, expected)
