@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -27,6 +28,7 @@ from fewshot.inputs import Label, Labels, read_examples
 from fewshot.label_words import Aggregation, LabelWords, MultiToken
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import tokenize_slots
 from fewshot.scoring import Encoded, PromptScorer, Views
 from fewshot.settings import new_rng
 from fewshot.template import Template
@@ -38,7 +40,7 @@ from fewshot.training_data import (
     read_training_data,
 )
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
-from fewshot.tuning.task import TuningResult, TuningTask
+from fewshot.tuning.task import TuningResult, TuningTask, scores_with_head
 from fewshot.verbalizer import Verbalizer
 
 __all__ = ["PromptClassifier"]
@@ -237,6 +239,19 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         return np.concatenate(parts)
 
     @property
+    def scorer_(self) -> PromptScorer:
+        """Template, model, label words and prior after ``fit``, as they score texts together."""
+        check_is_fitted(self)
+        return PromptScorer(
+            self.model_,
+            self.template_,
+            self.label_words_,
+            self.aggregation_,
+            self.max_length_,
+            self.prior_,
+        )
+
+    @property
     def _n_features_out(self) -> int:
         return self.model_.state_size
 
@@ -263,26 +278,13 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         return np.concatenate(
-            [self._scores(scorer, encoded) for scorer, encoded in self._encoded(X)]
+            [scores_with_head(scorer, self.head_, encoded) for scorer, encoded in self._encoded(X)]
         )
-
-    def _scores(self, scorer: PromptScorer, encoded: Encoded) -> npt.NDArray[np.float64]:
-        scores = scorer.class_scores(encoded)
-        if self.head_ is None:
-            return scores
-        return self.head_.add(scores, scorer.mean_states(encoded))
 
     def _encoded(self, X: Any) -> Iterator[tuple[PromptScorer, Encoded]]:
         """Encode texts part by part, so that memory stays flat."""
         examples = read_examples(X, self.template_.field_names)
-        scorer = PromptScorer(
-            self.model_,
-            self.template_,
-            self.label_words_,
-            self.aggregation_,
-            self.max_length_,
-            self.prior_,
-        )
+        scorer = self.scorer_
         n_truncated = 0
         starts = range(0, len(examples), _AT_ONCE)
         bar = tqdm(starts, disable=not self.verbose, desc="predicting", delay=_BAR_DELAY)
@@ -306,9 +308,14 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         lm = load_masked_lm(self.model)
         words = LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
         max_length = lm.checked_max_length(self.max_length)
-        scorer = PromptScorer(lm, template, words, self.aggregation, max_length)
-        views = None if data is None else scorer.views(data.examples)
-        return _Plan(tuning, verbalizer, data, scorer, views)
+        room = tuning.room(max_length, template)
+        scorer = PromptScorer(lm, template, words, self.aggregation, room)
+        wordings = tuning.wordings(template)
+        if data is None:
+            return _Plan(tuning, verbalizer, None, scorer, None, {})
+        slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples)
+        others = {w: replace(scorer, template=w).views_of(slots) for w in wordings}
+        return _Plan(tuning, verbalizer, data, scorer, scorer.views_of(slots), others)
 
     def _calibrate(self, plan: _Plan) -> tuple[PromptScorer, Calibration]:
         scorer, calibration = plan.scorer, self.calibration
@@ -341,8 +348,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         targets, weights = class_targets(plan.data, scorer.words.classes, self.class_weight)
         rng = new_rng(self.random_state)
         show_progress = self.verbose > 0
+        data = plan.data
+        unlabelled = np.flatnonzero(~data.labels.is_labelled & (data.sample_weight > 0))
         return plan.tuning.tune(
-            TuningTask(scorer, plan.views, targets, weights, rng, show_progress)
+            TuningTask(
+                scorer, plan.views, targets, weights, rng, show_progress, plan.wordings, unlabelled
+            )
         )
 
     def _set_fitted(self, plan: _Plan, result: TuningResult, calibration: Calibration) -> None:
@@ -369,6 +380,7 @@ class _Plan(NamedTuple):
     data: TrainingData | None
     scorer: PromptScorer
     views: Views | None
+    wordings: dict[Template, Views]
 
     @property
     def n_texts(self) -> int:

@@ -15,7 +15,7 @@ from fewshot.calibration import word_prior
 from fewshot.inputs import Examples
 from fewshot.label_words import Aggregation, LabelWords, aggregate, word_log_probs
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts, build_prompts, tokenize_slots
+from fewshot.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
 from fewshot.states import MaskStates
 from fewshot.template import Template
 
@@ -50,11 +50,13 @@ class PromptScorer:
 
     def views(self, examples: Examples) -> Views:
         """Tokenise examples once and put them into the template, for each number of masks."""
-        tokenizer = self.lm.tokenizer
-        slots = tokenize_slots(tokenizer, [self.template], examples)
+        return self.views_of(tokenize_slots(self.lm.tokenizer, [self.template], examples))
+
+    def views_of(self, slots: SlotTokens) -> Views:
+        """Put tokenised examples into the template, for each number of masks."""
         return {
             n_masks: build_prompts(
-                tokenizer, self.template, slots, max_length=self.max_length, n_masks=n_masks
+                self.lm.tokenizer, self.template, slots, max_length=self.max_length, n_masks=n_masks
             )
             for n_masks in self.words.mask_counts
         }
@@ -102,6 +104,39 @@ class PromptScorer:
             self.word_log_probs(encoded), self.words.is_word, torch.from_numpy(weights)
         )
         return replace(self, prior=prior)
+
+    def reworded(
+        self,
+        template: Template,
+        before: Encoded,
+        after: Encoded,
+        weights: npt.NDArray[np.float64],
+    ) -> PromptScorer:
+        """Return a scorer with another wording of the template, calibrated as this one.
+
+        The prior moves by what the wording changes in the mean log-probabilities of the words
+        over some examples. So wordings can be compared that were calibrated long ago, or by
+        other texts.
+
+        Parameters
+        ----------
+        template : Template
+        before, after : dict
+            The same examples in this scorer's template and in the other, from :meth:`encode`.
+        weights : ndarray of shape (n_examples,)
+            Weights of the examples in the mean.
+
+        Returns
+        -------
+        PromptScorer
+        """
+        if self.prior is None:
+            return replace(self, template=template)
+        share = torch.from_numpy(weights / weights.sum())
+        change = self.word_log_probs(after) - self.word_log_probs(before)
+        mean = torch.einsum("n,ncw->cw", share.to(change.dtype), change)
+        prior = word_log_probs((self.prior + mean)[None], self.words.is_word)[0]
+        return replace(self, template=template, prior=prior)
 
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
         """Score a batch of examples with gradients.

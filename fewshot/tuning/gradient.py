@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,11 +14,15 @@ import numpy.typing as npt
 from torch import Tensor
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Learner, TrainSettings, train
+from fewshot.fine_tuning import Batch, Learner, TrainSettings, train
 from fewshot.masked_lm import MaskedLM
 from fewshot.sampling import hold_out
-from fewshot.scoring import PromptScorer, Views
+from fewshot.template import Template
+from fewshot.tuning.adversarial import resolve_adversarial
+from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.head import fit_head
+from fewshot.tuning.regularizer import Regularizer
+from fewshot.tuning.soft_templates import with_template_tokens
 from fewshot.tuning.strategy import Checks, Tuning, check_settings
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.tuning.training import Training
@@ -26,7 +32,6 @@ __all__ = ["GradientTuning"]
 # Tuned prompt scores and the regression are both sure of themselves, so their geometric mean is
 # taken: log loss 0.55 on average, against 0.70 for the sum (docs/defaults.md).
 _TEMPERATURE = 2.0
-_PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
 _LARGEST_SHARE, _HALF_WAY = 0.7, 4.0  # docs/defaults.md
 _CHECKS: Checks = {
     "learning_rate": (Real, lambda value: value > 0, "positive"),
@@ -100,13 +105,13 @@ class GradientTuning(Tuning):
     def tune(self, task: TuningTask) -> TuningResult:
         """Train a copy of the model; see :meth:`Tuning.tune`."""
         settings = self._settings()
-        own = self.prepare(task)
+        own = with_template_tokens(self.prepare(task))
         lm = own.scorer.lm
         if not lm.tuned_parameters():
             raise TuningError(f"{type(self).__name__} finds no parameters to tune in {lm}")
         start = _tuned_weights(lm, task.scorer.lm)
         history = train(
-            _learner(own.scorer, own.views, self.rate_factors(lm)),
+            _learner(own, self._training, self.rate_factors(lm)),
             own.targets,
             own.sample_weight,
             settings,
@@ -121,9 +126,16 @@ class GradientTuning(Tuning):
         head = fit_head(own, self.C)
         return TuningResult(own.scorer, replace(head, temperature=_TEMPERATURE), history)
 
+    def wordings(self, template: Template) -> tuple[Template, ...]:
+        """Return the other wordings that training asks for."""
+        self._settings()  # checks them
+        consistency = self._training.consistency
+        return () if consistency is None else consistency.wordings(template)
+
     def passes(self) -> float:
         """Return the cost in forward passes over the examples."""
-        return _PASSES_OF_A_STEP * self.num_epochs + 1.0  # once more for the head
+        # Once more for the head.
+        return self._training.passes_of_a_step() * self.num_epochs + 1.0
 
     def steps(self, classes: npt.NDArray[np.int64]) -> int:
         """Return the number of optimiser steps."""
@@ -169,9 +181,9 @@ class GradientTuning(Tuning):
         )
 
 
-def _learner(scorer: PromptScorer, views: Views, rate_factors: dict[str, float]) -> Learner:
-    n_examples = next(iter(views.values())).n_examples
-    n_tokens = np.zeros(n_examples, dtype=np.int64)
+def _learner(task: TuningTask, training: Training, rate_factors: dict[str, float]) -> Learner:
+    scorer, views = task.scorer, task.views
+    n_tokens = np.zeros(next(iter(views.values())).n_examples, dtype=np.int64)
     for prompts in views.values():
         np.add.at(n_tokens, prompts.owners, prompts.lengths)
     return Learner(
@@ -180,7 +192,40 @@ def _learner(scorer: PromptScorer, views: Views, rate_factors: dict[str, float])
         set_training=scorer.lm.train,
         n_tokens=n_tokens,
         rate_factors=rate_factors,
+        loss=_regularizer(task, training).loss if training.regularizes() else None,
     )
+
+
+def _regularizer(task: TuningTask, training: Training) -> Regularizer:
+    scorer = task.scorer
+    return Regularizer(
+        lambda batch: scorer.train_scores(task.views, batch),
+        scorer.lm.model.get_input_embeddings(),
+        task.rng.spawn(1)[0],  # so that batches are drawn as without it
+        resolve_adversarial(training.adversarial),
+        training.r_drop,
+        training.consistency,
+        [] if training.consistency is None else _other_scores(task, training.consistency),
+        task.unlabelled,
+    )
+
+
+def _other_scores(
+    task: TuningTask, consistency: TemplateConsistency
+) -> list[Callable[[Batch], Tensor]]:
+    """Return a function for each other wording that scores a batch with it."""
+    scorer = task.scorer
+    if not task.wordings:
+        raise TuningError(
+            f"{consistency} needs the texts in other wordings, which this estimator does not give "
+            "to its strategy; use it in a PromptClassifier"
+        )
+    encoded = scorer.encode(task.views)
+    others = [
+        (scorer.reworded(wording, encoded, scorer.encode(views), task.sample_weight), views)
+        for wording, views in task.wordings.items()
+    ]
+    return [partial(other.train_scores, views) for other, views in others]
 
 
 def _default_share(task: TuningTask) -> float:

@@ -9,15 +9,19 @@ from sklearn.base import BaseEstimator
 
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import Schedule
+from fewshot.tuning.adversarial import FGM, SMART, Adversarial, resolve_adversarial
+from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.strategy import Checks, check_settings
 
 __all__ = ["Training"]
 
+_PASSES_OF_A_STEP = 3.0
 _CHECKS: Checks = {
     "weight_decay": (Real, lambda value: value >= 0, "0 or more"),
     "warmup_ratio": (Real, lambda value: 0 <= value <= 1, "from 0 to 1"),
     "label_smoothing": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
     "validation_fraction": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "r_drop": (Real, lambda value: value >= 0, "0 or more"),
     "patience": (Integral, lambda value: value >= 1, "a whole number, at least 1, or None"),
 }
 
@@ -39,6 +43,17 @@ class Training(BaseEstimator):
     patience : int, optional
         Epochs without a better loss (on the held-out examples, else on the training examples)
         after which training stops; the best weights are kept. None trains to the end.
+    adversarial : {None, "fgm", "smart"}, FGM or SMART
+        Training against small changes of the embeddings.
+    r_drop : float, default=0.0
+        Weight of the symmetric KL between two passes with different dropout, to make the model
+        agree with itself; 1 to 5 in the paper, 0 is off. A step costs two.
+    consistency : TemplateConsistency, optional
+        Training on several wordings of the template.
+
+    References
+    ----------
+    Liang et al. (2021), R-Drop: Regularized Dropout for Neural Networks, equation 4.
 
     Examples
     --------
@@ -56,6 +71,9 @@ class Training(BaseEstimator):
         label_smoothing: float = 0.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,
+        adversarial: Adversarial | FGM | SMART | None = None,
+        r_drop: float = 0.0,
+        consistency: TemplateConsistency | None = None,
     ) -> None:
         self.weight_decay = weight_decay
         self.warmup_ratio = warmup_ratio
@@ -63,6 +81,9 @@ class Training(BaseEstimator):
         self.label_smoothing = label_smoothing
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.adversarial = adversarial
+        self.r_drop = r_drop
+        self.consistency = consistency
 
     def check(self) -> None:
         """Check all settings.
@@ -77,3 +98,21 @@ class Training(BaseEstimator):
             raise TuningError(
                 f"schedule of Training is one of {list(get_args(Schedule))}, got {self.schedule!r}"
             )
+        resolve_adversarial(self.adversarial)
+        if isinstance(self.consistency, TemplateConsistency):
+            self.consistency.check()
+        elif self.consistency is not None:
+            raise TuningError(
+                "consistency of Training is None or TemplateConsistency([...]) with other "
+                f"wordings, got {self.consistency!r}"
+            )
+
+    def regularizes(self) -> bool:
+        """Tell whether the loss is more than the cross-entropy."""
+        return self.adversarial is not None or self.r_drop > 0 or self.consistency is not None
+
+    def passes_of_a_step(self) -> float:
+        """Return what a step costs in forward passes: forward once, backward twice as much."""
+        adversarial = resolve_adversarial(self.adversarial)
+        n_steps = 1 + (self.r_drop > 0) + (self.consistency is not None)
+        return _PASSES_OF_A_STEP * n_steps + (0.0 if adversarial is None else adversarial.passes())
