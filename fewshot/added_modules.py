@@ -71,15 +71,35 @@ class AddedModules(nn.Module):
         """
         return EmbeddedPrompts(embeddings, attention, 0)
 
+    def place(self, embeddings: Tensor, soft_positions: Tensor) -> Tensor:  # noqa: ARG002
+        """Put vectors at the places of a template's virtual tokens, before :meth:`embed`.
+
+        Parameters
+        ----------
+        embeddings : Tensor of shape (n_prompts, length, width)
+        soft_positions : Tensor of shape (n_prompts, n_soft)
+
+        Returns
+        -------
+        Tensor of shape (n_prompts, length, width)
+        """
+        return embeddings
+
     @property
     def changes_embeddings(self) -> bool:
-        """Whether prompts enter the encoder through :meth:`embed`, not as ids."""
-        return type(self).embed is not AddedModules.embed
+        """Whether prompts enter the encoder as vectors, not as ids."""
+        own = type(self)
+        return own.embed is not AddedModules.embed or own.place is not AddedModules.place
 
     @property
     def n_inserted(self) -> int:
         """How many positions the inserted vectors take from the text."""
         return 0
+
+    @property
+    def skips_head(self) -> bool:
+        """Whether states at masks are the encoder's own, not those of the MLM head."""
+        return False
 
 
 class Stacked(AddedModules):
@@ -111,6 +131,10 @@ class Stacked(AddedModules):
         upper = self.upper.embed(ids, lower.attention, lower.embeddings)
         return upper._replace(n_inserted=lower.n_inserted + upper.n_inserted)
 
+    def place(self, embeddings: Tensor, soft_positions: Tensor) -> Tensor:
+        """Let the upper ones put their vectors in place of the lower ones'."""
+        return self.upper.place(self.lower.place(embeddings, soft_positions), soft_positions)
+
     @property
     def changes_embeddings(self) -> bool:
         """Whether one of the two does."""
@@ -121,6 +145,11 @@ class Stacked(AddedModules):
         """How many positions both take."""
         return self.lower.n_inserted + self.upper.n_inserted
 
+    @property
+    def skips_head(self) -> bool:
+        """Whether one of the two does."""
+        return self.lower.skips_head or self.upper.skips_head
+
 
 def after(module: nn.Module, function: Callable[[Any, Any], Any]) -> None:
     """Let a function of (positional arguments, output) give a module's output from now on."""
@@ -129,9 +158,11 @@ def after(module: nn.Module, function: Callable[[Any, Any], Any]) -> None:
 
 def before(
     module: nn.Module,
-    function: Callable[[tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]],
+    function: Callable[
+        [tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]] | None
+    ],
 ) -> None:
-    """Let a function of (positional, keyword arguments) give a module's arguments from now on."""
+    """Let a function of (positional, keyword arguments) give both anew; None leaves them."""
     module.register_forward_pre_hook(_Before(function), with_kwargs=True)
 
 

@@ -142,12 +142,12 @@ class MaskedLM:
     def state_size(self) -> int:
         """Width of the states at the mask."""
         rows: Tensor = self._decoder.weight
-        return int(rows.shape[1] if self.has_rows else self.model.config.hidden_size)
+        return int(rows.shape[1] if self._runs_head else self.model.config.hidden_size)
 
     @property
     def max_length(self) -> int:
         """The most tokens of a prompt by default."""
-        return min(_longest(self.model, self.tokenizer), _LONGEST)
+        return min(self._longest, _LONGEST)
 
     def checked_max_length(self, max_length: int | None) -> int:
         """Return the most tokens of a prompt, at the user's wish.
@@ -159,7 +159,7 @@ class MaskedLM:
         """
         if max_length is None:
             return self.max_length
-        longest = _longest(self.model, self.tokenizer)
+        longest = self._longest
         if not _is_whole(max_length) or not 1 <= max_length <= longest:
             raise ModelError(f"max_length is from 1 to {longest} for this model, got {max_length}")
         return max_length
@@ -197,13 +197,16 @@ class MaskedLM:
         """
         ids, attention = _pad(prompts, self.tokenizer.pad_token_id, self.device)
         is_padded = ids.numel() > int(prompts.lengths.sum())
-        hidden = self._run_encoder(ids, attention, is_padded)  # [n, length, hidden]
+        soft = prompts.soft_positions
+        soft_positions = None if soft is None else torch.from_numpy(soft).to(self.device)
+        # [n, length, hidden]
+        hidden = self._run_encoder(ids, attention, soft_positions, is_padded)
         rows = torch.arange(len(prompts), device=self.device)[:, None]
         positions = torch.from_numpy(prompts.mask_positions).to(self.device)
         at_mask = hidden[rows, positions]  # [n, masks, hidden]
         share = attention[..., None].to(hidden.dtype)
         mean = (hidden * share).sum(1) / share.sum(1) if is_padded else hidden.mean(1)
-        return (self._run_head(at_mask) if self.has_rows else at_mask), mean
+        return (self._run_head(at_mask) if self._runs_head else at_mask), mean
 
     def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
         """Return the MLM logits of some tokens.
@@ -271,7 +274,8 @@ class MaskedLM:
         # A tied matrix has several names; XLM-R's embeddings come first as the decoder's.
         for name, parameter in self.named_parameters(remove_duplicate=False):
             if not tuned(name):
-                memo[id(parameter)] = parameter
+                is_frozen = not parameter.requires_grad
+                memo[id(parameter)] = parameter if is_frozen else _frozen(parameter)
         for _, parameter in self.named_parameters():
             if id(parameter) not in memo:
                 memo[id(parameter)] = nn.Parameter(parameter.detach().clone())
@@ -283,6 +287,14 @@ class MaskedLM:
             below = added if below is None else Stacked(below, added)
         twin._set_model(copy.deepcopy(self.model, memo), below)
         return twin
+
+    def without_added(self) -> MaskedLM:
+        """Return the model alone, with the parameters of this one."""
+        bare = copy.copy(self)
+        bare.counts = EncoderCounts()
+        shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self._buffers())}
+        bare._set_model(copy.deepcopy(self.model, dict[int, Any](shared)), None)
+        return bare
 
     def named_parameters(
         self, *, remove_duplicate: bool = True
@@ -337,7 +349,9 @@ class MaskedLM:
     def __repr__(self) -> str:
         return f"MaskedLM({self.name or type(self.model).__name__!r})"
 
-    def _run_encoder(self, ids: Tensor, attention: Tensor, is_padded: bool) -> Tensor:
+    def _run_encoder(
+        self, ids: Tensor, attention: Tensor, soft_positions: Tensor | None, is_padded: bool
+    ) -> Tensor:
         """Return the last states of the prompts' tokens."""
         if self.added is None or not self.added.changes_embeddings:
             states: Tensor = self.model.base_model(
@@ -345,6 +359,8 @@ class MaskedLM:
             )[0]
             return states
         vectors = self.model.get_input_embeddings()(ids)
+        if soft_positions is not None:
+            vectors = self.added.place(vectors, soft_positions)
         embedded = self.added.embed(ids, attention, vectors)
         states = self.model.base_model(
             inputs_embeds=embedded.embeddings,
@@ -353,6 +369,16 @@ class MaskedLM:
         if embedded.n_inserted == 0:
             return states
         return torch.cat([states[:, :1], states[:, 1 + embedded.n_inserted :]], 1)
+
+    @property
+    def _runs_head(self) -> bool:
+        """Whether states at masks are those after the transform of the MLM head."""
+        return self.has_rows and not (self.added is not None and self.added.skips_head)
+
+    @property
+    def _longest(self) -> int:
+        n_inserted = 0 if self.added is None else self.added.n_inserted
+        return _longest(self.model, self.tokenizer) - n_inserted
 
     def _buffers(self) -> Iterator[Tensor]:
         yield from self.model.buffers()
@@ -449,8 +475,12 @@ def _on_device(
         moved.to(torch.device(device))  # type: ignore[arg-type]  # decorated without types
         return moved.requires_grad_(requires_grad=False)
     memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
-    memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    memo |= {id(p): _frozen(p) for p in model.parameters()}
     return copy.deepcopy(model, memo)
+
+
+def _frozen(parameter: nn.Parameter) -> nn.Parameter:
+    return nn.Parameter(parameter.detach(), requires_grad=False)
 
 
 def _pad(prompts: Prompts, pad_id: int | None, device: torch.device) -> tuple[Tensor, Tensor]:

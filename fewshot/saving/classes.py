@@ -19,16 +19,24 @@ __all__ = ["CLASSES", "CLASS_CODECS"]
 
 # Every class that a saved folder may name, and its module, which is imported when it is needed.
 CLASSES: dict[str, str] = {
+    "Adapter": "fewshot.tuning",
     "BitFit": "fewshot.tuning",
+    "DePT": "fewshot.tuning",
+    "EPT": "fewshot.tuning",
+    "FGM": "fewshot.tuning",
     "FineTuneClassifier": "fewshot.fine_tune_classifier",
     "Full": "fewshot.tuning",
     "Head": "fewshot.tuning",
     "LabelWords": "fewshot.label_words",
+    "LoRA": "fewshot.tuning",
     "NoTuning": "fewshot.tuning",
     "PromptClassifier": "fewshot.classifier",
+    "SMART": "fewshot.tuning",
     "SetFitClassifier": "fewshot.setfit_classifier",
+    "SoftPrompt": "fewshot.tuning",
     "StateHead": "fewshot.tuning.task",
     "Template": "fewshot.template",
+    "TemplateConsistency": "fewshot.tuning",
     "TfidfClassifier": "fewshot.tfidf_classifier",
     "Training": "fewshot.tuning",
 }

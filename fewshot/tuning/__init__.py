@@ -5,20 +5,36 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from fewshot.errors import TuningError
+from fewshot.tuning.adapter import Adapter
+from fewshot.tuning.adversarial import FGM, SMART
+from fewshot.tuning.consistency import TemplateConsistency
+from fewshot.tuning.dept import DePT
+from fewshot.tuning.ept import EPT
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.head import Head
+from fewshot.tuning.lora import LoRA, merge
+from fewshot.tuning.prompt import SoftPrompt
 from fewshot.tuning.strategy import NoTuning, Tuning
 from fewshot.tuning.subsets import BitFit, Full
 from fewshot.tuning.training import Training
 
 __all__ = [
+    "EPT",
+    "FGM",
+    "SMART",
+    "Adapter",
     "BitFit",
+    "DePT",
     "Full",
     "GradientTuning",
     "Head",
+    "LoRA",
     "NoTuning",
+    "SoftPrompt",
+    "TemplateConsistency",
     "Training",
     "Tuning",
+    "merge",
     "resolve_tuning",
 ]
 
@@ -27,6 +43,11 @@ _BY_NAME: dict[str, type[Tuning]] = {
     "head": Head,
     "bitfit": BitFit,
     "full": Full,
+    "adapter": Adapter,
+    "lora": LoRA,
+    "prompt": SoftPrompt,
+    "dept": DePT,
+    "ept": EPT,
 }
 
 

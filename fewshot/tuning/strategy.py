@@ -14,7 +14,14 @@ from fewshot.errors import TuningError
 from fewshot.template import Template
 from fewshot.tuning.task import TuningResult, TuningTask
 
-__all__ = ["Checks", "NoTuning", "Tuning", "check_setting", "check_settings"]
+__all__ = [
+    "Checks",
+    "NoTuning",
+    "Tuning",
+    "check_choice",
+    "check_setting",
+    "check_settings",
+]
 
 # Of each setting: its kind, what is good, and that in words.
 Checks: TypeAlias = dict[str, tuple[type, Callable[[Any], bool], str]]
@@ -48,6 +55,26 @@ class Tuning(BaseEstimator, ABC):
     def wordings(self, template: Template) -> tuple[Template, ...]:  # noqa: ARG002  # others need it
         """Return other wordings of a template that tuning also needs the examples in."""
         return ()
+
+    def room(self, max_length: int, template: Template) -> int:  # noqa: ARG002  # others need it
+        """Return how many tokens of a prompt are left beside those that tuning inserts.
+
+        Parameters
+        ----------
+        max_length : int
+            The most tokens of a prompt.
+        template : Template
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        TuningError
+            If there is none.
+        """
+        return max_length
 
     def passes(self) -> float:
         """Return how many forward passes over the examples tuning adds (a step counts three)."""
@@ -101,3 +128,18 @@ def check_settings(
     for name, (kind, is_good, expected) in checks.items():
         if name not in may_be_none or getattr(owner, name) is not None:
             check_setting(owner, name, kind, is_good, expected)
+
+
+def check_choice(owner: BaseEstimator, name: str, known: tuple[str, ...]) -> None:
+    """Check a setting that is one of some names.
+
+    Raises
+    ------
+    TuningError
+        If it is not.
+    """
+    value = getattr(owner, name)
+    if value not in known:
+        raise TuningError(
+            f"{name} of {type(owner).__name__} is one of {list(known)}, got {value!r}"
+        )
