@@ -16,7 +16,9 @@ __all__ = [
     "EncoderLayer",
     "Role",
     "encoder_layers",
+    "head_names",
     "is_norm",
+    "is_table",
     "norm_names",
     "weight_of",
 ]
@@ -147,6 +149,22 @@ def embedding_width(model: Backbone) -> int:
     """Return the width of the word embeddings, which may be less than that of the states."""
     table: Tensor = model.get_input_embeddings().get_parameter("weight")
     return int(table.shape[1])
+
+
+def head_names(model: Backbone) -> set[str]:
+    """Return the names of the MLM head's parameters, but its matrix of word embeddings."""
+    encoder = {id(parameter) for parameter in model.base_model.parameters()}
+    table = id(model.get_output_embeddings().get_parameter("weight"))
+    return {
+        name
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if id(parameter) not in encoder | {table}
+    }
+
+
+def is_table(name: str) -> bool:
+    """Tell by its name whether a parameter is a table of embeddings (tokens, positions, types)."""
+    return name.endswith("embeddings.weight")
 
 
 def norm_names(model: nn.Module) -> set[str]:

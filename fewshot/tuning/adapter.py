@@ -19,6 +19,7 @@ from fewshot.model_parts import (
     Role,
     embedding_width,
     encoder_layers,
+    head_names,
     norm_names,
     weight_of,
 )
@@ -170,15 +171,7 @@ class Adapter(AddedTuning):
         model = task.scorer.lm.model
         if self.also_tuned == "norms":
             return norm_names(model)
-        if self.also_tuned == "nothing":
-            return set()
-        encoder = {id(parameter) for parameter in model.base_model.parameters()}
-        tables = {id(model.get_output_embeddings().weight)}
-        return {
-            name
-            for name, parameter in model.named_parameters(remove_duplicate=False)
-            if id(parameter) not in encoder | tables
-        }
+        return head_names(model) if self.also_tuned == "head" else set()
 
 
 class AdapterModules(AddedModules):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from fewshot.errors import TuningError
+from fewshot.inputs import Label
+from fewshot.label_embeddings import LabelEmbeddings
+from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template
 from fewshot.tuning.task import TuningResult, TuningTask
 
@@ -24,7 +27,7 @@ __all__ = [
 ]
 
 # Of each setting: its kind, what is good, and that in words.
-Checks: TypeAlias = dict[str, tuple[type, Callable[[Any], bool], str]]
+Checks: TypeAlias = dict[str, tuple[type, Callable[[Any], Any], str]]
 
 
 class Tuning(BaseEstimator, ABC):
@@ -55,6 +58,35 @@ class Tuning(BaseEstimator, ABC):
     def wordings(self, template: Template) -> tuple[Template, ...]:  # noqa: ARG002  # others need it
         """Return other wordings of a template that tuning also needs the examples in."""
         return ()
+
+    @property
+    def default_template(self) -> str | None:
+        """The template where the classifier is given none; None is the classifier's own."""
+        return None
+
+    @property
+    def uses_label_words(self) -> bool:
+        """Whether words stand for the classes; else :meth:`label_embeddings` do."""
+        return True
+
+    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:  # noqa: ARG002
+        """Return what stands for the classes before tuning, in place of label words.
+
+        Parameters
+        ----------
+        classes : sequence of str or int
+        lm : MaskedLM
+
+        Returns
+        -------
+        LabelEmbeddings
+
+        Raises
+        ------
+        TuningError
+            If a setting is out of range, or the strategy uses label words.
+        """
+        raise TuningError(f"{type(self).__name__} scores label words; it has no label embeddings")
 
     def room(self, max_length: int, template: Template) -> int:  # noqa: ARG002  # others need it
         """Return how many tokens of a prompt are left beside those that tuning inserts.
@@ -101,7 +133,7 @@ class NoTuning(Tuning):
 
 
 def check_setting(
-    owner: BaseEstimator, name: str, kind: type, is_good: Callable[[Any], bool], expected: str
+    owner: BaseEstimator, name: str, kind: type, is_good: Callable[[Any], Any], expected: str
 ) -> None:
     """Check one setting of a strategy.
 
