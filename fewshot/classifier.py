@@ -25,9 +25,12 @@ from fewshot.errors import (
 )
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.inputs import Label, Labels, read_examples
+from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import Aggregation, LabelWords, MultiToken
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
+from fewshot.parameter_report import report_parameters
+from fewshot.peak_memory import measured_memory
 from fewshot.prompts import tokenize_slots
 from fewshot.scoring import Encoded, PromptScorer, Views
 from fewshot.settings import new_rng
@@ -113,6 +116,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     max_length_ : int
     history_ : list of dict
         Loss, learning rate, tokens and seconds of each epoch.
+    parameter_report_ : ParameterReport
+        Parameters that tuning has changed, their bytes, the memory and time that it took.
     n_truncated_ : int
         Texts passed to ``fit`` that were shortened.
 
@@ -189,9 +194,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         """
         plan = self._plan(X, y, sample_weight)
         scorer, calibration = self._calibrate(plan)
-        result = self._tune(plan, scorer)
+        with measured_memory(scorer.lm.device) as peak:
+            result = self._tune(plan, scorer)
+        report = report_parameters(result, scorer.lm, peak.n_bytes)
         warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length, _READ_WHOLE)
         self._set_fitted(plan, result, calibration)
+        self.parameter_report_ = report
         return self
 
     def dry_run(self, X: Any = None, y: Any = None) -> DryRun:
@@ -298,15 +306,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         """Check everything that can be checked before any work."""
         tuning = resolve_tuning(self.tuning)
-        template = _resolve_template(self.template)
+        template = _resolve_template(self.template, tuning)
         for name, known in (("calibration", Calibration), ("aggregation", Aggregation)):
             _check_choice(name, getattr(self, name), get_args(known))
         data = _read(X, y, sample_weight, template, tuning)
-        verbalizer = _resolve_verbalizer(self.verbalizer, self.labels, data)
-        classes = _classes(verbalizer, self.labels, data)
-        _warn_unused_weights(verbalizer, self.aggregation)
         lm = load_masked_lm(self.model)
-        words = LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
+        verbalizer, words = self._resolve_words(tuning, data, lm)
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)
         scorer = PromptScorer(lm, template, words, self.aggregation, room)
@@ -317,8 +322,24 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         others = {w: replace(scorer, template=w).views_of(slots) for w in wordings}
         return _Plan(tuning, verbalizer, data, scorer, scorer.views_of(slots), others)
 
+    def _resolve_words(
+        self, tuning: Tuning, data: TrainingData | None, lm: MaskedLM
+    ) -> tuple[Verbalizer | None, LabelWords | LabelEmbeddings]:
+        """Return the verbalizer and what stands for the classes: its words, or what tuning has."""
+        if not tuning.uses_label_words and self.verbalizer is None and data is not None:
+            classes = class_labels(data.labels, self.labels)
+            return None, tuning.label_embeddings(classes, lm)
+        verbalizer = _resolve_verbalizer(self.verbalizer, self.labels, data)
+        classes = _classes(verbalizer, self.labels, data)
+        if not tuning.uses_label_words:
+            return verbalizer, tuning.label_embeddings(classes, lm)
+        _warn_unused_weights(verbalizer, self.aggregation)
+        return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
+
     def _calibrate(self, plan: _Plan) -> tuple[PromptScorer, Calibration]:
         scorer, calibration = plan.scorer, self.calibration
+        if isinstance(scorer.words, LabelEmbeddings):
+            return scorer, "none"
         if calibration == "auto":
             calibration = "domain" if plan.n_texts >= _ENOUGH_TEXTS else "contextual"
             if isinstance(plan.tuning, NoTuning) and calibration == "contextual":
@@ -376,7 +397,7 @@ class _Plan(NamedTuple):
     """What ``fit`` is going to do, checked."""
 
     tuning: Tuning
-    verbalizer: Verbalizer
+    verbalizer: Verbalizer | None
     data: TrainingData | None
     scorer: PromptScorer
     views: Views | None
@@ -400,10 +421,13 @@ def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
         raise InputError(f"{name} is one of {list(known)}, got {value!r}")
 
 
-def _resolve_template(template: str | Template | None) -> Template:
+def _resolve_template(template: str | Template | None, tuning: Tuning) -> Template:
     if isinstance(template, Template):
         return template
-    return Template(_DEFAULT_TEMPLATE if template is None else template)
+    if template is not None:
+        return Template(template)
+    default = tuning.default_template
+    return Template(_DEFAULT_TEMPLATE if default is None else default)
 
 
 def _read(

@@ -216,6 +216,7 @@ def train(
                 epoch=epoch,
                 loss=loss,
                 learning_rate=run.learning_rate,
+                steps=-(-len(chosen) // settings.batch_size),
                 tokens=int(learner.n_tokens[chosen].sum()),
                 seconds=time.perf_counter() - started,
             )

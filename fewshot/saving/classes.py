@@ -36,6 +36,7 @@ CLASSES: dict[str, str] = {
     "LayerNorm": "fewshot.tuning",
     "LoRA": "fewshot.tuning",
     "NoTuning": "fewshot.tuning",
+    "ParameterReport": "fewshot.parameter_report",
     "Prefix": "fewshot.tuning",
     "Perfect": "fewshot.tuning",
     "PromptClassifier": "fewshot.classifier",
