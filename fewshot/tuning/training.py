@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import get_args
+from typing import Any, get_args
 
 from sklearn.base import BaseEstimator
 
@@ -84,6 +84,23 @@ class Training(BaseEstimator):
         self.adversarial = adversarial
         self.r_drop = r_drop
         self.consistency = consistency
+
+    def set_params(self, **params: Any) -> Training:  # scikit-learn's signature
+        """Set parameters by name; those of adversarial training as ``adversarial__<setting>``.
+
+        Adversarial training that is given by name becomes the object of that name first.
+
+        Returns
+        -------
+        Training
+            The settings themselves.
+        """
+        is_nested = any(name.startswith("adversarial__") for name in params)
+        if is_nested and isinstance(params.get("adversarial", self.adversarial), str):
+            name = params.get("adversarial", self.adversarial)
+            params = params | {"adversarial": resolve_adversarial(name)}
+        super().set_params(**params)
+        return self
 
     def check(self) -> None:
         """Check all settings.

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+from fewshot import PromptClassifier
 from fewshot.embedding_noise import EmbeddingNoise
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import TrainStep
+from fewshot.masked_lm import MaskedLM
 from fewshot.tuning import FGM, SMART, BitFit, Full, Training
 from fewshot.tuning.adversarial import resolve_adversarial
-from tests.tuning.tasks import make_task
+from tests.tuning.tasks import TEXTS, make_task
 
 SWITCHES = {
     "fgm": Training(adversarial="fgm"),
@@ -153,6 +156,22 @@ def test_switches_can_be_searched_and_cloned():
 
     assert strategy.training.adversarial.weight == 5.0
     assert strategy.training.r_drop == 2.0
+
+
+def test_settings_of_a_named_switch_can_be_searched(tiny_bert):
+    clf = PromptClassifier(
+        "{text} {mask}",
+        {"politics": ["politics"], "sports": ["sports"]},
+        model=MaskedLM(*tiny_bert, device="cpu"),
+        tuning=BitFit(num_epochs=1, training=Training(adversarial="fgm")),
+        verbose=0,
+    )
+    grid = {"tuning__training__adversarial__epsilon": [1.0, 2.0]}
+
+    search = GridSearchCV(clf, grid, cv=2).fit(TEXTS, ["sports"] * 5 + ["politics"] * 5)
+
+    assert search.best_estimator_.tuning.training.adversarial.epsilon in (1.0, 2.0)
+    assert clf.tuning.training.adversarial == "fgm"
 
 
 def test_the_cost_of_a_step_is_counted():
