@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from fewshot.inputs import Label
@@ -12,12 +14,14 @@ from fewshot.inputs import Label
 __all__ = [
     "LabelEmbeddings",
     "class_prototypes",
+    "fit_temperature",
     "matching_scores",
     "multi_class_hinge",
     "squared_distances",
 ]
 
 _MARGIN = 1.0
+_LOG_TEMPERATURES = (-7.0, 1.0)
 _TIE = 1e-3  # weight of the mean over the masks: it decides only where the best masks tie
 
 
@@ -41,7 +45,12 @@ class LabelEmbeddings:
     @property
     def mask_counts(self) -> tuple[int, ...]:
         """The number of masks of a prompt, as :class:`~fewshot.label_words.LabelWords` has it."""
-        return (self.vectors.shape[1],)
+        return (self.n_masks,)
+
+    @property
+    def n_masks(self) -> int:
+        """The number of masks."""
+        return int(self.vectors.shape[1])
 
     def scores(self, states: Tensor) -> Tensor:
         """Score classes by the nearest prototype at any mask.
@@ -59,8 +68,34 @@ class LabelEmbeddings:
             Log-probabilities.
         """
         distances = squared_distances(states, self.vectors.to(states))
-        nearest = distances.amin(-1) + _TIE * distances.mean(-1)
-        return (-nearest / self.temperature).log_softmax(-1)
+        return (-_nearest(distances) / self.temperature).log_softmax(-1)
+
+
+def fit_temperature(states: Tensor, shares: Tensor) -> float:
+    """Return the temperature at which prototypes predict each example from the others.
+
+    Parameters
+    ----------
+    states : Tensor of shape (n, n_masks, hidden)
+    shares : Tensor of shape (n, n_classes)
+        How much of each example belongs to each class.
+
+    Returns
+    -------
+    float
+        Where the log loss of the examples is least, each scored by prototypes without it.
+    """
+    total = torch.einsum("nc,nmh->cmh", shares, states)
+    left = total[None] - shares[:, :, None, None] * states[:, None]  # [n, classes, masks, hidden]
+    distances = 2 - 2 * nn.functional.cosine_similarity(states[:, None], left, dim=-1)
+    nearest = _nearest(distances)
+
+    def log_loss(log_temperature: float) -> float:
+        log_probs = (-nearest / np.exp(log_temperature)).log_softmax(-1)
+        return -float((shares * log_probs).sum())
+
+    found = minimize_scalar(log_loss, bounds=_LOG_TEMPERATURES, method="bounded")
+    return float(np.exp(found.x))
 
 
 def matching_scores(states: Tensor, embeddings: Tensor) -> Tensor:
@@ -125,10 +160,11 @@ def class_prototypes(states: Tensor, shares: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (n_classes, n_masks, hidden)
-        NaN for a class without examples.
+        Zeros for a class without examples: as far from all states as what has no part in them.
     """
     total = torch.einsum("nc,nmh->cmh", shares, states)
-    return total / shares.sum(0)[:, None, None]
+    weight = shares.sum(0)[:, None, None]
+    return torch.where(weight > 0, total / weight, torch.zeros_like(total))
 
 
 def squared_distances(states: Tensor, prototypes: Tensor) -> Tensor:
@@ -146,3 +182,8 @@ def squared_distances(states: Tensor, prototypes: Tensor) -> Tensor:
     one = nn.functional.normalize(states, dim=-1)
     other = nn.functional.normalize(prototypes, dim=-1)
     return 2 - 2 * torch.einsum("nmh,cmh->ncm", one, other)
+
+
+def _nearest(distances: Tensor) -> Tensor:
+    """Return the least distance over the masks, the last axis."""
+    return distances.amin(-1) + _TIE * distances.mean(-1)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Batch, Learner, TrainSettings, train
+from fewshot.fine_tuning import Batch, Learner, TrainSettings, TrainStep, train
 from fewshot.masked_lm import MaskedLM
 from fewshot.sampling import hold_out
 from fewshot.template import Template
@@ -102,6 +102,14 @@ class GradientTuning(Tuning):
         """Return factors of the learning rate for some of the tuned parameters, by name."""
         return {}
 
+    def loss(self, task: TuningTask) -> Callable[[TrainStep], Tensor] | None:  # noqa: ARG002
+        """Return the loss of a step for a prepared task; None is the scores' cross-entropy."""
+        return None
+
+    def finish(self, task: TuningTask) -> TuningTask:
+        """Return the task with what is to be learned from the trained model, if anything."""
+        return task
+
     def tune(self, task: TuningTask) -> TuningResult:
         """Train a copy of the model; see :meth:`Tuning.tune`."""
         settings = self._settings()
@@ -111,7 +119,7 @@ class GradientTuning(Tuning):
             raise TuningError(f"{type(self).__name__} finds no parameters to tune in {lm}")
         start = _tuned_weights(lm, task.scorer.lm)
         history = train(
-            _learner(own, self._training, self.rate_factors(lm)),
+            self._learner(own),
             own.targets,
             own.sample_weight,
             settings,
@@ -123,6 +131,7 @@ class GradientTuning(Tuning):
             lm, start, _default_share(own) if self.interpolation is None else self.interpolation
         )
         lm.freeze()
+        own = self.finish(own)
         head = fit_head(own, self.C)
         return TuningResult(own.scorer, replace(head, temperature=_TEMPERATURE), history)
 
@@ -161,6 +170,20 @@ class GradientTuning(Tuning):
     def _training(self) -> Training:
         return Training() if self.training is None else self.training
 
+    def _learner(self, task: TuningTask) -> Learner:
+        scorer, views, training = task.scorer, task.views, self._training
+        n_tokens = np.zeros(next(iter(views.values())).n_examples, dtype=np.int64)
+        for prompts in views.values():
+            np.add.at(n_tokens, prompts.owners, prompts.lengths)
+        return Learner(
+            scores=lambda batch: scorer.train_scores(views, batch),
+            parameters=scorer.lm.tuned_parameters(),
+            set_training=scorer.lm.train,
+            n_tokens=n_tokens,
+            rate_factors=self.rate_factors(scorer.lm),
+            loss=_regularizer(task, training).loss if training.regularizes() else self.loss(task),
+        )
+
     def _settings(self) -> TrainSettings:
         check_settings(self, _CHECKS, may_be_none=("interpolation", "C"))
         training = self._training
@@ -179,21 +202,6 @@ class GradientTuning(Tuning):
             label_smoothing=training.label_smoothing,
             patience=training.patience,
         )
-
-
-def _learner(task: TuningTask, training: Training, rate_factors: dict[str, float]) -> Learner:
-    scorer, views = task.scorer, task.views
-    n_tokens = np.zeros(next(iter(views.values())).n_examples, dtype=np.int64)
-    for prompts in views.values():
-        np.add.at(n_tokens, prompts.owners, prompts.lengths)
-    return Learner(
-        scores=lambda batch: scorer.train_scores(views, batch),
-        parameters=scorer.lm.tuned_parameters(),
-        set_training=scorer.lm.train,
-        n_tokens=n_tokens,
-        rate_factors=rate_factors,
-        loss=_regularizer(task, training).loss if training.regularizes() else None,
-    )
 
 
 def _regularizer(task: TuningTask, training: Training) -> Regularizer:

@@ -33,7 +33,7 @@ from fewshot.tuning.soft_tokens import (
     TemplateTokens,
     soft_tokens_of,
 )
-from fewshot.tuning.strategy import check_settings
+from fewshot.tuning.strategy import Checks, check_settings
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -99,7 +99,7 @@ class PromptTuning(AddedTuning):
         """
         low = self._smallest_length
         expected = f"a whole number, at least {low}, or None"
-        checks = {"length": (Integral, lambda value: value >= low, expected)}
+        checks: Checks = {"length": (Integral, lambda value: value >= low, expected)}
         check_settings(self, checks, may_be_none=("length",))
         if not isinstance(self.initial, MaskedLM):
             if self.initial not in get_args(Initial):

@@ -57,7 +57,7 @@ def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[f
             hidden, words = hide_words(useful.take(rows), lm, rng)
             logits = lm.token_logits(lm.forward(hidden)[0], vocabulary)  # [n, words, vocabulary]
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), words.flatten())
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(parameters, _MAX_GRAD_NORM)
             optimizer.step()
             optimizer.zero_grad()

@@ -28,7 +28,7 @@ __all__ = [
 Initial: TypeAlias = Literal["words", "vocabulary", "random", "bayes", "mlm"]
 
 
-def word_values(lm: MaskedLM, words: str, length: int) -> Tensor:
+def word_values(lm: MaskedLM, words: object, length: int) -> Tensor:
     """Return the embeddings of words, repeated or cut to a length.
 
     Parameters
@@ -46,12 +46,10 @@ def word_values(lm: MaskedLM, words: str, length: int) -> Tensor:
     TuningError
         If the tokenizer knows none of the words, or what is given is no text.
     """
-    ids: list[int] = (
-        lm.tokenizer(words, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        if isinstance(words, str)
-        else []
-    )
-    known = [token for token in ids if token != lm.tokenizer.unk_token_id]
+    known: list[int] = []
+    if isinstance(words, str):  # a setting of a strategy, which nothing has checked before
+        encoded = lm.tokenizer(words, add_special_tokens=False, split_special_tokens=True)
+        known = [token for token in encoded["input_ids"] if token != lm.tokenizer.unk_token_id]
     if not known:
         raise TuningError(
             f"a prompt starts as words that {type(lm.tokenizer).__name__} knows, such as "

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fewshot.added_modules import AddedModules, EmbeddedPrompts, Setting, Stacked
 from fewshot.errors import ModelError
+from fewshot.model_parts import Backbone, embedding_width
 from fewshot.tuning.position_offset import PositionOffset
 from fewshot.tuning.prompt_fusion import PromptFusion, PromptSpaces
 
@@ -19,7 +20,6 @@ __all__ = [
     "InsertedPrompt",
     "SoftTokens",
     "TemplateTokens",
-    "embedding_width",
     "insert",
     "soft_tokens_of",
 ]
@@ -43,7 +43,7 @@ class InsertedPrompt(SoftTokens):
     length : int
     """
 
-    def __init__(self, model: nn.Module, *, length: int) -> None:
+    def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()
         self.prompt = nn.Parameter(torch.zeros(length, embedding_width(model)))
 
@@ -79,7 +79,7 @@ class DecomposedPrompt(InsertedPrompt):
     rank : int
     """
 
-    def __init__(self, model: nn.Module, *, length: int, n_positions: int, rank: int) -> None:
+    def __init__(self, model: Backbone, *, length: int, n_positions: int, rank: int) -> None:
         super().__init__(model, length=length)
         self.offset = PositionOffset(n_positions, rank, embedding_width(model))
 
@@ -111,7 +111,7 @@ class FusedPrompt(DecomposedPrompt):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Backbone,
         *,
         length: int,
         n_positions: int,
@@ -166,7 +166,7 @@ class TemplateTokens(SoftTokens):
         Virtual tokens of the template.
     """
 
-    def __init__(self, model: nn.Module, *, length: int) -> None:
+    def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()
         self.tokens = nn.Parameter(torch.zeros(length, embedding_width(model)))
 
@@ -203,12 +203,6 @@ def insert(prompt: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPro
         torch.cat([attention.new_ones(n, length), attention], 1),
         length,
     )
-
-
-def embedding_width(model: nn.Module) -> int:
-    """Return the width of the word embeddings: ALBERT's and ELECTRA's are narrower than states."""
-    weight: Tensor = model.get_input_embeddings().weight  # type: ignore[operator]
-    return int(weight.shape[1])
 
 
 def soft_tokens_of(added: AddedModules | None) -> Iterator[SoftTokens]:
