@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fewshot.sampling import KShotSplit, k_shot_sample
     from fewshot.setfit_classifier import SetFitClassifier
     from fewshot.template import Template
+    from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.tfidf_classifier import TfidfClassifier
     from fewshot.verbalizer import Verbalizer
 
@@ -27,12 +28,14 @@ __all__ = [
     "SetFitClassifier",
     "Task",
     "Template",
+    "TemplateSensitivity",
     "TfidfClassifier",
     "Verbalizer",
     "k_shot_sample",
     "list_tasks",
     "load",
     "load_task",
+    "template_sensitivity",
 ]
 
 # Loaded when asked for, so that importing the package imports neither torch nor transformers.
@@ -44,12 +47,14 @@ _HOME = {
     "SetFitClassifier": ("fewshot.setfit_classifier", "SetFitClassifier"),
     "Task": ("fewshot.library", "Task"),
     "Template": ("fewshot.template", "Template"),
+    "TemplateSensitivity": ("fewshot.sensitivity", "TemplateSensitivity"),
     "TfidfClassifier": ("fewshot.tfidf_classifier", "TfidfClassifier"),
     "Verbalizer": ("fewshot.verbalizer", "Verbalizer"),
     "k_shot_sample": ("fewshot.sampling", "k_shot_sample"),
     "list_tasks": ("fewshot.library", "list_tasks"),
     "load": ("fewshot.persistence", "load_estimator"),
     "load_task": ("fewshot.library", "load_task"),
+    "template_sensitivity": ("fewshot.sensitivity", "template_sensitivity"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -24,9 +25,13 @@ from fewshot.errors import (
 )
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.inputs import Label, Labels, read_examples
+from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import Aggregation, LabelWords, MultiToken
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
+from fewshot.parameter_report import report_parameters
+from fewshot.peak_memory import measured_memory
+from fewshot.prompts import tokenize_slots
 from fewshot.scoring import Encoded, PromptScorer, Views
 from fewshot.settings import new_rng
 from fewshot.template import Template
@@ -38,7 +43,7 @@ from fewshot.training_data import (
     read_training_data,
 )
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
-from fewshot.tuning.task import TuningResult, TuningTask
+from fewshot.tuning.task import TuningResult, TuningTask, scores_with_head
 from fewshot.verbalizer import Verbalizer
 
 __all__ = ["PromptClassifier"]
@@ -111,6 +116,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     max_length_ : int
     history_ : list of dict
         Loss, learning rate, tokens and seconds of each epoch.
+    parameter_report_ : ParameterReport
+        Parameters that tuning has changed, their bytes, the memory and time that it took.
     n_truncated_ : int
         Texts passed to ``fit`` that were shortened.
 
@@ -187,9 +194,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         """
         plan = self._plan(X, y, sample_weight)
         scorer, calibration = self._calibrate(plan)
-        result = self._tune(plan, scorer)
+        with measured_memory(scorer.lm.device) as peak:
+            result = self._tune(plan, scorer)
+        report = report_parameters(result, scorer.lm, peak.n_bytes)
         warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length, _READ_WHOLE)
         self._set_fitted(plan, result, calibration)
+        self.parameter_report_ = report
         return self
 
     def dry_run(self, X: Any = None, y: Any = None) -> DryRun:
@@ -237,6 +247,19 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         return np.concatenate(parts)
 
     @property
+    def scorer_(self) -> PromptScorer:
+        """Template, model, label words and prior after ``fit``, as they score texts together."""
+        check_is_fitted(self)
+        return PromptScorer(
+            self.model_,
+            self.template_,
+            self.label_words_,
+            self.aggregation_,
+            self.max_length_,
+            self.prior_,
+        )
+
+    @property
     def _n_features_out(self) -> int:
         return self.model_.state_size
 
@@ -263,26 +286,13 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         return np.concatenate(
-            [self._scores(scorer, encoded) for scorer, encoded in self._encoded(X)]
+            [scores_with_head(scorer, self.head_, encoded) for scorer, encoded in self._encoded(X)]
         )
-
-    def _scores(self, scorer: PromptScorer, encoded: Encoded) -> npt.NDArray[np.float64]:
-        scores = scorer.class_scores(encoded)
-        if self.head_ is None:
-            return scores
-        return self.head_.add(scores, scorer.mean_states(encoded))
 
     def _encoded(self, X: Any) -> Iterator[tuple[PromptScorer, Encoded]]:
         """Encode texts part by part, so that memory stays flat."""
         examples = read_examples(X, self.template_.field_names)
-        scorer = PromptScorer(
-            self.model_,
-            self.template_,
-            self.label_words_,
-            self.aggregation_,
-            self.max_length_,
-            self.prior_,
-        )
+        scorer = self.scorer_
         n_truncated = 0
         starts = range(0, len(examples), _AT_ONCE)
         bar = tqdm(starts, disable=not self.verbose, desc="predicting", delay=_BAR_DELAY)
@@ -296,22 +306,40 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         """Check everything that can be checked before any work."""
         tuning = resolve_tuning(self.tuning)
-        template = _resolve_template(self.template)
+        template = _resolve_template(self.template, tuning)
         for name, known in (("calibration", Calibration), ("aggregation", Aggregation)):
             _check_choice(name, getattr(self, name), get_args(known))
         data = _read(X, y, sample_weight, template, tuning)
+        lm = load_masked_lm(self.model)
+        verbalizer, words = self._resolve_words(tuning, data, lm)
+        max_length = lm.checked_max_length(self.max_length)
+        room = tuning.room(max_length, template)
+        scorer = PromptScorer(lm, template, words, self.aggregation, room)
+        wordings = tuning.wordings(template)
+        if data is None:
+            return _Plan(tuning, verbalizer, None, scorer, None, {})
+        slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples)
+        others = {w: replace(scorer, template=w).views_of(slots) for w in wordings}
+        return _Plan(tuning, verbalizer, data, scorer, scorer.views_of(slots), others)
+
+    def _resolve_words(
+        self, tuning: Tuning, data: TrainingData | None, lm: MaskedLM
+    ) -> tuple[Verbalizer | None, LabelWords | LabelEmbeddings]:
+        """Return the verbalizer and what stands for the classes: its words, or what tuning has."""
+        if not tuning.uses_label_words and self.verbalizer is None and data is not None:
+            classes = class_labels(data.labels, self.labels)
+            return None, tuning.label_embeddings(classes, lm)
         verbalizer = _resolve_verbalizer(self.verbalizer, self.labels, data)
         classes = _classes(verbalizer, self.labels, data)
+        if not tuning.uses_label_words:
+            return verbalizer, tuning.label_embeddings(classes, lm)
         _warn_unused_weights(verbalizer, self.aggregation)
-        lm = load_masked_lm(self.model)
-        words = LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
-        max_length = lm.checked_max_length(self.max_length)
-        scorer = PromptScorer(lm, template, words, self.aggregation, max_length)
-        views = None if data is None else scorer.views(data.examples)
-        return _Plan(tuning, verbalizer, data, scorer, views)
+        return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
 
     def _calibrate(self, plan: _Plan) -> tuple[PromptScorer, Calibration]:
         scorer, calibration = plan.scorer, self.calibration
+        if isinstance(scorer.words, LabelEmbeddings):
+            return scorer, "none"
         if calibration == "auto":
             calibration = "domain" if plan.n_texts >= _ENOUGH_TEXTS else "contextual"
             if isinstance(plan.tuning, NoTuning) and calibration == "contextual":
@@ -341,8 +369,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         targets, weights = class_targets(plan.data, scorer.words.classes, self.class_weight)
         rng = new_rng(self.random_state)
         show_progress = self.verbose > 0
+        data = plan.data
+        unlabelled = np.flatnonzero(~data.labels.is_labelled & (data.sample_weight > 0))
         return plan.tuning.tune(
-            TuningTask(scorer, plan.views, targets, weights, rng, show_progress)
+            TuningTask(
+                scorer, plan.views, targets, weights, rng, show_progress, plan.wordings, unlabelled
+            )
         )
 
     def _set_fitted(self, plan: _Plan, result: TuningResult, calibration: Calibration) -> None:
@@ -365,10 +397,11 @@ class _Plan(NamedTuple):
     """What ``fit`` is going to do, checked."""
 
     tuning: Tuning
-    verbalizer: Verbalizer
+    verbalizer: Verbalizer | None
     data: TrainingData | None
     scorer: PromptScorer
     views: Views | None
+    wordings: dict[Template, Views]
 
     @property
     def n_texts(self) -> int:
@@ -388,10 +421,13 @@ def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
         raise InputError(f"{name} is one of {list(known)}, got {value!r}")
 
 
-def _resolve_template(template: str | Template | None) -> Template:
+def _resolve_template(template: str | Template | None, tuning: Tuning) -> Template:
     if isinstance(template, Template):
         return template
-    return Template(_DEFAULT_TEMPLATE if template is None else template)
+    if template is not None:
+        return Template(template)
+    default = tuning.default_template
+    return Template(_DEFAULT_TEMPLATE if default is None else default)
 
 
 def _read(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -18,7 +18,15 @@ from fewshot.history import Epoch
 from fewshot.seeding import torch_seed
 from fewshot.threads import limited_threads
 
-__all__ = ["Batch", "Schedule", "TrainSettings", "soft_cross_entropy", "train"]
+__all__ = [
+    "Batch",
+    "Learner",
+    "Schedule",
+    "TrainSettings",
+    "TrainStep",
+    "soft_cross_entropy",
+    "train",
+]
 
 Batch: TypeAlias = npt.NDArray[np.int64]
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
@@ -74,6 +82,37 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class TrainStep:
+    """One optimiser step, as a loss sees it.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n,)
+        Numbers of the examples.
+    targets : Tensor of shape (n, n_classes)
+        Probabilities.
+    weights : Tensor of shape (n,)
+    label_smoothing : float
+    progress : float
+        Share of the steps that are done.
+    """
+
+    rows: Batch
+    targets: Tensor
+    weights: Tensor
+    label_smoothing: float = 0.0
+    progress: float = 0.0
+
+    def task_loss(self, scores: Tensor) -> Tensor:
+        """Return the cross-entropy of class scores [n, n_classes] for the step's examples."""
+        return soft_cross_entropy(scores, self.targets, self.weights, self.label_smoothing)
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """Return the weighted mean of one number an example, [n], as the loss takes it."""
+        return (rows * self.weights).mean()
+
+
+@dataclass(frozen=True)
 class Learner:
     """What is trained, as the loop sees it.
 
@@ -87,12 +126,18 @@ class Learner:
         Switches dropout on and off.
     n_tokens : ndarray of shape (n_examples,)
         Tokens of each example.
+    loss : callable, optional
+        Loss of a :class:`TrainStep`; by default the cross-entropy of the scores.
+    rate_factors : mapping of str to float
+        Factors of the learning rate of some parameters.
     """
 
     scores: Callable[[Batch], Tensor]
     parameters: dict[str, nn.Parameter]
     set_training: Callable[[bool], None]
     n_tokens: npt.NDArray[np.int64]
+    loss: Callable[[TrainStep], Tensor] | None = None
+    rate_factors: Mapping[str, float] = field(default_factory=dict)
 
 
 def soft_cross_entropy(
@@ -171,6 +216,7 @@ def train(
                 epoch=epoch,
                 loss=loss,
                 learning_rate=run.learning_rate,
+                steps=-(-len(chosen) // settings.batch_size),
                 tokens=int(learner.n_tokens[chosen].sum()),
                 seconds=time.perf_counter() - started,
             )
@@ -201,11 +247,12 @@ class _Run:
         self.settings = settings
         self.n_steps = settings.steps(n_examples)
         self.step = 0
-        self.optimizer = torch.optim.AdamW(_groups(learner.parameters, settings))
+        self.optimizer = torch.optim.AdamW(_groups(learner, settings))
 
     @property
     def learning_rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
+        group = self.optimizer.param_groups[0]
+        return float(group["lr"] / group["factor"])
 
     def epoch(self, batches: Iterator[Batch], bar: tqdm) -> float:  # type: ignore[type-arg]
         """Take one pass over the examples and return the mean loss."""
@@ -223,13 +270,17 @@ class _Run:
         starts = range(0, len(held_out), self.settings.batch_size)
         batches = [held_out[start : start + self.settings.batch_size] for start in starts]
         with torch.no_grad():
-            total = sum(len(batch) * float(self._loss(batch)) for batch in batches)
+            total = sum(
+                len(batch) * float(self._task_loss(self._train_step(batch))) for batch in batches
+            )
         return total / float(self.weights[held_out].sum())
 
     def _update(self, batch: Batch) -> float:
+        rate = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
-        loss = self._loss(batch)
+            group["lr"] = rate * group["factor"]
+        step_loss = self._task_loss if self.learner.loss is None else self.learner.loss
+        loss = step_loss(self._train_step(batch))
         if not bool(loss.isfinite()):
             raise TuningError(
                 f"the loss is {loss.item()} at step {self.step + 1} of {self.n_steps}: it has "
@@ -242,13 +293,17 @@ class _Run:
         self.step += 1
         return float(loss.detach())
 
-    def _loss(self, batch: Batch) -> Tensor:
-        return soft_cross_entropy(
-            self.learner.scores(batch),
+    def _train_step(self, batch: Batch) -> TrainStep:
+        return TrainStep(
+            batch,
             self.targets[batch],
             self.weights[batch],
             self.settings.label_smoothing,
+            self.step / self.n_steps,
         )
+
+    def _task_loss(self, step: TrainStep) -> Tensor:
+        return step.task_loss(self.learner.scores(step.rows))
 
 
 class _Best:
@@ -280,14 +335,18 @@ def _batches(chosen: Batch, batch_size: int, rng: np.random.Generator) -> Iterat
         yield order[start : start + batch_size]
 
 
-def _groups(
-    parameters: dict[str, nn.Parameter], settings: TrainSettings
-) -> list[dict[str, object]]:
-    matrices = [p for p in parameters.values() if p.ndim > 1]
-    others = [p for p in parameters.values() if p.ndim <= 1]
-    groups = ((matrices, settings.weight_decay), (others, 0.0))
+def _groups(learner: Learner, settings: TrainSettings) -> list[dict[str, object]]:
+    """Group parameters by whether they decay and by their learning rate."""
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in learner.parameters.items():
+        key = parameter.ndim > 1, learner.rate_factors.get(name, 1.0)
+        groups.setdefault(key, []).append(parameter)
     return [
-        {"params": group, "weight_decay": decay, "lr": settings.learning_rate}
-        for group, decay in groups
-        if group
+        {
+            "params": groups[decays, factor],
+            "weight_decay": settings.weight_decay if decays else 0.0,
+            "lr": settings.learning_rate * factor,
+            "factor": factor,
+        }
+        for decays, factor in sorted(groups, reverse=True)
     ]

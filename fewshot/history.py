@@ -14,5 +14,6 @@ class Epoch(TypedDict, total=False):
     loss: float
     valid_loss: float
     learning_rate: float
+    steps: int
     tokens: int
     seconds: float

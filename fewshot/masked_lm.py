@@ -14,6 +14,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from fewshot.added_modules import AddedModules, Stacked, detach
 from fewshot.errors import ModelError
 from fewshot.mask_head import mask_head, stub_encoder
 from fewshot.prompts import Prompts, Rows, plan_batches
@@ -67,6 +68,8 @@ class MaskedLM:
     ----------
     counts : EncoderCounts
         Prompts and tokens encoded so far.
+    added : AddedModules or None
+        What tuning has put beside the model's own modules.
     has_rows : bool
         Whether label words are scored as products with rows of the decoder: true but for a few
         kinds of head.
@@ -110,15 +113,19 @@ class MaskedLM:
         self.tokenizer = tokenizer
         self.name = name
         self.counts = EncoderCounts()
-        self._set_model(_on_device(model, device))
+        self._set_model(_on_device(model, device), None)
         default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
         self.batch_tokens = default if batch_tokens is None else batch_tokens
 
-    def _set_model(self, model: transformers.PreTrainedModel) -> None:
-        self.model = model.eval()
+    def _set_model(self, model: transformers.PreTrainedModel, added: AddedModules | None) -> None:
+        self.model, self.added = model.eval(), added
+        detach(model)  # a copy comes with the hooks of the original
+        if added is not None:
+            added.eval()
+            added.attach(model)
         self._decoder = model.get_output_embeddings()
         self._cache = StateCache()
-        self._version = _version(model)
+        self._version = self._count_changes()
         self._head = mask_head(model)
         self.has_rows = True
         self.has_rows = self._probe()
@@ -135,12 +142,12 @@ class MaskedLM:
     def state_size(self) -> int:
         """Width of the states at the mask."""
         rows: Tensor = self._decoder.weight
-        return int(rows.shape[1] if self.has_rows else self.model.config.hidden_size)
+        return int(rows.shape[1] if self._runs_head else self.model.config.hidden_size)
 
     @property
     def max_length(self) -> int:
         """The most tokens of a prompt by default."""
-        return min(_longest(self.model, self.tokenizer), _LONGEST)
+        return min(self._longest, _LONGEST)
 
     def checked_max_length(self, max_length: int | None) -> int:
         """Return the most tokens of a prompt, at the user's wish.
@@ -152,7 +159,7 @@ class MaskedLM:
         """
         if max_length is None:
             return self.max_length
-        longest = _longest(self.model, self.tokenizer)
+        longest = self._longest
         if not _is_whole(max_length) or not 1 <= max_length <= longest:
             raise ModelError(f"max_length is from 1 to {longest} for this model, got {max_length}")
         return max_length
@@ -170,7 +177,7 @@ class MaskedLM:
         -------
         MaskStates
         """
-        version = _version(self.model)
+        version = self._count_changes()
         if version != self._version:  # the caller trained the model that was wrapped
             self._cache, self._version = StateCache(), version
         return self._cache.fill(prompts, self._encode)
@@ -190,15 +197,16 @@ class MaskedLM:
         """
         ids, attention = _pad(prompts, self.tokenizer.pad_token_id, self.device)
         is_padded = ids.numel() > int(prompts.lengths.sum())
-        hidden = self.model.base_model(
-            input_ids=ids, attention_mask=attention if is_padded else None
-        )[0]  # [n, length, hidden]
+        soft = prompts.soft_positions
+        soft_positions = None if soft is None else torch.from_numpy(soft).to(self.device)
+        # [n, length, hidden]
+        hidden = self._run_encoder(ids, attention, soft_positions, is_padded)
         rows = torch.arange(len(prompts), device=self.device)[:, None]
         positions = torch.from_numpy(prompts.mask_positions).to(self.device)
         at_mask = hidden[rows, positions]  # [n, masks, hidden]
         share = attention[..., None].to(hidden.dtype)
         mean = (hidden * share).sum(1) / share.sum(1) if is_padded else hidden.mean(1)
-        return (self._run_head(at_mask) if self.has_rows else at_mask), mean
+        return (self._run_head(at_mask) if self._runs_head else at_mask), mean
 
     def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
         """Return the MLM logits of some tokens.
@@ -246,7 +254,7 @@ class MaskedLM:
             self.forward(sample)[1].cpu()  # a copy waits until a GPU is done
         return float(sample.lengths.sum()) / (time.perf_counter() - started)
 
-    def copy(self, tuned: Callable[[str], bool]) -> MaskedLM:
+    def copy(self, tuned: Callable[[str], bool], added: AddedModules | None = None) -> MaskedLM:
         """Return a copy for tuning.
 
         Parameters
@@ -254,37 +262,75 @@ class MaskedLM:
         tuned : callable
             Tells by its name whether a parameter is to be tuned (a tied one, by all its names).
             These are copied and take gradients; all others are shared and frozen.
+        added : AddedModules, optional
+            New modules for the copy, all of them tuned; what this model already has beside it
+            stays below them.
 
         Returns
         -------
         MaskedLM
         """
-        memo: dict[int, Any] = {id(buffer): buffer for buffer in self.model.buffers()}
+        memo: dict[int, Any] = {id(buffer): buffer for buffer in self._buffers()}
         # A tied matrix has several names; XLM-R's embeddings come first as the decoder's.
-        for name, parameter in self.model.named_parameters(remove_duplicate=False):
+        for name, parameter in self.named_parameters(remove_duplicate=False):
             if not tuned(name):
-                memo[id(parameter)] = parameter
-        for parameter in self.model.parameters():
+                is_frozen = not parameter.requires_grad
+                memo[id(parameter)] = parameter if is_frozen else _frozen(parameter)
+        for _, parameter in self.named_parameters():
             if id(parameter) not in memo:
                 memo[id(parameter)] = nn.Parameter(parameter.detach().clone())
         twin = copy.copy(self)
         twin.counts = EncoderCounts()
-        twin._set_model(copy.deepcopy(self.model, memo))
+        below: AddedModules | None = copy.deepcopy(self.added, memo)
+        if added is not None:
+            added.to(next(self.model.parameters()))
+            below = added if below is None else Stacked(below, added)
+        twin._set_model(copy.deepcopy(self.model, memo), below)
         return twin
+
+    def without_added(self) -> MaskedLM:
+        """Return the model alone, with the parameters of this one."""
+        bare = copy.copy(self)
+        bare.counts = EncoderCounts()
+        shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self._buffers())}
+        bare._set_model(copy.deepcopy(self.model, dict[int, Any](shared)), None)
+        return bare
+
+    def named_parameters(
+        self, *, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """Return the model's parameters and those of added modules, as ``"added.<name>"``.
+
+        Parameters
+        ----------
+        remove_duplicate : bool, default=True
+            Whether a tied parameter comes once, or under each of its names.
+
+        Yields
+        ------
+        name : str
+        parameter : Parameter
+        """
+        yield from self.model.named_parameters(remove_duplicate=remove_duplicate)
+        if self.added is not None:
+            yield from self.added.named_parameters("added", remove_duplicate=remove_duplicate)
 
     def tuned_parameters(self) -> dict[str, nn.Parameter]:
         """Return the parameters that take gradients, by name."""
-        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
     def train(self, mode: bool = True) -> None:
         """Switch dropout on or off, as in :class:`torch.nn.Module`."""
         self.model.train(mode)
         self._head.train(mode)
+        if self.added is not None:
+            self.added.train(mode)
 
     def freeze(self) -> None:
         """End tuning: no more gradients, and states of the old weights are forgotten."""
-        self.model.requires_grad_(requires_grad=False).eval()
-        self._head.eval()
+        for _, parameter in self.named_parameters():
+            parameter.requires_grad = False
+        self.train(mode=False)
         self._cache = StateCache()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MaskedLM:
@@ -298,10 +344,50 @@ class MaskedLM:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._set_model(state["model"])
+        self._set_model(state["model"], state["added"])
 
     def __repr__(self) -> str:
         return f"MaskedLM({self.name or type(self.model).__name__!r})"
+
+    def _run_encoder(
+        self, ids: Tensor, attention: Tensor, soft_positions: Tensor | None, is_padded: bool
+    ) -> Tensor:
+        """Return the last states of the prompts' tokens."""
+        if self.added is None or not self.added.changes_embeddings:
+            states: Tensor = self.model.base_model(
+                input_ids=ids, attention_mask=attention if is_padded else None
+            )[0]
+            return states
+        vectors = self.model.get_input_embeddings()(ids)
+        if soft_positions is not None:
+            vectors = self.added.place(vectors, soft_positions)
+        embedded = self.added.embed(ids, attention, vectors)
+        states = self.model.base_model(
+            inputs_embeds=embedded.embeddings,
+            attention_mask=embedded.attention if is_padded else None,
+        )[0]
+        if embedded.n_inserted == 0:
+            return states
+        return torch.cat([states[:, :1], states[:, 1 + embedded.n_inserted :]], 1)
+
+    @property
+    def _runs_head(self) -> bool:
+        """Whether states at masks are those after the transform of the MLM head."""
+        return self.has_rows and not (self.added is not None and self.added.skips_head)
+
+    @property
+    def _longest(self) -> int:
+        n_inserted = 0 if self.added is None else self.added.n_inserted
+        return _longest(self.model, self.tokenizer) - n_inserted
+
+    def _buffers(self) -> Iterator[Tensor]:
+        yield from self.model.buffers()
+        if self.added is not None:
+            yield from self.added.buffers()
+
+    def _count_changes(self) -> int:
+        """Return a number that grows with each change of a parameter in place."""
+        return sum(parameter._version for _, parameter in self.named_parameters())
 
     def _encode(self, prompts: Prompts) -> MaskStates:
         is_cpu = self.device.type == "cpu"
@@ -389,8 +475,12 @@ def _on_device(
         moved.to(torch.device(device))  # type: ignore[arg-type]  # decorated without types
         return moved.requires_grad_(requires_grad=False)
     memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
-    memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    memo |= {id(p): _frozen(p) for p in model.parameters()}
     return copy.deepcopy(model, memo)
+
+
+def _frozen(parameter: nn.Parameter) -> nn.Parameter:
+    return nn.Parameter(parameter.detach(), requires_grad=False)
 
 
 def _pad(prompts: Prompts, pad_id: int | None, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -401,11 +491,6 @@ def _pad(prompts: Prompts, pad_id: int | None, device: torch.device) -> tuple[Te
         ids[row, : len(tokens)] = tokens
         attention[row, : len(tokens)] = 1
     return torch.from_numpy(ids).to(device), torch.from_numpy(attention).to(device)
-
-
-def _version(model: nn.Module) -> int:
-    """Return a number that grows with each change of a parameter in place."""
-    return sum(parameter._version for parameter in model.parameters())
 
 
 def _is_whole(value: object) -> bool:

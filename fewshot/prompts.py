@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from fewshot.errors import ModelError, TemplateError
 from fewshot.inputs import Examples
 from fewshot.shortening import Ids, fit_slots, is_cut
-from fewshot.template import Mask, Separator, Slot, Template, Text
+from fewshot.template import Mask, Separator, Slot, Soft, Template, Text
 
 __all__ = [
     "Padding",
@@ -21,7 +22,9 @@ __all__ = [
     "Rows",
     "SlotTokens",
     "build_prompts",
+    "ordinary_tokens",
     "plan_batches",
+    "soft_ids",
     "tokenize_slots",
 ]
 
@@ -32,6 +35,7 @@ Tokenizer: TypeAlias = Any
 
 # Whether "[MASK]" in a text is special is a state of the tokenizer that each call sets.
 _TOKENIZER_LOCK = Lock()
+_SPACE_MARKS = "▁Ġ"  # that unigram and byte-level tokens start with
 _TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
 
 
@@ -59,6 +63,8 @@ class Prompts:
     n_examples : int
     n_truncated : int
         Examples of which a slot was shortened.
+    soft_positions : ndarray of shape (n_prompts, n_soft), optional
+        Where virtual tokens stand; `ids` has the words there that they start as.
     """
 
     ids: list[Ids]
@@ -66,6 +72,7 @@ class Prompts:
     owners: npt.NDArray[np.int64]
     n_examples: int
     n_truncated: int
+    soft_positions: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -84,6 +91,7 @@ class Prompts:
             self.owners[chosen],
             self.n_examples,
             self.n_truncated,
+            None if self.soft_positions is None else self.soft_positions[chosen],
         )
 
 
@@ -153,20 +161,26 @@ def build_prompts(
             "tokens and leaves no room for the text; shorten it or raise max_length"
         )
     ids: list[Ids] = []
-    positions: list[npt.NDArray[np.int64]] = []
+    positions: list[list[int]] = []
+    soft_positions: list[list[int]] = []
     owners: list[int] = []
     n_truncated = 0
     for row, pieces in enumerate(zip(*columns, strict=True)):
         fitted = fit_slots(pieces, template, room, row)
         n_truncated += is_cut(pieces, fitted)
         for window in fitted:
-            prompt, mask_start = layout.fill(window)
+            prompt, at_masks, at_soft = layout.fill(window)
             ids.append(prompt)
-            positions.append(np.arange(mask_start, mask_start + n_masks))
+            positions.append(at_masks)
+            soft_positions.append(at_soft)
             owners.append(row)
-    n_examples = len(columns[0])
     return Prompts(
-        ids, np.array(positions), np.array(owners, dtype=np.int64), n_examples, n_truncated
+        ids,
+        np.array(positions),
+        np.array(owners, dtype=np.int64),
+        len(columns[0]),
+        n_truncated,
+        np.array(soft_positions) if template.soft else None,
     )
 
 
@@ -203,11 +217,11 @@ def plan_batches(
 
 @dataclass(frozen=True)
 class _Layout:
-    """The fixed token ids of a template: before, between and after its slots and mask."""
+    """The fixed token ids of a template: between its slots, at its mask and virtual tokens."""
 
-    parts: tuple[Ids, ...]  # one more than there are slots and mask
-    mask_index: int  # which of the gaps between parts holds the mask
-    masks: Ids
+    parts: tuple[Ids, ...]  # one more than there are gaps
+    gaps: tuple[Slot | Mask | Soft, ...]  # between the parts
+    fillings: tuple[Ids, ...]  # of the gaps; nothing for slots
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, template: Template, n_masks: int) -> _Layout:
@@ -218,7 +232,7 @@ class _Layout:
             encoded = tokenizer(_skeleton(tokenizer, template), add_special_tokens=True)
         ids = np.array(encoded["input_ids"], dtype=np.int32)
         holes = np.flatnonzero(ids == mask_id)
-        gaps = [s for s in template.segments if isinstance(s, (Slot, Mask))]
+        gaps = tuple(s for s in template.segments if isinstance(s, (Slot, Mask, Soft)))
         if len(holes) != len(gaps):
             raise TemplateError(
                 f"the fixed text of the template {template.text!r} holds the token "
@@ -226,21 +240,98 @@ class _Layout:
             )
         starts, ends = [0, *(holes + 1)], [*holes, len(ids)]
         parts = tuple(ids[a:b] for a, b in zip(starts, ends, strict=True))
-        mask_index = next(i for i, gap in enumerate(gaps) if isinstance(gap, Mask))
-        return cls(parts, mask_index, np.full(n_masks, mask_id, dtype=np.int32))
+        words = iter(soft_ids(tokenizer, template))
+        nothing, masks = np.empty(0, dtype=np.int32), np.full(n_masks, mask_id, dtype=np.int32)
+        fillings = tuple(
+            masks if isinstance(gap, Mask) else next(words) if isinstance(gap, Soft) else nothing
+            for gap in gaps
+        )
+        return cls(parts, gaps, fillings)
 
     @property
     def n_fixed(self) -> int:
-        return sum(map(len, self.parts)) + len(self.masks)
+        return sum(map(len, (*self.parts, *self.fillings)))
 
-    def fill(self, slots: Sequence[Ids]) -> tuple[Ids, int]:
-        """Return the ids of a prompt and the position of its first mask."""
-        gaps = [*slots[: self.mask_index], self.masks, *slots[self.mask_index :]]
-        pieces = [self.parts[0]]
-        for gap, part in zip(gaps, self.parts[1:], strict=True):
-            pieces += [gap, part]
-        mask_start = sum(len(piece) for piece in pieces[: 2 * self.mask_index + 1])
-        return np.concatenate(pieces), mask_start
+    def fill(self, slots: Sequence[Ids]) -> tuple[Ids, list[int], list[int]]:
+        """Return the ids of a prompt and the positions of its masks and virtual tokens."""
+        values = iter(slots)
+        pieces, length = [self.parts[0]], len(self.parts[0])
+        positions: dict[type, list[int]] = {Mask: [], Soft: []}
+        for gap, filling, part in zip(self.gaps, self.fillings, self.parts[1:], strict=True):
+            piece = next(values) if isinstance(gap, Slot) else filling
+            if not isinstance(gap, Slot):
+                positions[type(gap)] += range(length, length + len(piece))
+            pieces += [piece, part]
+            length += len(piece) + len(part)
+        return np.concatenate(pieces), positions[Mask], positions[Soft]
+
+
+def ordinary_tokens(tokenizer: Tokenizer, n_tokens: int = 5000) -> Ids:
+    """Return the ids of the first words of the vocabulary, which are frequent ones.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+    n_tokens : int, default=5000
+        How many at most, as in Lester et al. (2021), section 3.2.
+
+    Returns
+    -------
+    ndarray of int32
+        Whole words of two letters or more where the vocabulary marks them.
+    """
+    found = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    names = {i: name for i, name in enumerate(found) if name is not None}
+    marks = tuple(_SPACE_MARKS)
+    starts = marks if any(name.startswith(marks) for name in names.values()) else ""
+    words = (i for i, name in names.items() if name.startswith(starts) and _is_word(name))
+    return np.fromiter(islice(words, n_tokens), dtype=np.int32)
+
+
+def _is_word(name: str) -> bool:
+    word = name.lstrip(_SPACE_MARKS)
+    return len(word) > 1 and word.isalpha()
+
+
+def soft_ids(tokenizer: Tokenizer, template: Template) -> list[Ids]:
+    """Return the ids of the words that virtual tokens start as, for each ``{soft}`` of a template.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+    template : Template
+
+    Returns
+    -------
+    list of ndarray of int32
+        Where the template names no words, the same words are drawn each time.
+
+    Raises
+    ------
+    TemplateError
+        If the tokenizer does not know the words that the template names.
+    """
+    drawn = np.random.default_rng(0)  # the same words each time: a template is a fixed thing
+    ids = []
+    before = ""
+    for segment in template.segments:
+        if isinstance(segment, Soft) and segment.text is None:
+            ids.append(drawn.choice(ordinary_tokens(tokenizer), segment.length))
+        elif isinstance(segment, Soft):
+            ids.append(_word_ids(tokenizer, segment, template, before[-1:].isspace()))
+        before = segment.text if isinstance(segment, Text) else ""
+    return ids
+
+
+def _word_ids(tokenizer: Tokenizer, soft: Soft, template: Template, after_space: bool) -> Ids:
+    space = " " if after_space and _tells_spaces(tokenizer) else ""
+    ids = np.array(_encode(tokenizer, [f"{space}{soft.text}"])[0], dtype=np.int32)
+    if not len(ids) or tokenizer.unk_token_id in ids:
+        raise TemplateError(
+            f"{soft.shown} of the template {template.text!r} has words that "
+            f"{type(tokenizer).__name__} does not know; write others, or {{soft:2}} for two tokens"
+        )
+    return ids
 
 
 def _skeleton(tokenizer: Tokenizer, template: Template) -> str:
@@ -259,7 +350,7 @@ def _skeleton(tokenizer: Tokenizer, template: Template) -> str:
     return text
 
 
-def _stand_in(tokenizer: Tokenizer, segment: Slot | Mask | Separator) -> str:
+def _stand_in(tokenizer: Tokenizer, segment: Slot | Mask | Separator | Soft) -> str:
     if isinstance(segment, Separator) and tokenizer.sep_token is None:
         raise TemplateError(
             f"{type(tokenizer).__name__} has no separator token; leave {{sep}} out of the template"

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from fewshot.calibration import word_prior
+from fewshot.errors import LabelWordError
 from fewshot.inputs import Examples
+from fewshot.label_embeddings import LabelEmbeddings, matching_scores
 from fewshot.label_words import Aggregation, LabelWords, aggregate, word_log_probs
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts, build_prompts, tokenize_slots
+from fewshot.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
 from fewshot.states import MaskStates
 from fewshot.template import Template
 
@@ -33,7 +35,8 @@ class PromptScorer:
     ----------
     lm : MaskedLM
     template : Template
-    words : LabelWords
+    words : LabelWords or LabelEmbeddings
+        What stands for the classes at the mask.
     aggregation : {"mean", "max", "logsumexp", "weighted"}
     max_length : int
         The most tokens of a prompt.
@@ -43,18 +46,20 @@ class PromptScorer:
 
     lm: MaskedLM
     template: Template
-    words: LabelWords
+    words: LabelWords | LabelEmbeddings
     aggregation: Aggregation
     max_length: int
     prior: Tensor | None = None
 
     def views(self, examples: Examples) -> Views:
         """Tokenise examples once and put them into the template, for each number of masks."""
-        tokenizer = self.lm.tokenizer
-        slots = tokenize_slots(tokenizer, [self.template], examples)
+        return self.views_of(tokenize_slots(self.lm.tokenizer, [self.template], examples))
+
+    def views_of(self, slots: SlotTokens) -> Views:
+        """Put tokenised examples into the template, for each number of masks."""
         return {
             n_masks: build_prompts(
-                tokenizer, self.template, slots, max_length=self.max_length, n_masks=n_masks
+                self.lm.tokenizer, self.template, slots, max_length=self.max_length, n_masks=n_masks
             )
             for n_masks in self.words.mask_counts
         }
@@ -77,14 +82,23 @@ class PromptScorer:
             Log-probabilities of the label words, calibrated and aggregated.
         """
         with torch.inference_mode():
-            scores = self._classes(self._word_scores(encoded))
+            if isinstance(self.words, LabelEmbeddings):
+                scores = self.words.scores(self.states_at_masks(encoded))
+            else:
+                scores = self._classes(self._word_scores(encoded))
         # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
         return scores.float().double().numpy()
 
     def word_log_probs(self, encoded: Encoded) -> Tensor:
         """Return the uncalibrated log-probabilities of words, [n_examples, classes, words]."""
         with torch.inference_mode():
-            return word_log_probs(self._word_scores(encoded), self.words.is_word)
+            return word_log_probs(self._word_scores(encoded), self._label_words.is_word)
+
+    def states_at_masks(self, encoded: Encoded) -> Tensor:
+        """Return states at all masks, [n_examples, n_masks, hidden], in float64."""
+        prompts, states = encoded[min(encoded)]
+        mask = torch.from_numpy(states.mask).double()
+        return _owner_mean(mask, prompts.owners, prompts.n_examples)
 
     def mask_states(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Return states at the (first) mask, [n_examples, hidden]."""
@@ -99,9 +113,42 @@ class PromptScorer:
     def calibrated(self, encoded: Encoded, weights: npt.NDArray[np.float64]) -> PromptScorer:
         """Return a scorer whose prior is the weighted mean over these examples."""
         prior = word_prior(
-            self.word_log_probs(encoded), self.words.is_word, torch.from_numpy(weights)
+            self.word_log_probs(encoded), self._label_words.is_word, torch.from_numpy(weights)
         )
         return replace(self, prior=prior)
+
+    def reworded(
+        self,
+        template: Template,
+        before: Encoded,
+        after: Encoded,
+        weights: npt.NDArray[np.float64],
+    ) -> PromptScorer:
+        """Return a scorer with another wording of the template, calibrated as this one.
+
+        The prior moves by what the wording changes in the mean log-probabilities of the words
+        over some examples. So wordings can be compared that were calibrated long ago, or by
+        other texts.
+
+        Parameters
+        ----------
+        template : Template
+        before, after : dict
+            The same examples in this scorer's template and in the other, from :meth:`encode`.
+        weights : ndarray of shape (n_examples,)
+            Weights of the examples in the mean.
+
+        Returns
+        -------
+        PromptScorer
+        """
+        if self.prior is None:
+            return replace(self, template=template)
+        share = torch.from_numpy(weights / weights.sum())
+        change = self.word_log_probs(after) - self.word_log_probs(before)
+        mean = torch.einsum("n,ncw->cw", share.to(change.dtype), change)
+        prior = word_log_probs((self.prior + mean)[None], self._label_words.is_word)[0]
+        return replace(self, template=template, prior=prior)
 
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
         """Score a batch of examples with gradients.
@@ -116,14 +163,37 @@ class PromptScorer:
         -------
         Tensor of shape (n, n_classes)
         """
+        if isinstance(self.words, LabelEmbeddings):
+            states = self.train_states(views, batch)
+            return matching_scores(states, self.words.vectors).mean(1)
         logits = {}
         for n_masks, prompts in views.items():
-            chosen = prompts.take(np.flatnonzero(np.isin(prompts.owners, batch)))
-            mask, _ = self.lm.forward(chosen)
-            place = {owner: i for i, owner in enumerate(batch)}
-            owners = np.array([place[owner] for owner in chosen.owners])
+            mask, owners = self._forward(prompts, batch)
             logits[n_masks] = _owner_mean(self._token_scores(mask).cpu(), owners, len(batch))
         return self._classes(self._from_tokens(logits))
+
+    def train_states(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
+        """Return states at all masks of a batch of examples with gradients, [n, masks, hidden]."""
+        mask, owners = self._forward(views[min(views)], batch)
+        return _owner_mean(mask.cpu(), owners, len(batch))
+
+    def _forward(
+        self, prompts: Prompts, batch: npt.NDArray[np.int64]
+    ) -> tuple[Tensor, npt.NDArray[np.int64]]:
+        """Return states at the masks of a batch's prompts, and the place of each one's owner."""
+        chosen = prompts.take(np.flatnonzero(np.isin(prompts.owners, batch)))
+        mask, _ = self.lm.forward(chosen)
+        place = {owner: i for i, owner in enumerate(batch)}
+        return mask, np.array([place[owner] for owner in chosen.owners])
+
+    @property
+    def _label_words(self) -> LabelWords:
+        if isinstance(self.words, LabelEmbeddings):
+            raise LabelWordError(
+                "these classes have label embeddings in place of label words (tuning='perfect'), "
+                "so no words can be scored; use another tuning"
+            )
+        return self.words
 
     def _word_scores(self, encoded: Encoded) -> Tensor:
         """Return scores of the words, [n_examples, classes, words], in float64."""
@@ -135,20 +205,20 @@ class PromptScorer:
         return self._from_tokens(logits)
 
     def _token_scores(self, mask: Tensor) -> Tensor:
-        logits = self.lm.token_logits(mask, self.words.tokens.to(mask.device))
-        if self.words.multi_token != "masks":
+        logits = self.lm.token_logits(mask, self._label_words.tokens.to(mask.device))
+        if self._label_words.multi_token != "masks":
             return logits
         return logits - self.lm.log_normalizer(mask)[..., None]
 
     def _from_tokens(self, logits: dict[int, Tensor]) -> Tensor:
-        if self.words.multi_token == "masks":
-            return self.words.scores_at_masks(logits)
-        return self.words.scores_at_one_mask(logits[1][:, 0])
+        if self._label_words.multi_token == "masks":
+            return self._label_words.scores_at_masks(logits)
+        return self._label_words.scores_at_one_mask(logits[1][:, 0])
 
     def _classes(self, word_scores: Tensor) -> Tensor:
-        is_word = self.words.is_word
+        is_word = self._label_words.is_word
         log_probs = word_log_probs(word_scores, is_word, self.prior)
-        return aggregate(log_probs, is_word, self.aggregation, self.words.weights)
+        return aggregate(log_probs, is_word, self.aggregation, self._label_words.weights)
 
 
 def _double(mask: Tensor, lm: MaskedLM) -> Tensor:

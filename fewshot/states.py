@@ -62,9 +62,12 @@ class StateCache:
         -------
         MaskStates
         """
+        positions = prompts.mask_positions
+        if prompts.soft_positions is not None:  # the same ids may be words of a text elsewhere
+            positions = np.hstack([positions, prompts.soft_positions])
         keys = [
-            ids.tobytes() + positions.tobytes()
-            for ids, positions in zip(prompts.ids, prompts.mask_positions, strict=True)
+            ids.tobytes() + places.tobytes()
+            for ids, places in zip(prompts.ids, positions, strict=True)
         ]
         with self._lock:
             known = {key: self._rows[key] for key in keys if key in self._rows}

@@ -13,11 +13,21 @@ from typing import Literal, TypeAlias, get_args
 
 from fewshot.errors import TemplateError
 
-__all__ = ["Filled", "Mask", "Segment", "Separator", "Shorten", "Slot", "Template", "Text"]
+__all__ = [
+    "Filled",
+    "Mask",
+    "Segment",
+    "Separator",
+    "Shorten",
+    "Slot",
+    "Soft",
+    "Template",
+    "Text",
+]
 
 Shorten: TypeAlias = Literal["longest", "tail", "head", "chunk"]
 
-_MASK, _SEP = "mask", "sep"
+_MASK, _SEP, _SOFT = "mask", "sep", "soft"
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SLOT_OPTIONS = ("whole", "bare")
 _FINAL_PUNCTUATION = " \t\n.!?,;:"
@@ -67,7 +77,23 @@ class Separator:
     """The tokenizer's separator token."""
 
 
-Segment: TypeAlias = Text | Slot | Mask | Separator
+@dataclass(frozen=True, slots=True)
+class Soft:
+    """Virtual tokens, whose vectors are tuned.
+
+    They start as the words of `text`, or as `length` words that are drawn from the vocabulary.
+    """
+
+    text: str | None = None
+    length: int = 1
+
+    @property
+    def shown(self) -> str:
+        """What people read in its place."""
+        return f"[soft:{self.length}]" if self.text is None else f"[soft:{self.text}]"
+
+
+Segment: TypeAlias = Text | Slot | Mask | Separator | Soft
 
 
 @dataclass(frozen=True)
@@ -77,7 +103,9 @@ class Template:
     Curly brackets name what is put in: ``{mask}`` for the label word (exactly once), ``{sep}``
     for the separator token, and any other name for a field of the example. ``{{`` and ``}}``
     stand for the brackets themselves. A field takes options after a colon: ``{text:whole}`` is
-    never shortened, ``{premise:bare}`` loses its final punctuation.
+    never shortened, ``{premise:bare}`` loses its final punctuation. ``{soft:It was}`` stands for
+    virtual tokens that start as these words and that every tuning by gradient tunes, ``{soft:3}``
+    for three that start as words drawn from the vocabulary; ``{soft}`` is ``{soft:1}``.
 
     Parameters
     ----------
@@ -142,11 +170,18 @@ class Template:
         return tuple(segment for segment in self.segments if isinstance(segment, Slot))
 
     @property
+    def soft(self) -> tuple[Soft, ...]:
+        """The virtual tokens of the pattern, from left to right."""
+        return tuple(segment for segment in self.segments if isinstance(segment, Soft))
+
+    @property
     def field_names(self) -> tuple[str, ...]:
         """The fields in the order in which tuples give them."""
         return () if self.fields is None else self.fields
 
-    def render(self, example: Mapping[str, str]) -> tuple[Text | Filled | Mask | Separator, ...]:
+    def render(
+        self, example: Mapping[str, str]
+    ) -> tuple[Text | Filled | Mask | Separator | Soft, ...]:
         """Put an example into the slots.
 
         Parameters
@@ -156,7 +191,7 @@ class Template:
 
         Returns
         -------
-        tuple of Text, Filled, Mask and Separator
+        tuple of Text, Filled, Mask, Separator and Soft
             The cloze sentence in typed segments: a text that holds "[MASK]" stays a text.
 
         Raises
@@ -179,11 +214,7 @@ class Template:
 
     def preview(self, example: Mapping[str, str], mask: str = "[MASK]", sep: str = "[SEP]") -> str:
         """Return the cloze sentence of an example as people read it."""
-        shown = {Mask: mask, Separator: sep}
-        return "".join(
-            segment.text if isinstance(segment, (Text, Filled)) else shown[type(segment)]
-            for segment in self.render(example)
-        )
+        return "".join(_shown(segment, mask, sep) for segment in self.render(example))
 
     @classmethod
     def from_openprompt(cls, line: str, fields: tuple[str, ...] | None = None) -> Template:
@@ -209,6 +240,14 @@ class Template:
         """
         parts = re.split(r"(\{[^{}]*\})", line.strip())
         return cls("".join(_from_openprompt_part(part, line) for part in parts), fields)
+
+
+def _shown(segment: Text | Filled | Mask | Separator | Soft, mask: str, sep: str) -> str:
+    if isinstance(segment, Mask):
+        return mask
+    if isinstance(segment, Separator):
+        return sep
+    return segment.shown if isinstance(segment, Soft) else segment.text
 
 
 def _parse(text: str) -> Iterator[Segment]:
@@ -239,13 +278,15 @@ def _parse(text: str) -> Iterator[Segment]:
 
 
 def _parse_braces(content: str, text: str, position: int) -> Segment:
-    name, _, option_text = content.partition(":")
+    name, colon, option_text = content.partition(":")
+    if name == _SOFT:
+        return _parse_soft(option_text if colon else "1", content, text, position)
     options = [option for option in option_text.split(",") if option]
     unknown = [option for option in options if option not in _SLOT_OPTIONS]
     if not _FIELD.fullmatch(name):
         raise TemplateError(
             f"{{{content}}} at position {position} of {text!r} is not a field name; "
-            "expected {mask}, {sep}, or a name of letters, digits and underscores"
+            "expected {mask}, {sep}, {soft}, or a name of letters, digits and underscores"
         )
     if unknown or (options and name in (_MASK, _SEP)):
         raise TemplateError(
@@ -257,6 +298,18 @@ def _parse_braces(content: str, text: str, position: int) -> Segment:
     if name == _SEP:
         return Separator()
     return Slot(name, whole="whole" in options, bare="bare" in options)
+
+
+def _parse_soft(start: str, content: str, text: str, position: int) -> Soft:
+    """Read what virtual tokens start as: a number of them, or words."""
+    words = start.strip()
+    is_number = words.isdecimal()
+    if not words or (is_number and int(words) < 1):
+        raise TemplateError(
+            f"{{{content}}} at position {position} of {text!r} makes no virtual token; write "
+            "{soft:It was} for tokens that start as these words, or {soft:2} for two"
+        )
+    return Soft(length=int(words)) if is_number else Soft(text=words)
 
 
 def _check_mask(text: str, segments: tuple[Segment, ...]) -> None:

@@ -42,7 +42,7 @@ from fewshot.errors import (
 from fewshot.masked_lm import MaskedLM
 from fewshot.scoring import PromptScorer
 from fewshot.states import StateCache
-from fewshot.tuning import BitFit, Full, Head
+from fewshot.tuning import BitFit, Full, Head, Training
 from tests.tiny_models import tiny_bert as make_tiny_bert
 
 needs_mini = pytest.mark.skipif(
@@ -960,7 +960,8 @@ def test_a_dry_run_learns_nothing(fresh_lm):
 
 
 def test_a_dry_run_takes_as_many_steps_as_the_fit(lm):
-    clf = make(lm, tuning=Full(num_epochs=2, batch_size=3, validation_fraction=0.25))
+    training = Training(validation_fraction=0.25)
+    clf = make(lm, tuning=Full(num_epochs=2, batch_size=3, training=training))
 
     n_trained = 12  # two of each class's eight are held out
 

@@ -22,7 +22,7 @@ from fewshot.saving.classes import CLASS_CODECS, CLASSES
 from fewshot.saving.codec import Reader, Writer
 from fewshot.saving.tensors import TENSOR_CODEC, read_tensors, write_tensors
 from fewshot.saving.values import VALUE_CODECS
-from fewshot.tuning import BitFit, Head
+from fewshot.tuning import BitFit, Head, Training
 from fewshot.tuning.task import StateHead
 
 CODECS = (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC)
@@ -176,9 +176,9 @@ def test_verbalizers_come_back_in_their_order_with_their_weights(verbalizer):
 
 
 def test_estimators_come_back_through_their_constructor():
-    found = _round_trip([Head(C=0.5), BitFit(num_epochs=3, patience=2)])
+    found = _round_trip([Head(C=0.5), BitFit(training=Training(patience=2))])
 
-    assert repr(found) == "[Head(C=0.5), BitFit(num_epochs=3, patience=2)]"
+    assert repr(found) == "[Head(C=0.5), BitFit(training=Training(patience=2))]"
 
 
 def test_frozen_dataclasses_come_back_with_their_arrays():

@@ -19,17 +19,35 @@ __all__ = ["CLASSES", "CLASS_CODECS"]
 
 # Every class that a saved folder may name, and its module, which is imported when it is needed.
 CLASSES: dict[str, str] = {
+    "Adapter": "fewshot.tuning",
     "BitFit": "fewshot.tuning",
+    "DePT": "fewshot.tuning",
+    "EPT": "fewshot.tuning",
+    "FGM": "fewshot.tuning",
+    "EmbeddingsHead": "fewshot.tuning",
     "FineTuneClassifier": "fewshot.fine_tune_classifier",
     "Full": "fewshot.tuning",
+    "Half": "fewshot.tuning",
     "Head": "fewshot.tuning",
+    "IAPT": "fewshot.tuning",
+    "LabelEmbeddings": "fewshot.label_embeddings",
     "LabelWords": "fewshot.label_words",
+    "LastLayers": "fewshot.tuning",
+    "LayerNorm": "fewshot.tuning",
+    "LoRA": "fewshot.tuning",
     "NoTuning": "fewshot.tuning",
+    "ParameterReport": "fewshot.parameter_report",
+    "Prefix": "fewshot.tuning",
+    "Perfect": "fewshot.tuning",
     "PromptClassifier": "fewshot.classifier",
+    "SMART": "fewshot.tuning",
     "SetFitClassifier": "fewshot.setfit_classifier",
+    "SoftPrompt": "fewshot.tuning",
     "StateHead": "fewshot.tuning.task",
     "Template": "fewshot.template",
+    "TemplateConsistency": "fewshot.tuning",
     "TfidfClassifier": "fewshot.tfidf_classifier",
+    "Training": "fewshot.tuning",
 }
 
 _ROUTING = "_metadata_request"  # scikit-learn's note of how a pipeline passes fit parameters

@@ -118,6 +118,10 @@ def _frozen(tensor: Tensor) -> nn.Parameter:
 
 
 def _encode_masked_lm(value: MaskedLM, writer: Writer, where: str) -> Json:
+    if value.added is not None:
+        raise PersistenceError(
+            f"{where} has {type(value.added).__name__} beside the model, which cannot be saved"
+        )
     base = _mini_base(value)
     if base is None:
         return {

@@ -5,17 +5,69 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from fewshot.errors import TuningError
-from fewshot.tuning.gradient import BitFit, Full, GradientTuning
+from fewshot.tuning.adapter import Adapter
+from fewshot.tuning.adversarial import FGM, SMART
+from fewshot.tuning.consistency import TemplateConsistency
+from fewshot.tuning.dept import DePT
+from fewshot.tuning.ept import EPT
+from fewshot.tuning.gradient import GradientTuning
+from fewshot.tuning.half import Half
 from fewshot.tuning.head import Head
+from fewshot.tuning.iapt import IAPT
+from fewshot.tuning.lora import LoRA, merge
+from fewshot.tuning.perfect import Perfect
+from fewshot.tuning.prefix import Prefix
+from fewshot.tuning.prompt import SoftPrompt
 from fewshot.tuning.strategy import NoTuning, Tuning
+from fewshot.tuning.subsets import BitFit, EmbeddingsHead, Full, LastLayers, LayerNorm
+from fewshot.tuning.training import Training
 
-__all__ = ["BitFit", "Full", "GradientTuning", "Head", "NoTuning", "Tuning", "resolve_tuning"]
+__all__ = [
+    "EPT",
+    "FGM",
+    "IAPT",
+    "SMART",
+    "STRATEGIES",
+    "Adapter",
+    "BitFit",
+    "DePT",
+    "EmbeddingsHead",
+    "Full",
+    "GradientTuning",
+    "Half",
+    "Head",
+    "LastLayers",
+    "LayerNorm",
+    "LoRA",
+    "NoTuning",
+    "Perfect",
+    "Prefix",
+    "SoftPrompt",
+    "TemplateConsistency",
+    "Training",
+    "Tuning",
+    "merge",
+    "resolve_tuning",
+]
 
-_BY_NAME: dict[str, type[Tuning]] = {
+# What a name in `tuning=` stands for.
+STRATEGIES: dict[str, type[Tuning]] = {
     "none": NoTuning,
     "head": Head,
     "bitfit": BitFit,
+    "norm": LayerNorm,
+    "last": LastLayers,
+    "embeddings_head": EmbeddingsHead,
+    "half": Half,
     "full": Full,
+    "adapter": Adapter,
+    "lora": LoRA,
+    "prefix": Prefix,
+    "prompt": SoftPrompt,
+    "dept": DePT,
+    "ept": EPT,
+    "iapt": IAPT,
+    "perfect": Perfect,
 }
 
 
@@ -24,7 +76,8 @@ def resolve_tuning(tuning: str | Tuning) -> Tuning:
 
     Parameters
     ----------
-    tuning : {"none", "head", "bitfit", "full"} or Tuning
+    tuning : str or Tuning
+        ``"none"``, ``"head"``, ``"bitfit"``, ``"full"``, or an object.
 
     Returns
     -------
@@ -42,11 +95,11 @@ def resolve_tuning(tuning: str | Tuning) -> Tuning:
     """
     if isinstance(tuning, Tuning):
         return tuning
-    if isinstance(tuning, str) and tuning in _BY_NAME:
-        return _BY_NAME[tuning]()
-    near = get_close_matches(str(tuning), _BY_NAME, n=1)
+    if isinstance(tuning, str) and tuning in STRATEGIES:
+        return STRATEGIES[tuning]()
+    near = get_close_matches(str(tuning), STRATEGIES, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise TuningError(
-        f"tuning is one of {list(_BY_NAME)} or a strategy such as Full(learning_rate=1e-5), "
+        f"tuning is one of {list(STRATEGIES)} or a strategy such as Full(learning_rate=1e-5), "
         f"got {tuning!r}{hint}"
     )

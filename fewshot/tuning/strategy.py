@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from fewshot.errors import TuningError
+from fewshot.inputs import Label
+from fewshot.label_embeddings import LabelEmbeddings
+from fewshot.masked_lm import MaskedLM
+from fewshot.template import Template
 from fewshot.tuning.task import TuningResult, TuningTask
 
-__all__ = ["NoTuning", "Tuning", "check_setting"]
+__all__ = [
+    "Checks",
+    "NoTuning",
+    "Tuning",
+    "check_choice",
+    "check_setting",
+    "check_settings",
+]
+
+# Of each setting: its kind, what is good, and that in words.
+Checks: TypeAlias = dict[str, tuple[type, Callable[[Any], Any], str]]
 
 
 class Tuning(BaseEstimator, ABC):
@@ -41,6 +55,59 @@ class Tuning(BaseEstimator, ABC):
             If a setting is out of range.
         """
 
+    def wordings(self, template: Template) -> tuple[Template, ...]:  # noqa: ARG002  # others need it
+        """Return other wordings of a template that tuning also needs the examples in."""
+        return ()
+
+    @property
+    def default_template(self) -> str | None:
+        """The template where the classifier is given none; None is the classifier's own."""
+        return None
+
+    @property
+    def uses_label_words(self) -> bool:
+        """Whether words stand for the classes; else :meth:`label_embeddings` do."""
+        return True
+
+    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:  # noqa: ARG002
+        """Return what stands for the classes before tuning, in place of label words.
+
+        Parameters
+        ----------
+        classes : sequence of str or int
+        lm : MaskedLM
+
+        Returns
+        -------
+        LabelEmbeddings
+
+        Raises
+        ------
+        TuningError
+            If a setting is out of range, or the strategy uses label words.
+        """
+        raise TuningError(f"{type(self).__name__} scores label words; it has no label embeddings")
+
+    def room(self, max_length: int, template: Template) -> int:  # noqa: ARG002  # others need it
+        """Return how many tokens of a prompt are left beside those that tuning inserts.
+
+        Parameters
+        ----------
+        max_length : int
+            The most tokens of a prompt.
+        template : Template
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        TuningError
+            If there is none.
+        """
+        return max_length
+
     def passes(self) -> float:
         """Return how many forward passes over the examples tuning adds (a step counts three)."""
         return 0.0
@@ -66,7 +133,7 @@ class NoTuning(Tuning):
 
 
 def check_setting(
-    tuning: Tuning, name: str, kind: type, is_good: Callable[[Any], bool], expected: str
+    owner: BaseEstimator, name: str, kind: type, is_good: Callable[[Any], Any], expected: str
 ) -> None:
     """Check one setting of a strategy.
 
@@ -75,6 +142,36 @@ def check_setting(
     TuningError
         If its value is not of the kind (``numbers.Real``, ``numbers.Integral``), or not good.
     """
-    value = getattr(tuning, name)
+    value = getattr(owner, name)
     if not isinstance(value, kind) or isinstance(value, bool) or not is_good(value):
-        raise TuningError(f"{name} of {type(tuning).__name__} is {expected}, got {value!r}")
+        raise TuningError(f"{name} of {type(owner).__name__} is {expected}, got {value!r}")
+
+
+def check_settings(
+    owner: BaseEstimator, checks: Checks, *, may_be_none: Collection[str] = ()
+) -> None:
+    """Check settings of a strategy.
+
+    Raises
+    ------
+    TuningError
+        At the first that is not good.
+    """
+    for name, (kind, is_good, expected) in checks.items():
+        if name not in may_be_none or getattr(owner, name) is not None:
+            check_setting(owner, name, kind, is_good, expected)
+
+
+def check_choice(owner: BaseEstimator, name: str, known: tuple[str, ...]) -> None:
+    """Check a setting that is one of some names.
+
+    Raises
+    ------
+    TuningError
+        If it is not.
+    """
+    value = getattr(owner, name)
+    if value not in known:
+        raise TuningError(
+            f"{name} of {type(owner).__name__} is one of {list(known)}, got {value!r}"
+        )

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 
 from fewshot.history import Epoch
-from fewshot.scoring import PromptScorer, Views
+from fewshot.scoring import Encoded, PromptScorer, Views
+from fewshot.template import Template
 
-__all__ = ["StateHead", "TuningResult", "TuningTask"]
+__all__ = ["StateHead", "TuningResult", "TuningTask", "scores_with_head"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class TuningTask:
     sample_weight : ndarray of shape (n_examples,)
     rng : numpy.random.Generator
     show_progress : bool
+    wordings : dict of Template to dict of int to Prompts
+        The same examples in the other wordings that the strategy asks for.
+    unlabelled : ndarray of int
+        Numbers of the examples without a label; their targets mean nothing.
     """
 
     scorer: PromptScorer
@@ -37,6 +42,8 @@ class TuningTask:
     sample_weight: npt.NDArray[np.float64]
     rng: np.random.Generator
     show_progress: bool = False
+    wordings: dict[Template, Views] = field(default_factory=dict)
+    unlabelled: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -85,3 +92,23 @@ class TuningResult:
     scorer: PromptScorer
     head: StateHead | None = None
     history: list[Epoch] = field(default_factory=list)
+
+
+def scores_with_head(
+    scorer: PromptScorer, head: StateHead | None, encoded: Encoded
+) -> npt.NDArray[np.float64]:
+    """Score classes by the prompt, and by a regression on mean states if there is one.
+
+    Parameters
+    ----------
+    scorer : PromptScorer
+    head : StateHead or None
+    encoded : dict
+        From the scorer's ``encode``.
+
+    Returns
+    -------
+    ndarray of shape (n_examples, n_classes)
+    """
+    scores = scorer.class_scores(encoded)
+    return scores if head is None else head.add(scores, scorer.mean_states(encoded))

@@ -8,7 +8,7 @@ import torch
 
 from fewshot.errors import InputError, TuningError
 from fewshot.masked_lm import MaskedLM
-from fewshot.tuning import BitFit, Full
+from fewshot.tuning import BitFit, Full, Training
 from fewshot.tuning.gradient import _held_out
 from fewshot.tuning.head import fit_state_head
 from tests.tuning.tasks import make_task
@@ -41,7 +41,7 @@ def test_bitfit_changes_biases_only(tiny):
     assert changed(before, task.scorer.lm) == set()
     tuned = changed(before, result.scorer.lm)
     assert tuned
-    assert all(name.endswith(".bias") for name in tuned)
+    assert all(name.endswith("bias") for name in tuned)
 
 
 def test_full_tuning_changes_all_but_the_embeddings(tiny, family):
@@ -216,7 +216,7 @@ def test_global_random_states_are_as_before(tiny_bert):
     task = make_task(tiny_bert)
     state, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
 
-    Full(num_epochs=1, validation_fraction=0.2, patience=1).tune(task)
+    Full(num_epochs=1, training=Training(validation_fraction=0.2, patience=1)).tune(task)
 
     assert torch.equal(torch.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], numbers)
@@ -255,9 +255,8 @@ def test_a_class_never_loses_all_its_examples(tiny_bert):
 
 
 def test_the_held_out_loss_is_recorded_and_early_stopping_watches_it(tiny_bert):
-    strategy = Full(
-        learning_rate=5e-3, num_epochs=40, validation_fraction=0.4, patience=2, schedule="constant"
-    )
+    training = Training(validation_fraction=0.4, patience=2, schedule="constant")
+    strategy = Full(learning_rate=5e-3, num_epochs=40, training=training)
 
     history = strategy.tune(make_task(tiny_bert)).history
 
@@ -269,14 +268,8 @@ def test_the_held_out_loss_is_recorded_and_early_stopping_watches_it(tiny_bert):
 
 def test_the_restored_weights_have_the_best_held_out_loss(tiny_bert):
     task = make_task(tiny_bert)
-    strategy = Full(
-        learning_rate=5e-3,
-        num_epochs=20,
-        validation_fraction=0.4,
-        patience=20,
-        schedule="constant",
-        interpolation=1.0,
-    )
+    training = Training(validation_fraction=0.4, patience=20, schedule="constant")
+    strategy = Full(learning_rate=5e-3, num_epochs=20, interpolation=1.0, training=training)
 
     result = strategy.tune(task)
 
@@ -290,7 +283,7 @@ def test_the_restored_weights_have_the_best_held_out_loss(tiny_bert):
 
 def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
     with pytest.raises(InputError, match=r"validation_fraction=0.05 .*leaves none to hold out"):
-        Full(validation_fraction=0.05).tune(make_task(tiny_bert))
+        Full(training=Training(validation_fraction=0.05)).tune(make_task(tiny_bert))
 
 
 # ---- Settings ---------------------------------------------------------------------------------
@@ -305,21 +298,36 @@ def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
         ("learning_rate", "1e-3", "positive, got '1e-3'"),
         ("num_epochs", 0, "a whole number, at least 1, got 0"),
         ("batch_size", 0, "a whole number, at least 1, got 0"),
-        ("weight_decay", -0.1, "0 or more, got -0.1"),
-        ("warmup_ratio", 1.5, "from 0 to 1, got 1.5"),
-        ("label_smoothing", 1.0, "from 0 to below 1, got 1.0"),
-        ("validation_fraction", 1.0, "from 0 to below 1, got 1.0"),
-        ("patience", 0, "a whole number, at least 1, or None, got 0"),
         ("interpolation", 0, "above 0 and up to 1, or None, got 0"),
         ("interpolation", 1.5, "above 0 and up to 1, or None, got 1.5"),
         ("C", 0, "positive, or None, got 0"),
-        ("schedule", "steps", r"one of \['linear', 'cosine', 'constant'\], got 'steps'"),
     ],
 )
 @pytest.mark.parametrize("kind", [Full, BitFit])
 def test_a_setting_out_of_range_is_refused(tiny_bert, kind, setting, value, expected):
     with pytest.raises(TuningError, match=f"{setting} of {kind.__name__} is {expected}"):
         kind(**{setting: value}).tune(make_task(tiny_bert))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("weight_decay", -0.1, "0 or more, got -0.1"),
+        ("warmup_ratio", 1.5, "from 0 to 1, got 1.5"),
+        ("label_smoothing", 1.0, "from 0 to below 1, got 1.0"),
+        ("validation_fraction", 1.0, "from 0 to below 1, got 1.0"),
+        ("patience", 0, "a whole number, at least 1, or None, got 0"),
+        ("schedule", "steps", r"one of \['linear', 'cosine', 'constant'\], got 'steps'"),
+    ],
+)
+def test_a_finer_setting_out_of_range_is_refused(tiny_bert, setting, value, expected):
+    with pytest.raises(TuningError, match=f"{setting} of Training is {expected}"):
+        Full(training=Training(**{setting: value})).tune(make_task(tiny_bert))
+
+
+def test_finer_settings_that_are_no_training_object_are_refused(tiny_bert):
+    with pytest.raises(TuningError, match="training of Full is a Training or None, got 'fgm'"):
+        Full(training="fgm").tune(make_task(tiny_bert))
 
 
 def test_an_unknown_choice_of_embeddings_is_refused(tiny_bert):

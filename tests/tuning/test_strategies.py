@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from fewshot.errors import FewShotError, TuningError
-from fewshot.tuning import BitFit, Full, Head, NoTuning, resolve_tuning
+from fewshot.tuning import BitFit, Full, Head, NoTuning, Training, resolve_tuning
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,31 @@ def test_the_error_is_ours_and_a_value_error():
     [
         NoTuning(),
         Head(C=2.5),
-        BitFit(0.01, num_epochs=3, schedule="cosine", patience=2),
-        Full(0.01, embeddings="tuned", batch_size=3, label_smoothing=0.1, validation_fraction=0.2),
+        BitFit(0.01, num_epochs=3, training=Training(schedule="cosine", patience=2)),
+        Full(0.01, embeddings="tuned", training=Training(label_smoothing=0.1)),
     ],
 )
 def test_strategies_are_cloned_with_all_their_settings(strategy):
     twin = clone(strategy)
 
     assert twin is not strategy
-    assert twin.get_params() == strategy.get_params()
+    assert repr(twin) == repr(strategy)
+    training = strategy.get_params().get("training")
+    assert training is None or twin.training is not training
 
 
 def test_settings_can_be_changed_by_name():
     assert Full().set_params(num_epochs=3, embeddings="tuned").num_epochs == 3
+
+
+def test_finer_settings_can_be_changed_by_name_where_none_were_given():
+    default = Full()
+
+    changed = Full().set_params(training__schedule="cosine", num_epochs=3)
+
+    assert repr(changed) == "Full(num_epochs=3, training=Training(schedule='cosine'))"
+    assert default.training is None
+    assert changed.set_params(training__patience=2).training.schedule == "cosine"
 
 
 def test_a_misspelt_setting_fails_at_the_call():
@@ -79,9 +91,9 @@ def test_a_misspelt_setting_fails_at_the_call():
         (NoTuning(), 8, 0, 0.0),
         (Head(), 8, 0, 0.0),
         (Full(num_epochs=3, batch_size=8), 9, 9, 10.0),
-        (Full(num_epochs=3, batch_size=8, validation_fraction=0.5), 8, 3, 10.0),
+        (Full(num_epochs=3, training=Training(validation_fraction=0.5)), 8, 3, 10.0),
         # Of five a class two are held out (1.5 rounds to even), three are left.
-        (Full(num_epochs=2, batch_size=2, validation_fraction=0.3), 5, 6, 7.0),
+        (Full(num_epochs=2, batch_size=2, training=Training(validation_fraction=0.3)), 5, 6, 7.0),
         (BitFit(num_epochs=2, batch_size=18), 9, 2, 7.0),
     ],
 )

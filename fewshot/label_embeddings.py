@@ -1,0 +1,189 @@
+"""PERFECT's label embeddings and prototypes: classes without label words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor, nn
+
+from fewshot.inputs import Label
+
+__all__ = [
+    "LabelEmbeddings",
+    "class_prototypes",
+    "fit_temperature",
+    "matching_scores",
+    "multi_class_hinge",
+    "squared_distances",
+]
+
+_MARGIN = 1.0
+_LOG_TEMPERATURES = (-7.0, 1.0)
+_TIE = 1e-3  # weight of the mean over the masks: it decides only where the best masks tie
+
+
+@dataclass(frozen=True)
+class LabelEmbeddings:
+    """What stands in for label words: one vector for each class and mask.
+
+    Parameters
+    ----------
+    classes : tuple of str or int
+    vectors : Tensor of shape (n_classes, n_masks, hidden)
+        Prototypes: the mean state of each class's examples at each mask.
+    temperature : float
+        What squared distances are divided by; the smaller, the surer.
+    """
+
+    classes: tuple[Label, ...]
+    vectors: Tensor
+    temperature: float
+
+    @property
+    def mask_counts(self) -> tuple[int, ...]:
+        """The number of masks of a prompt, as :class:`~fewshot.label_words.LabelWords` has it."""
+        return (self.n_masks,)
+
+    @property
+    def n_masks(self) -> int:
+        """The number of masks."""
+        return int(self.vectors.shape[1])
+
+    def scores(self, states: Tensor) -> Tensor:
+        """Score classes by the nearest prototype at any mask.
+
+        The class is that of the largest similarity ``exp(-distance)`` over the masks; the mean
+        over the masks breaks ties.
+
+        Parameters
+        ----------
+        states : Tensor of shape (n, n_masks, hidden)
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes)
+            Log-probabilities.
+        """
+        distances = squared_distances(states, self.vectors.to(states))
+        return (-_nearest(distances) / self.temperature).log_softmax(-1)
+
+
+def fit_temperature(states: Tensor, shares: Tensor) -> float:
+    """Return the temperature at which prototypes predict each example from the others.
+
+    Parameters
+    ----------
+    states : Tensor of shape (n, n_masks, hidden)
+    shares : Tensor of shape (n, n_classes)
+        How much of each example belongs to each class.
+
+    Returns
+    -------
+    float
+        Where the log loss of the examples is least, each scored by prototypes without it.
+    """
+    total = torch.einsum("nc,nmh->cmh", shares, states)
+    left = total[None] - shares[:, :, None, None] * states[:, None]  # [n, classes, masks, hidden]
+    distances = 2 - 2 * nn.functional.cosine_similarity(states[:, None], left, dim=-1)
+    nearest = _nearest(distances)
+
+    def log_loss(log_temperature: float) -> float:
+        log_probs = (-nearest / np.exp(log_temperature)).log_softmax(-1)
+        return -float((shares * log_probs).sum())
+
+    found = minimize_scalar(log_loss, bounds=_LOG_TEMPERATURES, method="bounded")
+    return float(np.exp(found.x))
+
+
+def matching_scores(states: Tensor, embeddings: Tensor) -> Tensor:
+    """Score each mask against the label embeddings of that mask.
+
+    Parameters
+    ----------
+    states : Tensor of shape (n, n_masks, hidden)
+    embeddings : Tensor of shape (n_classes, n_masks, hidden)
+
+    Returns
+    -------
+    Tensor of shape (n, n_masks, n_classes)
+    """
+    return torch.einsum("nmh,cmh->nmc", states, embeddings)
+
+
+def multi_class_hinge(scores: Tensor, targets: Tensor) -> Tensor:
+    """Return the hinge loss of each example, meant over its masks.
+
+    ``1/C sum_{c != y} max(0, 1 - s_y + s_c)``: divided by the number of classes C, not by C - 1.
+    With soft targets it is the mean over the classes in the role of y.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n, n_masks, n_classes)
+    targets : Tensor of shape (n, n_classes)
+        Probabilities.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+
+    References
+    ----------
+    Karimi Mahabadi et al. (2022), PERFECT: Prompt-free and Efficient Few-shot Learning with
+    Language Models, equation 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> scores = torch.tensor([[[2.0, 1.5, 0.2]]])
+    >>> multi_class_hinge(scores, torch.tensor([[1.0, 0.0, 0.0]]))
+    tensor([0.1667])
+    """
+    gaps = _MARGIN - scores[..., :, None] + scores[..., None, :]  # [n, masks, y, c]
+    n_classes = scores.shape[-1]
+    is_other = ~torch.eye(n_classes, dtype=torch.bool, device=scores.device)
+    losses = (gaps.clamp(min=0) * is_other).sum(-1) / n_classes  # [n, masks, y]
+    return (losses.mean(1) * targets).sum(-1)
+
+
+def class_prototypes(states: Tensor, shares: Tensor) -> Tensor:
+    """Return the mean states of the classes.
+
+    Parameters
+    ----------
+    states : Tensor of shape (n, n_masks, hidden)
+    shares : Tensor of shape (n, n_classes)
+        How much of each example belongs to each class.
+
+    Returns
+    -------
+    Tensor of shape (n_classes, n_masks, hidden)
+        Zeros for a class without examples: as far from all states as what has no part in them.
+    """
+    total = torch.einsum("nc,nmh->cmh", shares, states)
+    weight = shares.sum(0)[:, None, None]
+    return torch.where(weight > 0, total / weight, torch.zeros_like(total))
+
+
+def squared_distances(states: Tensor, prototypes: Tensor) -> Tensor:
+    """Return squared distances between normalised states and prototypes: ``2 - 2 cos``.
+
+    Parameters
+    ----------
+    states : Tensor of shape (n, n_masks, hidden)
+    prototypes : Tensor of shape (n_classes, n_masks, hidden)
+
+    Returns
+    -------
+    Tensor of shape (n, n_classes, n_masks)
+    """
+    one = nn.functional.normalize(states, dim=-1)
+    other = nn.functional.normalize(prototypes, dim=-1)
+    return 2 - 2 * torch.einsum("nmh,cmh->ncm", one, other)
+
+
+def _nearest(distances: Tensor) -> Tensor:
+    """Return the least distance over the masks, the last axis."""
+    return distances.amin(-1) + _TIE * distances.mean(-1)

@@ -1,0 +1,121 @@
+"""Consistency over several wordings of the template, as settings of a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Literal, TypeAlias, get_args
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from fewshot.divergences import jensen_shannon, kl_divergence
+from fewshot.errors import TuningError
+from fewshot.template import Template
+from fewshot.tuning.strategy import check_setting
+from fewshot.wordings import read_wordings
+
+__all__ = ["Divergence", "TemplateConsistency"]
+
+Divergence: TypeAlias = Literal["jensen-shannon", "reference"]
+
+_RAMP = 0.2  # share of the steps over which the weight rises: no collapse before the labels speak
+
+
+class TemplateConsistency(BaseEstimator):
+    """Train on several wordings of the template, and ask for the same prediction with each.
+
+    Templates that say the same to a reader can differ by many points of accuracy. Each step
+    scores its texts in the classifier's template and in one other, drawn at random; the loss is
+    the mean of both cross-entropies, plus the weighted divergence of the two predictions. That
+    needs no labels: texts without one, passed to ``fit`` with the labelled ones, add to it.
+    Predictions use the classifier's template alone. A step costs two, with unlabelled texts four.
+
+    Parameters
+    ----------
+    templates : sequence of str or Template
+        The other wordings, with the fields of the classifier's template.
+    weight : float, default=1.0
+        Of the divergence. 0 trains on several templates without asking for agreement. It rises
+        over the first fifth of the steps.
+    divergence : {"jensen-shannon", "reference"}
+        ``"jensen-shannon"`` moves both predictions towards their mean; ``"reference"`` moves the
+        other wording's towards that of the classifier's template, KL(own || other), which itself
+        stays unmoved.
+
+    References
+    ----------
+    Sun, Shaib and Wallace (2024), Evaluating the Zero-shot Robustness of Instruction-tuned
+    Language Models: soft prompts aligned over paraphrases by KL.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import Full, TemplateConsistency, Training
+    >>> other = TemplateConsistency(["{text} All in all, it was {mask}."])
+    >>> strategy = Full(training=Training(consistency=other))
+    """
+
+    def __init__(
+        self,
+        templates: Sequence[str | Template],
+        *,
+        weight: float = 1.0,
+        divergence: Divergence = "jensen-shannon",
+    ) -> None:
+        self.templates = templates
+        self.weight = weight
+        self.divergence = divergence
+
+    def check(self) -> None:
+        """Check the settings.
+
+        Raises
+        ------
+        TuningError
+            If one is out of range.
+        """
+        check_setting(self, "weight", Real, lambda value: value >= 0, "0 or more")
+        if self.divergence not in get_args(Divergence):
+            raise TuningError(
+                f"divergence of TemplateConsistency is one of {list(get_args(Divergence))}, got "
+                f"{self.divergence!r}"
+            )
+
+    def wordings(self, template: Template) -> tuple[Template, ...]:
+        """Return the wordings of a template other than itself.
+
+        Raises
+        ------
+        TemplateError
+            If one cannot be parsed, or has a field that the template lacks.
+        TuningError
+            If there is none.
+        """
+        others = tuple(w for w in read_wordings(self.templates, template) if w != template)
+        if not others:
+            raise TuningError(
+                f"TemplateConsistency needs a wording other than the template {template.text!r}; "
+                f"got {self.templates!r}"
+            )
+        return others
+
+    def disagreement(self, scores: Tensor, others: Tensor) -> Tensor:
+        """Return the divergence of the predictions with two wordings, row by row.
+
+        Parameters
+        ----------
+        scores, others : Tensor of shape (n, n_classes)
+            With the classifier's template, and with the other one.
+
+        Returns
+        -------
+        Tensor of shape (n,)
+        """
+        if self.divergence == "reference":
+            return kl_divergence(scores.detach(), others)
+        return jensen_shannon(torch.stack([scores, others]))
+
+    def weight_at(self, progress: float) -> float:
+        """Return the weight when a share of the steps is done."""
+        return self.weight * min(1.0, progress / _RAMP)

@@ -1,0 +1,137 @@
+"""DePT: a short prompt and a low-rank update of the word embeddings, at two learning rates."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+from fewshot.errors import TuningError
+from fewshot.masked_lm import MaskedLM
+from fewshot.template import Template
+from fewshot.tuning.prompt import PromptTuning
+from fewshot.tuning.prompt_values import Initial
+from fewshot.tuning.soft_tokens import DecomposedPrompt
+from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.task import TuningTask
+from fewshot.tuning.training import Training
+
+__all__ = ["DePT"]
+
+_LENGTH = 4
+_CHECKS: Checks = {
+    "rank": (Integral, lambda value: value >= 0, "a whole number, 0 or more"),
+    "offset_learning_rate": (Real, lambda value: value > 0, "positive"),
+}
+
+
+class DePT(PromptTuning):
+    """Tune a short prompt and a low-rank update of the words' embeddings (Shi and Lipani, 2024).
+
+    A prompt makes each text longer. Here it is short, and the rest of the budget is a low-rank
+    matrix that is added to the embeddings of the text, position by position: a budget of ``n``
+    virtual tokens is spent by `length` and ``rank = (n - length) * width / (longest + width)``,
+    where `longest` is the longest training prompt. Positions beyond that take its last row.
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-2
+        Of the prompt.
+    offset_learning_rate : float, default=1e-3
+        Of the update.
+    length : int, optional
+        Virtual tokens; by default 4, or as many as `initial` has. 0 leaves the update alone.
+    rank : int, default=8
+        Of the update; 0 leaves the prompt alone.
+    initial : {"words", "vocabulary", "random", "bayes", "mlm"} or MaskedLM, default="words"
+    words : str, default="Classify this text:"
+        See :class:`SoftPrompt`. The update starts as nothing.
+    num_epochs : int, default=12
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    References
+    ----------
+    Shi and Lipani (2024), DePT: Decomposed Prompt Tuning for Parameter-Efficient Fine-tuning.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import DePT
+    >>> DePT(length=6, rank=12)
+    DePT(length=6, rank=12)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-2,
+        *,
+        offset_learning_rate: float = 1e-3,
+        length: int | None = None,
+        rank: int = 8,
+        initial: Initial | MaskedLM = "words",
+        words: str = "Classify this text:",
+        num_epochs: int = 12,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            length=length,
+            initial=initial,
+            words=words,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+        self.offset_learning_rate = offset_learning_rate
+        self.rank = rank
+
+    def default_length(self, template: Template) -> int:  # noqa: ARG002  # SoftPrompt needs it
+        """Return 4."""
+        return _LENGTH
+
+    def n_tokens(self, template: Template) -> int:
+        """Return how many virtual tokens stand before the text."""
+        check_settings(self, _CHECKS)
+        length = super().n_tokens(template)
+        if length == 0 and self.rank == 0:
+            raise TuningError(
+                f"length and rank of {type(self).__name__} are both 0, so that there is nothing "
+                "to tune; raise one"
+            )
+        return length
+
+    def new_modules(self, task: TuningTask) -> DecomposedPrompt:
+        """Build the prompt and the update, which starts as nothing."""
+        length = self.n_tokens(task.scorer.template)
+        added = self._modules(task, length, _longest(task))
+        if length:
+            added.prompt.data.copy_(self.initial_values(task, length))
+        return added
+
+    def rate_factors(self, lm: MaskedLM) -> dict[str, float]:
+        """Let the update learn at a rate of its own."""
+        factor = self.offset_learning_rate / self.learning_rate
+        return {name: factor for name in lm.tuned_parameters() if ".offset." in name}
+
+    def _modules(self, task: TuningTask, length: int, n_positions: int) -> DecomposedPrompt:
+        return DecomposedPrompt(
+            task.scorer.lm.model, length=length, n_positions=n_positions, rank=int(self.rank)
+        )
+
+    @property
+    def _smallest_length(self) -> int:
+        return 0
+
+
+def _longest(task: TuningTask) -> int:
+    """Return the tokens of the longest prompt that is trained on."""
+    return max(
+        int(prompts.lengths[task.sample_weight[prompts.owners] > 0].max())
+        for prompts in task.views.values()
+    )

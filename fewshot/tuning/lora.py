@@ -1,0 +1,222 @@
+"""LoRA: low-rank updates of chosen matrices, which can be merged into them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor, nn
+
+from fewshot.added_modules import AddedModules, Setting, after
+from fewshot.errors import TuningError
+from fewshot.masked_lm import MaskedLM
+from fewshot.model_parts import Backbone, EncoderLayer, Role, encoder_layers, weight_of
+from fewshot.tuning.added import AddedTuning
+from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.task import TuningTask
+from fewshot.tuning.training import Training
+
+__all__ = ["LoRA", "LoRAModules", "Target", "merge"]
+
+Target: TypeAlias = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
+
+_CHECKS: Checks = {
+    "rank": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
+    "alpha": (Real, lambda value: value > 0, "positive"),
+    "dropout": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
+}
+
+
+class LoRA(AddedTuning):
+    """Tune low-rank updates of the attention's matrices (Hu et al., 2022).
+
+    A matrix ``W`` acts as ``W + alpha / rank * B A``, with `A` of shape (rank, inputs) and `B` of
+    shape (outputs, rank), which starts at zero: at first nothing changes. `W` stays frozen.
+    :func:`~fewshot.tuning.merge` adds the updates to the matrices, which then cost nothing.
+
+    Parameters
+    ----------
+    rank : int, default=8
+    alpha : float, default=16.0
+    dropout : float, default=0.0
+        Of what `A` sees.
+    targets : sequence of str, default=("query", "value")
+        Roles of the matrices in each layer: ``"query"``, ``"key"``, ``"value"``,
+        ``"attention_output"``, ``"intermediate"``, ``"output"`` (the last two of the feed-forward
+        network). Where one matrix makes query, key and value (ModernBERT, DeBERTa), it has one
+        update if any of the three is named.
+    learning_rate : float, default=2e-3
+    num_epochs : int, default=12
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    References
+    ----------
+    Hu et al. (2022), LoRA: Low-Rank Adaptation of Large Language Models, section 4.1.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import LoRA
+    >>> LoRA(rank=4)
+    LoRA(rank=4)
+    """
+
+    def __init__(
+        self,
+        rank: int = 8,
+        *,
+        alpha: float = 16.0,
+        dropout: float = 0.0,
+        targets: Sequence[Target] = ("query", "value"),
+        learning_rate: float = 2e-3,
+        num_epochs: int = 12,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+        self.rank = rank
+        self.alpha = alpha
+        self.dropout = dropout
+        self.targets = targets
+
+    def new_modules(self, task: TuningTask) -> LoRAModules:
+        """Build the updates of all layers."""
+        check_settings(self, _CHECKS)
+        model = task.scorer.lm.model
+        names = _target_names(self.targets, encoder_layers(model))
+        smallest = min(min(weight_of(model, name).shape) for name in names)
+        if self.rank > smallest:
+            raise TuningError(
+                f"rank of LoRA is at most {smallest} for the matrices of "
+                f"{type(model).__name__}, got {self.rank}"
+            )
+        return LoRAModules(
+            model, names, rank=int(self.rank), alpha=float(self.alpha), dropout=float(self.dropout)
+        )
+
+
+class LoRAModules(AddedModules):
+    """Low-rank updates beside a model.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    targets : sequence of str
+        Names of the linear modules that are updated.
+    rank : int
+    alpha, dropout : float
+
+    Attributes
+    ----------
+    down : ParameterList of tensors of shape (rank, inputs)
+        The matrices `A`, in the order of the targets.
+    up : ParameterList of tensors of shape (outputs, rank)
+        The matrices `B`.
+    """
+
+    def __init__(
+        self,
+        model: Backbone,
+        targets: Sequence[str],
+        *,
+        rank: int,
+        alpha: float,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.targets, self.rank, self.alpha = list(targets), rank, alpha
+        weights = [weight_of(model, name) for name in targets]
+        self.down = nn.ParameterList(torch.empty(rank, w.shape[1]) for w in weights)
+        self.up = nn.ParameterList(torch.zeros(w.shape[0], rank) for w in weights)
+        for matrix in self.down:
+            nn.init.kaiming_uniform_(matrix, a=math.sqrt(5))  # as the reference code of LoRA
+        self.dropout = nn.Dropout(dropout)
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What it was built with."""
+        return {
+            "targets": self.targets,
+            "rank": self.rank,
+            "alpha": self.alpha,
+            "dropout": self.dropout.p,
+        }
+
+    @property
+    def scale(self) -> float:
+        """What updates are multiplied by."""
+        return self.alpha / self.rank
+
+    def attach(self, model: Backbone) -> None:
+        """Let each target add its update to its output."""
+        for number, name in enumerate(self.targets):
+            after(model.get_submodule(name), partial(self._add_update, number))
+
+    def update(self, number: int) -> Tensor:
+        """Return what is added to the weight of one target, [outputs, inputs]."""
+        product: Tensor = self.up[number] @ self.down[number]
+        return self.scale * product
+
+    def _add_update(self, number: int, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        low = nn.functional.linear(self.dropout(inputs[0]), self.scale * self.down[number])
+        change: Tensor = output + nn.functional.linear(low, self.up[number])
+        return change
+
+
+def merge(lm: MaskedLM) -> MaskedLM:
+    """Return a model whose matrices hold their low-rank updates; the given one stays as it is.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+        The ``model_`` of a classifier tuned with :class:`LoRA`.
+
+    Returns
+    -------
+    MaskedLM
+        Nothing is beside it any more. It scores as the given one, but for rounding.
+
+    Raises
+    ------
+    TuningError
+        If the model has no low-rank updates beside it, or has other modules too.
+    """
+    added = lm.added
+    if not isinstance(added, LoRAModules):
+        raise TuningError(f"merge takes a model tuned with LoRA, got {lm} with {added}")
+    names = {f"{name}.weight" for name in added.targets}
+    merged = lm.copy(names.__contains__).without_added()
+    with torch.no_grad():
+        for number, name in enumerate(added.targets):
+            weight_of(merged.model, name).add_(added.update(number))
+    merged.freeze()
+    return merged
+
+
+def _target_names(targets: Any, layers: Sequence[EncoderLayer]) -> list[str]:
+    """Return the names of all target modules, the lowest layer first."""
+    known = get_args(Target)
+    is_good = not isinstance(targets, str) and len(targets) > 0 and set(targets) <= set(known)
+    if not is_good:
+        raise TuningError(f"targets of LoRA are some of {list(known)}, got {targets!r}")
+    names: list[str] = []
+    for layer in layers:
+        roles: list[Role] = [role if role in layer.parts else "query_key_value" for role in targets]
+        names += [layer.parts[role] for role in dict.fromkeys(roles)]
+    return names

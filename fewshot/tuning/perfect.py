@@ -1,0 +1,225 @@
+"""PERFECT: label embeddings in place of label words, adapters in place of a written template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor, nn
+
+from fewshot.added_modules import AddedModules, Setting, Stacked
+from fewshot.errors import TuningError
+from fewshot.fine_tuning import TrainStep
+from fewshot.inputs import Label
+from fewshot.label_embeddings import (
+    LabelEmbeddings,
+    class_prototypes,
+    fit_temperature,
+    matching_scores,
+    multi_class_hinge,
+)
+from fewshot.masked_lm import MaskedLM
+from fewshot.model_parts import Backbone, norm_names
+from fewshot.seeding import torch_seed
+from fewshot.tuning.adapter import AdapterModules
+from fewshot.tuning.added import check_acting
+from fewshot.tuning.gradient import GradientTuning
+from fewshot.tuning.soft_templates import with_template_tokens
+from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.task import TuningTask
+from fewshot.tuning.training import Training
+
+__all__ = ["LabelVectors", "Perfect"]
+
+_SPREAD = 1e-4  # of initial label embeddings, as in configs/perfect.json
+_SMALLEST = 8  # width of a bottleneck
+_CHECKS: Checks = {
+    "n_masks": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
+    "reduction": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
+    "label_learning_rate": (Real, lambda value: value > 0, "positive"),
+}
+
+
+class Perfect(GradientTuning):
+    """Tune adapters and label embeddings, without label words (Karimi Mahabadi et al., 2022).
+
+    A few masks stand beside the bare text (``"{text} {mask}"`` unless the classifier is given a
+    template). Each class has a learned vector for each mask, and the encoder's states there are
+    trained towards it by a hinge loss; adapters and layer norms are what is trained of the model.
+    Texts are classified by the nearest mean of a class's training states. Label names play no
+    part: of a verbalizer only the labels are used, and they may be int without one.
+
+    What the model knows about words is not used, so this needs more labels than a prompt.
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-3
+        Of adapters and norms.
+    label_learning_rate : float, default=1e-2
+        Of the label embeddings.
+    n_masks : int, default=3
+    reduction : int, default=16
+        Width of the states through width of the adapters' bottleneck, which is 8 at least.
+    num_epochs : int, default=12
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`. Adversarial training and consistency are not for this loss.
+
+    References
+    ----------
+    Karimi Mahabadi et al. (2022), PERFECT: Prompt-free and Efficient Few-shot Learning with
+    Language Models.
+
+    Examples
+    --------
+    >>> from fewshot import PromptClassifier
+    >>> from fewshot.tuning import Perfect
+    >>> clf = PromptClassifier(tuning=Perfect(n_masks=2))
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        label_learning_rate: float = 1e-2,
+        n_masks: int = 3,
+        reduction: int = 16,
+        num_epochs: int = 12,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+        self.label_learning_rate = label_learning_rate
+        self.n_masks = n_masks
+        self.reduction = reduction
+
+    @property
+    def default_template(self) -> str | None:
+        """The bare text and the masks."""
+        return "{text} {mask}"
+
+    @property
+    def uses_label_words(self) -> bool:
+        """False."""
+        return False
+
+    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:
+        """Return prototypes of nothing for each class and mask."""
+        check_settings(self, _CHECKS)
+        if self._training.regularizes():
+            raise TuningError(
+                f"{type(self).__name__} has a loss of its own, which takes no adversarial, "
+                "r_drop or consistency of Training; leave these out"
+            )
+        blank = torch.zeros(len(classes), int(self.n_masks), lm.model.config.hidden_size)
+        return LabelEmbeddings(tuple(classes), blank, 1.0)
+
+    def prepare(self, task: TuningTask) -> TuningTask:
+        """Return the task with adapters beside the model and label embeddings."""
+        if not isinstance(task.scorer.words, LabelEmbeddings):
+            raise TuningError(
+                f"{type(self).__name__} learns label embeddings, and was given a scorer of label "
+                "words; use it as the tuning of a PromptClassifier"
+            )
+        lm, words = task.scorer.lm, task.scorer.words
+        width = int(lm.model.config.hidden_size)
+        with torch_seed(task.rng):
+            adapters = AdapterModules(
+                lm.model,
+                size=min(width, max(_SMALLEST, width // int(self.reduction))),
+                placement="pfeiffer",
+                activation="gelu",
+                scaling=1.0,
+            )
+            labels = LabelVectors(lm.model, n_classes=len(words.classes), n_masks=words.n_masks)
+        twin = lm.copy(norm_names(lm.model).__contains__, Stacked(adapters, labels))
+        own = with_template_tokens(replace(task, scorer=replace(task.scorer, lm=twin)))
+        trained = replace(words, vectors=_label_vectors(own.scorer.lm.added))
+        own = replace(own, scorer=replace(own.scorer, words=trained))
+        check_acting(own, type(self).__name__)
+        return own
+
+    def rate_factors(self, lm: MaskedLM) -> dict[str, float]:
+        """Let label embeddings learn at a rate of their own."""
+        factor = self.label_learning_rate / self.learning_rate
+        vectors = _label_vectors(lm.added)
+        return {name: factor for name, p in lm.tuned_parameters().items() if p is vectors}
+
+    def loss(self, task: TuningTask) -> Callable[[TrainStep], Tensor]:
+        """Return the hinge loss at each mask."""
+        scorer = task.scorer
+        vectors = _label_vectors(scorer.lm.added)
+
+        def hinge(step: TrainStep) -> Tensor:
+            states = scorer.train_states(task.views, step.rows)
+            losses = multi_class_hinge(matching_scores(states, vectors), step.targets)
+            return (losses * step.weights).mean()
+
+        return hinge
+
+    def finish(self, task: TuningTask) -> TuningTask:
+        """Return the task with the prototypes of the trained states."""
+        scorer = task.scorer
+        states = scorer.states_at_masks(scorer.encode(task.views))
+        shares = torch.from_numpy(task.sample_weight[:, None] * task.targets)
+        is_used = shares.sum(1) > 0
+        states, shares = states[is_used], shares[is_used]
+        prototypes = LabelEmbeddings(
+            scorer.words.classes,
+            class_prototypes(states, shares).float(),
+            fit_temperature(states, shares),
+        )
+        return replace(task, scorer=replace(scorer, words=prototypes))
+
+
+class LabelVectors(AddedModules):
+    """The label embeddings that states at the masks are trained towards.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    n_classes, n_masks : int
+
+    Attributes
+    ----------
+    vectors : Parameter of shape (n_classes, n_masks, hidden)
+    """
+
+    def __init__(self, model: Backbone, *, n_classes: int, n_masks: int) -> None:
+        super().__init__()
+        width = model.config.hidden_size
+        self.vectors = nn.Parameter(_SPREAD * torch.randn(n_classes, n_masks, width))
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What it was built with."""
+        n_classes, n_masks, _ = self.vectors.shape
+        return {"n_classes": n_classes, "n_masks": n_masks}
+
+    @property
+    def skips_head(self) -> bool:
+        """True: the encoder's own states are compared."""
+        return True
+
+
+def _label_vectors(added: AddedModules | None) -> Tensor:
+    """Return the label embeddings beside a model, the uppermost if there are several."""
+    if isinstance(added, LabelVectors):
+        return added.vectors
+    if not isinstance(added, Stacked):
+        raise TuningError("the model has no label embeddings; tune it with Perfect")
+    is_above = any(isinstance(part, LabelVectors) for part in added.upper.modules())
+    return _label_vectors(added.upper if is_above else added.lower)

@@ -1,0 +1,165 @@
+"""Prefix tuning: learned keys and values that every layer's attention also looks at."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Integral
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fewshot.added_modules import AddedModules, Setting
+from fewshot.masked_lm import MaskedLM
+from fewshot.model_parts import Backbone
+from fewshot.prefix_attention import KeysValues, attention_modules, put_prefix, record_attention
+from fewshot.prompts import Prompts
+from fewshot.tuning.added import AddedTuning
+from fewshot.tuning.strategy import check_choice, check_setting
+from fewshot.tuning.task import TuningTask
+from fewshot.tuning.training import Training
+
+__all__ = ["Prefix", "PrefixModules"]
+
+Init: TypeAlias = Literal["text", "random"]
+
+_SPREAD = 0.02
+_LONGEST = 512
+
+
+class Prefix(AddedTuning):
+    """Tune keys and values before those of the text, in each layer (Li and Liang, 2021).
+
+    The text's own positions do not shift and the text loses no room. Not for architectures whose
+    attention has relative positions of its own (DeBERTa, MPNet): these raise an error.
+
+    Parameters
+    ----------
+    length : int, default=10
+        Keys and values of each layer.
+    init : {"text", "random"}, default="text"
+        Initial values: the model's own keys and values of tokens drawn from the training texts,
+        or random ones, which a few labels hardly bring to anything.
+    learning_rate : float, default=1e-2
+    num_epochs : int, default=12
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    References
+    ----------
+    Li and Liang (2021), Prefix-Tuning: Optimizing Continuous Prompts for Generation, sections 4.2
+    and 7.4.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import Prefix
+    >>> Prefix(length=5)
+    Prefix(length=5)
+    """
+
+    def __init__(
+        self,
+        length: int = 10,
+        *,
+        init: Init = "text",
+        learning_rate: float = 1e-2,
+        num_epochs: int = 12,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+        self.length = length
+        self.init = init
+
+    def new_modules(self, task: TuningTask) -> PrefixModules:
+        """Build the prefixes of all layers."""
+        check_setting(
+            self,
+            "length",
+            Integral,
+            lambda value: 1 <= value <= _LONGEST,
+            f"a whole number from 1 to {_LONGEST}",
+        )
+        check_choice(self, "init", get_args(Init))
+        lm = task.scorer.lm
+        added = PrefixModules(lm.model, length=int(self.length))
+        if self.init == "text":
+            prompts = task.views[min(task.views)]
+            rows = np.flatnonzero(task.sample_weight[prompts.owners] > 0)
+            added.set_to_text(lm, prompts.take(rows))
+        return added
+
+
+class PrefixModules(AddedModules):
+    """Keys and values beside a model.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    length : int
+
+    Attributes
+    ----------
+    keys, values : ParameterList of tensors of shape (n_heads, length, head_size)
+        The lowest layer's first.
+    """
+
+    def __init__(self, model: Backbone, *, length: int) -> None:
+        super().__init__()
+        self.length = length
+        self._names = list(attention_modules(model))
+        n_heads = int(model.config.num_attention_heads)
+        shape = (n_heads, length, int(model.config.hidden_size) // n_heads)
+        self.keys, self.values = (
+            nn.ParameterList(_SPREAD * torch.randn(shape) for _ in self._names) for _ in range(2)
+        )
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What it was built with."""
+        return {"length": self.length}
+
+    def attach(self, model: Backbone) -> None:
+        """Put the prefixes into the attention of all layers."""
+        for number, name in enumerate(self._names):
+            put_prefix(model, model.get_submodule(name), partial(self._prefix, number))
+
+    def set_to_text(self, lm: MaskedLM, prompts: Prompts) -> None:
+        """Take over the model's own keys and values of tokens that are drawn from prompts."""
+        order = torch.randperm(len(prompts))[: self.length].numpy()
+        chosen = prompts.take(order)
+        place = _random_tokens(chosen, self.length)
+        probe = lm.copy(lambda _name: False)
+        for number, name in enumerate(self._names):
+            module = probe.model.get_submodule(name)
+            record_attention(probe.model, module, partial(self._take_over, number, place))
+        with torch.no_grad():
+            probe.forward(chosen)
+
+    def _take_over(self, number: int, place: tuple[Tensor, Tensor], text: KeysValues) -> None:
+        rows, tokens = place
+        for own, new in ((self.keys, text.keys), (self.values, text.values)):
+            own[number].copy_(new[rows, :, tokens].transpose(0, 1))  # [n_heads, length, head_size]
+
+    def _prefix(self, number: int) -> KeysValues:
+        return KeysValues(self.keys[number], self.values[number])
+
+
+def _random_tokens(prompts: Prompts, n: int) -> tuple[Tensor, Tensor]:
+    """Draw places of tokens, from each prompt about as many: row numbers and positions."""
+    rows = torch.arange(n) % len(prompts)
+    lengths = torch.from_numpy(prompts.lengths)[rows]
+    return rows, (torch.rand(n) * lengths).long()

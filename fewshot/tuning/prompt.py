@@ -1,0 +1,269 @@
+"""Prompt tuning: vectors between the first token and the text, beside a frozen model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from numbers import Integral
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fewshot.errors import TuningError
+from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import soft_ids
+from fewshot.template import Template
+from fewshot.tuning.added import AddedTuning
+from fewshot.tuning.prompt_pretraining import pretrain
+from fewshot.tuning.prompt_values import (
+    Initial,
+    bayes_values,
+    random_values,
+    vocabulary_values,
+    warm_values,
+    word_values,
+)
+from fewshot.tuning.soft_templates import template_tokens
+from fewshot.tuning.soft_tokens import (
+    InsertedPrompt,
+    SoftTokens,
+    TemplateTokens,
+    soft_tokens_of,
+)
+from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.task import TuningTask
+from fewshot.tuning.training import Training
+
+__all__ = ["PromptTuning", "SoftPrompt"]
+
+_LENGTH = 10
+_WORDS = "Classify this text:"
+
+
+class PromptTuning(AddedTuning):
+    """What strategies with virtual tokens after the first token share.
+
+    Parameters
+    ----------
+    learning_rate : float
+    length : int, optional
+    initial : {"words", "vocabulary", "random", "bayes", "mlm"} or MaskedLM
+    words : str
+        See :class:`SoftPrompt`.
+    num_epochs : int
+    batch_size : int
+    interpolation, C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float,
+        *,
+        length: int | None,
+        initial: Initial | MaskedLM,
+        words: str,
+        num_epochs: int,
+        batch_size: int,
+        interpolation: float | None,
+        C: float | None,
+        training: Training | None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+        self.length = length
+        self.initial = initial
+        self.words = words
+
+    @abstractmethod
+    def default_length(self, template: Template) -> int:
+        """Return the number of virtual tokens where none is given."""
+
+    def n_tokens(self, template: Template) -> int:
+        """Return how many virtual tokens stand before the text.
+
+        Raises
+        ------
+        TuningError
+            If `length` or `initial` cannot be used.
+        """
+        low = self._smallest_length
+        expected = f"a whole number, at least {low}, or None"
+        checks: Checks = {"length": (Integral, lambda value: value >= low, expected)}
+        check_settings(self, checks, may_be_none=("length",))
+        if not isinstance(self.initial, MaskedLM):
+            if self.initial not in get_args(Initial):
+                raise TuningError(
+                    f"initial of {type(self).__name__} is one of {list(get_args(Initial))}, or the "
+                    f"model_ of a fitted classifier, got {self.initial!r}"
+                )
+            return self.default_length(template) if self.length is None else int(self.length)
+        found = [part for part in soft_tokens_of(self.initial.added) if _is_inserted(part)]
+        if self.length is not None and found and len(found[0].vectors) != self.length:
+            raise TuningError(
+                f"length={self.length} of {type(self).__name__} differs from the prompt to start "
+                f"from, which has {len(found[0].vectors)} virtual tokens; leave length out"
+            )
+        return len(found[0].vectors) if found else self.default_length(template)
+
+    def room(self, max_length: int, template: Template) -> int:
+        """Return the tokens that are left beside the virtual ones; see :meth:`Tuning.room`."""
+        n_tokens = self.n_tokens(template)
+        if n_tokens >= max_length:
+            raise TuningError(
+                f"{type(self).__name__} puts {n_tokens} virtual tokens before the text, and a "
+                f"prompt has {max_length} at most, so there is no room for the text; lower length"
+            )
+        return max_length - n_tokens
+
+    def prepare(self, task: TuningTask) -> TuningTask:
+        """Return the task with virtual tokens beside the model, its prior moved by them."""
+        own = super().prepare(task)
+        scorer = own.scorer
+        if self.initial == "mlm":
+            pretrain(scorer.lm, own.views[min(own.views)], own.rng)
+        before, after = task.scorer.encode(task.views), scorer.encode(own.views)
+        moved = scorer.reworded(scorer.template, before, after, _text_weights(task))
+        return replace(own, scorer=moved)
+
+    def initial_values(self, task: TuningTask, length: int) -> Tensor:
+        """Return the values that virtual tokens start from, [length, width]."""
+        lm = task.scorer.lm
+        if isinstance(self.initial, MaskedLM):
+            return warm_values(lm, self.initial, InsertedPrompt)
+        if self.initial == "vocabulary":
+            return vocabulary_values(lm, length, task.rng)
+        if self.initial == "random":
+            return random_values(lm, length, task.rng)
+        if self.initial == "bayes":
+            return bayes_values(lm, task, length)
+        return word_values(lm, self.words, length)
+
+    @property
+    def _smallest_length(self) -> int:
+        return 1
+
+
+class SoftPrompt(PromptTuning):
+    """Tune vectors that stand before the text like words (Lester et al., 2021).
+
+    The model stays frozen; the virtual tokens stand between its first token (``[CLS]``) and the
+    rest. Where the template has virtual tokens of its own (``"{text} {soft:It was} {mask}."``),
+    these alone are tuned unless `length` is given.
+
+    With a handful of labels the initial values decide: a few steps do not lead far from them.
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-2
+    length : int, optional
+        Virtual tokens; by default 10, or as many as `initial` has; none if the template has its
+        own.
+    initial : {"words", "vocabulary", "random", "bayes", "mlm"} or MaskedLM, default="words"
+        What they start from: the embeddings of `words`; of words drawn from the vocabulary;
+        normally distributed vectors; means drawn from the distribution of the texts passed to
+        ``fit``, refined by SVGD (BayesPrompt); what `words` become when they are first tuned to
+        fill in words of all texts passed to ``fit``, unlabelled ones too (``"mlm"``); or, from the
+        ``model_`` of another fitted classifier, its virtual tokens. In a template's virtual
+        tokens that name words, these are kept.
+    words : str, default="Classify this text:"
+        Repeated or cut to `length` tokens.
+    num_epochs : int, default=12
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    References
+    ----------
+    Lester, Al-Rfou and Constant (2021), The Power of Scale for Parameter-Efficient Prompt Tuning.
+    Li et al. (2024), BayesPrompt.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import SoftPrompt
+    >>> SoftPrompt(length=5, initial="vocabulary")
+    SoftPrompt(initial='vocabulary', length=5)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-2,
+        *,
+        length: int | None = None,
+        initial: Initial | MaskedLM = "words",
+        words: str = _WORDS,
+        num_epochs: int = 12,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            length=length,
+            initial=initial,
+            words=words,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+
+    def default_length(self, template: Template) -> int:
+        """Return 10, or 0 where the template has virtual tokens of its own."""
+        return 0 if template.soft else _LENGTH
+
+    def new_modules(self, task: TuningTask) -> SoftTokens:
+        """Build the virtual tokens: those before the text, else those of the template."""
+        lm, template = task.scorer.lm, task.scorer.template
+        length = self.n_tokens(template)
+        if not length:
+            return self._template_tokens(task)
+        prompt = InsertedPrompt(lm.model, length=length)
+        prompt.prompt.data.copy_(self.initial_values(task, length))
+        return prompt
+
+    def _template_tokens(self, task: TuningTask) -> TemplateTokens:
+        lm, template = task.scorer.lm, task.scorer.template
+        tokens = template_tokens(lm, template)
+        if isinstance(self.initial, MaskedLM):
+            warm = warm_values(lm, self.initial, TemplateTokens)
+            if len(warm) != len(tokens.tokens):
+                raise TuningError(
+                    f"the template {template.text!r} has {len(tokens.tokens)} virtual tokens, the "
+                    f"model to start from has {len(warm)}; start from one with the same template"
+                )
+            tokens.tokens.data.copy_(warm)
+        elif self.initial not in ("words", "mlm"):
+            ids = soft_ids(lm.tokenizer, template)
+            is_free = np.repeat([soft.text is None for soft in template.soft], [*map(len, ids)])
+            values = self.initial_values(task, int(is_free.sum()))
+            tokens.tokens.data[torch.from_numpy(is_free)] = values
+        return tokens
+
+
+def _text_weights(task: TuningTask) -> npt.NDArray[np.float64]:
+    """Weigh classes alike where all texts have labels, else texts alike; as calibration does."""
+    if len(task.unlabelled):
+        return np.ones(len(task.targets))
+    of_class = task.sample_weight @ task.targets
+    shares = np.divide(1.0, of_class, out=np.zeros_like(of_class), where=of_class > 0)
+    weights: npt.NDArray[np.float64] = task.sample_weight * (task.targets @ shares)
+    return weights
+
+
+def _is_inserted(part: SoftTokens) -> bool:
+    return isinstance(part, InsertedPrompt)

@@ -1,0 +1,98 @@
+"""EPT's refinement of a short prompt: fusion with the low-rank update, and several spaces.
+
+A re-implementation from the paper's description, since no code was published: the forms of the
+attention, of the projections and of the gate are ours.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["PromptFusion", "PromptSpaces"]
+
+_SCALE = 0.02  # standard deviation of initial weights, as BERT's
+
+
+class PromptFusion(nn.Module):
+    """The prompt attends to the low-rank update and to itself.
+
+    The output projection starts as zero, so that the prompt is unchanged at first.
+
+    Parameters
+    ----------
+    width : int
+        Of the word embeddings.
+    attention_width : int
+
+    References
+    ----------
+    Lan et al. (2025), Efficient Prompt Tuning by Multi-Space Projection and Prompt Fusion.
+    """
+
+    def __init__(self, width: int, attention_width: int) -> None:
+        super().__init__()
+        self.query = _normal((width, attention_width))
+        self.key = _normal((width, attention_width))
+        self.value = _normal((width, attention_width))
+        self.output = nn.Parameter(torch.zeros(attention_width, width))
+
+    def forward(self, prompt: Tensor, directions: Tensor) -> Tensor:
+        """Return the fused prompt.
+
+        Parameters
+        ----------
+        prompt : Tensor of shape (length, width)
+        directions : Tensor of shape (rank, width)
+            Of :class:`~fewshot.tuning.position_offset.PositionOffset`.
+
+        Returns
+        -------
+        Tensor of shape (length, width)
+        """
+        return prompt + self.update(prompt, torch.cat([directions, prompt]))
+
+    def update(self, prompt: Tensor, knowledge: Tensor) -> Tensor:
+        """Return what attention to some knowledge [n, width] adds, [length, width]."""
+        scores = (prompt @ self.query) @ (knowledge @ self.key).T / math.sqrt(self.query.shape[1])
+        return scores.softmax(-1) @ (knowledge @ self.value) @ self.output
+
+
+class PromptSpaces(nn.Module):
+    """Maps the prompt to several spaces and mixes them by a learned gate.
+
+    Space 0 is the identity. In the others a low-rank map is added to the prompt; its second
+    factor starts as zero and its first at random, so that the prompt is unchanged at first and
+    the spaces differ.
+
+    Parameters
+    ----------
+    n_spaces : int
+        The identity included.
+    width : int
+    space_width : int
+        Rank of the maps.
+    """
+
+    def __init__(self, n_spaces: int, width: int, space_width: int) -> None:
+        super().__init__()
+        self.down = _normal((n_spaces - 1, width, space_width))
+        self.up = nn.Parameter(torch.zeros(n_spaces - 1, space_width, width))
+        self.gate = nn.Parameter(torch.zeros(width, n_spaces))
+        self.gate_bias = nn.Parameter(torch.zeros(n_spaces))
+
+    def weights(self, prompt: Tensor) -> Tensor:
+        """Return the weights of the spaces, [n_spaces]; they sum to 1."""
+        return (prompt.mean(0) @ self.gate + self.gate_bias).softmax(-1)
+
+    def forward(self, prompt: Tensor) -> Tensor:
+        """Return the mixture of a prompt [length, width] over the spaces."""
+        maps = prompt @ self.down @ self.up  # [n_spaces - 1, length, width]
+        spaces = torch.cat([prompt[None], prompt + maps])
+        return torch.einsum("s,slw->lw", self.weights(prompt), spaces)
+
+
+def _normal(shape: tuple[int, ...]) -> nn.Parameter:
+    return nn.Parameter(_SCALE * torch.randn(*shape))

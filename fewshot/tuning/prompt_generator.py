@@ -1,0 +1,121 @@
+"""IAPT's generator: a few soft tokens made of the hidden states of the text itself."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import least_squares
+from scipy.special import erf
+from torch import Tensor, nn
+
+__all__ = ["PromptGenerator", "Rational", "gelu_coefficients"]
+
+_NUMERATOR, _DENOMINATOR = 5, 4  # degrees
+_RANGE = 3.0  # where the start fits GELU; beyond it, the quotient takes the wrong sign
+_SCALE = 0.02  # standard deviation of initial weights, as BERT's
+
+
+class Rational(nn.Module):
+    """A learned activation: a quotient of polynomials that starts as GELU.
+
+    Inputs are clamped to [-3, 3], where the start is right within 0.002 (gradients pass): the
+    quotient is -2.3 at 6, where GELU is 6. The denominator ``1 + |...|`` is at least 1.
+
+    References
+    ----------
+    Zhu et al. (2024), IAPT: Instruction-Aware Prompt Tuning for Large Language Models.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        numerator, denominator = gelu_coefficients()
+        self.numerator = nn.Parameter(torch.tensor(numerator))
+        self.denominator = nn.Parameter(torch.tensor(denominator))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the activation of each value."""
+        x = values + (values.clamp(-_RANGE, _RANGE) - values).detach()
+        return self.unclamped(x)
+
+    def unclamped(self, x: Tensor) -> Tensor:
+        """Return the quotient as it is, for values within [-3, 3]."""
+        powers = torch.stack([x**i for i in range(_NUMERATOR + 1)], -1)
+        below = (powers[..., 1 : _DENOMINATOR + 1] * self.denominator).sum(-1)
+        return (powers * self.numerator).sum(-1) / (1 + below.abs())
+
+
+class PromptGenerator(nn.Module):
+    """Pools the states of a text to a few soft tokens, through a bottleneck.
+
+    The states are projected down, pooled by attention of one learned query for each soft token,
+    passed through an activation, and projected up. The last projection starts as zero, so that
+    all texts get the same prompt at first: the bias.
+
+    Parameters
+    ----------
+    width : int
+        Of the hidden states.
+    bottleneck : int
+    n_tokens : int
+        Soft tokens to make.
+
+    References
+    ----------
+    Zhu et al. (2024), IAPT: Instruction-Aware Prompt Tuning for Large Language Models.
+    """
+
+    def __init__(self, width: int, bottleneck: int, n_tokens: int) -> None:
+        super().__init__()
+        noise = _SCALE * torch.randn(width, bottleneck)
+        self.down = nn.Parameter(noise)
+        self.down_bias = nn.Parameter(torch.zeros(bottleneck))
+        queries = _SCALE * torch.randn(bottleneck, n_tokens)
+        self.pool = nn.Parameter(queries)
+        self.up = nn.Parameter(torch.zeros(bottleneck, width))
+        self.up_bias = nn.Parameter(torch.zeros(width))
+
+    def pooled(self, states: Tensor, attention: Tensor) -> Tensor:
+        """Return the pooled states before the activation, [n, n_tokens, bottleneck]."""
+        low = states @ self.down + self.down_bias  # [n, length, bottleneck]
+        scores = (low @ self.pool).masked_fill(attention[..., None] == 0, -torch.inf)
+        return scores.softmax(1).transpose(1, 2) @ low
+
+    def forward(self, states: Tensor, attention: Tensor, activation: nn.Module) -> Tensor:
+        """Make soft tokens.
+
+        Parameters
+        ----------
+        states : Tensor of shape (n, length, width)
+        attention : Tensor of shape (n, length)
+            1 where a token is, 0 where padding is.
+        activation : Module
+
+        Returns
+        -------
+        Tensor of shape (n, n_tokens, width)
+        """
+        tokens: Tensor = activation(self.pooled(states, attention)) @ self.up + self.up_bias
+        return tokens
+
+
+@cache
+def gelu_coefficients() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Fit the quotient to GELU on [-3, 3]; return the coefficients above and below the line."""
+    x = np.linspace(-_RANGE, _RANGE, 301)
+    goal = x * (1 + erf(x / np.sqrt(2))) / 2
+    above = np.vander(x, _NUMERATOR + 1, increasing=True)
+    below = np.vander(x, _DENOMINATOR + 1, increasing=True)[:, 1:]
+
+    def error(both: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        quotient = above @ both[: _NUMERATOR + 1] / (1 + np.abs(below @ both[_NUMERATOR + 1 :]))
+        wrong: npt.NDArray[np.float64] = quotient - goal
+        return wrong
+
+    # Where the sum below the line is positive, the problem is linear: that is the start.
+    linear = np.hstack([above, -goal[:, None] * below])
+    start = np.linalg.lstsq(linear, goal, rcond=None)[0]
+    found = least_squares(error, start, xtol=1e-12, ftol=1e-12).x.tolist()
+    return tuple(found[: _NUMERATOR + 1]), tuple(found[_NUMERATOR + 1 :])

@@ -1,0 +1,101 @@
+"""Tuning virtual tokens by masked language modelling, before there are labels to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import Prompts
+from fewshot.threads import limited_threads
+
+__all__ = ["hide_words", "pretrain"]
+
+_SHARE = 0.15  # of the words hidden, as BERT's
+_STEPS, _BATCH_SIZE = 100, 8
+_LEARNING_RATE = 1e-3
+_MAX_GRAD_NORM = 1.0
+
+
+def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[float]:
+    """Tune what is tuned in a model to fill in hidden words of prompts; return the losses.
+
+    With a handful of labels a prompt does not get far from where it starts. The texts themselves
+    teach it more, and those without a label too.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+        With parameters that take gradients.
+    prompts : Prompts
+        Of all texts, labelled or not.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of float
+        The loss of each step.
+
+    References
+    ----------
+    Gu et al. (2022), PPT: Pre-trained Prompt Tuning for Few-shot Learning.
+    """
+    parameters = list(lm.tuned_parameters().values())
+    optimizer = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=0.0)
+    vocabulary = torch.arange(len(lm.model.get_input_embeddings().weight), device=lm.device)
+    losses: list[float] = []
+    useful = prompts.take([row for row in range(len(prompts)) if len(_words(prompts, row, lm))])
+    if not len(useful):
+        return losses
+    with limited_threads(_BATCH_SIZE * int(prompts.lengths.mean())):
+        for _ in range(_STEPS):
+            rows = rng.choice(len(useful), min(_BATCH_SIZE, len(useful)), replace=False)
+            hidden, words = hide_words(useful.take(rows), lm, rng)
+            logits = lm.token_logits(lm.forward(hidden)[0], vocabulary)  # [n, words, vocabulary]
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), words.flatten())
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, _MAX_GRAD_NORM)
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(float(loss.detach()))
+    return losses
+
+
+def hide_words(prompts: Prompts, lm: MaskedLM, rng: np.random.Generator) -> tuple[Prompts, Tensor]:
+    """Put masks in place of some words, as many in each prompt.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        Each with a word at least.
+    lm : MaskedLM
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    hidden : Prompts
+        Their mask positions are those of the hidden words.
+    words : Tensor of shape (n_prompts, n_hidden)
+        The ids of these.
+    """
+    found = [_words(prompts, row, lm) for row in range(len(prompts))]
+    n_hidden = max(1, round(_SHARE * min(map(len, found))))
+    positions = np.stack([np.sort(rng.choice(words, n_hidden, replace=False)) for words in found])
+    ids = [row.copy() for row in prompts.ids]
+    words = np.stack([row[at] for row, at in zip(ids, positions, strict=True)])
+    for row, at in zip(ids, positions, strict=True):
+        row[at] = lm.tokenizer.mask_token_id
+    hidden = replace(prompts, ids=ids, mask_positions=positions)
+    return hidden, torch.from_numpy(words).long().to(lm.device)
+
+
+def _words(prompts: Prompts, row: int, lm: MaskedLM) -> npt.NDArray[np.int64]:
+    """Return the positions of ordinary words: neither special nor virtual tokens."""
+    is_word = ~np.isin(prompts.ids[row], lm.tokenizer.all_special_ids)
+    if prompts.soft_positions is not None:
+        is_word[prompts.soft_positions[row]] = False
+    return np.flatnonzero(is_word)

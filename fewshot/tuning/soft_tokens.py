@@ -1,0 +1,214 @@
+"""Virtual tokens beside a frozen model: inserted after the first token, or within a template."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from fewshot.added_modules import AddedModules, EmbeddedPrompts, Setting, Stacked
+from fewshot.errors import ModelError
+from fewshot.model_parts import Backbone, embedding_width
+from fewshot.tuning.position_offset import PositionOffset
+from fewshot.tuning.prompt_fusion import PromptFusion, PromptSpaces
+
+__all__ = [
+    "DecomposedPrompt",
+    "FusedPrompt",
+    "InsertedPrompt",
+    "SoftTokens",
+    "TemplateTokens",
+    "insert",
+    "soft_tokens_of",
+]
+
+
+class SoftTokens(AddedModules):
+    """New modules of which vectors of virtual tokens are a part."""
+
+    @property
+    @abstractmethod
+    def vectors(self) -> Tensor:
+        """The virtual tokens as they enter the encoder, [n_tokens, width]."""
+
+
+class InsertedPrompt(SoftTokens):
+    """Vectors after the first token (Lester et al., 2021).
+
+    Parameters
+    ----------
+    model : Module
+    length : int
+    """
+
+    def __init__(self, model: Backbone, *, length: int) -> None:
+        super().__init__()
+        self.prompt = nn.Parameter(torch.zeros(length, embedding_width(model)))
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What it was built with."""
+        return {"length": self.n_inserted}
+
+    @property
+    def n_inserted(self) -> int:
+        """Number of vectors."""
+        return len(self.prompt)
+
+    @property
+    def vectors(self) -> Tensor:
+        """The vectors."""
+        return self.prompt
+
+    def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:  # noqa: ARG002
+        """Insert the vectors."""
+        return insert(self.vectors, attention, embeddings)
+
+
+class DecomposedPrompt(InsertedPrompt):
+    """A short prompt, and a low-rank update of the word embeddings (DePT).
+
+    Parameters
+    ----------
+    model : Module
+    length : int
+    n_positions : int
+        Tokens of the longest training prompt.
+    rank : int
+    """
+
+    def __init__(self, model: Backbone, *, length: int, n_positions: int, rank: int) -> None:
+        super().__init__(model, length=length)
+        self.offset = PositionOffset(n_positions, rank, embedding_width(model))
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What it was built with."""
+        n_positions, rank = self.offset.positions.shape
+        return super().settings | {"n_positions": n_positions, "rank": rank}
+
+    def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:  # noqa: ARG002
+        """Add the update to the words, then insert the prompt."""
+        moved = embeddings + self.offset(embeddings.shape[1])
+        return insert(self.vectors, attention, moved)
+
+
+class FusedPrompt(DecomposedPrompt):
+    """DePT's, with a prompt that is fused with the update and mixed over spaces (EPT).
+
+    Parameters
+    ----------
+    model : Module
+    length, n_positions, rank : int
+    n_spaces : int
+        1 leaves the spaces out.
+    fusion_width : int
+        0 leaves the fusion out.
+    space_width : int
+    """
+
+    def __init__(
+        self,
+        model: Backbone,
+        *,
+        length: int,
+        n_positions: int,
+        rank: int,
+        n_spaces: int,
+        fusion_width: int,
+        space_width: int,
+    ) -> None:
+        super().__init__(model, length=length, n_positions=n_positions, rank=rank)
+        width = embedding_width(model)
+        self._space_width = space_width
+        self.fusion = PromptFusion(width, fusion_width) if fusion_width else None
+        self.spaces = PromptSpaces(n_spaces, width, space_width) if n_spaces > 1 else None
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What it was built with."""
+        return super().settings | {
+            "n_spaces": 1 if self.spaces is None else len(self.spaces.gate_bias),
+            "fusion_width": 0 if self.fusion is None else self.fusion.query.shape[1],
+            "space_width": self._space_width,
+        }
+
+    @property
+    def vectors(self) -> Tensor:
+        """The prompt, fused and mixed."""
+        prompt: Tensor = self.prompt
+        if self.fusion is not None:
+            prompt = self.fusion(prompt, self.offset.directions)
+        return prompt if self.spaces is None else self.spaces(prompt)
+
+    @property
+    def gate_weights(self) -> list[float]:
+        """The weights of the spaces, the identity first; a gate that collapsed has one of 1."""
+        if self.spaces is None:
+            return [1.0]
+        with torch.no_grad():
+            prompt = self.prompt
+            if self.fusion is not None:
+                prompt = self.fusion(prompt, self.offset.directions)
+            weights: list[float] = self.spaces.weights(prompt).tolist()
+        return weights
+
+
+class TemplateTokens(SoftTokens):
+    """Vectors in the places of a template's virtual tokens.
+
+    Parameters
+    ----------
+    model : Module
+    length : int
+        Virtual tokens of the template.
+    """
+
+    def __init__(self, model: Backbone, *, length: int) -> None:
+        super().__init__()
+        self.tokens = nn.Parameter(torch.zeros(length, embedding_width(model)))
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What it was built with."""
+        return {"length": len(self.tokens)}
+
+    @property
+    def vectors(self) -> Tensor:
+        """The vectors."""
+        return self.tokens
+
+    def place(self, embeddings: Tensor, soft_positions: Tensor) -> Tensor:
+        """Put the vectors in their places."""
+        n_soft = soft_positions.shape[1]
+        if n_soft != len(self.tokens):
+            raise ModelError(
+                f"the model was tuned with {len(self.tokens)} virtual tokens in its template, and "
+                f"this template has {n_soft}; use the template that it was tuned with, one without "
+                "virtual tokens, or the model before tuning"
+            )
+        rows = torch.arange(len(embeddings), device=embeddings.device)[:, None]
+        tokens = self.tokens.to(embeddings.dtype).expand(len(embeddings), -1, -1)
+        return embeddings.index_put((rows, soft_positions), tokens)
+
+
+def insert(prompt: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:
+    """Put a prompt [n_tokens, width] after the first token of each text."""
+    n, (length, width) = len(embeddings), prompt.shape
+    inserted = prompt.to(embeddings.dtype).expand(n, length, width)
+    return EmbeddedPrompts(
+        torch.cat([embeddings[:, :1], inserted, embeddings[:, 1:]], 1),
+        torch.cat([attention.new_ones(n, length), attention], 1),
+        length,
+    )
+
+
+def soft_tokens_of(added: AddedModules | None) -> Iterator[SoftTokens]:
+    """Yield the modules of virtual tokens beside a model, the upper ones first."""
+    if isinstance(added, Stacked):
+        yield from soft_tokens_of(added.upper)
+        yield from soft_tokens_of(added.lower)
+    elif isinstance(added, SoftTokens):
+        yield added

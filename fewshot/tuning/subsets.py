@@ -1,0 +1,311 @@
+"""Tuning of a subset of the model's own weights: all, the biases, the norms, some layers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from numbers import Integral
+from typing import Literal
+
+import numpy as np
+from torch import nn
+
+from fewshot.errors import TuningError
+from fewshot.model_parts import Backbone, encoder_layers, head_names, is_table, norm_names
+from fewshot.tuning.gradient import GradientTuning
+from fewshot.tuning.strategy import check_setting
+from fewshot.tuning.task import TuningTask
+from fewshot.tuning.training import Training
+
+__all__ = ["BitFit", "EmbeddingsHead", "Full", "LastLayers", "LayerNorm", "SubsetTuning"]
+
+
+class SubsetTuning(GradientTuning):
+    """Strategies that tune some of the model's own weights and add none."""
+
+    @abstractmethod
+    def tuned_names(self, model: Backbone, rng: np.random.Generator) -> set[str]:
+        """Return the names of the parameters that are tuned; a tied one has all its names.
+
+        Parameters
+        ----------
+        model : PreTrainedModel
+        rng : numpy.random.Generator
+            For strategies that draw them.
+
+        Returns
+        -------
+        set of str
+
+        Raises
+        ------
+        TuningError
+            If a setting is out of range for this model.
+        """
+
+    def prepare(self, task: TuningTask) -> TuningTask:
+        """Return the task with a copy of the model, in which these weights are tuned."""
+        lm = task.scorer.lm
+        names = self.tuned_names(lm.model, task.rng)
+        return replace(task, scorer=replace(task.scorer, lm=lm.copy(names.__contains__)))
+
+
+class Full(SubsetTuning):
+    """Tune all weights of the model, or all but its embeddings.
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-4
+    num_epochs : int, default=8
+    batch_size : int, default=8
+    embeddings : {"frozen", "tuned"}, default="frozen"
+        The embeddings (of tokens, positions and types) hold half of a small model's weights, of
+        which a few texts touch hardly any: frozen they save time and memory.
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import Full
+    >>> Full(learning_rate=1e-5)
+    Full(learning_rate=1e-05)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-4,
+        *,
+        num_epochs: int = 8,
+        batch_size: int = 8,
+        embeddings: Literal["frozen", "tuned"] = "frozen",
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+        self.embeddings = embeddings
+
+    def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
+        """Return the names of all parameters but, by default, the embeddings."""
+        if self.embeddings not in ("frozen", "tuned"):
+            raise TuningError(f"embeddings is 'frozen' or 'tuned', got {self.embeddings!r}")
+        names = _names(model)
+        return names if self.embeddings == "tuned" else {n for n in names if not is_table(n)}
+
+
+class BitFit(SubsetTuning):
+    """Tune the biases only (Ben Zaken et al., 2022): some 0.1 % of the weights.
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-3
+    num_epochs : int, default=20
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import BitFit
+    >>> BitFit(num_epochs=5)
+    BitFit(num_epochs=5)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        num_epochs: int = 20,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+
+    def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
+        """Return the names of the biases, as DeBERTa's ``q_bias`` too."""
+        return {name for name in _names(model) if name.endswith("bias")}
+
+
+class LayerNorm(SubsetTuning):
+    """Tune the layer norms only: of the embeddings, all layers and the MLM head.
+
+    Parameters
+    ----------
+    learning_rate : float, default=3e-3
+    num_epochs : int, default=12
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    References
+    ----------
+    Zhao et al. (2024), Tuning LayerNorm in Attention.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import LayerNorm
+    >>> LayerNorm(num_epochs=5)
+    LayerNorm(num_epochs=5)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 3e-3,
+        *,
+        num_epochs: int = 12,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+
+    def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
+        """Return the names of the norms' parameters."""
+        return norm_names(model)
+
+
+class LastLayers(SubsetTuning):
+    """Tune the highest layers and the MLM head; steps are cheap, since those below stay frozen.
+
+    Parameters
+    ----------
+    n_layers : int, default=2
+        From 1 to the number of layers. Not for ALBERT, whose layers share their weights.
+    learning_rate : float, default=2e-4
+    num_epochs : int, default=8
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    References
+    ----------
+    Lee et al. (2019), What Would Elsa Do? Freezing Layers During Transformer Fine-Tuning.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import LastLayers
+    >>> LastLayers(n_layers=1)
+    LastLayers(n_layers=1)
+    """
+
+    def __init__(
+        self,
+        n_layers: int = 2,
+        *,
+        learning_rate: float = 2e-4,
+        num_epochs: int = 8,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+        self.n_layers = n_layers
+
+    def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
+        """Return the names of the parameters of the highest layers and the MLM head."""
+        layers = encoder_layers(model)
+        n_all = len(layers)
+        if n_all < model.config.num_hidden_layers:
+            raise TuningError(
+                f"the {model.config.num_hidden_layers} layers of {type(model).__name__} share "
+                "their weights, so the last ones cannot be tuned alone; use tuning='full', "
+                "'adapter' or 'lora'"
+            )
+        check_setting(
+            self,
+            "n_layers",
+            Integral,
+            lambda value: 1 <= value <= n_all,
+            f"a whole number from 1 to {n_all}, the layers of {type(model).__name__}",
+        )
+        starts = tuple(f"{layer.name}." for layer in layers[-self.n_layers :])
+        return {name for name in _names(model) if name.startswith(starts)} | head_names(model)
+
+
+class EmbeddingsHead(SubsetTuning):
+    """Tune what is before and behind the encoder's layers: the embeddings and the MLM head.
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-3
+    num_epochs : int, default=12
+    batch_size : int, default=8
+    interpolation : float, optional
+    C : float, optional
+    training : Training, optional
+        See :class:`GradientTuning`.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import EmbeddingsHead
+    >>> EmbeddingsHead(num_epochs=5)
+    EmbeddingsHead(num_epochs=5)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        num_epochs: int = 12,
+        batch_size: int = 8,
+        interpolation: float | None = None,
+        C: float | None = None,
+        training: Training | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            interpolation=interpolation,
+            C=C,
+            training=training,
+        )
+
+    def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
+        """Return the names of all parameters outside the layers."""
+        starts = tuple(f"{layer.name}." for layer in encoder_layers(model))
+        return {name for name in _names(model) if not name.startswith(starts)}
+
+
+def _names(model: nn.Module) -> set[str]:
+    return {name for name, _ in model.named_parameters(remove_duplicate=False)}

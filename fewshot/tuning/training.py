@@ -1,0 +1,135 @@
+"""How strategies of gradient descent train: settings that are seldom changed, in one object."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, get_args
+
+from sklearn.base import BaseEstimator
+
+from fewshot.errors import TuningError
+from fewshot.fine_tuning import Schedule
+from fewshot.tuning.adversarial import FGM, SMART, Adversarial, resolve_adversarial
+from fewshot.tuning.consistency import TemplateConsistency
+from fewshot.tuning.strategy import Checks, check_settings
+
+__all__ = ["Training"]
+
+_PASSES_OF_A_STEP = 3.0
+_CHECKS: Checks = {
+    "weight_decay": (Real, lambda value: value >= 0, "0 or more"),
+    "warmup_ratio": (Real, lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "label_smoothing": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "validation_fraction": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "r_drop": (Real, lambda value: value >= 0, "0 or more"),
+    "patience": (Integral, lambda value: value >= 1, "a whole number, at least 1, or None"),
+}
+
+
+class Training(BaseEstimator):
+    """The finer settings of training, the same for all strategies of gradient descent.
+
+    Parameters
+    ----------
+    weight_decay : float, default=0.01
+        Of matrices; biases and norms are not decayed.
+    warmup_ratio : float, default=0.1
+        Share of the steps in which the learning rate rises.
+    schedule : {"linear", "cosine", "constant"}, default="linear"
+        How it falls afterwards.
+    label_smoothing : float, default=0.0
+    validation_fraction : float, default=0.0
+        Share of the examples held out, of each class alike, for early stopping to watch.
+    patience : int, optional
+        Epochs without a better loss (on the held-out examples, else on the training examples)
+        after which training stops; the best weights are kept. None trains to the end.
+    adversarial : {None, "fgm", "smart"}, FGM or SMART
+        Training against small changes of the embeddings.
+    r_drop : float, default=0.0
+        Weight of the symmetric KL between two passes with different dropout, to make the model
+        agree with itself; 1 to 5 in the paper, 0 is off. A step costs two.
+    consistency : TemplateConsistency, optional
+        Training on several wordings of the template.
+
+    References
+    ----------
+    Liang et al. (2021), R-Drop: Regularized Dropout for Neural Networks, equation 4.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import Full, Training
+    >>> Full(training=Training(schedule="cosine"))
+    Full(training=Training(schedule='cosine'))
+    """
+
+    def __init__(
+        self,
+        *,
+        weight_decay: float = 0.01,
+        warmup_ratio: float = 0.1,
+        schedule: Schedule = "linear",
+        label_smoothing: float = 0.0,
+        validation_fraction: float = 0.0,
+        patience: int | None = None,
+        adversarial: Adversarial | FGM | SMART | None = None,
+        r_drop: float = 0.0,
+        consistency: TemplateConsistency | None = None,
+    ) -> None:
+        self.weight_decay = weight_decay
+        self.warmup_ratio = warmup_ratio
+        self.schedule = schedule
+        self.label_smoothing = label_smoothing
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.adversarial = adversarial
+        self.r_drop = r_drop
+        self.consistency = consistency
+
+    def set_params(self, **params: Any) -> Training:  # scikit-learn's signature
+        """Set parameters by name; those of adversarial training as ``adversarial__<setting>``.
+
+        Adversarial training that is given by name becomes the object of that name first.
+
+        Returns
+        -------
+        Training
+            The settings themselves.
+        """
+        is_nested = any(name.startswith("adversarial__") for name in params)
+        if is_nested and isinstance(params.get("adversarial", self.adversarial), str):
+            name = params.get("adversarial", self.adversarial)
+            params = params | {"adversarial": resolve_adversarial(name)}
+        super().set_params(**params)
+        return self
+
+    def check(self) -> None:
+        """Check all settings.
+
+        Raises
+        ------
+        TuningError
+            If one is out of range.
+        """
+        check_settings(self, _CHECKS, may_be_none=("patience",))
+        if self.schedule not in get_args(Schedule):
+            raise TuningError(
+                f"schedule of Training is one of {list(get_args(Schedule))}, got {self.schedule!r}"
+            )
+        resolve_adversarial(self.adversarial)
+        if isinstance(self.consistency, TemplateConsistency):
+            self.consistency.check()
+        elif self.consistency is not None:
+            raise TuningError(
+                "consistency of Training is None or TemplateConsistency([...]) with other "
+                f"wordings, got {self.consistency!r}"
+            )
+
+    def regularizes(self) -> bool:
+        """Tell whether the loss is more than the cross-entropy."""
+        return self.adversarial is not None or self.r_drop > 0 or self.consistency is not None
+
+    def passes_of_a_step(self) -> float:
+        """Return what a step costs in forward passes: forward once, backward twice as much."""
+        adversarial = resolve_adversarial(self.adversarial)
+        n_steps = 1 + (self.r_drop > 0) + (self.consistency is not None)
+        return _PASSES_OF_A_STEP * n_steps + (0.0 if adversarial is None else adversarial.passes())

@@ -1,0 +1,54 @@
+"""Other wordings of a template: the same fields, the same question, other words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fewshot.errors import TemplateError
+from fewshot.template import Template
+
+__all__ = ["read_wordings"]
+
+
+def read_wordings(templates: Sequence[str | Template], template: Template) -> tuple[Template, ...]:
+    """Read wordings of a template, each once.
+
+    Parameters
+    ----------
+    templates : sequence of str or Template
+        Strings take the order of fields and the way of shortening from the template.
+    template : Template
+
+    Returns
+    -------
+    tuple of Template
+
+    Raises
+    ------
+    TemplateError
+        If one cannot be parsed or has a field that the template lacks, or if it is not a sequence.
+
+    Examples
+    --------
+    >>> from fewshot.template import Template
+    >>> read_wordings(["{mask}! {text}"], Template("{text} It was {mask}."))[0].text
+    '{mask}! {text}'
+    """
+    if isinstance(templates, (str, Template)) or not isinstance(templates, Sequence):
+        raise TemplateError(f"templates is a sequence of templates, got {templates!r}; write [...]")
+    read = [_read(given, template) for given in templates]
+    return tuple(dict.fromkeys(read))
+
+
+def _read(given: str | Template, template: Template) -> Template:
+    wording = given if isinstance(given, Template) else Template(given)
+    lacking = [name for name in wording.field_names if name not in template.field_names]
+    if lacking:
+        raise TemplateError(
+            f"the wording {wording.text!r} has the field {lacking[0]!r}, which the template "
+            f"{template.text!r} lacks; its fields are {list(template.field_names)}"
+        )
+    is_whole = set(wording.field_names) == set(template.field_names)
+    if isinstance(given, Template):
+        return given
+    return Template(given, template.field_names if is_whole else None, template.shorten)

@@ -1,0 +1,292 @@
+"""Adapters: where they act, what they count, and that they start as the identity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.errors import TuningError
+from fewshot.masked_lm import MaskedLM
+from fewshot.tuning import Adapter
+from fewshot.tuning.adapter import Block, Invertible
+from tests.test_added_modules import fresh_copy, is_other, moved, nothing, prompts_for
+from tests.tuning.tasks import make_task
+
+LIST = {"reduction": 8, "placement": "houlsby", "activation": "linear", "also_tuned": "head"}
+PLACEMENTS = ("pfeiffer", "houlsby", "parallel")
+
+
+def n_new(strategy: Adapter, task) -> int:
+    return sum(parameter.numel() for parameter in strategy.new_modules(task).parameters())
+
+
+# ---- Counts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "size", "expected"), [(768, 48, 74_544), (1024, 64, 132_160)])
+def test_a_block_of_the_usual_sizes_has_as_many_parameters_as_published(width, size, expected):
+    block = Block(width, size, "relu", 1.0)
+
+    assert sum(parameter.numel() for parameter in block.parameters()) == expected
+
+
+def test_an_invertible_network_for_bert_base_has_as_many_parameters_as_published():
+    network = Invertible(768, 192)
+
+    assert sum(parameter.numel() for parameter in network.parameters()) == 296_064
+
+
+@pytest.mark.parametrize(
+    ("placement", "n_blocks"), [("pfeiffer", 1), ("houlsby", 2), ("parallel", 1)]
+)
+def test_the_number_of_parameters_is_that_of_the_formula(tiny, family, placement, n_blocks):
+    n_layers = 1 if family == "albert" else 2
+    size = 32 // 16
+
+    found = n_new(Adapter(placement=placement), make_task(tiny))
+
+    assert found == n_layers * n_blocks * (2 * 32 * size + size + 32)  # 162 a block
+
+
+def test_lists_adapters_have_no_biases(tiny_bert):
+    added = Adapter(**LIST).new_modules(make_task(tiny_bert))
+
+    assert len(added.blocks) == 4
+    assert sum(p.numel() for p in added.parameters()) == 2 * 2 * (2 * 32 * 4)
+    assert all(parameter.ndim == 2 for parameter in added.parameters())
+    values = torch.cat([parameter.detach().flatten() for parameter in added.parameters()])
+    assert float(values.std()) == pytest.approx(2e-4, rel=0.1)
+
+
+# ---- Initial values ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("activation", ["relu", "gelu", "silu"])
+def test_at_the_start_nothing_changes_to_the_last_bit(tiny_bert, placement, activation):
+    task = make_task(tiny_bert)
+
+    lm = Adapter(placement=placement, activation=activation).prepare(task).scorer.lm
+
+    prompts = task.views[1]
+    assert np.array_equal(lm.states(prompts).mask, task.scorer.lm.states(prompts).mask)
+
+
+def test_lists_adapters_start_near_the_identity(tiny_bert):
+    task = make_task(tiny_bert)
+
+    states = Adapter(**LIST).prepare(task).scorer.lm.states(task.views[1])
+
+    np.testing.assert_allclose(states.mask, task.scorer.lm.states(task.views[1]).mask, atol=1e-4)
+
+
+def test_a_linear_block_with_one_zero_matrix_is_the_identity():
+    block = Block(8, 2, "linear", 1.0)
+    states = torch.randn(3, 8)
+
+    with torch.no_grad():
+        block.down.weight.zero_()
+
+    assert not block(states).any()
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_no_block_starts_with_zeros_only_and_both_matrices_learn(tiny_bert, activation):
+    task = make_task(tiny_bert)
+    settings = {"activation": activation, "learning_rate": 0.01, "num_epochs": 1}
+    start = Adapter(**settings).prepare(make_task(tiny_bert)).scorer.lm.added
+
+    # Two steps: with one matrix at zero, the other has a gradient from the second step on.
+    result = Adapter(**settings, batch_size=5, interpolation=1.0).tune(task)
+
+    after = dict(result.scorer.lm.added.named_parameters())
+    for name, before in start.named_parameters():
+        if name.endswith("weight"):
+            assert (before != after[name]).any(), name
+
+
+# ---- Where they act ---------------------------------------------------------------------------
+
+
+def block_set_to(lm: MaskedLM, number: int, value: float) -> MaskedLM:
+    """Let one adapter add a constant to one feature, whatever it reads."""
+    with torch.no_grad():
+        lm.added.blocks[number].up.bias[3] = value
+    return lm
+
+
+def test_an_adapter_acts_on_the_output_of_the_dense_layer_before_residual_and_norm(tiny_bert):
+    lm = Adapter(placement="houlsby").prepare(make_task(tiny_bert)).scorer.lm
+    plain = lm.without_added()
+    prompts = prompts_for(lm)
+    with torch.no_grad():  # the same by the dense layers' own biases
+        layers = plain.copy(lambda name: "dense.bias" in name)
+        layers.model.bert.encoder.layer[0].attention.output.dense.bias[3] += 0.7
+        layers.model.bert.encoder.layer[1].output.dense.bias[3] -= 0.4
+    layers.freeze()
+
+    block_set_to(block_set_to(lm, 0, 0.7), 3, -0.4)
+
+    np.testing.assert_allclose(lm.states(prompts).mask, layers.states(prompts).mask, atol=1e-5)
+    assert is_other(lm.states(prompts).mask, plain.states(prompts).mask)
+
+
+def test_a_parallel_adapter_reads_what_the_feed_forward_network_reads(tiny_bert):
+    lm = (
+        Adapter(placement="parallel", scaling=4.0, activation="linear")
+        .prepare(make_task(tiny_bert))
+        .scorer.lm
+    )
+    block = moved(lm).added.blocks[0]
+    layer = lm.model.bert.encoder.layer[0]
+    read = torch.randn(2, 5, 32)
+
+    with torch.no_grad():
+        layer.intermediate.dense(read)
+        output = layer.output.dense(torch.zeros(2, 5, 64))
+
+        expected = layer.output.dense.bias + 4 * (read @ block.down.weight.T @ block.up.weight.T)
+    torch.testing.assert_close(output, expected.expand_as(output))
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_states_do_not_depend_on_the_batch_or_its_threads(tiny, placement):
+    task = make_task(tiny)
+    tuned = moved(Adapter(placement=placement).prepare(task).scorer.lm)
+    prompts = prompts_for(tuned)
+    tuned.batch_tokens = 16
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        together = fresh_copy(tuned).states(prompts)
+    finally:
+        torch.set_num_threads(n_threads)
+
+    for row in range(len(prompts)):
+        alone = fresh_copy(tuned).states(prompts.take([row]))
+        assert np.array_equal(alone.mask[0], together.mask[row])
+
+
+# ---- The invertible network -------------------------------------------------------------------
+
+
+def test_the_inverse_gives_the_vectors_back():
+    torch.manual_seed(0)
+    network, vectors = Invertible(32, 8), torch.randn(10, 32)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+
+    changed = network(vectors)
+
+    assert (changed - vectors).abs().max() > 1
+    torch.testing.assert_close(network.inverse(changed), vectors, atol=1e-4, rtol=1e-4)
+
+
+def test_the_invertible_network_stands_at_both_ends_of_the_model(tiny_bert):
+    task = make_task(tiny_bert)
+    lm = Adapter(embeddings="invertible").prepare(task).scorer.lm
+    prompts = task.views[1]
+    start = fresh_copy(lm).states(prompts).mask
+    calls = []
+    network = moved(lm).added.invertible
+    inverse = network.inverse
+    network.inverse = lambda vectors: calls.append(1) or inverse(vectors)
+
+    mask = lm.states(prompts).mask
+
+    assert is_other(mask, start)
+    assert calls
+
+
+# ---- What else is tuned -----------------------------------------------------------------------
+
+
+def test_list_tunes_the_mlm_head_but_not_the_word_embeddings(tiny_bert):
+    lm = Adapter(**LIST).prepare(make_task(tiny_bert)).scorer.lm
+
+    own = {name for name in lm.tuned_parameters() if not name.startswith("added.")}
+
+    assert own == {
+        "cls.predictions.bias",
+        "cls.predictions.transform.dense.weight",
+        "cls.predictions.transform.dense.bias",
+        "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.transform.LayerNorm.bias",
+    }
+
+
+def test_norms_can_be_tuned_with_the_adapters(tiny_bert):
+    lm = Adapter(also_tuned="norms").prepare(make_task(tiny_bert)).scorer.lm
+
+    own = [name for name in lm.tuned_parameters() if not name.startswith("added.")]
+
+    assert len(own) == 2 * 6
+    assert all("LayerNorm" in name for name in own)
+
+
+@pytest.mark.parametrize("also_tuned", ["nothing", "norms", "head"])
+def test_the_head_of_each_family_is_found(tiny, family, also_tuned):
+    task = make_task(tiny)
+
+    lm = Adapter(also_tuned=also_tuned).prepare(task).scorer.lm
+
+    own = [name for name in lm.tuned_parameters() if not name.startswith("added.")]
+    encoder = f"{lm.model.base_model_prefix}."
+    assert bool(own) == (also_tuned != "nothing")
+    if also_tuned == "head":
+        assert not any(name.startswith(encoder) or "decoder.weight" in name for name in own)
+
+
+# ---- Tasks side by side -----------------------------------------------------------------------
+
+
+def test_swapping_the_lower_adapter_changes_the_scores_and_swapping_back_restores_them(tiny_bert):
+    task = make_task(tiny_bert)
+    lm, prompts = task.scorer.lm, task.views[1]
+    lower = Adapter().new_modules(task)
+    other = Adapter().new_modules(task)
+    upper = Adapter().new_modules(task)
+    for seed, added in enumerate((lower, other, upper)):
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in added.parameters():
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+
+    def stack(first, second) -> np.ndarray:
+        both = lm.copy(nothing, first).copy(nothing, second)
+        both.freeze()
+        return both.states(prompts).mask
+
+    first = stack(lower, upper)
+
+    assert is_other(stack(other, upper), first)
+    assert np.array_equal(stack(lower, upper), first)
+
+
+# ---- Settings ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"reduction": 0}, "reduction of Adapter is a whole number, at least 1, got 0"),
+        ({"reduction": 64}, "reduction of Adapter is at most 32, the width of .*, got 64"),
+        ({"scaling": 0}, "scaling of Adapter is positive, got 0"),
+        ({"placement": "inside"}, r"placement of Adapter is one of \['pfeiffer'.*got 'inside'"),
+        ({"activation": "tanh"}, "activation of Adapter is one of .*got 'tanh'"),
+        ({"embeddings": "tuned"}, r"embeddings of Adapter is one of \['none', 'invertible'\]"),
+        ({"also_tuned": "all"}, "also_tuned of Adapter is one of .*got 'all'"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(tiny_bert, settings, expected):
+    with pytest.raises(TuningError, match=expected):
+        Adapter(**settings).tune(make_task(tiny_bert))
+
+
+def test_a_head_that_does_not_end_in_a_matrix_cannot_be_invertible():
+    from tests.tiny_models import tiny_deberta_v2_tied
+
+    with pytest.raises(TuningError, match="embeddings='invertible' of Adapter needs an MLM head"):
+        Adapter(embeddings="invertible").tune(make_task(tiny_deberta_v2_tied()))

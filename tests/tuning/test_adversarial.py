@@ -1,0 +1,181 @@
+"""Adversarial training and R-drop as switches of a strategy."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torch import nn
+
+from fewshot import PromptClassifier
+from fewshot.embedding_noise import EmbeddingNoise
+from fewshot.errors import TuningError
+from fewshot.fine_tuning import TrainStep
+from fewshot.masked_lm import MaskedLM
+from fewshot.tuning import FGM, SMART, BitFit, Full, Training
+from fewshot.tuning.adversarial import resolve_adversarial
+from tests.tuning.tasks import TEXTS, make_task
+
+SWITCHES = {
+    "fgm": Training(adversarial="fgm"),
+    "smart": Training(adversarial="smart"),
+    "r_drop": Training(r_drop=1.0),
+    "label_smoothing": Training(label_smoothing=0.1),
+}
+
+
+@pytest.fixture(scope="module")
+def with_dropout(tiny_bert):
+    """Give a tiny BERT that drops a tenth in training."""
+    model, tokenizer = tiny_bert
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.1
+    return model, tokenizer
+
+
+def weights_after(strategy, tiny, seed=0) -> torch.Tensor:
+    result = strategy.tune(make_task(tiny, seed=seed))
+    return torch.cat([p.flatten() for _, p in result.scorer.lm.named_parameters()])
+
+
+def full(training: Training | None) -> Full:
+    return Full(1e-3, num_epochs=2, training=training)
+
+
+@pytest.mark.parametrize("switch", list(SWITCHES))
+def test_each_switch_changes_what_is_learned(switch, with_dropout):
+    plain, switched = (weights_after(full(t), with_dropout) for t in (None, SWITCHES[switch]))
+
+    assert switched.isfinite().all()
+    assert not torch.equal(plain, switched)
+
+
+@pytest.mark.parametrize("switch", list(SWITCHES))
+def test_the_same_seed_gives_the_same_weights(switch, with_dropout):
+    strategy = full(SWITCHES[switch])
+
+    assert torch.equal(weights_after(strategy, with_dropout), weights_after(strategy, with_dropout))
+
+
+def test_a_training_without_switches_is_none(tiny_bert):
+    plain = Training(adversarial=None, r_drop=0.0, label_smoothing=0.0, consistency=None)
+
+    assert torch.equal(weights_after(full(plain), tiny_bert), weights_after(full(None), tiny_bert))
+
+
+def test_adversarial_training_works_on_each_architecture(tiny):
+    for adversarial in (FGM(), SMART()):
+        weights = weights_after(BitFit(training=Training(adversarial=adversarial)), tiny)
+
+        assert weights.isfinite().all()
+
+
+def test_no_hook_stays_on_the_embeddings(tiny_bert):
+    task = make_task(tiny_bert)
+
+    result = full(SWITCHES["fgm"]).tune(task)
+
+    for lm in (task.scorer.lm, result.scorer.lm):
+        assert not lm.model.get_input_embeddings()._forward_hooks
+
+
+def test_fgm_makes_a_small_move_of_the_embeddings_matter_less(tiny_bert):
+    """After training on moved texts, the loss on texts moved the same way is lower."""
+    losses = []
+    for training in (None, Training(adversarial=FGM(epsilon=20.0))):
+        of_seeds = []
+        for seed in range(3):
+            task = make_task(tiny_bert, seed=seed)
+            strategy = Full(3e-3, num_epochs=10, interpolation=1.0, training=training)
+            of_seeds.append(_moved_loss(strategy.tune(task), task))
+        losses.append(np.mean(of_seeds))
+
+    assert losses[1] < losses[0]
+
+
+def _moved_loss(result, task) -> float:
+    scorer, rows = result.scorer, np.arange(10)
+    embeddings = scorer.lm.model.get_input_embeddings()
+    step = TrainStep(rows, torch.from_numpy(task.targets).float(), torch.ones(10))
+
+    def scores() -> torch.Tensor:
+        return scorer.train_scores(task.views, rows)
+
+    with EmbeddingNoise(embeddings).watch() as noise:
+        loss = step.task_loss(scores())
+    moved = FGM(epsilon=20.0).moved_scores(loss, noise, scores, embeddings)
+    return step.task_loss(moved).item()
+
+
+def test_r_drop_on_a_model_without_dropout_is_an_error(tiny_bert):
+    with pytest.raises(TuningError, match=r"r_drop .* this model has no dropout"):
+        full(SWITCHES["r_drop"]).tune(make_task(tiny_bert))
+
+
+# ---- Settings ---------------------------------------------------------------------------------
+
+
+def test_names_stand_for_the_defaults():
+    assert resolve_adversarial("fgm").get_params() == FGM().get_params()
+    assert resolve_adversarial("smart").get_params() == SMART().get_params()
+    assert resolve_adversarial(None) is None
+
+
+@pytest.mark.parametrize(
+    ("adversarial", "message"),
+    [
+        ("fmg", r"adversarial is None, one of \['fgm', 'smart'\].*got 'fmg'; did you mean 'fgm'"),
+        (True, "got True"),
+        (FGM(epsilon=0.0), r"epsilon of FGM is positive, got 0\.0"),
+        (SMART(epsilon="much"), "epsilon of SMART is positive, got 'much'"),
+        (SMART(weight=-1), "weight of SMART is positive, got -1"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_before_training(adversarial, message, tiny_bert):
+    strategy = Full(training=Training(adversarial=adversarial))
+
+    with pytest.raises(TuningError, match=message):
+        strategy.tune(make_task(tiny_bert))
+
+
+def test_r_drop_is_not_negative(tiny_bert):
+    with pytest.raises(TuningError, match="r_drop of Training is 0 or more, got -1"):
+        full(Training(r_drop=-1)).tune(make_task(tiny_bert))
+
+
+def test_switches_can_be_searched_and_cloned():
+    strategy = clone(Full(training=Training(adversarial=SMART())))
+
+    strategy.set_params(training__adversarial__weight=5.0, training__r_drop=2.0)
+
+    assert strategy.training.adversarial.weight == 5.0
+    assert strategy.training.r_drop == 2.0
+
+
+def test_settings_of_a_named_switch_can_be_searched(tiny_bert):
+    clf = PromptClassifier(
+        "{text} {mask}",
+        {"politics": ["politics"], "sports": ["sports"]},
+        model=MaskedLM(*tiny_bert, device="cpu"),
+        tuning=BitFit(num_epochs=1, training=Training(adversarial="fgm")),
+        verbose=0,
+    )
+    grid = {"tuning__training__adversarial__epsilon": [1.0, 2.0]}
+
+    search = GridSearchCV(clf, grid, cv=2).fit(TEXTS, ["sports"] * 5 + ["politics"] * 5)
+
+    assert search.best_estimator_.tuning.training.adversarial.epsilon in (1.0, 2.0)
+    assert clf.tuning.training.adversarial == "fgm"
+
+
+def test_the_cost_of_a_step_is_counted():
+    passes = [Full(num_epochs=2, training=t).passes() for t in (None, *SWITCHES.values())]
+
+    # Three passes a step, and one over the texts at the end.
+    assert passes == [7.0, 15.0, 17.0, 13.0, 7.0]

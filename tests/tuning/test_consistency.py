@@ -1,0 +1,142 @@
+"""Consistency over wordings of the template, through the classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fewshot
+from fewshot import PromptClassifier, template_sensitivity
+from fewshot.errors import TemplateError, TuningError
+from fewshot.masked_lm import MaskedLM
+from fewshot.tuning import Full, TemplateConsistency, Training
+from tests.tuning.tasks import TEXTS, make_task
+
+TEMPLATE = "{mask} news: {text}"
+OTHERS = ["{text} This is {mask}.", "A {mask} text: {text}"]
+WORDS = {"politics": ["politics", "law"], "sports": ["sports", "game"]}
+LABELS = ["sports"] * 5 + ["politics"] * 5
+UNSEEN = ["a player", "the vote", "a new team", "world law", "the election", "game and goal"]
+
+
+def classifier(tiny, consistency=None, *, seed=0, **settings) -> PromptClassifier:
+    settings = {"learning_rate": 2e-3, "num_epochs": 8, "interpolation": 1.0} | settings
+    return PromptClassifier(
+        TEMPLATE,
+        WORDS,
+        model=MaskedLM(*tiny, device="cpu"),
+        tuning=Full(**settings, training=Training(consistency=consistency)),
+        calibration="contextual",
+        random_state=seed,
+        verbose=0,
+    )
+
+
+def test_training_on_several_wordings_changes_what_is_learned(tiny_bert):
+    plain = classifier(tiny_bert).fit(TEXTS, LABELS).predict_proba(UNSEEN)
+    several = classifier(tiny_bert, TemplateConsistency(OTHERS, weight=0.0)).fit(TEXTS, LABELS)
+    agreeing = classifier(tiny_bert, TemplateConsistency(OTHERS)).fit(TEXTS, LABELS)
+
+    assert not np.array_equal(plain, several.predict_proba(UNSEEN))
+    assert not np.array_equal(several.predict_proba(UNSEEN), agreeing.predict_proba(UNSEEN))
+
+
+@pytest.mark.parametrize("divergence", ["jensen-shannon", "reference"])
+def test_wordings_agree_more_on_unseen_texts_than_without_the_term(tiny_bert, divergence):
+    divergences = []
+    for weight in (0.0, 5.0):
+        consistency = TemplateConsistency(OTHERS, weight=weight, divergence=divergence)
+        reports = [
+            template_sensitivity(
+                classifier(tiny_bert, consistency, seed=seed).fit(TEXTS, LABELS), UNSEEN, OTHERS
+            )
+            for seed in range(3)
+        ]
+        divergences.append(np.mean([report.divergence for report in reports]))
+
+    assert divergences[1] < 0.7 * divergences[0]
+
+
+def test_unlabelled_texts_serve_the_consistency_only(tiny_bert):
+    X, y = [*TEXTS, *UNSEEN], [*LABELS, *[None] * len(UNSEEN)]
+
+    for weight, is_equal in ((0.0, True), (1.0, False)):
+        consistency = TemplateConsistency(OTHERS, weight=weight)
+        without = classifier(tiny_bert, consistency).fit(TEXTS, LABELS).predict_proba(UNSEEN)
+        with_them = classifier(tiny_bert, consistency).fit(X, y).predict_proba(UNSEEN)
+
+        assert np.array_equal(without, with_them) == is_equal
+
+
+def test_unlabelled_texts_of_weight_zero_are_left_out(tiny_bert):
+    X, y = [*TEXTS, *UNSEEN], [*LABELS, *[None] * len(UNSEEN)]
+    weights = [1.0] * len(TEXTS) + [0.0] * len(UNSEEN)
+
+    without = classifier(tiny_bert, TemplateConsistency(OTHERS)).fit(TEXTS, LABELS)
+    with_them = classifier(tiny_bert, TemplateConsistency(OTHERS)).fit(X, y, sample_weight=weights)
+
+    assert np.array_equal(without.predict_proba(UNSEEN), with_them.predict_proba(UNSEEN))
+
+
+def test_texts_are_tokenised_once_for_all_wordings(tiny_bert):
+    model, tokenizer = tiny_bert
+    calls: list[int] = []
+    lm = MaskedLM(model, tokenizer, device="cpu")
+
+    class Counting:
+        def __call__(self, texts, **options):
+            if isinstance(texts, list):
+                calls.extend(text for text in texts if text in TEXTS)
+            return tokenizer(texts, **options)
+
+        def __getattr__(self, name):
+            return getattr(tokenizer, name)
+
+    lm.tokenizer = Counting()
+    clf = classifier(tiny_bert, TemplateConsistency(OTHERS)).set_params(model=lm)
+    clf.fit(TEXTS, LABELS)
+
+    assert sorted(calls) == sorted(TEXTS)
+
+
+def test_it_is_saved_and_loaded(tiny_bert, tmp_path):
+    clf = classifier(tiny_bert, TemplateConsistency(OTHERS, weight=2.0)).fit(TEXTS, LABELS)
+
+    clf.save(tmp_path / "model")
+    loaded = fewshot.load(tmp_path / "model")
+
+    assert loaded.tuning.training.consistency.get_params() == {
+        "templates": OTHERS, "weight": 2.0, "divergence": "jensen-shannon",
+    }  # fmt: skip
+    assert np.array_equal(loaded.predict_proba(UNSEEN), clf.predict_proba(UNSEEN))
+
+
+# ---- Wrong settings ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("consistency", "error", "message"),
+    [
+        (TemplateConsistency([]), TuningError, "needs a wording other than the template"),
+        (TemplateConsistency([TEMPLATE]), TuningError, "needs a wording other than the template"),
+        (TemplateConsistency(["{text}"]), TemplateError, "mask"),
+        (TemplateConsistency(["{title} {mask}"]), TemplateError, "'title', which the template"),
+        (TemplateConsistency("{text} {mask}"), TemplateError, "a sequence of templates"),
+        (TemplateConsistency(OTHERS, weight=-1.0), TuningError, r"weight .* is 0 or more"),
+        (TemplateConsistency(OTHERS, divergence="kl"), TuningError, r"is one of .*got 'kl'"),
+        (OTHERS, TuningError, r"consistency of Training is None or TemplateConsistency\(\["),
+    ],
+)
+def test_wrong_settings_are_errors_before_training(consistency, error, message, tiny_bert):
+    clf = classifier(tiny_bert, consistency)
+
+    with pytest.raises(error, match=message):
+        clf.fit(TEXTS, LABELS)
+    assert not hasattr(clf, "model_")
+
+
+def test_a_task_without_the_wordings_is_an_error(tiny_bert):
+    strategy = Full(training=Training(consistency=TemplateConsistency(OTHERS)))
+
+    with pytest.raises(TuningError, match="needs the texts in other wordings"):
+        strategy.tune(make_task(tiny_bert))

@@ -1,0 +1,121 @@
+"""Prefix tuning: sizes, initial values, and that every layer's prefix acts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.errors import TuningError
+from fewshot.tuning import Prefix
+from fewshot.tuning.prefix import PrefixModules
+from tests.test_added_modules import fresh_copy, is_other, moved, prompts_for
+from tests.tiny_models import tiny_deberta
+from tests.tuning.tasks import make_task
+
+WITHOUT = ("deberta", "deberta_v2", "deberta_v2_tied", "mpnet")
+
+
+def test_the_number_of_parameters_is_two_vectors_a_position_and_layer(tiny, family):
+    if family in WITHOUT:
+        pytest.skip("refused")
+    added = Prefix(length=5).prepare(make_task(tiny)).scorer.lm.added
+
+    n_layers = 1 if family == "albert" else 2
+    assert sum(parameter.numel() for parameter in added.parameters()) == 2 * n_layers * 5 * 32
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_the_prefix_of_each_layer_acts(tiny_bert, layer):
+    task = make_task(tiny_bert)
+    lm = Prefix(init="random").prepare(task).scorer.lm
+    prompts = task.views[1]
+    before = lm.states(prompts).mask
+
+    with torch.no_grad():
+        lm.added.values[layer].add_(1.0)
+
+    assert is_other(lm.states(prompts).mask, before)
+
+
+def test_initial_values_are_keys_and_values_of_the_training_texts(tiny_bert):
+    task = make_task(tiny_bert)
+    lm = task.scorer.lm
+    prompts = task.views[1]
+
+    added = Prefix(length=4).prepare(make_task(tiny_bert)).scorer.lm.added
+
+    with torch.no_grad():
+        ids = [torch.from_numpy(row.astype(np.int64))[None] for row in prompts.ids]
+        vectors = torch.cat([lm.model.bert.embeddings(row)[0] for row in ids])
+        keys = lm.model.bert.encoder.layer[0].attention.self.key(vectors)
+    for position in range(4):
+        own = added.keys[0][:, position].flatten()
+        assert (keys - own).abs().amax(1).min() < 1e-5
+
+
+def test_texts_of_weight_zero_give_no_initial_values(tiny_bert):
+    weights = [1.0] + [0.0] * 9
+
+    one = Prefix(length=8).prepare(make_task(tiny_bert, weights=weights)).scorer.lm.added
+    same = (
+        Prefix(length=8)
+        .prepare(make_task(tiny_bert, weights=weights, texts=["the football team"] + ["vote"] * 9))
+        .scorer.lm.added
+    )
+
+    assert torch.equal(one.keys[0], same.keys[0])
+
+
+def test_random_initial_values_are_small(tiny_bert):
+    added = Prefix(length=50, init="random").prepare(make_task(tiny_bert)).scorer.lm.added
+
+    values = torch.cat([parameter.detach().flatten() for parameter in added.parameters()])
+    assert float(values.std()) == pytest.approx(0.02, rel=0.1)
+
+
+def test_the_text_loses_no_room(tiny_bert):
+    assert PrefixModules(tiny_bert[0], length=7).n_inserted == 0
+
+
+def test_states_do_not_depend_on_the_batch_to_the_last_bit(tiny, family):
+    if family in WITHOUT:
+        pytest.skip("refused")
+    tuned = moved(Prefix().prepare(make_task(tiny)).scorer.lm)
+    prompts = prompts_for(tuned)
+
+    together = fresh_copy(tuned).states(prompts)
+
+    for row in range(len(prompts)):
+        alone = fresh_copy(tuned).states(prompts.take([row]))
+        assert np.array_equal(alone.mask[0], together.mask[row])
+
+
+def test_a_padded_batch_gives_the_states_of_single_prompts(tiny, family):
+    if family in WITHOUT:
+        pytest.skip("refused")
+    tuned = moved(Prefix().prepare(make_task(tiny)).scorer.lm)
+    prompts = prompts_for(tuned)
+
+    with torch.no_grad():
+        mask, _ = tuned.forward(prompts)
+
+    np.testing.assert_allclose(mask.numpy(), tuned.states(prompts).mask, atol=2e-3, rtol=1e-3)
+
+
+def test_relative_positions_are_refused_with_what_to_use():
+    with pytest.raises(TuningError, match=r"DebertaForMaskedLM.*use tuning='prompt', 'lora' or"):
+        Prefix().tune(make_task(tiny_deberta()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"length": 0}, "length of Prefix is a whole number from 1 to 512, got 0"),
+        ({"length": 2.5}, "length of Prefix is a whole number from 1 to 512, got 2.5"),
+        ({"init": "zero"}, r"init of Prefix is one of \['text', 'random'\], got 'zero'"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(tiny_bert, settings, expected):
+    with pytest.raises(TuningError, match=expected):
+        Prefix(**settings).tune(make_task(tiny_bert))
