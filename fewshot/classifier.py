@@ -296,19 +296,27 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         """Check everything that can be checked before any work."""
         tuning = resolve_tuning(self.tuning)
-        template = _resolve_template(self.template)
+        template = self._template()
         for name, known in (("calibration", Calibration), ("aggregation", Aggregation)):
             _check_choice(name, getattr(self, name), get_args(known))
         data = _read(X, y, sample_weight, template, tuning)
         verbalizer = _resolve_verbalizer(self.verbalizer, self.labels, data)
         classes = _classes(verbalizer, self.labels, data)
         _warn_unused_weights(verbalizer, self.aggregation)
-        lm = load_masked_lm(self.model)
+        lm = self._language_model()
         words = LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
         max_length = lm.checked_max_length(self.max_length)
         scorer = PromptScorer(lm, template, words, self.aggregation, max_length)
         views = None if data is None else scorer.views(data.examples)
         return _Plan(tuning, verbalizer, data, scorer, views)
+
+    def _template(self) -> Template:
+        if isinstance(self.template, Template):
+            return self.template
+        return Template(_DEFAULT_TEMPLATE if self.template is None else self.template)
+
+    def _language_model(self) -> MaskedLM:
+        return load_masked_lm(self.model)
 
     def _calibrate(self, plan: _Plan) -> tuple[PromptScorer, Calibration]:
         scorer, calibration = plan.scorer, self.calibration
@@ -371,6 +379,10 @@ class _Plan(NamedTuple):
     views: Views | None
 
     @property
+    def classes(self) -> list[Label]:
+        return list(self.scorer.words.classes)
+
+    @property
     def n_texts(self) -> int:
         return 0 if self.data is None else len(self.data.examples)
 
@@ -386,12 +398,6 @@ def _is_zero_shot(tuning: str | Tuning) -> bool:
 def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise InputError(f"{name} is one of {list(known)}, got {value!r}")
-
-
-def _resolve_template(template: str | Template | None) -> Template:
-    if isinstance(template, Template):
-        return template
-    return Template(_DEFAULT_TEMPLATE if template is None else template)
 
 
 def _read(

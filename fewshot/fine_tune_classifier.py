@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.fine_tuning import TrainSettings
+from fewshot.fine_tuning import Objective, TrainSettings
 from fewshot.inputs import Label, read_examples
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
@@ -133,7 +133,16 @@ class FineTuneClassifier(TextClassifier):
         FineTuneClassifier
             The estimator itself.
         """
-        plan = self._plan(X, y, sample_weight)
+        return self._learn(self._plan(X, y, sample_weight))
+
+    def _fit_soft(
+        self, X: Any, y: Any, targets: npt.NDArray[np.float64], temperature: float
+    ) -> FineTuneClassifier:
+        """Learn from probabilities of the classes; `y` holds the likeliest."""
+        plan = self._plan(X, y, None)._replace(targets=targets)
+        return self._learn(plan, Objective(temperature))
+
+    def _learn(self, plan: _Plan, objective: Objective | None = None) -> FineTuneClassifier:
         warn_truncated(plan.prompts.n_truncated, len(plan.prompts), plan.model.max_length)
         model, history = plan.model.tuned(
             plan.prompts,
@@ -142,6 +151,7 @@ class FineTuneClassifier(TextClassifier):
             plan.settings,
             plan.rng,
             valid=plan.held_out,
+            objective=objective,
             show_progress=self.verbose > 0,
         )
         self.classes_ = label_array(plan.classes)

@@ -18,7 +18,17 @@ from fewshot.history import Epoch
 from fewshot.seeding import torch_seed
 from fewshot.threads import limited_threads
 
-__all__ = ["Batch", "Schedule", "TrainSettings", "soft_cross_entropy", "train"]
+__all__ = [
+    "Batch",
+    "Learner",
+    "Objective",
+    "Schedule",
+    "TrainSettings",
+    "distillation_loss",
+    "parameter_groups",
+    "soft_cross_entropy",
+    "train",
+]
 
 Batch: TypeAlias = npt.NDArray[np.int64]
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
@@ -95,6 +105,40 @@ class Learner:
     n_tokens: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What the loop minimises: cross-entropy, softened or joined by a second loss if asked for.
+
+    Parameters
+    ----------
+    temperature : float, default=1.0
+        What scores and log-targets are divided by; see :func:`distillation_loss`.
+    auxiliary : callable, optional
+        Computes a second loss at each step, such as masked language modelling.
+    auxiliary_weight : float, default=0.0
+        Its share: ``(1 - share) * loss + share * auxiliary``.
+    """
+
+    temperature: float = 1.0
+    auxiliary: Callable[[], Tensor] | None = None
+    auxiliary_weight: float = 0.0
+
+    def loss(
+        self, scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float
+    ) -> Tensor:
+        """Return the loss of a batch; see :func:`soft_cross_entropy`."""
+        if self.temperature == 1.0:
+            return soft_cross_entropy(scores, targets, weights, label_smoothing)
+        return distillation_loss(scores, targets, weights, self.temperature)
+
+    def joined(self, loss: Tensor) -> Tensor:
+        """Return a loss together with the second one, if there is one."""
+        if self.auxiliary is None:
+            return loss
+        share = self.auxiliary_weight
+        return (1 - share) * loss + share * self.auxiliary().to(loss.device)
+
+
 def soft_cross_entropy(
     scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
@@ -127,6 +171,40 @@ def soft_cross_entropy(
     return (losses * weights).mean()
 
 
+def distillation_loss(
+    scores: Tensor, targets: Tensor, weights: Tensor, temperature: float
+) -> Tensor:
+    """Return ``T^2 KL(targets at temperature T || softmax(scores / T))``, weighted and averaged.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n, n_classes)
+    targets : Tensor of shape (n, n_classes)
+        Probabilities at temperature 1.
+    weights : Tensor of shape (n,)
+    temperature : float
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    References
+    ----------
+    Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> target = torch.tensor([[2.0, 0.0]]).softmax(-1)
+    >>> distillation_loss(torch.zeros(1, 2), target, torch.ones(1), 2.0)
+    tensor(0.4438)
+    """
+    softened = (targets.log() / temperature).softmax(-1)
+    predicted = (scores / temperature).log_softmax(-1)
+    losses = nn.functional.kl_div(predicted, softened, reduction="none").sum(-1)
+    return temperature**2 * (losses * weights).mean()
+
+
 def train(
     learner: Learner,
     targets: npt.NDArray[np.float64],
@@ -135,6 +213,7 @@ def train(
     rng: np.random.Generator,
     *,
     valid: Batch | None = None,
+    objective: Objective | None = None,
     show_progress: bool = False,
 ) -> list[Epoch]:
     """Train in place.
@@ -149,6 +228,8 @@ def train(
     rng : numpy.random.Generator
     valid : ndarray of int, optional
         Examples that are held out; early stopping watches their loss, else the training loss.
+    objective : Objective, optional
+        By default the cross-entropy.
     show_progress : bool, default=False
 
     Returns
@@ -158,7 +239,8 @@ def train(
     held_out = np.array([], dtype=np.int64) if valid is None else valid
     chosen = np.setdiff1d(np.flatnonzero(sample_weight > 0), held_out)
     weights = sample_weight / sample_weight[chosen].mean()
-    run = _Run(learner, _tensor(targets), _tensor(weights), settings, len(chosen))
+    objective = Objective() if objective is None else objective
+    run = _Run(learner, _tensor(targets), _tensor(weights), settings, objective, len(chosen))
     best = _Best(learner.parameters)
     history: list[Epoch] = []
     bar = tqdm(total=run.n_steps, disable=not show_progress, desc="tuning", delay=_BAR_DELAY)
@@ -195,13 +277,14 @@ class _Run:
         targets: Tensor,
         weights: Tensor,
         settings: TrainSettings,
+        objective: Objective,
         n_examples: int,
     ) -> None:
         self.learner, self.targets, self.weights = learner, targets, weights
-        self.settings = settings
+        self.settings, self.objective = settings, objective
         self.n_steps = settings.steps(n_examples)
         self.step = 0
-        self.optimizer = torch.optim.AdamW(_groups(learner.parameters, settings))
+        self.optimizer = torch.optim.AdamW(parameter_groups(learner.parameters, settings))
 
     @property
     def learning_rate(self) -> float:
@@ -229,7 +312,7 @@ class _Run:
     def _update(self, batch: Batch) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
-        loss = self._loss(batch)
+        loss = self.objective.joined(self._loss(batch))
         if not bool(loss.isfinite()):
             raise TuningError(
                 f"the loss is {loss.item()} at step {self.step + 1} of {self.n_steps}: it has "
@@ -243,7 +326,7 @@ class _Run:
         return float(loss.detach())
 
     def _loss(self, batch: Batch) -> Tensor:
-        return soft_cross_entropy(
+        return self.objective.loss(
             self.learner.scores(batch),
             self.targets[batch],
             self.weights[batch],
@@ -280,9 +363,10 @@ def _batches(chosen: Batch, batch_size: int, rng: np.random.Generator) -> Iterat
         yield order[start : start + batch_size]
 
 
-def _groups(
+def parameter_groups(
     parameters: dict[str, nn.Parameter], settings: TrainSettings
 ) -> list[dict[str, object]]:
+    """Return groups for an optimiser: matrices decay, biases and norms do not."""
     matrices = [p for p in parameters.values() if p.ndim > 1]
     others = [p for p in parameters.values() if p.ndim <= 1]
     groups = ((matrices, settings.weight_decay), (others, 0.0))

@@ -51,7 +51,7 @@ class PromptScorer:
     def views(self, examples: Examples) -> Views:
         """Tokenise examples once and put them into the template, for each number of masks."""
         tokenizer = self.lm.tokenizer
-        slots = tokenize_slots(tokenizer, [self.template], examples)
+        slots = tokenize_slots(tokenizer, [self.template], examples, self.lm.tokens)
         return {
             n_masks: build_prompts(
                 tokenizer, self.template, slots, max_length=self.max_length, n_masks=n_masks

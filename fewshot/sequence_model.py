@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fewshot.fine_tuning import Batch, Learner, TrainSettings, train
+from fewshot.fine_tuning import Batch, Learner, Objective, TrainSettings, train
 from fewshot.history import Epoch
 from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
@@ -106,6 +106,7 @@ class SequenceModel:
         *,
         valid: Batch | None,
         show_progress: bool,
+        objective: Objective | None = None,
     ) -> tuple[SequenceModel, list[Epoch]]:
         """Tune a copy of the encoder together with the head.
 
@@ -119,6 +120,8 @@ class SequenceModel:
         valid : ndarray of int, optional
             Examples that are held out.
         show_progress : bool
+        objective : Objective, optional
+            By default the cross-entropy.
 
         Returns
         -------
@@ -134,7 +137,14 @@ class SequenceModel:
             head.bias.copy_(torch.from_numpy(self.intercept))
         learner = _learner(lm, head, self.pooling, prompts)
         history = train(
-            learner, targets, sample_weight, settings, rng, valid=valid, show_progress=show_progress
+            learner,
+            targets,
+            sample_weight,
+            settings,
+            rng,
+            valid=valid,
+            objective=Objective() if objective is None else objective,
+            show_progress=show_progress,
         )
         lm.freeze()
         weight, bias = head.weight.detach().cpu(), head.bias.detach().cpu()

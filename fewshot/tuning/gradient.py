@@ -10,10 +10,12 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Learner, Schedule, TrainSettings, train
+from fewshot.fine_tuning import Learner, Objective, Schedule, TrainSettings, train
 from fewshot.masked_lm import MaskedLM
+from fewshot.pretraining import TokenMasking, masked_loss
 from fewshot.sampling import hold_out
 from fewshot.scoring import PromptScorer, Views
 from fewshot.tuning.head import fit_head
@@ -113,6 +115,7 @@ class GradientTuning(Tuning):
             settings,
             task.rng,
             valid=_held_out(task, self.validation_fraction),
+            objective=_objective(task, lm, settings.batch_size),
             show_progress=task.show_progress,
         )
         share = _default_share(task) if self.interpolation is None else self.interpolation
@@ -295,6 +298,20 @@ def _learner(scorer: PromptScorer, views: Views) -> Learner:
         set_training=scorer.lm.train,
         n_tokens=n_tokens,
     )
+
+
+def _objective(task: TuningTask, lm: MaskedLM, batch_size: int) -> Objective:
+    if task.mlm_weight == 0.0:
+        return Objective(task.temperature)
+    prompts = task.views[min(task.views)]
+    unlabelled = np.flatnonzero(task.sample_weight[prompts.owners] == 0)
+    masking = TokenMasking.of(lm.tokenizer)
+
+    def auxiliary() -> Tensor:
+        rows = task.rng.choice(unlabelled, min(batch_size, len(unlabelled)), replace=False)
+        return masked_loss(lm, masking.hide([prompts.ids[row] for row in rows], task.rng))
+
+    return Objective(task.temperature, auxiliary, task.mlm_weight)
 
 
 def _default_share(task: TuningTask) -> float:

@@ -29,6 +29,10 @@ class TuningTask:
     sample_weight : ndarray of shape (n_examples,)
     rng : numpy.random.Generator
     show_progress : bool
+    temperature : float
+        At which tuning by gradients compares scores and targets (distillation).
+    mlm_weight : float
+        Share of masked language modelling, on the examples of weight 0, in its loss.
     """
 
     scorer: PromptScorer
@@ -37,6 +41,8 @@ class TuningTask:
     sample_weight: npt.NDArray[np.float64]
     rng: np.random.Generator
     show_progress: bool = False
+    temperature: float = 1.0
+    mlm_weight: float = 0.0
 
 
 @dataclass(frozen=True)
