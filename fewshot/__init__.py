@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fewshot.classifier import PromptClassifier
+    from fewshot.continued_pretraining import PCPClassifier
     from fewshot.fine_tune_classifier import FineTuneClassifier
     from fewshot.library import Task, list_tasks, load_task
     from fewshot.masked_lm import MaskedLM
     from fewshot.persistence import load_estimator as load
+    from fewshot.pet import PETClassifier
     from fewshot.sampling import KShotSplit, k_shot_sample
+    from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.setfit_classifier import SetFitClassifier
     from fewshot.template import Template
-    from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.tfidf_classifier import TfidfClassifier
+    from fewshot.unlabeled import Unlabeled
     from fewshot.verbalizer import Verbalizer
 
 __version__ = "0.1.0"
@@ -24,12 +27,15 @@ __all__ = [
     "FineTuneClassifier",
     "KShotSplit",
     "MaskedLM",
+    "PCPClassifier",
+    "PETClassifier",
     "PromptClassifier",
     "SetFitClassifier",
     "Task",
     "Template",
     "TemplateSensitivity",
     "TfidfClassifier",
+    "Unlabeled",
     "Verbalizer",
     "k_shot_sample",
     "list_tasks",
@@ -43,12 +49,15 @@ _HOME = {
     "FineTuneClassifier": ("fewshot.fine_tune_classifier", "FineTuneClassifier"),
     "KShotSplit": ("fewshot.sampling", "KShotSplit"),
     "MaskedLM": ("fewshot.masked_lm", "MaskedLM"),
+    "PCPClassifier": ("fewshot.continued_pretraining", "PCPClassifier"),
+    "PETClassifier": ("fewshot.pet", "PETClassifier"),
     "PromptClassifier": ("fewshot.classifier", "PromptClassifier"),
     "SetFitClassifier": ("fewshot.setfit_classifier", "SetFitClassifier"),
     "Task": ("fewshot.library", "Task"),
     "Template": ("fewshot.template", "Template"),
     "TemplateSensitivity": ("fewshot.sensitivity", "TemplateSensitivity"),
     "TfidfClassifier": ("fewshot.tfidf_classifier", "TfidfClassifier"),
+    "Unlabeled": ("fewshot.unlabeled", "Unlabeled"),
     "Verbalizer": ("fewshot.verbalizer", "Verbalizer"),
     "k_shot_sample": ("fewshot.sampling", "k_shot_sample"),
     "list_tasks": ("fewshot.library", "list_tasks"),

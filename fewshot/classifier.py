@@ -306,11 +306,11 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         """Check everything that can be checked before any work."""
         tuning = resolve_tuning(self.tuning)
-        template = _resolve_template(self.template, tuning)
+        template = self._template()
         for name, known in (("calibration", Calibration), ("aggregation", Aggregation)):
             _check_choice(name, getattr(self, name), get_args(known))
         data = _read(X, y, sample_weight, template, tuning)
-        lm = load_masked_lm(self.model)
+        lm = self._language_model()
         verbalizer, words = self._resolve_words(tuning, data, lm)
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)
@@ -335,6 +335,17 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
             return verbalizer, tuning.label_embeddings(classes, lm)
         _warn_unused_weights(verbalizer, self.aggregation)
         return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
+
+    def _template(self) -> Template:
+        if isinstance(self.template, Template):
+            return self.template
+        if self.template is not None:
+            return Template(self.template)
+        default = resolve_tuning(self.tuning).default_template
+        return Template(_DEFAULT_TEMPLATE if default is None else default)
+
+    def _language_model(self) -> MaskedLM:
+        return load_masked_lm(self.model)
 
     def _calibrate(self, plan: _Plan) -> tuple[PromptScorer, Calibration]:
         scorer, calibration = plan.scorer, self.calibration
@@ -404,6 +415,10 @@ class _Plan(NamedTuple):
     wordings: dict[Template, Views]
 
     @property
+    def classes(self) -> list[Label]:
+        return list(self.scorer.words.classes)
+
+    @property
     def n_texts(self) -> int:
         return 0 if self.data is None else len(self.data.examples)
 
@@ -419,15 +434,6 @@ def _is_zero_shot(tuning: str | Tuning) -> bool:
 def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise InputError(f"{name} is one of {list(known)}, got {value!r}")
-
-
-def _resolve_template(template: str | Template | None, tuning: Tuning) -> Template:
-    if isinstance(template, Template):
-        return template
-    if template is not None:
-        return Template(template)
-    default = tuning.default_template
-    return Template(_DEFAULT_TEMPLATE if default is None else default)
 
 
 def _read(

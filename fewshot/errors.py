@@ -12,6 +12,7 @@ import warnings
 __all__ = [
     "BenchmarkError",
     "CalibrationWarning",
+    "CheckpointError",
     "CollapseWarning",
     "FewShotError",
     "FewShotWarning",
@@ -19,12 +20,14 @@ __all__ = [
     "InputError",
     "LabelWordError",
     "LabelWordWarning",
+    "LeakageWarning",
     "MissingExtraError",
     "ModelError",
     "PersistenceError",
     "TemplateError",
     "TruncationWarning",
     "TuningError",
+    "UnlabeledWarning",
     "VerbalizerError",
     "warn_user",
 ]
@@ -70,6 +73,10 @@ class BenchmarkError(FewShotError, ValueError):
     """A benchmark's spec, data or results file is not usable."""
 
 
+class CheckpointError(FewShotError, ValueError):
+    """A checkpoint folder is of another fit, holds something else, or is damaged."""
+
+
 class MissingExtraError(FewShotError, ImportError):
     """An optional dependency is missing; the message gives the line that installs it."""
 
@@ -92,6 +99,14 @@ class CalibrationWarning(FewShotWarning):
 
 class LabelWordWarning(FewShotWarning):
     """Label words are split into pieces, or their weights are not used."""
+
+
+class LeakageWarning(FewShotWarning):
+    """Texts that are predicted were among the unlabelled texts of ``fit``."""
+
+
+class UnlabeledWarning(FewShotWarning):
+    """Unlabelled texts were passed in a form that cross-validation would slice."""
 
 
 def warn_user(message: str, category: type[Warning]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -133,7 +134,17 @@ class FineTuneClassifier(TextClassifier):
         FineTuneClassifier
             The estimator itself.
         """
-        plan = self._plan(X, y, sample_weight)
+        return self._learn(self._plan(X, y, sample_weight))
+
+    def _fit_soft(
+        self, X: Any, y: Any, targets: npt.NDArray[np.float64], temperature: float
+    ) -> FineTuneClassifier:
+        """Learn from probabilities of the classes; `y` holds the likeliest."""
+        plan = self._plan(X, y, None)
+        settings = replace(plan.settings, temperature=temperature)
+        return self._learn(plan._replace(targets=targets, settings=settings))
+
+    def _learn(self, plan: _Plan) -> FineTuneClassifier:
         warn_truncated(plan.prompts.n_truncated, len(plan.prompts), plan.model.max_length)
         model, history = plan.model.tuned(
             plan.prompts,

@@ -22,8 +22,11 @@ __all__ = [
     "Batch",
     "Learner",
     "Schedule",
+    "SecondLoss",
     "TrainSettings",
     "TrainStep",
+    "distillation_loss",
+    "parameter_groups",
     "soft_cross_entropy",
     "train",
 ]
@@ -52,6 +55,8 @@ class TrainSettings:
         How it falls afterwards.
     max_grad_norm : float
     label_smoothing : float
+    temperature : float
+        What scores and log-targets are divided by; other than 1 for :func:`distillation_loss`.
     patience : int, optional
         Epochs without a better loss after which training stops. The best weights are restored.
     """
@@ -64,6 +69,7 @@ class TrainSettings:
     schedule: Schedule = "linear"
     max_grad_norm: float = 1.0
     label_smoothing: float = 0.0
+    temperature: float = 1.0
     patience: int | None = None
 
     def steps(self, n_examples: int) -> int:
@@ -93,6 +99,8 @@ class TrainStep:
         Probabilities.
     weights : Tensor of shape (n,)
     label_smoothing : float
+    temperature : float
+        See :class:`TrainSettings`.
     progress : float
         Share of the steps that are done.
     """
@@ -101,15 +109,38 @@ class TrainStep:
     targets: Tensor
     weights: Tensor
     label_smoothing: float = 0.0
+    temperature: float = 1.0
     progress: float = 0.0
 
     def task_loss(self, scores: Tensor) -> Tensor:
         """Return the cross-entropy of class scores [n, n_classes] for the step's examples."""
+        if self.temperature != 1.0:
+            return distillation_loss(scores, self.targets, self.weights, self.temperature)
         return soft_cross_entropy(scores, self.targets, self.weights, self.label_smoothing)
 
     def mean(self, rows: Tensor) -> Tensor:
         """Return the weighted mean of one number an example, [n], as the loss takes it."""
         return (rows * self.weights).mean()
+
+
+@dataclass(frozen=True)
+class SecondLoss:
+    """A loss beside that of the examples, such as masked language modelling.
+
+    Parameters
+    ----------
+    loss : callable
+        Computes it at each step.
+    share : float
+        The sum is ``(1 - share) * loss of the examples + share * second loss``.
+    """
+
+    loss: Callable[[], Tensor]
+    share: float
+
+    def joined(self, loss: Tensor) -> Tensor:
+        """Return the loss of the examples together with the second one."""
+        return (1 - self.share) * loss + self.share * self.loss().to(loss.device)
 
 
 @dataclass(frozen=True)
@@ -130,6 +161,7 @@ class Learner:
         Loss of a :class:`TrainStep`; by default the cross-entropy of the scores.
     rate_factors : mapping of str to float
         Factors of the learning rate of some parameters.
+    second_loss : SecondLoss, optional
     """
 
     scores: Callable[[Batch], Tensor]
@@ -138,6 +170,7 @@ class Learner:
     n_tokens: npt.NDArray[np.int64]
     loss: Callable[[TrainStep], Tensor] | None = None
     rate_factors: Mapping[str, float] = field(default_factory=dict)
+    second_loss: SecondLoss | None = None
 
 
 def soft_cross_entropy(
@@ -170,6 +203,40 @@ def soft_cross_entropy(
     smooth = (1 - label_smoothing) * targets + label_smoothing / targets.shape[1]
     losses = -(smooth * scores.log_softmax(-1)).sum(-1)
     return (losses * weights).mean()
+
+
+def distillation_loss(
+    scores: Tensor, targets: Tensor, weights: Tensor, temperature: float
+) -> Tensor:
+    """Return ``T^2 KL(targets at temperature T || softmax(scores / T))``, weighted and averaged.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n, n_classes)
+    targets : Tensor of shape (n, n_classes)
+        Probabilities at temperature 1.
+    weights : Tensor of shape (n,)
+    temperature : float
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    References
+    ----------
+    Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> target = torch.tensor([[2.0, 0.0]]).softmax(-1)
+    >>> distillation_loss(torch.zeros(1, 2), target, torch.ones(1), 2.0)
+    tensor(0.4438)
+    """
+    softened = (targets.log() / temperature).softmax(-1)
+    predicted = (scores / temperature).log_softmax(-1)
+    losses = nn.functional.kl_div(predicted, softened, reduction="none").sum(-1)
+    return temperature**2 * (losses * weights).mean()
 
 
 def train(
@@ -247,7 +314,9 @@ class _Run:
         self.settings = settings
         self.n_steps = settings.steps(n_examples)
         self.step = 0
-        self.optimizer = torch.optim.AdamW(_groups(learner, settings))
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(learner.parameters, settings, learner.rate_factors)
+        )
 
     @property
     def learning_rate(self) -> float:
@@ -281,6 +350,8 @@ class _Run:
             group["lr"] = rate * group["factor"]
         step_loss = self._task_loss if self.learner.loss is None else self.learner.loss
         loss = step_loss(self._train_step(batch))
+        if self.learner.second_loss is not None:
+            loss = self.learner.second_loss.joined(loss)
         if not bool(loss.isfinite()):
             raise TuningError(
                 f"the loss is {loss.item()} at step {self.step + 1} of {self.n_steps}: it has "
@@ -299,6 +370,7 @@ class _Run:
             self.targets[batch],
             self.weights[batch],
             self.settings.label_smoothing,
+            self.settings.temperature,
             self.step / self.n_steps,
         )
 
@@ -335,11 +407,28 @@ def _batches(chosen: Batch, batch_size: int, rng: np.random.Generator) -> Iterat
         yield order[start : start + batch_size]
 
 
-def _groups(learner: Learner, settings: TrainSettings) -> list[dict[str, object]]:
-    """Group parameters by whether they decay and by their learning rate."""
+def parameter_groups(
+    parameters: Mapping[str, nn.Parameter],
+    settings: TrainSettings,
+    rate_factors: Mapping[str, float] | None = None,
+) -> list[dict[str, object]]:
+    """Return groups for an optimiser: matrices decay, biases and norms do not.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Parameter
+    settings : TrainSettings
+    rate_factors : mapping of str to float, optional
+        Factors of the learning rate of some parameters.
+
+    Returns
+    -------
+    list of dict
+    """
+    factors = {} if rate_factors is None else rate_factors
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    for name, parameter in learner.parameters.items():
-        key = parameter.ndim > 1, learner.rate_factors.get(name, 1.0)
+    for name, parameter in parameters.items():
+        key = parameter.ndim > 1, factors.get(name, 1.0)
         groups.setdefault(key, []).append(parameter)
     return [
         {

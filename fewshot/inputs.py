@@ -45,6 +45,11 @@ class Examples:
         chosen = list(indices)
         return Examples({name: [texts[i] for i in chosen] for name, texts in self.columns.items()})
 
+    def rows(self) -> list[Any]:
+        """Return what :func:`read_examples` reads: texts, or tuples of texts by field."""
+        columns = list(self.columns.values())
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
     def joined(self, separator: str = " ") -> list[str]:
         """Return one text an example: its fields, joined."""
         return [separator.join(row) for row in zip(*self.columns.values(), strict=True)]

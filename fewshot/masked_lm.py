@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fewshot.added_modules import AddedModules, Stacked, detach
 from fewshot.errors import ModelError
 from fewshot.mask_head import mask_head, stub_encoder
-from fewshot.prompts import Prompts, Rows, plan_batches
+from fewshot.prompts import Prompts, Rows, TokenCache, plan_batches
 from fewshot.states import MaskStates, StateCache
 from fewshot.threads import map_single_threaded
 
@@ -70,6 +70,8 @@ class MaskedLM:
         Prompts and tokens encoded so far.
     added : AddedModules or None
         What tuning has put beside the model's own modules.
+    tokens : TokenCache
+        What the tokenizer has made of texts; shared with copies.
     has_rows : bool
         Whether label words are scored as products with rows of the decoder: true but for a few
         kinds of head.
@@ -113,6 +115,7 @@ class MaskedLM:
         self.tokenizer = tokenizer
         self.name = name
         self.counts = EncoderCounts()
+        self.tokens = TokenCache()
         self._set_model(_on_device(model, device), None)
         default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
         self.batch_tokens = default if batch_tokens is None else batch_tokens
@@ -195,18 +198,32 @@ class MaskedLM:
             See :class:`~fewshot.states.MaskStates`.
         mean : Tensor of shape (n_prompts, hidden)
         """
-        ids, attention = _pad(prompts, self.tokenizer.pad_token_id, self.device)
-        is_padded = ids.numel() > int(prompts.lengths.sum())
-        soft = prompts.soft_positions
-        soft_positions = None if soft is None else torch.from_numpy(soft).to(self.device)
-        # [n, length, hidden]
-        hidden = self._run_encoder(ids, attention, soft_positions, is_padded)
+        hidden, attention = self._hidden(prompts)
+        is_padded = attention.numel() > int(prompts.lengths.sum())
         rows = torch.arange(len(prompts), device=self.device)[:, None]
         positions = torch.from_numpy(prompts.mask_positions).to(self.device)
         at_mask = hidden[rows, positions]  # [n, masks, hidden]
         share = attention[..., None].to(hidden.dtype)
         mean = (hidden * share).sum(1) / share.sum(1) if is_padded else hidden.mean(1)
         return (self._run_head(at_mask) if self._runs_head else at_mask), mean
+
+    def logits_at(self, prompts: Prompts, rows: Rows, positions: Rows) -> Tensor:
+        """Run one batch, and the MLM head with the whole decoder at chosen positions only.
+
+        Parameters
+        ----------
+        prompts : Prompts
+        rows, positions : ndarray of shape (n_positions,)
+            Which token of which prompt.
+
+        Returns
+        -------
+        Tensor of shape (n_positions, vocabulary)
+        """
+        hidden, _ = self._hidden(prompts)
+        chosen = hidden[torch.from_numpy(rows), torch.from_numpy(positions)]
+        states = self._run_head(chosen[:, None])[:, 0]
+        return self._decoder(states) if self.has_rows else states
 
     def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
         """Return the MLM logits of some tokens.
@@ -338,12 +355,13 @@ class MaskedLM:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_head", "_decoder", "_cache"):  # made from the model again
+        for name in ("_head", "_decoder", "_cache", "tokens"):  # made from the model again
             del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.tokens = TokenCache()
         self._set_model(state["model"], state["added"])
 
     def __repr__(self) -> str:
@@ -412,6 +430,14 @@ class MaskedLM:
             return rows, (mask[: len(rows)], mean[: len(rows)])
 
         return map_single_threaded(run, batches) if is_cpu else map(run, batches)
+
+    def _hidden(self, prompts: Prompts) -> tuple[Tensor, Tensor]:
+        """Return the last states of the prompts' tokens [n, length, hidden], and which are real."""
+        ids, attention = _pad(prompts, self.tokenizer.pad_token_id, self.device)
+        is_padded = ids.numel() > int(prompts.lengths.sum())
+        soft = prompts.soft_positions
+        soft_positions = None if soft is None else torch.from_numpy(soft).to(self.device)
+        return self._run_encoder(ids, attention, soft_positions, is_padded), attention
 
     def _log_normalizer(self, rows: Tensor) -> Tensor:
         if not self.has_rows:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from threading import Lock
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -21,6 +23,7 @@ __all__ = [
     "Prompts",
     "Rows",
     "SlotTokens",
+    "TokenCache",
     "build_prompts",
     "ordinary_tokens",
     "plan_batches",
@@ -37,6 +40,7 @@ Tokenizer: TypeAlias = Any
 _TOKENIZER_LOCK = Lock()
 _SPACE_MARKS = "▁Ġ"  # that unigram and byte-level tokens start with
 _TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
+_TEXTS_REMEMBERED = 20_000  # some 10 MB for short texts
 
 
 class _SlotKey(NamedTuple):
@@ -95,8 +99,44 @@ class Prompts:
         )
 
 
+class TokenCache:
+    """Token ids of texts by field and place, so that a text is tokenised once for all templates.
+
+    Parameters
+    ----------
+    n_texts : int
+        The most texts; those that came first are forgotten first.
+    """
+
+    def __init__(self, n_texts: int = _TEXTS_REMEMBERED) -> None:
+        self._n_texts = n_texts
+        self._ids: OrderedDict[tuple[bool, bool, str], Ids] = OrderedDict()
+        self._lock = Lock()
+
+    def fill(
+        self, texts: list[str], key: _SlotKey, tokenize: Callable[[list[str]], list[Ids]]
+    ) -> list[Ids]:
+        """Return the ids of texts, tokenising only distinct ones that are not known."""
+        if len(texts) > self._n_texts:
+            return tokenize(texts)
+        entries = [(key.bare, key.after_space, text) for text in texts]
+        with self._lock:
+            known = {entry: self._ids[entry] for entry in entries if entry in self._ids}
+        new = [entry for entry in dict.fromkeys(entries) if entry not in known]
+        if new:
+            known.update(zip(new, tokenize([entry[2] for entry in new]), strict=True))
+        with self._lock:
+            self._ids.update((entry, known[entry]) for entry in new)
+            while len(self._ids) > self._n_texts:
+                self._ids.popitem(last=False)
+        return [known[entry] for entry in entries]
+
+
 def tokenize_slots(
-    tokenizer: Tokenizer, templates: Sequence[Template], examples: Examples
+    tokenizer: Tokenizer,
+    templates: Sequence[Template],
+    examples: Examples,
+    cache: TokenCache | None = None,
 ) -> SlotTokens:
     """Tokenise the fields of all examples, once for all templates.
 
@@ -108,6 +148,8 @@ def tokenize_slots(
     tokenizer : PreTrainedTokenizerBase
     templates : sequence of Template
     examples : Examples
+    cache : TokenCache, optional
+        Of this tokenizer; remembers texts from call to call.
 
     Returns
     -------
@@ -116,7 +158,13 @@ def tokenize_slots(
     """
     tells_spaces = _tells_spaces(tokenizer)
     keys = {key for template in templates for key in _slot_keys(template, tells_spaces)}
-    return {key: _tokenize_field(tokenizer, examples.columns[key.field], key) for key in keys}
+    remembered = TokenCache(0) if cache is None else cache
+    return {
+        key: remembered.fill(
+            examples.columns[key.field], key, partial(_tokenize_field, tokenizer, key=key)
+        )
+        for key in keys
+    }
 
 
 def build_prompts(

@@ -53,7 +53,8 @@ class PromptScorer:
 
     def views(self, examples: Examples) -> Views:
         """Tokenise examples once and put them into the template, for each number of masks."""
-        return self.views_of(tokenize_slots(self.lm.tokenizer, [self.template], examples))
+        slots = tokenize_slots(self.lm.tokenizer, [self.template], examples, self.lm.tokens)
+        return self.views_of(slots)
 
     def views_of(self, slots: SlotTokens) -> Views:
         """Put tokenised examples into the template, for each number of masks."""

@@ -134,7 +134,13 @@ class SequenceModel:
             head.bias.copy_(torch.from_numpy(self.intercept))
         learner = _learner(lm, head, self.pooling, prompts)
         history = train(
-            learner, targets, sample_weight, settings, rng, valid=valid, show_progress=show_progress
+            learner,
+            targets,
+            sample_weight,
+            settings,
+            rng,
+            valid=valid,
+            show_progress=show_progress,
         )
         lm.freeze()
         weight, bias = head.weight.detach().cpu(), head.bias.detach().cpu()

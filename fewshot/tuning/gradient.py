@@ -14,8 +14,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Batch, Learner, TrainSettings, TrainStep, train
+from fewshot.fine_tuning import Batch, Learner, SecondLoss, TrainSettings, TrainStep, train
 from fewshot.masked_lm import MaskedLM
+from fewshot.pretraining import TokenMasking, masked_loss
 from fewshot.sampling import hold_out
 from fewshot.template import Template
 from fewshot.tuning.adversarial import resolve_adversarial
@@ -112,7 +113,7 @@ class GradientTuning(Tuning):
 
     def tune(self, task: TuningTask) -> TuningResult:
         """Train a copy of the model; see :meth:`Tuning.tune`."""
-        settings = self._settings()
+        settings = replace(self._settings(), temperature=task.temperature)
         own = with_template_tokens(self.prepare(task))
         lm = own.scorer.lm
         if not lm.tuned_parameters():
@@ -182,6 +183,7 @@ class GradientTuning(Tuning):
             n_tokens=n_tokens,
             rate_factors=self.rate_factors(scorer.lm),
             loss=_regularizer(task, training).loss if training.regularizes() else self.loss(task),
+            second_loss=_second_loss(task, self.batch_size),
         )
 
     def _settings(self) -> TrainSettings:
@@ -234,6 +236,20 @@ def _other_scores(
         for wording, views in task.wordings.items()
     ]
     return [partial(other.train_scores, views) for other, views in others]
+
+
+def _second_loss(task: TuningTask, batch_size: int) -> SecondLoss | None:
+    if task.mlm_weight == 0.0:
+        return None
+    lm, prompts = task.scorer.lm, task.views[min(task.views)]
+    unlabelled = np.flatnonzero(task.sample_weight[prompts.owners] == 0)
+    masking = TokenMasking.of(lm.tokenizer)
+
+    def loss() -> Tensor:
+        rows = task.rng.choice(unlabelled, min(batch_size, len(unlabelled)), replace=False)
+        return masked_loss(lm, masking.hide([prompts.ids[row] for row in rows], task.rng))
+
+    return SecondLoss(loss, task.mlm_weight)
 
 
 def _default_share(task: TuningTask) -> float:

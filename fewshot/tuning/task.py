@@ -34,6 +34,10 @@ class TuningTask:
         The same examples in the other wordings that the strategy asks for.
     unlabelled : ndarray of int
         Numbers of the examples without a label; their targets mean nothing.
+    temperature : float
+        At which tuning by gradients compares scores and targets (distillation).
+    mlm_weight : float
+        Share of masked language modelling, on the examples of weight 0, in its loss.
     """
 
     scorer: PromptScorer
@@ -44,6 +48,8 @@ class TuningTask:
     show_progress: bool = False
     wordings: dict[Template, Views] = field(default_factory=dict)
     unlabelled: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    temperature: float = 1.0
+    mlm_weight: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,499 @@
+"""PCP: masked language modelling on the task's texts in its template, before prompt tuning."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, clone
+
+from fewshot.classifier import PromptClassifier
+from fewshot.content_cache import ContentCache
+from fewshot.errors import InputError
+from fewshot.estimator import TextClassifier
+from fewshot.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.history import Epoch
+from fewshot.inputs import Examples
+from fewshot.label_words import LabelWords
+from fewshot.masked_lm import MaskedLM
+from fewshot.pretraining import Corpus, Pretraining, pretrain
+from fewshot.prompts import build_prompts, tokenize_slots
+from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
+from fewshot.semi_supervised import (
+    LearningData,
+    SemiSupervisedClassifier,
+    prompt_classifier,
+    read_learning_data,
+)
+from fewshot.sequence_model import token_ids
+from fewshot.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.template import Template
+from fewshot.training_data import class_targets
+from fewshot.unlabeled import Unlabeled, text_keys
+
+__all__ = ["PCPClassifier"]
+
+Objective: TypeAlias = Literal["prompt", "mlm"]
+Pattern: TypeAlias = Literal["hard", "soft"]
+LabelSource: TypeAlias = Literal["predicted", "gold"]
+
+_ADAPTED_BYTES = 512 * 2**20  # five folds of fewshot-mini
+_SCORES_BYTES = 64 * 2**20
+
+
+class PCPClassifier(SemiSupervisedClassifier):
+    """Prompt-based continued pre-training: make the model know the task's texts and template.
+
+    A first classifier labels all texts. Each is put into the template with the word of its label
+    at the mask, and a copy of the model goes on with masked language modelling on these lines.
+    The given classifier then starts from that model. What is learned is a model, ``model_``, that
+    any other estimator takes as ``model=``; fits that need the same one (folds and candidates of
+    a grid search over later stages, with ``random_state`` set) train it once.
+
+    Parameters
+    ----------
+    estimator : PromptClassifier, PETClassifier or other estimator of this kind, optional
+        What is fitted in the end, from the adapted model. Its (innermost) template and label
+        words make the lines.
+    predictor : PromptClassifier, optional
+        What labels the texts; by default the (innermost) PromptClassifier of `estimator`. Give
+        one to search over settings of `estimator` without labelling anew.
+    objective : {"prompt", "mlm"}, default="prompt"
+        Lines in the template with a label word, or the bare texts: task-adaptive pre-training
+        (TAPT), the baseline.
+    pattern : {"hard", "soft"}, default="hard"
+        The template, or the plain text from which soft prompts start: ``"{text} It was {mask}"``
+        for one field and ``"{a} {mask} , {b}"`` for two.
+    label_source : {"predicted", "gold"}, default="predicted"
+        Which word the labelled texts get. With ``"gold"`` unlabelled texts may be missing.
+    min_confidence : float, default=0.0
+        Texts that are labelled with a lower probability are left out of the lines.
+    pretraining : Pretraining, optional
+        Settings of masked language modelling; five epochs by default, 100 in the paper.
+    max_unlabeled : int, default=1000
+        The most unlabelled texts that are used; of more, a sample is drawn.
+    checkpoint_dir : str or Path, optional
+        Where scores and the model after each epoch are kept while ``fit`` runs, to go on after an
+        interruption; deleted at the end. Without it nothing is written.
+    random_state : int, RandomState or None, default=None
+        Of labelling and pre-training, and of `estimator` if that has none.
+    verbose : {0, 1}, default=1
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    model_ : MaskedLM
+        The adapted model, before the final classifier tuned a copy of it.
+    estimator_ : estimator
+        The final classifier.
+    data_hash_ : str
+        Fingerprint of the lines that the model was adapted to.
+    n_lines_ : int
+    pretraining_history_ : list of dict
+        Loss, learning rate, tokens and seconds of each epoch.
+    n_unlabeled_ : int
+    pool_keys_ : ndarray of uint64
+        Hashes of the unlabelled texts, to warn when one of them is predicted.
+    fields_ : list of str
+    history_ : list of dict
+        Of the final classifier.
+    n_truncated_ : int
+        Lines of which the text was shortened; the template never is.
+
+    Raises
+    ------
+    InputError, TemplateError, VerbalizerError, LabelWordError, TuningError, CheckpointError
+        From ``fit``, before long work; the estimator then stays as it was.
+
+    References
+    ----------
+    Shi and Lipani (2023), Don't Stop Pretraining? Make Prompt-based Fine-tuning Powerful Learner.
+    Gururangan et al. (2020), Don't Stop Pretraining (``objective="mlm"``).
+
+    Examples
+    --------
+    >>> from fewshot import PCPClassifier, PromptClassifier, Unlabeled
+    >>> clf = PCPClassifier(PromptClassifier("{text} It was {mask}.", {"n": "bad", "p": "good"}))
+    >>> clf.fit(["A fine film."], ["p"], unlabeled=Unlabeled(reviews))  # doctest: +SKIP
+    >>> PromptClassifier(model=clf.model_, tuning="head")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        estimator: BaseEstimator | None = None,
+        *,
+        predictor: PromptClassifier | None = None,
+        objective: Objective = "prompt",
+        pattern: Pattern = "hard",
+        label_source: LabelSource = "predicted",
+        min_confidence: float = 0.0,
+        pretraining: Pretraining | None = None,
+        max_unlabeled: int = 1000,
+        checkpoint_dir: str | Path | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 1,
+    ) -> None:
+        self.estimator = estimator
+        self.predictor = predictor
+        self.objective = objective
+        self.pattern = pattern
+        self.label_source = label_source
+        self.min_confidence = min_confidence
+        self.pretraining = pretraining
+        self.max_unlabeled = max_unlabeled
+        self.checkpoint_dir = checkpoint_dir
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self, X: Any = None, y: Any = None, *, sample_weight: Any = None, unlabeled: Any = None
+    ) -> PCPClassifier:
+        """Adapt the model to the texts, then fit the estimator from there.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame; optional
+        y : sequence of str or int, optional
+            Labels; rows with -1 (among ints) or None are unlabelled. Without any label, the
+            words are predicted zero-shot, and so is the final classifier to be.
+        sample_weight : sequence of float, optional
+        unlabeled : Unlabeled, optional
+            Unlabelled texts, besides the unlabelled rows of `X`.
+
+        Returns
+        -------
+        PCPClassifier
+            The estimator itself.
+        """
+        plan = _plan(self, X, y, sample_weight, unlabeled)
+        n_rounds = 1 + plan.pretraining.num_epochs
+        with started(plan.checkpoint, n_rounds, "PCP", show_progress=self.verbose > 0) as rounds:
+            lines = _lines(plan, rounds)
+            lm, history = _adapt(plan, lines, rounds)
+            final = _fit_final(plan, lm)
+        self.classes_ = final.classes_
+        self.model_ = lm
+        self.estimator_ = final
+        self.data_hash_ = lines.key
+        self.n_lines_ = len(lines.corpus)
+        self.pretraining_history_ = history
+        self.n_unlabeled_ = len(plan.data.pool)
+        self.pool_keys_ = text_keys(plan.data.pool.examples)
+        self.fields_ = list(plan.fields)
+        self.history_: list[Any] = final.history_
+        self.n_truncated_ = lines.n_truncated
+        return self
+
+
+class _Plan(NamedTuple):
+    """What ``fit`` is going to do, checked."""
+
+    settings: PCPClassifier
+    data: LearningData
+    base: PromptClassifier  # whose template and words make the lines
+    predictor: PromptClassifier
+    words: LabelWords
+    pretraining: Pretraining
+    seed: int
+    checkpoint: Checkpoint
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return self.base._template().field_names
+
+    @property
+    def lm(self) -> MaskedLM:
+        return self.base._language_model()
+
+
+class _Lines(NamedTuple):
+    """Lines to train on, and what they are made from in short."""
+
+    corpus: Corpus
+    n_truncated: int
+    key: str
+
+
+def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> _Plan:
+    """Check everything that can be checked before any work."""
+    pretraining = _check(settings)
+    base = _innermost(settings.estimator).set_params(verbose=0)
+    predictor = base if settings.predictor is None else settings.predictor
+    predictor = prompt_classifier(predictor, "PCPClassifier").set_params(verbose=0)
+    checkpoint = Checkpoint(settings.checkpoint_dir)
+    is_fixed = settings.random_state is not None
+    seed = checkpoint.seed(int(new_rng(settings.random_state).integers(2**31)), is_fixed=is_fixed)
+    data = read_learning_data(
+        X,
+        y,
+        sample_weight,
+        unlabeled,
+        fields=base._template().field_names,
+        largest=settings.max_unlabeled,
+        rng=np.random.default_rng(seed_of(seed, 0)),
+    )
+    if not len(data.pool) and (settings.label_source != "gold" or data.labelled is None):
+        raise InputError(
+            "PCPClassifier learns from unlabelled texts; pass unlabeled=Unlabeled(texts), or rows "
+            "with y=None (-1 among ints). With label_source='gold' labelled ones are enough"
+        )
+    words = _checked_words(base, predictor, data)
+    plan = _Plan(settings, data, base, predictor, words, pretraining, seed, checkpoint)
+    checkpoint.begin(seed, _configuration(plan))
+    return plan
+
+
+def _check(settings: PCPClassifier) -> Pretraining:
+    choices = {"objective": Objective, "pattern": Pattern, "label_source": LabelSource}
+    limits = {
+        name: (getattr(settings, name) in get_args(known), f"one of {list(get_args(known))}")
+        for name, known in choices.items()
+    }
+    confidence = settings.min_confidence
+    is_share = (confidence == 0 or is_positive(confidence)) and confidence < 1
+    limits |= {
+        "min_confidence": (is_share, "from 0 to below 1"),
+        "max_unlabeled": (is_whole(settings.max_unlabeled, 1), "a whole number, at least 1"),
+        "verbose": (settings.verbose in (0, 1), "0 or 1"),
+    }
+    check_settings(settings, limits)
+    pretraining = Pretraining() if settings.pretraining is None else settings.pretraining
+    if not isinstance(pretraining, Pretraining):
+        raise InputError(f"pretraining is Pretraining(...) or None, got {pretraining!r}")
+    pretraining.check()
+    return pretraining
+
+
+def _innermost(estimator: Any) -> PromptClassifier:
+    """Return a clone of the PromptClassifier that an estimator is, or is made of."""
+    while estimator is not None and not isinstance(estimator, PromptClassifier):
+        if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "estimator"):
+            break
+        estimator = estimator.estimator
+    return prompt_classifier(estimator, "PCPClassifier")
+
+
+def _with_model(estimator: Any, lm: MaskedLM) -> Any:
+    """Return a clone of an estimator in which the innermost classifier has another model."""
+    if estimator is None:
+        return PromptClassifier(model=lm)
+    twin = clone(estimator)
+    if isinstance(twin, PromptClassifier):
+        return twin.set_params(model=lm)
+    return twin.set_params(estimator=_with_model(twin.estimator, lm))
+
+
+def _checked_words(
+    base: PromptClassifier, predictor: PromptClassifier, data: LearningData
+) -> LabelWords:
+    """Return the label words, after all checks that the stages would make."""
+    plans = []
+    for clf in (base, predictor):
+        if data.labelled is None:
+            plans.append(clone(clf).set_params(tuning="none")._plan(None, None, None))
+        else:
+            texts, labels = data.labelled.examples.rows(), data.labelled.labels.values.tolist()
+            plans.append(clf._plan(texts, labels, data.labelled.sample_weight))
+            class_targets(data.labelled, plans[-1].classes, clf.class_weight)
+    if plans[0].classes != plans[1].classes:
+        raise InputError(
+            f"predictor has the labels {plans[1].classes}, estimator {plans[0].classes}; give "
+            "both the same"
+        )
+    if data.labelled is not None and len(data.labelled.labels.classes()) == 1:
+        raise InputError(
+            f"all labelled texts are of one class, {data.labelled.labels.classes()[0]!r}: every "
+            "line would hold its word; label some texts of the others"
+        )
+    words: LabelWords = plans[0].scorer.words
+    return words
+
+
+def _configuration(plan: _Plan) -> dict[str, str]:
+    """Return all that decides the result, for the checkpoint."""
+    if not plan.checkpoint.is_kept:
+        return {}
+    return {**settings_of(plan.settings), **_content(plan)}
+
+
+def _content(plan: _Plan) -> dict[str, str]:
+    labelled = plan.data.labelled
+    return {
+        "labelled data": fingerprint(None if labelled is None else tuple(labelled)),
+        "unlabelled texts": fingerprint(plan.data.pool.examples),
+        "weights of the model": model_fingerprint(plan.lm),
+    }
+
+
+# ---- Lines ------------------------------------------------------------------------------------
+
+
+def _lines(plan: _Plan, rounds: Rounds) -> _Lines:
+    labelled, pool = plan.data.labelled, plan.data.pool.examples
+    parts = [pool] if labelled is None else [labelled.examples, pool]
+    examples = _joined([part for part in parts if len(part)])
+    if plan.settings.objective == "mlm":
+        rounds.run("scores", dict)
+        return _bare_lines(plan, examples)
+    scores = rounds.run("scores", partial(_remembered_scores, plan, examples))["scores"]
+    labels, is_used = _line_labels(plan, scores)
+    if not is_used.any():
+        raise InputError(
+            f"no text is labelled with a probability of {plan.settings.min_confidence} or more; "
+            f"the surest has {float(softmax(scores, axis=1).max()):.3f}. Lower min_confidence"
+        )
+    rows = np.flatnonzero(is_used)
+    return _templated_lines(plan, examples.take(rows), labels[rows])
+
+
+def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
+    key = fingerprint([_content(plan), settings_of(plan.predictor), plan.seed])
+    return _SCORES.get(key, partial(_scores, plan, examples))
+
+
+def _scores(plan: _Plan, examples: Examples) -> Arrays:
+    """Score all texts with the label predictor."""
+    labelled = plan.data.labelled
+    clf = clone(plan.predictor).set_params(labels=list(plan.words.classes))
+    if clf.random_state is None:
+        clf.set_params(random_state=seed_of(plan.seed, 1))
+    if labelled is None:
+        clf.set_params(tuning="none").fit(examples.rows())
+    else:
+        clf.fit(
+            labelled.examples.rows(),
+            labelled.labels.values.tolist(),
+            sample_weight=labelled.sample_weight,
+        )
+    return {"scores": clf._class_scores(examples.rows())}
+
+
+def _line_labels(
+    plan: _Plan, scores: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the class whose word each line gets, and which lines are used."""
+    probabilities = softmax(scores, axis=1)
+    labels = probabilities.argmax(1)
+    confidence = probabilities.max(1)
+    labelled = plan.data.labelled
+    if plan.settings.label_source == "gold" and labelled is not None:
+        place = {label: i for i, label in enumerate(plan.words.classes)}
+        gold = [place[label] for label in labelled.labels.values.tolist()]
+        labels[: len(gold)], confidence[: len(gold)] = gold, 1.0
+    return labels, confidence >= plan.settings.min_confidence
+
+
+def _bare_lines(plan: _Plan, examples: Examples) -> _Lines:
+    first, *others = examples.columns.values()
+    second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
+    longest = plan.lm.checked_max_length(plan.base.max_length)
+    ids, n_truncated = token_ids(plan.lm.tokenizer, first, second, longest)
+    none = np.empty(0, dtype=np.int64)
+    corpus = Corpus(ids, [none] * len(ids))
+    return _Lines(corpus, n_truncated, fingerprint(corpus))
+
+
+def _templated_lines(plan: _Plan, examples: Examples, labels: npt.NDArray[np.int64]) -> _Lines:
+    """Put texts into the template with a word of their label, token by token.
+
+    So the word is the very tokens that are scored at the mask, and texts are shortened as in
+    prompts: the template stays whole.
+    """
+    rng = np.random.default_rng(seed_of(plan.seed, 2))
+    template = _soft_template(plan.fields) if plan.settings.pattern == "soft" else None
+    template = plan.base._template() if template is None else template
+    longest = plan.lm.checked_max_length(plan.base.max_length)
+    slots = tokenize_slots(plan.lm.tokenizer, [template], examples, plan.lm.tokens)
+    views = {}
+    ids: list[npt.NDArray[np.int32]] = []
+    n_truncated = 0
+    for row, label in enumerate(labels.tolist()):
+        pieces = _draw_word(plan.words, label, rng)
+        if len(pieces) not in views:
+            views[len(pieces)] = build_prompts(
+                plan.lm.tokenizer, template, slots, max_length=longest, n_masks=len(pieces)
+            )
+        prompts = views[len(pieces)]
+        for number in np.flatnonzero(prompts.owners == row):
+            line = prompts.ids[number].copy()
+            line[prompts.mask_positions[number]] = pieces
+            ids.append(line)
+    n_truncated = max((prompts.n_truncated for prompts in views.values()), default=0)
+    none = np.empty(0, dtype=np.int64)
+    corpus = Corpus(ids, [none] * len(ids))
+    return _Lines(corpus, n_truncated, fingerprint(corpus))
+
+
+def _draw_word(words: LabelWords, label: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Draw one of the words of a label, by their weights, and return its token ids."""
+    counts = words.n_pieces[label].numpy()
+    odds = np.where(counts > 0, words.weights[label].numpy(), 0.0).astype(np.float64)
+    word = int(rng.choice(len(odds), p=odds / odds.sum()))
+    pieces: npt.NDArray[np.int64] = words.tokens[words.index[label, word, : counts[word]]].numpy()
+    return pieces
+
+
+def _soft_template(fields: tuple[str, ...]) -> Template:
+    """Return the text that soft prompts start from: Shi and Lipani's, with one field or more."""
+    first, *others = fields
+    if not others:
+        return Template(f"{{{first}}} It was {{mask}}")
+    rest = " ".join(f"{{{name}}}" for name in others)
+    return Template(f"{{{first}}} {{mask}} , {rest}", fields)
+
+
+def _joined(parts: list[Examples]) -> Examples:
+    names = parts[0].fields
+    return Examples(
+        {name: [text for part in parts for text in part.columns[name]] for name in names}
+    )
+
+
+# ---- The model --------------------------------------------------------------------------------
+
+
+def _adapt(plan: _Plan, lines: _Lines, rounds: Rounds) -> tuple[MaskedLM, list[Epoch]]:
+    """Train on the lines, unless that was done before with the same ones."""
+    if plan.pretraining.num_epochs == 0:
+        return plan.lm, []
+    key = fingerprint(
+        [lines.key, settings_of(plan.pretraining), model_fingerprint(plan.lm), plan.seed]
+    )
+    seed = seed_of(plan.seed, 3)
+    make = partial(pretrain, plan.lm, lines.corpus, plan.pretraining, seed, rounds)
+    return _ADAPTED.get(key, make)
+
+
+def _fit_final(plan: _Plan, lm: MaskedLM) -> TextClassifier:
+    final: TextClassifier = _with_model(plan.settings.estimator, lm)
+    if final.random_state is None:
+        final.set_params(random_state=seed_of(plan.seed, 4))
+    final.set_params(verbose=0)
+    labelled, pool = plan.data.labelled, plan.data.pool.examples
+    if labelled is None:
+        texts, labels, weights = None, None, None
+    else:
+        texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
+        weights = labelled.sample_weight
+    if isinstance(final, SemiSupervisedClassifier):
+        rest = Unlabeled(pool.rows()) if len(pool) else None
+        final.fit(texts, labels, sample_weight=weights, unlabeled=rest)
+    elif labelled is None:
+        final.set_params(tuning="none").fit(pool.rows())
+    else:
+        final.fit(texts, labels, sample_weight=weights)
+    return final
+
+
+def _own_bytes(adapted: tuple[MaskedLM, list[Epoch]]) -> int:
+    return sum(p.nbytes for p in adapted[0].model.parameters())
+
+
+_ADAPTED: ContentCache[tuple[MaskedLM, list[Epoch]]] = ContentCache(_ADAPTED_BYTES, _own_bytes)
+_SCORES: ContentCache[Arrays] = ContentCache(
+    _SCORES_BYTES, lambda arrays: sum(array.nbytes for array in arrays.values())
+)

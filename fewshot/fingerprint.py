@@ -1,0 +1,166 @@
+"""Fingerprints of content: equal for equal texts, settings and weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import PurePath
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from fewshot.inputs import Examples
+from fewshot.masked_lm import MaskedLM
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["fingerprint", "model_fingerprint", "settings_of"]
+
+_DIGEST_BYTES = 16
+# Settings that change nothing of what is learned, or that a caller sets anew for each stage.
+_WITHOUT_EFFECT = ("verbose", "checkpoint_dir", "random_state")
+
+
+def fingerprint(value: Any) -> str:  # of the kinds below
+    """Return a digest of a value's content.
+
+    Parameters
+    ----------
+    value : object
+        A plain value, array, text examples, template, verbalizer, model or estimator, or a
+        container of these.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+
+    Raises
+    ------
+    TypeError
+        If the value is of another kind.
+
+    Examples
+    --------
+    >>> fingerprint(["a", 1]) == fingerprint(["a", 1])
+    True
+    >>> fingerprint(["a", 1]) == fingerprint(["a", "1"])
+    False
+    """
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    _add(digest, value)
+    return digest.hexdigest()
+
+
+def model_fingerprint(lm: MaskedLM) -> str:
+    """Return a digest of a model's weights, configuration and vocabulary; computed once a model.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+
+    Returns
+    -------
+    str
+    """
+    version = sum(parameter._version for parameter in lm.model.parameters())
+    if lm not in _KNOWN or _KNOWN[lm][0] != version:
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        for name, tensor in sorted(lm.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(_bytes(tensor))
+        _add(digest, sorted(lm.tokenizer.get_vocab().items()))
+        _KNOWN[lm] = version, digest.hexdigest()
+    return _KNOWN[lm][1]
+
+
+def settings_of(estimator: BaseEstimator) -> dict[str, str]:
+    """Return the parameters of an estimator that decide what it learns, in short.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+
+    Returns
+    -------
+    dict of str to str
+        Values as they are shown, or digests of longer ones; nested ones as in ``get_params``.
+    """
+    shown = {}
+    for name, value in estimator.get_params(deep=True).items():
+        if name.rpartition("__")[2] in _WITHOUT_EFFECT or isinstance(value, BaseEstimator):
+            continue
+        is_short = value is None or isinstance(value, (bool, int, float, str))
+        shown[name] = repr(value) if is_short else fingerprint(value)
+    kinds = {
+        f"{name}__class" if name else "class": type(value).__name__
+        for name, value in {"": estimator, **estimator.get_params(deep=True)}.items()
+        if isinstance(value, BaseEstimator)
+    }
+    return shown | kinds
+
+
+_KNOWN: WeakKeyDictionary[MaskedLM, tuple[int, str]] = WeakKeyDictionary()
+
+
+def _add(digest: Any, value: Any) -> None:
+    """Add a value, its kind and its length first, so that no two values run together."""
+    if isinstance(value, MaskedLM):
+        _put(digest, "model", model_fingerprint(value))
+    elif isinstance(value, BaseEstimator):
+        _put(digest, "estimator", type(value).__name__)
+        _add(digest, settings_of(value))
+    elif isinstance(value, Examples):
+        _put(digest, "examples")
+        _add(digest, value.columns)
+    elif isinstance(value, (Template, Verbalizer)):
+        content = value.to_dict() if isinstance(value, Verbalizer) else _values(value)
+        _put(digest, type(value).__name__)
+        _add(digest, content)
+    elif isinstance(value, (np.ndarray, np.generic, Tensor)):
+        _add_array(digest, value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        _put(digest, type(value).__name__)
+        _add(digest, _values(value))
+    elif isinstance(value, Mapping):
+        _put(digest, "mapping", str(len(value)))
+        for key, item in value.items():
+            _add(digest, key)
+            _add(digest, item)
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        _put(digest, "sequence", str(len(value)))
+        for item in value:
+            _add(digest, item)
+    elif value is None or isinstance(value, (bool, int, float, str, PurePath)):
+        _put(digest, type(value).__name__, str(value))
+    else:
+        raise TypeError(f"no fingerprint of a {type(value).__name__}")
+
+
+def _add_array(digest: Any, value: Any) -> None:
+    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    _put(digest, "array", str(array.dtype), str(array.shape))
+    if array.dtype == object:
+        _add(digest, array.ravel().tolist())
+    else:
+        digest.update(np.ascontiguousarray(array).tobytes())
+
+
+def _values(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+
+
+def _put(digest: Any, *parts: str) -> None:
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(f"{len(encoded)}:".encode())
+        digest.update(encoded)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()

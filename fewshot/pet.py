@@ -1,0 +1,557 @@
+"""PET and iPET: several patterns label unlabelled texts, and one classifier learns from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+
+from fewshot.classifier import PromptClassifier
+from fewshot.errors import InputError
+from fewshot.estimator import TextClassifier
+from fewshot.fine_tune_classifier import FineTuneClassifier
+from fewshot.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.inputs import Label
+from fewshot.pseudo_labels import (
+    draw_pseudo_labels,
+    merge_scores,
+    n_labelling_models,
+    n_new_examples,
+    share_quota,
+    soft_labels,
+)
+from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
+from fewshot.semi_supervised import (
+    LearningData,
+    SemiSupervisedClassifier,
+    prompt_classifier,
+    read_learning_data,
+)
+from fewshot.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.template import Template
+from fewshot.training_data import class_targets, label_array
+from fewshot.tuning import GradientTuning, NoTuning, Tuning, resolve_tuning
+from fewshot.tuning.soft_targets import SoftTargets
+from fewshot.unlabeled import text_keys
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["PETClassifier", "Pattern"]
+
+Pattern: TypeAlias = "str | Template | tuple[str | Template, Verbalizer | Mapping[Any, Any]]"
+Ensemble: TypeAlias = Literal["weighted", "uniform"]
+
+# Beside the estimator's own; after Schick and Schütze (2021), section 4.1, AG's News.
+_GENERAL_PATTERNS = ("{text} ({mask})", "[ Category: {mask} ] {text}", "{mask}: {text}")
+_ZERO_LABEL_EXAMPLES = 10  # what generations grow from without a label; the official code's
+_LIKELIEST = 100  # texts of each class to draw from when no label was ever seen; the same
+_FINAL_EPOCHS = 3  # the official code's
+
+
+class PETClassifier(SemiSupervisedClassifier):
+    """Pattern-exploiting training: several patterns teach one classifier on unlabelled texts.
+
+    A prompt classifier is tuned for each pattern and repetition on the few labels; together they
+    score the unlabelled texts; one classifier learns from these soft labels and is what remains.
+    Patterns differ in what they get wrong, and the texts show what the labels do not. Members are
+    trained one after the other and only their scores are kept, so memory holds one model. Without
+    any label the patterns are used as they are, zero-shot.
+
+    Parameters
+    ----------
+    estimator : PromptClassifier, optional
+        What is tuned; cloned for each member. Its settings are those of all members.
+    templates : sequence of str, Template or (template, verbalizer), optional
+        The patterns; a pair brings label words of its own. By default the estimator's template
+        and, for texts of one field, three general ones.
+    n_repetitions : int, default=1
+        Members for each pattern, with other random numbers; 3 in the paper.
+    ensemble : {"weighted", "uniform"}, default="weighted"
+        Whether members count by their accuracy on the labelled texts before tuning, or alike.
+    temperature : float, default=2.0
+        At which the final classifier learns from the soft labels.
+    final_estimator : PromptClassifier or FineTuneClassifier, optional
+        What learns from the soft labels: with a prompt, or with a linear layer on the encoder's
+        states. By default the estimator with the pattern of the largest weight, tuned for three
+        epochs.
+    mlm_weight : float, default=0.0
+        Share of masked language modelling of unlabelled texts in the members' loss; 1e-4 in the
+        paper. It doubles the cost of a step. For tuning by gradients.
+    generations : int, default=0
+        iPET: ensembles after the first one, each member of which also learns from texts that
+        others have labelled, five times as many from one to the next.
+    max_unlabeled : int, default=1000
+        The most unlabelled texts that are used; of more, a sample is drawn. The paper has 10,000
+        for each class.
+    checkpoint_dir : str or Path, optional
+        Where members' scores are kept while ``fit`` runs, to go on after an interruption; deleted
+        at the end. Without it nothing is written.
+    random_state : int, RandomState or None, default=None
+    verbose : {0, 1}, default=1
+        1 shows a progress bar of the members; 0 is silent.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    estimator_ : PromptClassifier or FineTuneClassifier
+        The final classifier.
+    soft_labels_ : ndarray of shape (n_unlabeled, n_classes)
+        What the last ensemble says of the unlabelled texts that were used.
+    member_weights_ : ndarray of shape (n_members,)
+        By pattern, then by repetition.
+    n_unlabeled_ : int
+        Unlabelled texts that were used.
+    pool_keys_ : ndarray of uint64
+        Hashes of these, to warn when one of them is predicted.
+    fields_ : list of str
+    history_ : list of dict
+        One entry a member, then the epochs of the final classifier.
+    n_truncated_ : int
+        Unlabelled texts that the final classifier saw shortened.
+
+    Raises
+    ------
+    InputError, TemplateError, VerbalizerError, LabelWordError, TuningError, CheckpointError
+        From ``fit``, before any member is trained; the estimator then stays as it was.
+
+    References
+    ----------
+    Schick and Schütze (2021), Exploiting Cloze Questions for Few Shot Text Classification and
+    Natural Language Inference, sections 3.1 to 3.4.
+
+    Examples
+    --------
+    >>> from fewshot import PETClassifier, PromptClassifier, Unlabeled
+    >>> clf = PETClassifier(
+    ...     PromptClassifier(verbalizer={"neg": ["bad"], "pos": ["good"]}),
+    ...     templates=["{text} It was {mask}.", "Just {mask}! {text}"],
+    ... )
+    >>> clf.fit(["A fine film."], ["pos"], unlabeled=Unlabeled(reviews))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        estimator: PromptClassifier | None = None,
+        *,
+        templates: Sequence[Pattern] | None = None,
+        n_repetitions: int = 1,
+        ensemble: Ensemble = "weighted",
+        temperature: float = 2.0,
+        final_estimator: PromptClassifier | FineTuneClassifier | None = None,
+        mlm_weight: float = 0.0,
+        generations: int = 0,
+        max_unlabeled: int = 1000,
+        checkpoint_dir: str | Path | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 1,
+    ) -> None:
+        self.estimator = estimator
+        self.templates = templates
+        self.n_repetitions = n_repetitions
+        self.ensemble = ensemble
+        self.temperature = temperature
+        self.final_estimator = final_estimator
+        self.mlm_weight = mlm_weight
+        self.generations = generations
+        self.max_unlabeled = max_unlabeled
+        self.checkpoint_dir = checkpoint_dir
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self, X: Any = None, y: Any = None, *, sample_weight: Any = None, unlabeled: Any = None
+    ) -> PETClassifier:
+        """Learn from a few labelled texts, or none, and many unlabelled ones.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame; optional
+        y : sequence of str or int, optional
+            Labels; rows with -1 (among ints) or None are unlabelled.
+        sample_weight : sequence of float, optional
+        unlabeled : Unlabeled, optional
+            Unlabelled texts, besides the unlabelled rows of `X`. Labelled ones among them are
+            left out.
+
+        Returns
+        -------
+        PETClassifier
+            The estimator itself.
+        """
+        plan = _plan(self, X, y, sample_weight, unlabeled)
+        n_rounds = len(plan.members) * (1 + self.generations)
+        with started(plan.checkpoint, n_rounds, "PET", show_progress=self.verbose > 0) as rounds:
+            outputs = _train_ensembles(plan, rounds)
+            merged = merge_scores(outputs.scores, outputs.weights)
+            final = _distil(plan, merged, int(outputs.weights.argmax()))
+        self.classes_ = label_array(plan.classes)
+        self.estimator_ = final
+        self.soft_labels_ = soft_labels(merged)
+        self.member_weights_ = outputs.weights
+        self.n_unlabeled_ = len(plan.data.pool)
+        self.pool_keys_ = text_keys(plan.data.pool.examples)
+        self.fields_ = list(plan.data.pool.examples.fields)
+        self.history_: list[Any] = [*outputs.history, *final.history_]
+        self.n_truncated_ = final.n_truncated_
+        return self
+
+
+class _Member(NamedTuple):
+    """One classifier of the ensemble, before it is cloned and tuned."""
+
+    estimator: PromptClassifier
+    pattern: int
+    repetition: int
+
+
+class _Plan(NamedTuple):
+    """What ``fit`` is going to do, checked."""
+
+    settings: PETClassifier
+    data: LearningData
+    classes: list[Label]
+    members: list[_Member]
+    final: PromptClassifier | FineTuneClassifier | None
+    seed: int
+    checkpoint: Checkpoint
+
+    @property
+    def counts(self) -> list[int]:
+        """Labelled texts of each class."""
+        if self.data.labelled is None:
+            return [0] * len(self.classes)
+        values = self.data.labelled.labels.values.tolist()
+        return [values.count(label) for label in self.classes]
+
+
+class _Outputs(NamedTuple):
+    """What the ensemble of a generation says of the pool."""
+
+    scores: npt.NDArray[np.float64]  # [n_members, n_pool, n_classes]
+    weights: npt.NDArray[np.float64]
+    history: list[dict[str, Any]]
+
+
+class _Pseudo(NamedTuple):
+    """Texts of the pool with the labels that others gave them."""
+
+    texts: list[Any]
+    labels: list[Label]
+
+
+def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> _Plan:
+    """Check everything that can be checked before any work."""
+    _check(settings)
+    base = prompt_classifier(settings.estimator, "PETClassifier").set_params(verbose=0)
+    members = _members(settings, base)
+    fields = _fields(members)
+    checkpoint = Checkpoint(settings.checkpoint_dir)
+    is_fixed = settings.random_state is not None
+    seed = checkpoint.seed(int(new_rng(settings.random_state).integers(2**31)), is_fixed=is_fixed)
+    data = read_learning_data(
+        X,
+        y,
+        sample_weight,
+        unlabeled,
+        fields=fields,
+        largest=settings.max_unlabeled,
+        rng=np.random.default_rng(seed_of(seed, 0)),
+    )
+    if not len(data.pool):
+        raise InputError(
+            "PETClassifier learns from unlabelled texts; pass unlabeled=Unlabeled(texts), or "
+            "rows with y=None (-1 among ints)"
+        )
+    classes = _classes(members, data)
+    for member in members:
+        member.estimator.set_params(labels=classes)
+    final = clone(settings.final_estimator) if settings.final_estimator is not None else None
+    _check_final(final, base)
+    if data.labelled is not None:
+        class_targets(data.labelled, classes, base.class_weight)
+        _check_several(data)
+    plan = _Plan(settings, data, classes, members, final, seed, checkpoint)
+    checkpoint.begin(seed, _configuration(plan))
+    return plan
+
+
+def _check(settings: PETClassifier) -> None:
+    weight, temperature = settings.mlm_weight, settings.temperature
+    is_share = (weight == 0 or is_positive(weight)) and weight < 1
+    known = list(get_args(Ensemble))
+    check_settings(
+        settings,
+        {
+            "n_repetitions": (is_whole(settings.n_repetitions, 1), "a whole number, at least 1"),
+            "ensemble": (settings.ensemble in known, f"one of {known}"),
+            "temperature": (is_positive(temperature), "positive"),
+            "mlm_weight": (is_share, "from 0 to below 1"),
+            "generations": (is_whole(settings.generations, 0), "a whole number, 0 or more"),
+            "max_unlabeled": (is_whole(settings.max_unlabeled, 1), "a whole number, at least 1"),
+            "verbose": (settings.verbose in (0, 1), "0 or 1"),
+        },
+    )
+
+
+def _members(settings: PETClassifier, base: PromptClassifier) -> list[_Member]:
+    given = settings.templates
+    patterns = _default_patterns(base) if given is None else _listed(given)
+    members = [
+        _Member(_with_pattern(base, pattern), number, repetition)
+        for number, pattern in enumerate(patterns)
+        for repetition in range(settings.n_repetitions)
+    ]
+    if settings.generations and len(members) < 2:
+        raise InputError(
+            "in iPET members label texts for each other, so generations > 0 needs two members at "
+            "least; give more templates, or n_repetitions=2"
+        )
+    if settings.mlm_weight and not isinstance(resolve_tuning(base.tuning), GradientTuning):
+        raise InputError(
+            f"mlm_weight={settings.mlm_weight} needs tuning by gradients, such as 'full', got "
+            f"{base.tuning!r}; use mlm_weight=0"
+        )
+    return members
+
+
+def _listed(templates: Any) -> list[Pattern]:
+    is_one = isinstance(templates, (str, Template))
+    if is_one or not isinstance(templates, Sequence) or not len(templates):
+        raise InputError(
+            "templates is a list of patterns, such as ['{text} It was {mask}.', ...], got "
+            f"{templates!r}"
+        )
+    return list(templates)
+
+
+def _default_patterns(base: PromptClassifier) -> list[Pattern]:
+    own = base._template()
+    if len(own.field_names) > 1:
+        return [own]
+    name = own.field_names[0]
+    general = [Template(text.replace("{text}", f"{{{name}}}")) for text in _GENERAL_PATTERNS]
+    return [own, *(template for template in general if template.text != own.text)]
+
+
+def _with_pattern(base: PromptClassifier, pattern: Pattern) -> PromptClassifier:
+    member: PromptClassifier = clone(base)
+    if not isinstance(pattern, tuple):
+        return member.set_params(template=pattern)
+    if len(pattern) != 2:
+        raise InputError(
+            f"a pattern is a template, or a pair of template and verbalizer, got {pattern!r}"
+        )
+    return member.set_params(template=pattern[0], verbalizer=pattern[1])
+
+
+def _fields(members: Sequence[_Member]) -> tuple[str, ...]:
+    first = members[0].estimator._template().field_names
+    for member in members:
+        names = member.estimator._template().field_names
+        if sorted(names) != sorted(first):
+            raise InputError(
+                f"all templates need the same fields, but {members[0].estimator.template!r} has "
+                f"{first} and {member.estimator.template!r} has {names}"
+            )
+    return first
+
+
+def _classes(members: Sequence[_Member], data: LearningData) -> list[Label]:
+    """Return the classes, after all checks that a member's fit would make."""
+    found: list[list[Label]] = []
+    for member in members:
+        clf = clone(member.estimator)
+        if data.labelled is None:
+            found.append(clf.set_params(tuning="none")._plan(None, None, None).classes)
+        else:
+            labelled = data.labelled
+            texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
+            found.append(clf._plan(texts, labels, labelled.sample_weight).classes)
+    for member, classes in zip(members, found, strict=True):
+        if classes != found[0]:
+            raise InputError(
+                f"all patterns need the same labels, but {members[0].estimator.template!r} has "
+                f"{found[0]} and {member.estimator.template!r} has {classes}; mend the verbalizers"
+            )
+    return found[0]
+
+
+def _check_several(data: LearningData) -> None:
+    labels = [] if data.labelled is None else data.labelled.labels.classes()
+    if len(labels) == 1:
+        raise InputError(
+            f"all labelled texts are of one class, {labels[0]!r}: the ensemble would call every "
+            "text so; label some texts of the others, or pass no labels for a zero-shot ensemble"
+        )
+
+
+def _check_final(
+    final: PromptClassifier | FineTuneClassifier | None, base: PromptClassifier
+) -> None:
+    if final is not None and not isinstance(final, (PromptClassifier, FineTuneClassifier)):
+        raise InputError(
+            "final_estimator is a PromptClassifier or a FineTuneClassifier, got "
+            f"{type(final).__name__}"
+        )
+    learner = base if final is None else final
+    if isinstance(learner, PromptClassifier) and isinstance(
+        resolve_tuning(learner.tuning), NoTuning
+    ):
+        raise InputError(
+            "the final classifier has tuning='none' and would learn nothing from the soft labels; "
+            "use tuning='head' or 'full'. Without labels the members are zero-shot in any case"
+        )
+
+
+def _configuration(plan: _Plan) -> dict[str, str]:
+    """Return all that decides the result, for the checkpoint."""
+    if plan.settings.checkpoint_dir is None:
+        return {}
+    lm = plan.members[0].estimator._language_model()
+    return {
+        **settings_of(plan.settings),
+        "labelled data": fingerprint(
+            None if plan.data.labelled is None else tuple(plan.data.labelled)
+        ),
+        "unlabelled texts": fingerprint(plan.data.pool.examples),
+        "weights of the model": model_fingerprint(lm),
+    }
+
+
+def _train_ensembles(plan: _Plan, rounds: Rounds) -> _Outputs:
+    """Train generation after generation, each from the model as it was at first."""
+    outputs = _train_ensemble(plan, rounds, None, 0)
+    for generation in range(1, plan.settings.generations + 1):
+        outputs = _train_ensemble(plan, rounds, outputs, generation)
+    return outputs
+
+
+def _train_ensemble(
+    plan: _Plan, rounds: Rounds, before: _Outputs | None, generation: int
+) -> _Outputs:
+    results, history = [], [] if before is None else list(before.history)
+    for number, member in enumerate(plan.members):
+        pseudo = None if before is None else _label(plan, before, generation, number)
+        seed = seed_of(plan.seed, 1, generation, number)
+        work = partial(_train_member, plan, member, pseudo, seed)
+        result = rounds.run(f"generation-{generation}-member-{number}", work)
+        results.append(result)
+        history.append(
+            {
+                "generation": generation,
+                "pattern": member.pattern,
+                "repetition": member.repetition,
+                "weight": float(result["weight"]),
+                "n_pseudo": 0 if pseudo is None else len(pseudo.labels),
+                "tokens": int(result["tokens"]),
+                "seconds": float(result["seconds"]),
+            }
+        )
+    scores = np.stack([result["scores"] for result in results])
+    return _Outputs(scores, np.array([float(result["weight"]) for result in results]), history)
+
+
+def _label(plan: _Plan, before: _Outputs, generation: int, number: int) -> _Pseudo:
+    """Have some of the other members label texts for one; it never labels its own."""
+    rng = np.random.default_rng(seed_of(plan.seed, 2, generation, number))
+    others = np.delete(np.arange(len(plan.members)), number)
+    chosen = rng.choice(others, n_labelling_models(len(others)), replace=False)
+    merged = merge_scores(before.scores[chosen], before.weights[chosen])
+    n_labelled, n_classes = sum(plan.counts), len(plan.classes)
+    if n_labelled:
+        n_new = min(n_new_examples(n_labelled, generation), len(plan.data.pool))
+        quota = share_quota(n_new, plan.counts)
+    else:
+        n_new = _ZERO_LABEL_EXAMPLES + n_new_examples(_ZERO_LABEL_EXAMPLES, generation - 1)
+        quota = (max(1, min(n_new, len(plan.data.pool)) // n_classes),) * n_classes
+    likeliest = _LIKELIEST if not n_labelled and generation == 1 else None
+    drawn = draw_pseudo_labels(soft_labels(merged), quota, rng, n_likeliest=likeliest)
+    texts = plan.data.pool.examples.take(drawn.rows).rows()
+    return _Pseudo(texts, [plan.classes[label] for label in drawn.labels])
+
+
+def _train_member(plan: _Plan, member: _Member, pseudo: _Pseudo | None, seed: int) -> Arrays:
+    """Tune one member, score the pool with it, and let it go."""
+    started_at = time.perf_counter()
+    texts, labels, weights = _training_rows(plan, pseudo)
+    pool = plan.data.pool.examples.rows()
+    clf = clone(member.estimator).set_params(random_state=seed)
+    weight = _weight(plan, clf, pool)
+    if labels:
+        clf.set_params(tuning=_member_tuning(plan, clf, len(labels)))
+    else:
+        clf.set_params(tuning="none")
+    unlabelled = [None] * len(pool)
+    clf.fit(texts + pool, [*labels, *unlabelled], sample_weight=[*weights, *np.ones(len(pool))])
+    return {
+        "scores": clf._class_scores(pool),
+        "weight": np.array(weight),
+        "tokens": np.array(sum(row["tokens"] for row in clf.history_)),
+        "seconds": np.array(time.perf_counter() - started_at),
+    }
+
+
+def _training_rows(
+    plan: _Plan, pseudo: _Pseudo | None
+) -> tuple[list[Any], list[Label], list[float]]:
+    labelled = plan.data.labelled
+    texts: list[Any] = [] if labelled is None else list(labelled.examples.rows())
+    labels: list[Label] = [] if labelled is None else labelled.labels.values.tolist()
+    weights: list[float] = [] if labelled is None else labelled.sample_weight.tolist()
+    if pseudo is not None:
+        mean = float(np.mean(weights)) if weights else 1.0
+        texts, labels = texts + pseudo.texts, labels + pseudo.labels
+        weights = weights + [mean] * len(pseudo.labels)
+    return texts, labels, weights
+
+
+def _weight(plan: _Plan, member: PromptClassifier, pool: list[Any]) -> float:
+    """Return the accuracy on the labelled texts before tuning."""
+    labelled = plan.data.labelled
+    if labelled is None or plan.settings.ensemble == "uniform":
+        return 1.0
+    texts = labelled.examples.rows()
+    zero_shot = clone(member).set_params(tuning="none").fit(texts + pool)
+    best = zero_shot._class_scores(texts).argmax(1)
+    return float(np.mean(zero_shot.classes_[best] == labelled.labels.values))
+
+
+def _member_tuning(plan: _Plan, member: PromptClassifier, n_examples: int) -> Tuning:
+    """Return the tuning of a member, for about as many steps whatever the generation."""
+    tuning: Tuning = clone(resolve_tuning(member.tuning))
+    n_labelled = sum(plan.counts)
+    if isinstance(tuning, GradientTuning):
+        if n_labelled:
+            tuning.set_params(num_epochs=max(1, round(tuning.num_epochs * n_labelled / n_examples)))
+        if plan.settings.mlm_weight:
+            return SoftTargets(tuning, mlm_weight=plan.settings.mlm_weight)
+    return tuning
+
+
+def _distil(plan: _Plan, merged: npt.NDArray[np.float64], best: int) -> TextClassifier:
+    """Have one classifier learn from the soft labels, from the model as it was at first."""
+    seed = seed_of(plan.seed, 3)
+    pool, targets = plan.data.pool.examples.rows(), soft_labels(merged)
+    labels = [plan.classes[label] for label in targets.argmax(1)]
+    temperature = plan.settings.temperature
+    final = _default_final(plan, best) if plan.final is None else clone(plan.final)
+    final.set_params(labels=plan.classes, class_weight=None, random_state=seed, verbose=0)
+    if isinstance(final, FineTuneClassifier):
+        return final._fit_soft(pool, labels, targets, temperature)
+    tuning = resolve_tuning(final.tuning)
+    final.set_params(tuning=SoftTargets(tuning, targets=targets, temperature=temperature))
+    return final.fit(pool, labels).set_params(tuning=tuning)
+
+
+def _default_final(plan: _Plan, best: int) -> PromptClassifier:
+    final: PromptClassifier = clone(plan.members[best].estimator)
+    tuning = clone(resolve_tuning(final.tuning))
+    if isinstance(tuning, GradientTuning):
+        tuning.set_params(num_epochs=_FINAL_EPOCHS)
+    return final.set_params(tuning=tuning)

@@ -1,0 +1,214 @@
+"""What classifiers share that learn from unlabelled texts too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, clone
+from sklearn.metrics import accuracy_score
+
+from fewshot.classifier import PromptClassifier
+from fewshot.errors import InputError, LeakageWarning, UnlabeledWarning, warn_user
+from fewshot.estimator import TextClassifier
+from fewshot.inputs import Examples, read_examples, read_labels
+from fewshot.training_data import TrainingData, read_training_data
+from fewshot.unlabeled import Keys, Pool, Unlabeled, draw_pool, text_keys
+
+__all__ = [
+    "LearningData",
+    "SemiSupervisedClassifier",
+    "prompt_classifier",
+    "read_learning_data",
+]
+
+
+class SemiSupervisedClassifier(TextClassifier):
+    """Base of the classifiers that learn from labelled and unlabelled texts.
+
+    A subclass sets ``estimator_``, the classifier that it ends with, ``fields_`` and
+    ``pool_keys_``.
+    """
+
+    estimator_: TextClassifier
+    fields_: list[str]
+    pool_keys_: Keys
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy over the rows that have a label.
+
+        Cross-validation over rows with and without labels tests on both; those without say
+        nothing about the accuracy.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+        y : sequence of str or int
+            Rows with -1 (among ints) or None do not count.
+        sample_weight : sequence of float, optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        InputError
+            If no row has a label.
+        """
+        data = read_training_data(X, y, sample_weight, self.fields_)
+        labelled = np.flatnonzero(data.labels.is_labelled)
+        if not len(labelled):
+            raise InputError("no row of y has a label to score by; pass labelled texts")
+        predicted = self.predict(data.examples.take(labelled).rows())
+        truth = data.labels.values[labelled].tolist()
+        weights = None if sample_weight is None else data.sample_weight[labelled]
+        return float(accuracy_score(truth, predicted.tolist(), sample_weight=weights))
+
+    def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
+        examples = read_examples(X, self.fields_)
+        self._warn_seen(examples)
+        return self.estimator_._class_scores(examples.rows())
+
+    def _warn_seen(self, examples: Examples) -> None:
+        n_seen = int(np.isin(text_keys(examples), self.pool_keys_).sum())
+        if n_seen:
+            warn_user(
+                f"{n_seen} of {len(examples)} texts were among the unlabelled texts of fit. That "
+                "is fine if you want their labels; a score on them says too much: take test texts "
+                "out of what is passed as unlabelled",
+                LeakageWarning,
+            )
+
+
+@dataclass(frozen=True)
+class LearningData:
+    """Checked input of ``fit``.
+
+    Parameters
+    ----------
+    labelled : TrainingData or None
+        The rows with a label; None if there are none.
+    pool : Pool
+        The texts without: rows of ``X``, and those passed as ``unlabeled``.
+    """
+
+    labelled: TrainingData | None
+    pool: Pool
+
+
+def read_learning_data(
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    unlabeled: Any,
+    *,
+    fields: Sequence[str],
+    largest: int,
+    rng: np.random.Generator,
+) -> LearningData:
+    """Check what was passed to ``fit``, and part it into labelled and unlabelled texts.
+
+    Parameters
+    ----------
+    X : sequence of texts, optional
+    y : sequence of str or int, optional
+        Rows with -1 (among ints) or None are unlabelled; without `y` all are.
+    sample_weight : sequence of float, optional
+        Of the rows of `X`.
+    unlabeled : Unlabeled, sequence of texts or None
+        More unlabelled texts. A bare sequence as long as `X` is warned of.
+    fields : sequence of str
+    largest : int
+        The most unlabelled texts that are used; of more, a sample is drawn.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    LearningData
+
+    Raises
+    ------
+    InputError
+        If a text, label or weight cannot be used, or `unlabeled` holds no text that is not
+        labelled.
+    """
+    if X is None and y is not None:
+        raise InputError("y was passed without X; pass the texts too, or neither")
+    X = list(X) if isinstance(X, Iterator) else X  # which can be read once only
+    labelled, rest = (None, None) if X is None else _part(X, y, sample_weight, fields)
+    sources = [] if rest is None else [Unlabeled(rest.rows())]
+    if unlabeled is not None:
+        sources.append(_container(unlabeled, X))
+    known = np.empty(0, dtype=np.uint64) if labelled is None else text_keys(labelled.examples)
+    pool = draw_pool(sources, fields, largest=largest, without=known, rng=rng)
+    if unlabeled is not None and not len(pool):
+        why = f"all {pool.n_read} are blank or labelled" if pool.n_read else "it is empty"
+        raise InputError(
+            f"unlabeled holds no text to learn from: {why}. Pass texts besides the labelled ones"
+        )
+    return LearningData(labelled, pool)
+
+
+def prompt_classifier(estimator: Any, owner: str) -> PromptClassifier:
+    """Return a clone of the classifier that a method builds on; without one, the default.
+
+    Parameters
+    ----------
+    estimator : PromptClassifier or None
+    owner : str
+        The method, for the message.
+
+    Returns
+    -------
+    PromptClassifier
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if estimator is None:
+        return PromptClassifier()
+    if not isinstance(estimator, PromptClassifier):
+        kind = type(estimator).__name__ if isinstance(estimator, BaseEstimator) else repr(estimator)
+        raise InputError(
+            f"estimator of {owner} is a PromptClassifier, got {kind}; pass for example "
+            f"{owner}(PromptClassifier(template, verbalizer))"
+        )
+    cloned: PromptClassifier = clone(estimator)
+    return cloned
+
+
+def _part(
+    X: Any, y: Any, sample_weight: Any, fields: Sequence[str]
+) -> tuple[TrainingData | None, Examples | None]:
+    if y is None:
+        return None, read_examples(X, fields)
+    data = read_training_data(X, y, sample_weight, fields)
+    with_label = np.flatnonzero(data.labels.is_labelled)
+    without = np.flatnonzero(~data.labels.is_labelled)
+    labelled = None
+    if len(with_label):
+        labels = read_labels(data.labels.values[with_label].tolist(), len(with_label))
+        labelled = TrainingData(
+            data.examples.take(with_label), labels, data.sample_weight[with_label]
+        )
+    return labelled, data.examples.take(without) if len(without) else None
+
+
+def _container(unlabeled: Any, X: Any) -> Unlabeled:
+    if isinstance(unlabeled, Unlabeled):
+        return unlabeled
+    container = Unlabeled(unlabeled)
+    if isinstance(unlabeled, Sized) and isinstance(X, Sized) and len(unlabeled) == len(X):
+        warn_user(
+            f"unlabeled is a {type(unlabeled).__name__} as long as X, {len(X)} texts: "
+            "cross-validation and grid searches slice such a list as if it belonged to the rows "
+            "of X. Pass unlabeled=Unlabeled(texts), which always arrives whole",
+            UnlabeledWarning,
+        )
+    return container
