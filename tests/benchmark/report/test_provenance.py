@@ -18,7 +18,7 @@ def test_the_spec_of_a_report_can_be_run_again(tmp_path: Path) -> None:
                     "name": "Prompt: LoRA",
                     "estimator": "prompt",
                     "settings": {"tuning": "lora", "tuning__rank": 8, "balanced": True, "a": None},
-                    "grid": {"tuning__learning_rate": [1e-5, 0.001], "template": ["{mask}: {text}"]},
+                    "grid": {"tuning__learning_rate": [1e-5, 0.1], "template": ["{mask}: {text}"]},
                 }
             ],
             "data_sets": [
