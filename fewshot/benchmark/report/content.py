@@ -44,7 +44,7 @@ _READING = (
     "A number is the mean over the seeds ± their standard deviation. A seed draws the labelled "
     "texts, unless the data set's protocol has a single draw, and starts the method. All methods "
     "get the same texts, and the test texts are the same for all seeds.",
-    "Bold is the best mean of its column.",
+    "Bold is the best mean of its column, among the methods with the most seeds there.",
     "≈ marks what cannot be told from the best: the paired t-test over the seeds that both have "
     "gives p ≥ 0.05, or puts it ahead. Without a mark a method is worse than the best, p < 0.05. "
     "? says that there are not two common seeds to test on.",
