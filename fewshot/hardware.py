@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,9 @@ def device_name() -> str:
 
 
 def _start_new_count() -> None:
+    # Memory that was freed but kept for later is not memory of what comes now.
+    with suppress(OSError, AttributeError):  # a C library that has no such function
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
     except OSError:  # not Linux, or not allowed: the count since the start is what there is

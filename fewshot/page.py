@@ -92,7 +92,7 @@ def table(
         "<tbody>\n" + "\n".join(f"<tr>{_row(row)}</tr>" for row in section) + "\n</tbody>"
         for section in sections
     ]
-    told = f"<caption>{escape(caption)}</caption>\n" if caption else ""
+    told = f"<caption><span>{escape(caption)}</span></caption>\n" if caption else ""
     return "\n".join(
         [
             f'<div class="scroll" tabindex="0">\n<table class="{kind}">',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import time
@@ -115,7 +114,6 @@ def _measured(task: CellTask) -> Cell:
     estimator = build_method(task.method, task.defaults, seed)
     load_models(estimator)  # a process does it once, so it is not part of the seconds of fit
     tokens = TokenCount(estimator)
-    gc.collect()
     with measured_memory() as peak:
         started = time.perf_counter()
         chosen = _choose(task, estimator, tokens)

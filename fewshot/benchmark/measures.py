@@ -63,9 +63,11 @@ class TokenCount:
             is_copy = fitted.model_ is not self._model
             return _trained(fitted) + (fitted.model_.counts.tokens if is_copy else 0)
         if isinstance(fitted, SetFitClassifier):  # embeds each text once, besides training
+            from fewshot.sentence_encoder import SentenceEncoder  # loads sentence-transformers
+
             joined = read_examples(texts, fitted.fields_).joined()
-            ids = fitted.encoder_.tokenizer(joined)["input_ids"]
-            return _trained(fitted) + sum(len(row) for row in ids)
+            lengths = SentenceEncoder(fitted.encoder_).tokenize(joined).lengths
+            return _trained(fitted) + int(lengths.sum())
         return None
 
 

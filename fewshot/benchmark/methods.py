@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -109,9 +110,11 @@ def load_models(estimator: Estimator) -> None:
     """
     for part in parts(estimator):
         if isinstance(part, (PromptClassifier, FineTuneClassifier)):
+            gc.collect()  # what an earlier fit has left would count as memory of this one
             lm = load_masked_lm(part.model)
             part.set_params(model=MaskedLM(lm.model, lm.tokenizer, name=lm.name))
         elif isinstance(part, SetFitClassifier):
+            gc.collect()
             import_module("fewshot.pair_training")  # loads setfit, which takes seconds
             part.set_params(model=_load_sentence_encoder(str(part.model)))
 

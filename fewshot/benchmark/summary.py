@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
+from fewshot.benchmark.gaps import Gap, Place, find_gaps, list_places
 from fewshot.benchmark.metrics import METRICS
 from fewshot.benchmark.results import Cell, Results
 from fewshot.benchmark.statistics import Estimate, PairedTest, estimate, mean_ranks, paired_test
@@ -15,7 +16,6 @@ __all__ = [
     "SIGNIFICANCE",
     "Costs",
     "Entry",
-    "Gap",
     "Group",
     "Standing",
     "Summary",
@@ -137,27 +137,6 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """Cells without a score, and why.
-
-    Parameters
-    ----------
-    kind : {"failed", "left out", "not run"}
-    method, data_set : str
-    shots : int
-    seeds : tuple of int
-    reason : str
-    """
-
-    kind: Literal["failed", "left out", "not run"]
-    method: str
-    data_set: str
-    shots: int
-    seeds: tuple[int, ...]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """What a results file says.
 
@@ -189,16 +168,6 @@ class Summary:
         return {name: tuple(members) for name, members in groups.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A data set and a number of shots that the spec asks for, with its cells."""
-
-    data_set: str
-    shots: int
-    seeds: tuple[int, ...]
-    cells: tuple[Cell, ...]
-
-
 def summarise(results: Results) -> Summary:
     """Gather the cells of a results file into tables.
 
@@ -216,20 +185,7 @@ def summarise(results: Results) -> Summary:
     """
     spec = results.header.spec
     methods = tuple(str(method["name"]) for method in spec["methods"])
-    places = [
-        _Place(
-            str(data["name"]),
-            int(shots),
-            tuple(data["seeds"]),
-            tuple(
-                cell
-                for cell in results.cells
-                if (cell.data_set, cell.shots) == (data["name"], shots)
-            ),
-        )
-        for data in spec["data_sets"]
-        for shots in data["shots"]
-    ]
+    places = list_places(results)
     groups = [_group(place, methods) for place in places if any(c.is_done for c in place.cells)]
     return Summary(
         name=str(spec["name"]),
@@ -238,12 +194,12 @@ def summarise(results: Results) -> Summary:
             _table(shots, tuple(group for group in groups if group.shots == shots))
             for shots in sorted({group.shots for group in groups})
         ),
-        gaps=tuple(_gaps(results, places, methods)),
+        gaps=tuple(find_gaps(results, places, methods)),
         n_done=sum(cell.is_done for cell in results.cells),
     )
 
 
-def _group(place: _Place, methods: Sequence[str]) -> Group:
+def _group(place: Place, methods: Sequence[str]) -> Group:
     done = [cell for cell in place.cells if cell.is_done]
     metric = done[0].metric
     entries = {}
@@ -344,36 +300,3 @@ def _table(shots: int, groups: tuple[Group, ...]) -> Table:
         means if is_many and is_one_direction else {},
         mean_ranks(columns, directions) if is_many else {},
     )
-
-
-def _gaps(results: Results, places: Sequence[_Place], methods: Sequence[str]) -> Iterator[Gap]:
-    reasons = {
-        (entry["method"], name): str(entry["reason"])
-        for entry in results.header.spec["left_out"]
-        for name in entry["data_sets"] or {place.data_set for place in places}
-    }
-    with_no_shots = {cell.method for cell in results.cells if cell.shots == 0}
-    with_shots = {cell.method for cell in results.cells if cell.shots > 0}
-    for place in places:
-        for method in methods:
-            cells = [cell for cell in place.cells if cell.method == method]
-            yield from _failures(cells)
-            missing = tuple(seed for seed in place.seeds if seed not in {c.seed for c in cells})
-            if not missing:
-                continue
-            where = method, place.data_set, place.shots, missing
-            if place.shots == 0 and method in with_shots - with_no_shots:
-                yield Gap("left out", *where, "learns from labels, so there is none at 0 shots")
-            elif (method, place.data_set) in reasons:
-                yield Gap("left out", *where, reasons[method, place.data_set])
-            else:
-                yield Gap("not run", *where, "the run has not come to it")
-
-
-def _failures(cells: Sequence[Cell]) -> Iterator[Gap]:
-    """Yield a gap for each error, with all the seeds that it met."""
-    failed = sorted((cell for cell in cells if not cell.is_done), key=lambda cell: cell.seed)
-    for error in dict.fromkeys(cell.error for cell in failed):
-        met = [cell for cell in failed if cell.error == error]
-        seeds = tuple(cell.seed for cell in met)
-        yield Gap("failed", met[0].method, met[0].data_set, met[0].shots, seeds, error)

@@ -44,7 +44,7 @@ _READING = (
     "A number is the mean over the seeds ± their standard deviation. A seed draws the labelled "
     "texts, unless the data set's protocol has a single draw, and starts the method. All methods "
     "get the same texts, and the test texts are the same for all seeds.",
-    "Bold is the best mean of its column.",
+    "Bold is the best mean of its column, among the methods with the most seeds there.",
     "≈ marks what cannot be told from the best: the paired t-test over the seeds that both have "
     "gives p ≥ 0.05, or puts it ahead. Without a mark a method is worse than the best, p < 0.05. "
     "? says that there are not two common seeds to test on.",
@@ -61,8 +61,8 @@ _LIMITS = (
     "they are somewhat too sure (Dietterich, 1998; Nadeau and Bengio, 2003).",
     "The intervals tell what other labelled texts would change, not what other test texts "
     "would. How much that is stands with each data set.",
-    "± 0.000 means that nothing the method uses varies with the seed, as with a zero-shot "
-    "prompt; it does not mean certainty.",
+    "± 0.000 means that the score did not change with the seed, as where one class is always "
+    "predicted; it does not mean certainty.",
     "No setting was chosen on test texts by this run. A method with a grid chooses inside its "
     "few labels; the others run with the settings given, wherever those come from.",
     "Unless the settings name another model, the methods of this package ran on fewshot-mini, "
@@ -242,7 +242,7 @@ def _pictures(groups: Sequence[Group], methods: Sequence[str]) -> Pictures:
     if len(groups) > 1:
         drawings.insert(0, learning_curves(groups, methods))
         caption = f"Score against shots: means, with their 95 % intervals as bands. {caption}"
-    caption = f"{caption} The score axes do not start at 0; hollow markers are below them."
+    caption = f"{caption} The score axes need not start at 0; hollow markers are below them."
     return Pictures(tuple(drawings), tuple(keys[method] for method in shown), caption)
 
 

@@ -28,9 +28,10 @@ h1, td, th, li { overflow-wrap: break-word; }
 li { margin: .25rem 0; }
 table { width: auto; margin: 1rem 0; font-size: .9rem; line-height: 1.3; }
 caption { text-align: left; font-weight: bold; padding-bottom: .3rem; }
+caption span { display: inline-block; position: sticky; left: 0; max-width: calc(100vw - 2rem); }
 th { font-weight: normal; } thead th { vertical-align: bottom; color: var(--soft); }
 tbody th { position: sticky; left: 0; background: var(--page); min-width: 6rem; max-width: 16rem;
-  border-right: 1px solid var(--line); }
+  vertical-align: top; border-right: 1px solid var(--line); }
 tbody { border-bottom: 2px solid var(--soft); }
 td { vertical-align: top; } .words th, .words td { text-align: left; max-width: 30rem; }
 .words td:last-child { min-width: 14rem; }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from fewshot.benchmark.gaps import Gap
 from fewshot.benchmark.metrics import METRICS
 from fewshot.benchmark.report.document import Grid, Value
 from fewshot.benchmark.statistics import Estimate, PairedTest
-from fewshot.benchmark.summary import Entry, Gap, Group, Summary, Table
+from fewshot.benchmark.summary import Entry, Group, Summary, Table
 
 __all__ = ["MARKS", "cost_grid", "gap_grid", "joined", "score_grid", "shots_grid"]
 

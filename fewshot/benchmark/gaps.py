@@ -1,0 +1,126 @@
+"""Gaps of a benchmark: cells that failed, were left out, or have not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fewshot.benchmark.results import Cell, Results
+
+__all__ = ["Gap", "Place", "find_gaps", "list_places"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Cells without a score, and why.
+
+    Parameters
+    ----------
+    kind : {"failed", "left out", "not run"}
+    method, data_set : str
+    shots : int
+    seeds : tuple of int
+    reason : str
+    """
+
+    kind: Literal["failed", "left out", "not run"]
+    method: str
+    data_set: str
+    shots: int
+    seeds: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A data set and a number of shots that the spec asks for, with its cells.
+
+    Parameters
+    ----------
+    data_set : str
+    shots : int
+    seeds : tuple of int
+    cells : tuple of Cell
+        Those that have run.
+    """
+
+    data_set: str
+    shots: int
+    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...]
+
+
+def list_places(results: Results) -> list[Place]:
+    """Return all that the spec asks for, in its order.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    list of Place
+    """
+    return [
+        Place(
+            str(data["name"]),
+            int(shots),
+            tuple(data["seeds"]),
+            tuple(
+                cell
+                for cell in results.cells
+                if (cell.data_set, cell.shots) == (data["name"], shots)
+            ),
+        )
+        for data in results.header.spec["data_sets"]
+        for shots in data["shots"]
+    ]
+
+
+def find_gaps(results: Results, places: Sequence[Place], methods: Sequence[str]) -> Iterator[Gap]:
+    """Find the cells that have no score.
+
+    Parameters
+    ----------
+    results : Results
+    places : sequence of Place
+        All of the spec.
+    methods : sequence of str
+        All of the spec.
+
+    Yields
+    ------
+    Gap
+        Seeds with the same reason share one.
+    """
+    reasons = {
+        (entry["method"], name): str(entry["reason"])
+        for entry in results.header.spec["left_out"]
+        for name in entry["data_sets"] or {place.data_set for place in places}
+    }
+    with_no_shots = {cell.method for cell in results.cells if cell.shots == 0}
+    with_shots = {cell.method for cell in results.cells if cell.shots > 0}
+    for place in places:
+        for method in methods:
+            cells = [cell for cell in place.cells if cell.method == method]
+            yield from _failures(cells)
+            missing = tuple(seed for seed in place.seeds if seed not in {c.seed for c in cells})
+            if not missing:
+                continue
+            where = method, place.data_set, place.shots, missing
+            if place.shots == 0 and method in with_shots - with_no_shots:
+                yield Gap("left out", *where, "learns from labels, so there is none at 0 shots")
+            elif (method, place.data_set) in reasons:
+                yield Gap("left out", *where, reasons[method, place.data_set])
+            else:
+                yield Gap("not run", *where, "the run has not come to it")
+
+
+def _failures(cells: Sequence[Cell]) -> Iterator[Gap]:
+    """Yield a gap for each error, with all the seeds that it met."""
+    failed = sorted((cell for cell in cells if not cell.is_done), key=lambda cell: cell.seed)
+    for error in dict.fromkeys(cell.error for cell in failed):
+        met = [cell for cell in failed if cell.error == error]
+        seeds = tuple(cell.seed for cell in met)
+        yield Gap("failed", met[0].method, met[0].data_set, met[0].shots, seeds, error)

@@ -1,0 +1,165 @@
+"""Methods: found by name or path, built with settings, filled in by the data set and the seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from fewshot.benchmark.methods import (
+    SHORT_NAMES,
+    Defaults,
+    build_method,
+    load_models,
+    needs_labels,
+)
+from fewshot.benchmark.spec import MethodSpec
+from fewshot.classifier import PromptClassifier
+from fewshot.errors import BenchmarkError
+from fewshot.masked_lm import MaskedLM
+from fewshot.template import Template
+from fewshot.tuning import Full
+from fewshot.verbalizer import Verbalizer
+
+DEFAULTS = Defaults(
+    Template("{text} {mask}"), Verbalizer({"a": ["good"], "b": ["bad"]}), ("a", "b")
+)
+SPECS = "tests.benchmark.specs"
+
+
+def build(estimator: str, seed: int = 7, grid: dict | None = None, **settings: Any) -> Any:
+    return build_method(MethodSpec("M", estimator, settings, grid or {}), DEFAULTS, seed)
+
+
+def test_the_short_names_are_classifiers() -> None:
+    built = {name: type(build(name)).__name__ for name in SHORT_NAMES}
+
+    assert built == {
+        "majority": "DummyClassifier",
+        "tfidf": "TfidfClassifier",
+        "prompt": "PromptClassifier",
+        "fine-tune": "FineTuneClassifier",
+        "setfit": "SetFitClassifier",
+    }
+
+
+def test_the_majority_has_the_shares_of_the_classes_as_probabilities() -> None:
+    majority = build("majority").fit(["x", "y", "z"], ["a", "b", "b"])
+
+    assert isinstance(majority, DummyClassifier)
+    assert majority.predict(["x"]).tolist() == ["b"]
+    assert majority.predict_proba(["x"])[0].tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_seed_silence_and_the_prompt_of_the_data_set_are_filled_in() -> None:
+    prompt = build("prompt")
+
+    assert prompt.random_state == 7
+    assert prompt.verbose == 0
+    assert prompt.template is DEFAULTS.template
+    assert prompt.verbalizer is DEFAULTS.verbalizer
+    assert prompt.labels == ["a", "b"]
+
+
+def test_settings_win_over_the_defaults_of_the_data_set() -> None:
+    words = {"a": ["yes"], "b": ["no"]}
+
+    prompt = build("prompt", template="{mask}: {text}", verbalizer=words)
+
+    assert prompt.template == "{mask}: {text}"
+    assert prompt.verbalizer == words
+
+
+def test_settings_of_a_tuning_strategy_are_set_by_path() -> None:
+    prompt = build("prompt", tuning="full", tuning__num_epochs=3)
+
+    assert isinstance(prompt.tuning, Full)
+    assert prompt.tuning.num_epochs == 3
+
+
+def test_any_class_can_be_named_by_its_path() -> None:
+    model = build("sklearn.linear_model:LogisticRegression", C=0.5)
+
+    assert isinstance(model, LogisticRegression)
+    assert (model.C, model.random_state) == (0.5, 7)
+
+
+def test_a_function_that_makes_an_estimator_can_be_named() -> None:
+    assert build(f"{SPECS}:bag_of_words", alpha=0.1)[-1].alpha == 0.1
+    assert build(f"{SPECS}:bag_of_words", multinomialnb__alpha=0.2)[-1].alpha == 0.2
+
+
+def test_estimators_can_be_nested_and_get_the_seed_too() -> None:
+    steps = [
+        ["words", {"estimator": "sklearn.feature_extraction.text:TfidfVectorizer"}],
+        ["model", {"estimator": "sklearn.linear_model:LogisticRegression", "settings": {"C": 3}}],
+    ]
+
+    pipeline = build("sklearn.pipeline:Pipeline", steps=steps)
+    prompt = build(
+        "prompt", tuning={"estimator": "fewshot.tuning:Full", "settings": {"num_epochs": 2}}
+    )
+
+    assert isinstance(pipeline, Pipeline)
+    assert (pipeline[-1].C, pipeline[-1].random_state) == (3, 7)
+    assert prompt.tuning.num_epochs == 2
+
+
+def test_zero_shot_needs_no_labels_and_the_others_do() -> None:
+    assert not needs_labels(build("prompt", tuning="none"))
+    assert needs_labels(build("prompt"))
+    assert needs_labels(build("tfidf"))
+    assert needs_labels(object())
+
+
+def test_a_loaded_model_shares_its_weights_and_has_encoded_nothing(tiny_bert, tmp_path) -> None:
+    model, tokenizer = tiny_bert
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    first, second = (build("prompt", model=str(tmp_path), tuning="none") for _ in range(2))
+
+    load_models(first)
+    first.fit(["good one", "bad one"])
+    load_models(second)
+
+    assert isinstance(first, PromptClassifier)
+    assert isinstance(second.model, MaskedLM)
+    assert first.model.counts.tokens > 0
+    assert second.model.counts.tokens == 0
+    weights = [next(p.model.model.parameters()).data_ptr() for p in (first, second)]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "settings", "grid", "message"),
+    [
+        ("promt", {}, {}, "method 'M': no estimator 'promt'.*did you mean 'prompt'.*import path"),
+        ("no_such_module:X", {}, {}, "'no_such_module' cannot be imported"),
+        (
+            "sklearn.linear_model:LogisticRegresion",
+            {},
+            {},
+            "no class or function 'LogisticRegresion'.*did you mean 'LogisticRegression'",
+        ),
+        (f"{SPECS}:NO_SETFIT", {}, {}, "no class or function 'NO_SETFIT'"),
+        (f"{SPECS}:not_an_estimator", {}, {}, "gives a NoneType, which has no fit and predict"),
+        (
+            "sklearn.feature_extraction.text:TfidfVectorizer",
+            {},
+            {},
+            "a TfidfVectorizer, which has no fit and predict; name a classifier",
+        ),
+        ("prompt", {"tunning": "full"}, {}, "no setting 'tunning'.*did you mean 'tuning'"),
+        ("prompt", {"tuning__rate": 1}, {}, "cannot be built: Invalid parameter 'rate'"),
+        ("prompt", {"tuning": "ful", "tuning__C": 1}, {}, "did you mean 'full'"),
+        ("sklearn.pipeline:Pipeline", {}, {}, "cannot be built: .*steps"),
+        ("prompt", {}, {"tuning__rate": [1]}, "grid: {'tuning__rate': 1} cannot be set"),
+        ("tfidf", {}, {"D": [1]}, "grid: {'D': 1} cannot be set: Invalid parameter 'D'"),
+    ],
+)
+def test_a_mistake_is_told(estimator: str, settings: dict, grid: dict, message: str) -> None:
+    with pytest.raises(BenchmarkError, match=message):
+        build(estimator, grid=grid, **settings)
