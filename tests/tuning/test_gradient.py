@@ -48,7 +48,7 @@ def test_bitfit_changes_biases_only(tiny, family):
 
 
 def test_an_encoder_without_biases_is_refused():
-    with pytest.raises(TuningError, match="ModernBertForMaskedLM has no biases to tune.*'norm'"):
+    with pytest.raises(TuningError, match=r"ModernBertForMaskedLM has no biases to tune.*'norm'"):
         BitFit().tune(make_task(tiny_modernbert()))
 
 
