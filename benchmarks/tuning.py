@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import sys
 import time
@@ -28,7 +29,16 @@ from fewshot.errors import FewShotError, FewShotWarning
 from fewshot.library import Task
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
-from fewshot.tuning import STRATEGIES, Full, GradientTuning, TemplateConsistency, Training, Tuning
+from fewshot.tuning import (
+    STRATEGIES,
+    DePT,
+    Full,
+    GradientTuning,
+    SoftPrompt,
+    TemplateConsistency,
+    Training,
+    Tuning,
+)
 
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
 _HEADER = ("Strategy", "Accuracy", "SD", "Worst", "Tuned %", "Fit s", "Predict s", "Peak MB")
@@ -199,49 +209,35 @@ def _send(sender: multiprocessing.connection.Connection, *given: object) -> None
 
 def _measure(wanted: Result, data: Data, task: Task) -> Result:
     shared = load_masked_lm("fewshot-mini")
-    lm = MaskedLM(shared.model, shared.tokenizer)  # with no states known yet
+    strategy = methods(task)[wanted.strategy]
     rows = k_shot_sample(data.labels, wanted.shots, random_state=wanted.seed)
     clf = PromptClassifier(
-        task.templates[0],
+        task.templates[0] if strategy.default_template is None else None,
         task.verbalizer,
-        model=lm,
-        tuning=methods(task)[wanted.strategy],
+        model=MaskedLM(shared.model, shared.tokenizer),  # with no states known yet
+        tuning=strategy,
         random_state=wanted.seed,
         verbose=0,
     )
-    before, started = _memory("VmRSS"), time.perf_counter()
+    started = time.perf_counter()
     try:
         clf.fit([data.texts[i] for i in rows], [data.labels[i] for i in rows])
     except FewShotError as error:
         return Result(*wanted.key, error=f"{type(error).__name__}: {error}")
-    learned, peak = time.perf_counter(), _memory("VmHWM")
+    learned = time.perf_counter()
     predicted = clf.predict(data.test_texts[: wanted.n_test]).tolist()
     done = time.perf_counter()
     truth = data.test_labels[: wanted.n_test]
+    report = clf.parameter_report_
+    peak = report.peak_memory_bytes
     return Result(
         *wanted.key,
         accuracy=fmean(p == t for p, t in zip(predicted, truth, strict=True)),
-        tuned_share=_tuned_share(clf, lm),
+        tuned_share=report.tuned_share,
         fit_seconds=learned - started,
         predict_seconds=done - learned,
-        peak_megabytes=peak - before,
+        peak_megabytes=math.nan if peak is None else peak / 2**20,
     )
-
-
-def _tuned_share(clf: PromptClassifier, lm: MaskedLM) -> float:
-    """Count the parameters that are not shared with the model before; without the regression."""
-    shared = {parameter.data_ptr() for _, parameter in lm.named_parameters()}
-    total = sum(parameter.numel() for _, parameter in lm.named_parameters())
-    own = [p for _, p in clf.model_.named_parameters() if p.data_ptr() not in shared]
-    return sum(parameter.numel() for parameter in own) / total
-
-
-def _memory(field: str) -> float:
-    """Return a line of this process's status in megabytes (Linux)."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(field)
 
 
 def _table(results: Sequence[Result]) -> str:
@@ -278,26 +274,38 @@ def _cells(results: Sequence[Result]) -> tuple[str, ...]:
 
 def _step_times(strategies: Sequence[str], repeats: int) -> Iterator[str]:
     """Time steps on the same batches, the strategies in turn, and divide by full tuning's."""
-    data, task = ag_news(), load_task("ag_news")
-    rows = k_shot_sample(data.labels, 8, random_state=0)
-    texts, labels = [data.texts[i] for i in rows], [data.labels[i] for i in rows]
-    timed = {"full": Full()} | {
-        name: strategy
-        for name, strategy in methods(task).items()
-        if name in strategies and isinstance(strategy, GradientTuning)
-    }
+    timed: dict[str, GradientTuning] = {"full": Full()}
+    for name, strategy in methods(load_task("ag_news")).items():
+        if name in strategies and isinstance(strategy, GradientTuning):
+            timed[name] = strategy
+    if "dept" in timed:  # what it spares shows against a prompt of as many parameters
+        clf = _fit_for_time(DePT(), n_epochs=1)
+        width = clf.model_.model.get_input_embeddings().embedding_dim
+        length = round(clf.parameter_report_.n_tuned / width)
+        timed[f"prompt of {length} (as dept)"] = SoftPrompt(length=length)
     milliseconds: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(repeats):
         for name, strategy in timed.items():
-            strategy.set_params(batch_size=8, num_epochs=_TIMED_EPOCHS)
-            clf = PromptClassifier(task.templates[0], task.verbalizer, tuning=strategy, verbose=0)
-            clf.set_params(random_state=0).fit(texts, labels)
-            n_steps = len(texts) / 8
-            milliseconds[name] += [1e3 * e["seconds"] / n_steps for e in clf.history_[1:]]
+            epochs = _fit_for_time(strategy, _TIMED_EPOCHS).history_[1:]
+            milliseconds[name] += [1e3 * row["seconds"] / row["steps"] for row in epochs]
     full = median(milliseconds["full"])
     yield f"A step of 8 AG News texts, one thread, median of {repeats} x {_TIMED_EPOCHS - 1} epochs"
     for name, taken in milliseconds.items():
         yield f"{name:<24} {median(taken):7.1f} ms   {median(taken) / full:5.2f} of full tuning"
+
+
+def _fit_for_time(strategy: GradientTuning, n_epochs: int) -> PromptClassifier:
+    data, task = ag_news(), load_task("ag_news")
+    rows = k_shot_sample(data.labels, 4, random_state=0)
+    strategy.set_params(batch_size=8, num_epochs=n_epochs)
+    clf = PromptClassifier(
+        task.templates[0] if strategy.default_template is None else None,
+        task.verbalizer,
+        tuning=strategy,
+        random_state=0,
+        verbose=0,
+    )
+    return clf.fit([data.texts[i] for i in rows], [data.labels[i] for i in rows])
 
 
 if __name__ == "__main__":

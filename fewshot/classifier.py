@@ -20,6 +20,8 @@ from fewshot.errors import (
     CalibrationWarning,
     InputError,
     LabelWordWarning,
+    TemplateError,
+    TuningError,
     VerbalizerError,
     warn_user,
 )
@@ -42,7 +44,8 @@ from fewshot.training_data import (
     label_array,
     read_training_data,
 )
-from fewshot.tuning import NoTuning, Tuning, resolve_tuning
+from fewshot.tuning import GradientTuning, NoTuning, Tuning, resolve_tuning
+from fewshot.tuning.soft_templates import has_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask, scores_with_head
 from fewshot.verbalizer import Verbalizer
 
@@ -312,6 +315,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         data = _read(X, y, sample_weight, template, tuning)
         lm = self._language_model()
         verbalizer, words = self._resolve_words(tuning, data, lm)
+        _check_virtual_tokens(template, tuning, lm)
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)
         scorer = PromptScorer(lm, template, words, self.aggregation, room)
@@ -319,8 +323,17 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         if data is None:
             return _Plan(tuning, verbalizer, None, scorer, None, {})
         slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples)
-        others = {w: replace(scorer, template=w).views_of(slots) for w in wordings}
-        return _Plan(tuning, verbalizer, data, scorer, scorer.views_of(slots), others)
+        try:
+            views = scorer.views_of(slots)
+            others = {w: replace(scorer, template=w).views_of(slots) for w in wordings}
+        except TemplateError as error:
+            if room == max_length:
+                raise
+            raise TuningError(
+                f"{tuning} puts {max_length - room} virtual tokens into a prompt of {max_length} "
+                f"tokens; of the rest, {error}"
+            ) from error
+        return _Plan(tuning, verbalizer, data, scorer, views, others)
 
     def _resolve_words(
         self, tuning: Tuning, data: TrainingData | None, lm: MaskedLM
@@ -434,6 +447,17 @@ def _is_zero_shot(tuning: str | Tuning) -> bool:
 def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise InputError(f"{name} is one of {list(known)}, got {value!r}")
+
+
+def _check_virtual_tokens(template: Template, tuning: Tuning, lm: MaskedLM) -> None:
+    is_tuned = isinstance(tuning, GradientTuning) or has_template_tokens(lm)
+    unnamed = [soft.shown for soft in template.soft if soft.text is None]
+    if unnamed and not is_tuned:
+        raise TemplateError(
+            f"{unnamed[0]} of the template {template.text!r} starts as words drawn at random, and "
+            f"{tuning} does not tune them; name words, such as {{soft:It was}}, or tune by "
+            "gradient, with tuning='prompt' for example"
+        )
 
 
 def _read(

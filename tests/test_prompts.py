@@ -420,3 +420,58 @@ def test_padding_costs_at_most_a_fifth_on_lengths_of_real_texts(batch_tokens):
     padded = sum(len(b) * int(lengths[b].max()) for b in plan_batches(lengths, batch_tokens))
 
     assert padded <= 1.2 * lengths.sum()
+
+
+# ---- Virtual tokens ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("soft", "plain", "positions"),
+    [
+        ("{text} {soft:It was} {mask}.", "{text} It was {mask}.", [4, 5]),
+        ("{soft:This is} {mask}: {text}", "This is {mask}: {text}", [1, 2]),
+        ("{text} it {soft:was} {mask} {soft:movie}", "{text} it was {mask} movie", [5, 7]),
+    ],
+)
+def test_virtual_tokens_start_as_their_words_in_the_place_of_these(tiny, soft, plain, positions):
+    tokenizer = tiny[1]
+
+    ours = build(tokenizer, soft, ["the football team", "a goal"])
+    theirs = build(tokenizer, plain, ["the football team", "a goal"])
+
+    assert [ids.tolist() for ids in ours.ids] == [ids.tolist() for ids in theirs.ids]
+    assert ours.mask_positions.tolist() == theirs.mask_positions.tolist()
+    assert ours.soft_positions[0].tolist() == positions
+    assert theirs.soft_positions is None
+
+
+def test_virtual_tokens_without_words_start_as_words_drawn_from_the_vocabulary(tiny):
+    tokenizer = tiny[1]
+
+    prompts = build(tokenizer, "{text} {soft:3} {mask}", ["a goal", "a vote"])
+
+    at = prompts.soft_positions
+    drawn = [ids[places].tolist() for ids, places in zip(prompts.ids, at, strict=True)]
+    assert at.shape == (2, 3)
+    assert drawn[0] == drawn[1]
+    words = [name.lstrip("▁Ġ") for name in tokenizer.convert_ids_to_tokens(drawn[0])]
+    assert all(word.isalpha() and len(word) > 1 for word in words)
+
+
+def test_shortening_cuts_no_virtual_token(wordpiece):
+    prompts = build(wordpiece, "{soft:It was} {text} {mask} {soft:2}", ["a " * 50], max_length=12)
+
+    assert len(prompts.ids[0]) == 12
+    assert prompts.soft_positions[0].tolist() == [1, 2, 9, 10]
+    assert prompts.n_truncated == 1
+
+
+def test_taken_rows_keep_the_places_of_virtual_tokens(wordpiece):
+    prompts = build(wordpiece, "{text} {soft:It was} {mask}", ["a", "a goal"])
+
+    assert prompts.take([1]).soft_positions.tolist() == [[3, 4]]
+
+
+def test_virtual_tokens_of_unknown_words_are_refused(wordpiece):
+    with pytest.raises(TemplateError, match=r"\[soft:日本\] .* does not know"):
+        build(wordpiece, "{text} {soft:日本} {mask}", ["a goal"])

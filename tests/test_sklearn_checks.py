@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewshot import PromptClassifier
 from fewshot.masked_lm import MaskedLM
-from fewshot.tuning import BitFit, Full, Head
+from fewshot.tuning import BitFit, Full, Head, LoRA
 from tests.numeric import LABEL_WORDS, NumericAdapter
 from tests.tiny_models import tiny_numeric_model
 
@@ -19,6 +19,7 @@ _TUNINGS = {
     "head": Head(C=1000.0),
     "bitfit": BitFit(learning_rate=5e-2, num_epochs=6, batch_size=16),
     "full": Full(learning_rate=1e-2, num_epochs=5, batch_size=16),
+    "lora": LoRA(learning_rate=5e-2, num_epochs=6, batch_size=16),
 }
 _NO_LEARNING = "zero-shot classification learns nothing from the labels"
 _EXPECTED_FAILURES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fewshot.errors import FewShotError, TemplateError
-from fewshot.template import Filled, Mask, Separator, Slot, Template, Text
+from fewshot.template import Filled, Mask, Separator, Slot, Soft, Template, Text
 
 OPENPROMPT = Path(__file__).parents[2] / "shared" / "data" / "openprompt"
 needs_openprompt = pytest.mark.skipif(
@@ -287,3 +287,25 @@ def test_all_real_openprompt_templates_are_read():
     assert len(templates) == 21
     assert templates[0] == Template("A {mask} news : {text_a} {text_b}")
     assert {name for template in templates for name in template.field_names} == {"text_a", "text_b"}
+
+
+# ---- Virtual tokens ---------------------------------------------------------------------------
+
+
+def test_virtual_tokens_have_words_or_a_number():
+    template = Template("{soft} {text} {soft:It was} {mask} {soft:3}")
+
+    assert template.soft == (Soft(), Soft(text="It was"), Soft(length=3))
+    assert template.fields == ("text",)
+
+
+def test_a_preview_shows_virtual_tokens_apart_from_words():
+    template = Template("{text} {soft:It was} {mask}{soft:2}.")
+
+    assert template.preview({"text": "Fine."}) == "Fine. [soft:It was] [MASK][soft:2]."
+
+
+@pytest.mark.parametrize("content", ["soft:", "soft: ", "soft:0"])
+def test_virtual_tokens_of_nothing_are_refused_at_their_position(content):
+    with pytest.raises(TemplateError, match=rf"\{{{content}\}} at position 7 .*no virtual token"):
+        Template(f"{{text}} {{{content}}} {{mask}}")

@@ -129,12 +129,8 @@ class Perfect(GradientTuning):
 
     def prepare(self, task: TuningTask) -> TuningTask:
         """Return the task with adapters beside the model and label embeddings."""
-        if not isinstance(task.scorer.words, LabelEmbeddings):
-            raise TuningError(
-                f"{type(self).__name__} learns label embeddings, and was given a scorer of label "
-                "words; use it as the tuning of a PromptClassifier"
-            )
-        lm, words = task.scorer.lm, task.scorer.words
+        lm, classes = task.scorer.lm, task.scorer.words.classes
+        n_masks = min(task.views)
         width = int(lm.model.config.hidden_size)
         with torch_seed(task.rng):
             adapters = AdapterModules(
@@ -144,11 +140,11 @@ class Perfect(GradientTuning):
                 activation="gelu",
                 scaling=1.0,
             )
-            labels = LabelVectors(lm.model, n_classes=len(words.classes), n_masks=words.n_masks)
+            labels = LabelVectors(lm.model, n_classes=len(classes), n_masks=n_masks)
         twin = lm.copy(norm_names(lm.model).__contains__, Stacked(adapters, labels))
         own = with_template_tokens(replace(task, scorer=replace(task.scorer, lm=twin)))
-        trained = replace(words, vectors=_label_vectors(own.scorer.lm.added))
-        own = replace(own, scorer=replace(own.scorer, words=trained))
+        trained = LabelEmbeddings(classes, _label_vectors(own.scorer.lm.added), 1.0)
+        own = replace(own, scorer=replace(own.scorer, words=trained, prior=None))
         check_acting(own, type(self).__name__)
         return own
 

@@ -143,7 +143,13 @@ class BitFit(SubsetTuning):
 
     def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
         """Return the names of the biases, as DeBERTa's ``q_bias`` too."""
-        return {name for name in _names(model) if name.endswith("bias")}
+        names = {name for name in _names(model) if name.endswith("bias")}
+        if not any(name.startswith(f"{model.base_model_prefix}.") for name in names):
+            raise TuningError(
+                f"the encoder of {type(model).__name__} has no biases to tune, and that of the "
+                "output alone moves all texts alike; use tuning='norm', 'lora' or 'adapter'"
+            )
+        return names
 
 
 class LayerNorm(SubsetTuning):

@@ -11,6 +11,7 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.tuning import BitFit, Full, Training
 from fewshot.tuning.gradient import _held_out
 from fewshot.tuning.head import fit_state_head
+from tests.tiny_models import tiny_modernbert
 from tests.tuning.tasks import make_task
 
 
@@ -32,7 +33,9 @@ def scores_after(strategy, task) -> np.ndarray:
 # ---- What is tuned ----------------------------------------------------------------------------
 
 
-def test_bitfit_changes_biases_only(tiny):
+def test_bitfit_changes_biases_only(tiny, family):
+    if family == "modernbert":
+        pytest.skip("has none: see the next test")
     task = make_task(tiny)
     before = weights_of(task.scorer.lm)
 
@@ -42,6 +45,11 @@ def test_bitfit_changes_biases_only(tiny):
     tuned = changed(before, result.scorer.lm)
     assert tuned
     assert all(name.endswith("bias") for name in tuned)
+
+
+def test_an_encoder_without_biases_is_refused():
+    with pytest.raises(TuningError, match=r"ModernBertForMaskedLM has no biases to tune.*'norm'"):
+        BitFit().tune(make_task(tiny_modernbert()))
 
 
 def test_full_tuning_changes_all_but_the_embeddings(tiny, family):

@@ -170,7 +170,7 @@ def test_jensen_shannon_of_two_wordings_by_hand():
 
 
 def test_the_reference_is_not_moved_by_the_other_wording():
-    consistency = TemplateConsistency(WORDINGS, divergence="reference")
+    consistency = TemplateConsistency(WORDINGS, weight=1.0, divergence="reference")
     gradients = []
     for others in (other(0.0), other(5.0)):
         model = Linear([1.0])
@@ -184,7 +184,7 @@ def test_the_reference_is_not_moved_by_the_other_wording():
 
 def test_the_reference_is_kl_of_the_own_wording_to_the_other():
     model = Linear([math.log(7 / 3)])
-    consistency = TemplateConsistency(WORDINGS, divergence="reference")
+    consistency = TemplateConsistency(WORDINGS, weight=1.0, divergence="reference")
 
     loss = model.regularizer(consistency=consistency, other_scores=[other(0.0)]).loss(step_of([1]))
 
@@ -211,7 +211,7 @@ def test_the_weight_rises_over_the_first_fifth_of_the_steps():
 
 def test_unlabelled_texts_are_asked_for_agreement_only():
     model = Linear([math.log(7 / 3), 1.0])
-    consistency = TemplateConsistency(WORDINGS, divergence="reference")
+    consistency = TemplateConsistency(WORDINGS, weight=1.0, divergence="reference")
     regularizer = model.regularizer(
         consistency=consistency, other_scores=[other(1.0)], unlabelled=np.array([0])
     )

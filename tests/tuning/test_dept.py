@@ -1,0 +1,141 @@
+"""DePT: a short prompt, a low-rank update, two learning rates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.errors import TuningError
+from fewshot.tuning import DePT, SoftPrompt
+from tests.tuning.tasks import TEXTS, make_task
+
+
+def scores_of(task):
+    return task.scorer.class_scores(task.scorer.encode(task.views))
+
+
+def test_the_number_of_tuned_values_is_that_of_the_specification(tiny_bert):
+    task = make_task(tiny_bert)
+    longest = int(task.views[1].lengths.max())
+
+    own = DePT(length=4, rank=3).prepare(task)
+
+    n_values = sum(p.numel() for p in own.scorer.lm.tuned_parameters().values())
+    assert n_values == 4 * 32 + 3 * (longest + 32)
+
+
+def test_at_first_it_scores_as_prompt_tuning(tiny):
+    task = make_task(tiny)
+
+    ours = DePT(length=4).prepare(task)
+    theirs = SoftPrompt(length=4).prepare(make_task(tiny))
+
+    np.testing.assert_allclose(scores_of(ours), scores_of(theirs), atol=1e-5)
+
+
+def test_the_update_is_added_to_the_words_before_the_prompt_is_inserted(tiny_bert):
+    task = make_task(tiny_bert)
+    own = DePT(length=2, rank=1).prepare(task)
+    lm = own.scorer.lm
+    lm.added.offset.positions.data.fill_(1)
+    lm.added.offset.directions.data.fill_(0.25)
+    ids = torch.from_numpy(np.stack([task.views[1].ids[0]])).long()
+    words = lm.model.get_input_embeddings()(ids)
+
+    embedded = lm.added.embed(ids, torch.ones_like(ids), words)
+
+    # With rank 1, c = 8: each number of each word moves by 8 * 0.25.
+    torch.testing.assert_close(embedded.embeddings[:, 3:], words[:, 1:] + 2)
+    torch.testing.assert_close(embedded.embeddings[:, :1], words[:, :1] + 2)
+    assert torch.equal(embedded.embeddings[0, 1:3], lm.added.prompt)
+
+
+def test_the_encoder_sees_the_short_prompt(tiny_bert):
+    task = make_task(tiny_bert)
+    own = DePT(length=2, rank=8).prepare(task)
+    seen = []
+    model = own.scorer.lm.model
+    handle = model.base_model.encoder.register_forward_pre_hook(
+        lambda _module, inputs: seen.append(inputs[0].shape[1])
+    )
+
+    own.scorer.lm.forward(task.views[1].take([0]))
+
+    handle.remove()
+    assert seen == [len(task.views[1].ids[0]) + 2]
+
+
+def test_prompt_and_update_learn_at_rates_of_their_own(tiny_bert):
+    strategy = DePT(0.01, offset_learning_rate=0.05)
+    lm = strategy.prepare(make_task(tiny_bert)).scorer.lm
+
+    factors = strategy.rate_factors(lm)
+
+    assert factors == pytest.approx({"added.offset.positions": 5.0, "added.offset.directions": 5.0})
+    slow = DePT(1e-9, offset_learning_rate=0.05, num_epochs=2, length=2, interpolation=1.0)
+    start = slow.prepare(make_task(tiny_bert)).scorer.lm.added
+    tuned = slow.tune(make_task(tiny_bert)).scorer.lm.added
+    torch.testing.assert_close(tuned.prompt, start.prompt)
+    assert tuned.offset.directions.abs().max() > 0.01
+
+
+def test_texts_longer_than_those_trained_on_take_the_last_row(tiny_bert):
+    task = make_task(tiny_bert)
+    result = DePT(0.05, length=2, num_epochs=2).tune(task)
+    offset = result.scorer.lm.added.offset
+
+    longest = len(offset.positions)
+
+    assert longest == int(task.views[1].lengths.max())
+    assert torch.equal(offset(longest + 5)[longest:], offset(longest)[-1:].expand(5, -1))
+
+
+def test_texts_without_a_label_do_not_stretch_the_update(tiny_bert):
+    texts = [*TEXTS, "the team and the player and the match and the goal and the game"]
+    weights = [1.0] * len(TEXTS) + [0.0]
+    targets = np.eye(2)[[1] * 5 + [0] * 6]
+    task = make_task(tiny_bert, texts=texts, targets=targets, weights=weights)
+
+    own = DePT().prepare(task)
+
+    longest = int(task.views[1].lengths[: len(TEXTS)].max())
+    assert len(own.scorer.lm.added.offset.positions) == longest < task.views[1].lengths.max()
+
+
+def test_it_learns_about_as_well_as_prompt_tuning(tiny_bert):
+    settings = {"length": 4, "num_epochs": 40, "interpolation": 1.0}
+    losses = {}
+    for strategy in (SoftPrompt(0.05, **settings), DePT(0.05, **settings)):
+        history = strategy.tune(make_task(tiny_bert)).history
+        losses[type(strategy).__name__] = history[-1]["loss"] / history[0]["loss"]
+
+    assert losses["DePT"] < 0.5
+    assert losses["DePT"] < losses["SoftPrompt"] + 0.1
+
+
+def test_either_part_can_be_left_out_but_not_both(tiny_bert):
+    task = make_task(tiny_bert)
+
+    update = DePT(length=0, rank=2, num_epochs=1).tune(task).scorer.lm.added
+    prompt = DePT(length=2, rank=0).prepare(replace(task)).scorer.lm.added
+
+    assert update.n_inserted == 0
+    assert prompt.offset.positions.shape[1] == 0
+    with pytest.raises(TuningError, match="length and rank of DePT are both 0"):
+        DePT(length=0, rank=0).prepare(task)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rank": -1}, "rank of DePT is a whole number, 0 or more, got -1"),
+        ({"length": -1}, "length of DePT is a whole number, at least 0, or None, got -1"),
+        ({"offset_learning_rate": 0}, "offset_learning_rate of DePT is positive, got 0"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(tiny_bert, settings, message):
+    with pytest.raises(TuningError, match=message):
+        DePT(**settings).tune(make_task(tiny_bert))

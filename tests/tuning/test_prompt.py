@@ -1,0 +1,345 @@
+"""Prompt tuning: where virtual tokens stand, what they start from, what is refused."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from fewshot import PromptClassifier
+from fewshot.errors import TemplateError, TuningError
+from fewshot.masked_lm import MaskedLM
+from fewshot.tuning import DePT, SoftPrompt
+from fewshot.tuning.soft_tokens import InsertedPrompt, soft_tokens_of
+from tests.tuning.tasks import TEXTS, make_task
+
+LABELS = ["sports"] * 5 + ["politics"] * 5
+WORDS = {"politics": ["politics", "law"], "sports": ["sports", "game"]}
+
+
+def classifier(tiny, tuning, template="{mask} news: {text}", **settings) -> PromptClassifier:
+    lm = tiny if isinstance(tiny, MaskedLM) else MaskedLM(*tiny, device="cpu")
+    return PromptClassifier(
+        template, WORDS, model=lm, tuning=tuning, random_state=0, verbose=0, **settings
+    )
+
+
+def scores_of(result, views):
+    return result.scorer.class_scores(result.scorer.encode(views))
+
+
+# ---- Placement --------------------------------------------------------------------------------
+
+
+def test_a_prompt_of_words_is_as_these_words_after_the_first_token(tiny):
+    task = make_task(tiny)
+    lm, prompts = task.scorer.lm, task.views[1]
+    words = lm.tokenizer(" text review", add_special_tokens=False)["input_ids"]
+
+    prepared = SoftPrompt(length=len(words), words=" text review").prepare(task)
+
+    ids = [np.concatenate([row[:1], words, row[1:]]).astype(np.int32) for row in prompts.ids]
+    written = replace(prompts, ids=ids, mask_positions=prompts.mask_positions + len(words))
+    ours, theirs = prepared.scorer.lm.states(prompts), lm.states(written)
+    np.testing.assert_allclose(ours.mask, theirs.mask, atol=1e-5)
+
+
+def test_padding_changes_nothing(tiny):
+    task = make_task(tiny)
+    lm = SoftPrompt(length=3).prepare(task).scorer.lm
+    prompts = task.views[1]
+
+    with torch.inference_mode():
+        together = lm.forward(prompts)
+        alone = [lm.forward(prompts.take([row])) for row in range(len(prompts))]
+
+    assert prompts.lengths.min() < prompts.lengths.max()
+    torch.testing.assert_close(together[0], torch.cat([a[0] for a in alone]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(together[1], torch.cat([a[1] for a in alone]), atol=1e-4, rtol=0)
+
+
+def test_probabilities_do_not_depend_on_the_other_texts(tiny_bert):
+    clf = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
+
+    together = clf.predict_proba(TEXTS)
+    alone = np.concatenate([clf.predict_proba([text]) for text in TEXTS])
+
+    assert np.array_equal(together, alone)
+
+
+def test_only_the_prompt_is_tuned(tiny_bert):
+    task = make_task(tiny_bert)
+    own = SoftPrompt(length=5).prepare(task)
+    start = own.scorer.lm.added.prompt.detach().clone()
+
+    result = SoftPrompt(length=5, num_epochs=2).tune(task)
+
+    added = result.scorer.lm.added
+    assert sum(p.numel() for p in added.parameters()) == 5 * 32
+    assert not torch.equal(added.prompt, start)
+    ours = dict(task.scorer.lm.model.named_parameters())
+    for name, parameter in result.scorer.lm.model.named_parameters():
+        assert parameter.data_ptr() == ours[name].data_ptr()
+
+
+# ---- What it starts from ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("initial", ["words", "vocabulary", "random", "bayes", "mlm"])
+def test_each_start_learns_and_the_seed_decides(tiny_bert, initial):
+    strategy = SoftPrompt(0.1, length=4, initial=initial, num_epochs=15, interpolation=1.0)
+
+    results = [strategy.tune(make_task(tiny_bert, seed=seed)) for seed in (0, 0, 1)]
+
+    first, same, other = (r.scorer.lm.added.prompt for r in results)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    losses = [row["loss"] for row in results[0].history]
+    assert losses[-1] < losses[0]
+
+
+def test_a_prompt_starts_calibrated_as_the_model_without_it(tiny_bert):
+    task = make_task(tiny_bert)
+
+    own = SoftPrompt(length=6, initial="random").prepare(task)
+
+    # The scorer was calibrated over these texts: the mean log-probabilities of its words are even.
+    before = task.scorer.word_log_probs(task.scorer.encode(task.views)).mean(0)
+    after = own.scorer.word_log_probs(own.scorer.encode(own.views)).mean(0)
+    is_word = task.scorer.words.is_word
+    ours, theirs = (after - own.scorer.prior)[is_word], (before - task.scorer.prior)[is_word]
+    torch.testing.assert_close(ours - ours.mean(), theirs - theirs.mean(), atol=1e-5, rtol=0)
+
+
+def test_the_prompt_of_another_classifier_is_a_start(tiny_bert):
+    first = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=2)).fit(TEXTS, LABELS)
+    strategy = SoftPrompt(initial=first.model_)
+
+    prompt = strategy.prepare(make_task(tiny_bert)).scorer.lm.added.prompt
+
+    assert torch.equal(prompt, first.model_.added.prompt)
+    assert clone(strategy).initial is first.model_
+
+
+def test_a_prompt_of_ept_and_dept_is_a_start_too(tiny_bert):
+    for name in ("dept", "ept"):
+        first = classifier(tiny_bert, name).set_params(tuning__num_epochs=2).fit(TEXTS, LABELS)
+
+        prompt = SoftPrompt(initial=first.model_).prepare(make_task(tiny_bert)).scorer.lm.added
+
+        [part] = soft_tokens_of(first.model_.added)
+        assert torch.equal(prompt.prompt, part.vectors)
+
+
+def test_a_tuned_model_is_tuned_on_with_a_second_prompt(tiny_bert):
+    first = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
+
+    second = classifier(first.model_, SoftPrompt(length=2, num_epochs=1)).fit(TEXTS, LABELS)
+
+    assert second.model_.added.n_inserted == 5
+    assert second.max_length_ == first.max_length_ - 2
+    assert [len(part.vectors) for part in soft_tokens_of(second.model_.added)] == [2, 3]
+
+
+# ---- Room -------------------------------------------------------------------------------------
+
+
+def test_the_text_leaves_room_for_the_prompt(tiny):
+    clf = classifier(tiny, SoftPrompt(length=7, num_epochs=1), max_length=30)
+
+    with pytest.warns(UserWarning, match="shortened to fit 23 tokens"):
+        clf.fit([text * 20 for text in TEXTS], LABELS)
+
+    with pytest.warns(UserWarning, match="shortened to fit 23 tokens"):
+        assert np.isfinite(clf.predict_proba(["a goal " * 60])).all()
+
+
+def test_a_prompt_fills_the_model_to_its_last_position(tiny):
+    clf = classifier(tiny, SoftPrompt(length=20, num_epochs=1))
+
+    with pytest.warns(UserWarning, match="shortened"):
+        clf.fit(["the team " * 80] * 5 + ["a vote " * 80] * 5, LABELS)
+
+    assert clf.max_length_ == clf.model.max_length - 20
+
+
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        (30, "30 virtual tokens before the text, and a prompt has 30 at most"),
+        (26, r"SoftPrompt\(length=26\) puts 26 virtual tokens .* leaves no room for the text"),
+        (0, "length of SoftPrompt is a whole number, at least 1, or None, got 0"),
+        (2.5, "length of SoftPrompt is a whole number, at least 1, or None, got 2.5"),
+    ],
+)
+def test_a_length_out_of_range_is_refused_and_nothing_changes(tiny_bert, length, message):
+    clf = classifier(tiny_bert, SoftPrompt(length=length), max_length=30)
+
+    with pytest.raises(TuningError, match=message):
+        clf.fit(TEXTS, LABELS)
+
+    assert not hasattr(clf, "classes_")
+
+
+# ---- Starts that are refused ------------------------------------------------------------------
+
+
+def test_words_that_the_tokenizer_does_not_know_are_refused(tiny_bert):
+    with pytest.raises(TuningError, match=r"words that BertTokenizer knows, such as .*got '日本'"):
+        SoftPrompt(words="日本").prepare(make_task(tiny_bert))
+    with pytest.raises(TuningError, match="got 3"):
+        SoftPrompt(words=3).prepare(make_task(tiny_bert))
+
+
+def test_an_unknown_start_is_refused(tiny_bert):
+    with pytest.raises(TuningError, match=r"initial of SoftPrompt is one of .*got 'word'"):
+        SoftPrompt(initial="word").prepare(make_task(tiny_bert))
+
+
+def test_a_start_from_another_backbone_is_refused(tiny_bert, tiny_roberta):
+    other = classifier(tiny_roberta, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
+
+    with pytest.raises(TuningError, match="means nothing there; tune it on the same model"):
+        classifier(tiny_bert, SoftPrompt(initial=other.model_)).fit(TEXTS, LABELS)
+
+
+def test_a_start_of_another_length_is_refused(tiny_bert):
+    other = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
+
+    with pytest.raises(TuningError, match=r"length=4 .* has 3 virtual tokens; leave length out"):
+        classifier(tiny_bert, SoftPrompt(length=4, initial=other.model_)).fit(TEXTS, LABELS)
+
+
+def test_a_start_from_a_model_without_a_prompt_is_refused(tiny_bert):
+    other = classifier(tiny_bert, "head").fit(TEXTS, LABELS)
+
+    with pytest.raises(TuningError, match="has no virtual tokens to start from"):
+        classifier(tiny_bert, SoftPrompt(initial=other.model_)).fit(TEXTS, LABELS)
+
+
+# ---- As an estimator --------------------------------------------------------------------------
+
+
+def test_a_pickled_classifier_predicts_the_same(tiny_bert):
+    clf = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
+
+    again = pickle.loads(pickle.dumps(clf))
+
+    assert isinstance(again.model_.added, InsertedPrompt)
+    assert np.array_equal(again.predict_proba(TEXTS), clf.predict_proba(TEXTS))
+
+
+def test_unlabelled_texts_help_only_the_starts_that_read_them(tiny_bert):
+    more = [*TEXTS, *["an election law"] * 4, *["a game"] * 4]
+    labels = [*LABELS, *[None] * 8]
+    starts = {}
+    for initial in ("bayes", "mlm", "words"):
+        strategy = SoftPrompt(1e-6, length=3, initial=initial, num_epochs=1, interpolation=1.0)
+        few = classifier(tiny_bert, strategy).fit(TEXTS, LABELS)
+        many = classifier(tiny_bert, strategy).fit(more, labels)
+        difference = few.model_.added.prompt - many.model_.added.prompt
+        starts[initial] = float(difference.detach().abs().max())
+
+    assert starts["words"] < 1e-4
+    assert starts["bayes"] > 1e-3
+    assert starts["mlm"] > 1e-3
+
+
+# ---- Templates with virtual tokens ------------------------------------------------------------
+
+
+def test_frozen_virtual_tokens_are_their_words(tiny):
+    soft = classifier(tiny, "none", "{text} {soft:It was} {mask}.").fit(TEXTS)
+    plain = classifier(tiny, "none", "{text} It was {mask}.").fit(TEXTS)
+
+    assert np.array_equal(soft.predict_proba(TEXTS), plain.predict_proba(TEXTS))
+
+
+def test_prompt_tuning_tunes_only_the_virtual_tokens_of_a_template(tiny_bert):
+    clf = classifier(tiny_bert, "prompt", "{mask} {soft:news of} {text}").fit(TEXTS, LABELS)
+
+    added = clf.model_.added
+    assert sum(p.numel() for p in added.parameters()) == 2 * 32
+    assert added.n_inserted == 0
+    assert clf.max_length_ == clf.model.max_length
+
+
+def test_a_length_adds_tokens_before_the_text_to_those_of_a_template(tiny_bert):
+    strategy = SoftPrompt(length=3, num_epochs=2)
+
+    clf = classifier(tiny_bert, strategy, "{mask} {soft:news of} {text}").fit(TEXTS, LABELS)
+
+    assert sum(p.numel() for p in clf.model_.added.parameters()) == (2 + 3) * 32
+
+
+@pytest.mark.parametrize("tuning", ["full", "bitfit", "lora", DePT(length=2)])
+def test_any_strategy_tunes_the_virtual_tokens_of_a_template(tiny_bert, tuning):
+    template = "{mask} {soft:news of} {text}"
+
+    clf = classifier(tiny_bert, tuning, template).set_params(tuning__num_epochs=2)
+    clf.fit(TEXTS, LABELS)
+
+    *_, tokens = [part for part in soft_tokens_of(clf.model_.added) if hasattr(part, "tokens")]
+    table = clf.model.model.get_input_embeddings().weight
+    words = clf.model.tokenizer.convert_tokens_to_ids(["news", "of"])
+    assert not torch.isclose(tokens.tokens, table[words]).all(1).any()
+    assert np.isfinite(clf.predict_proba(TEXTS)).all()
+
+
+def test_virtual_tokens_are_interpolated_towards_their_words(tiny_bert):
+    table = MaskedLM(*tiny_bert, device="cpu").model.get_input_embeddings().weight
+    template, moves = "{mask} {soft:news} {text}", []
+    for share in (1.0, 0.25):
+        strategy = SoftPrompt(0.1, num_epochs=2, interpolation=share)
+        clf = classifier(tiny_bert, strategy, template).fit(TEXTS, LABELS)
+        start = table[clf.model.tokenizer.convert_tokens_to_ids("news")]
+        moves.append(clf.model_.added.tokens[0] - start)
+
+    torch.testing.assert_close(moves[1], 0.25 * moves[0], atol=1e-5, rtol=1e-4)
+
+
+def test_virtual_tokens_without_words_are_refused_where_nothing_tunes_them(tiny_bert):
+    for tuning in ("none", "head"):
+        with pytest.raises(TemplateError, match=r"\[soft:2\] .* drawn at random.* does not tune"):
+            classifier(tiny_bert, tuning, "{mask} {soft:2} {text}").fit(TEXTS, LABELS)
+
+
+def test_a_model_tuned_with_virtual_tokens_serves_the_same_template_again(tiny_bert):
+    template = "{mask} {soft:2} {text}"
+    first = classifier(tiny_bert, "prompt", template).fit(TEXTS, LABELS)
+
+    again = classifier(first.model_, "none", template, calibration="none").fit()
+    on = classifier(first.model_, SoftPrompt(1e-9, num_epochs=1), template).fit(TEXTS, LABELS)
+
+    assert np.isfinite(again.predict_proba(TEXTS)).all()
+    torch.testing.assert_close(on.model_.added.upper.tokens, first.model_.added.tokens)
+    with pytest.raises(ValueError, match=r"tuned with 2 virtual tokens .* this template has 1"):
+        classifier(first.model_, "none", "{mask} {soft:news} {text}").fit(TEXTS)
+
+
+def test_a_start_from_a_model_gives_a_template_its_virtual_tokens(tiny_bert):
+    template = "{mask} {soft:2} {text}"
+    first = classifier(tiny_bert, "prompt", template).fit(TEXTS, LABELS)
+    strategy = SoftPrompt(1e-9, num_epochs=1, initial=first.model_)
+
+    second = classifier(tiny_bert, strategy, template).fit(TEXTS, LABELS)
+
+    torch.testing.assert_close(second.model_.added.tokens, first.model_.added.tokens)
+    with pytest.raises(TuningError, match="has 3 virtual tokens, the model to start from has 2"):
+        classifier(tiny_bert, strategy, "{mask} {soft:3} {text}").fit(TEXTS, LABELS)
+
+
+def test_random_values_are_for_virtual_tokens_without_words(tiny_bert):
+    strategy = SoftPrompt(1e-9, initial="random", num_epochs=1)
+
+    clf = classifier(tiny_bert, strategy, "{mask} {soft:news} {soft:2} {text}").fit(TEXTS, LABELS)
+
+    table = clf.model.model.get_input_embeddings().weight
+    news = table[clf.model.tokenizer.convert_tokens_to_ids("news")]
+    tokens = clf.model_.added.tokens
+    torch.testing.assert_close(tokens[0], news)
+    assert torch.cdist(tokens[1:], table).min() > 0.1
