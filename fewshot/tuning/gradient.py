@@ -301,8 +301,10 @@ def _learner(scorer: PromptScorer, views: Views) -> Learner:
 
 
 def _objective(task: TuningTask, lm: MaskedLM, batch_size: int) -> Objective:
+    warmth = task.distillation_temperature
+    temperature = 1.0 if warmth is None else warmth
     if task.mlm_weight == 0.0:
-        return Objective(task.temperature)
+        return Objective(temperature)
     prompts = task.views[min(task.views)]
     unlabelled = np.flatnonzero(task.sample_weight[prompts.owners] == 0)
     masking = TokenMasking.of(lm.tokenizer)
@@ -311,7 +313,7 @@ def _objective(task: TuningTask, lm: MaskedLM, batch_size: int) -> Objective:
         rows = task.rng.choice(unlabelled, min(batch_size, len(unlabelled)), replace=False)
         return masked_loss(lm, masking.hide([prompts.ids[row] for row in rows], task.rng))
 
-    return Objective(task.temperature, auxiliary, task.mlm_weight)
+    return Objective(temperature, auxiliary, task.mlm_weight)
 
 
 def _default_share(task: TuningTask) -> float:

@@ -29,8 +29,10 @@ class TuningTask:
     sample_weight : ndarray of shape (n_examples,)
     rng : numpy.random.Generator
     show_progress : bool
-    temperature : float
-        At which tuning by gradients compares scores and targets (distillation).
+    distillation_temperature : float, optional
+        Given if the targets are another model's probabilities for many texts: at this temperature
+        tuning by gradients compares them. They hold what the prompt says, so that a regression
+        on them stands alone.
     mlm_weight : float
         Share of masked language modelling, on the examples of weight 0, in its loss.
     """
@@ -41,7 +43,7 @@ class TuningTask:
     sample_weight: npt.NDArray[np.float64]
     rng: np.random.Generator
     show_progress: bool = False
-    temperature: float = 1.0
+    distillation_temperature: float | None = None
     mlm_weight: float = 0.0
 
 
@@ -58,19 +60,23 @@ class StateHead:
     coef : ndarray of shape (hidden, n_classes)
     temperature : float
         What the sum with the prompt's log-probabilities is divided by.
+    prompt_share : float
+        What the prompt's log-probabilities are multiplied with: 0 leaves them out.
     """
 
     center: npt.NDArray[np.float64]
     scale: float
     coef: npt.NDArray[np.float64]
     temperature: float = 1.0
+    prompt_share: float = 1.0
 
     def add(
         self, scores: npt.NDArray[np.float64], states: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         """Return the log-probabilities of scores and of this model, summed, [n, n_classes]."""
         own = ((states - self.center) / self.scale) @ self.coef
-        total: npt.NDArray[np.float64] = log_softmax(scores, axis=1) + log_softmax(own, axis=1)
+        prompt = self.prompt_share * log_softmax(scores, axis=1)
+        total: npt.NDArray[np.float64] = prompt + log_softmax(own, axis=1)
         # Sums differ in the last bits with the number of rows; float32 has fewer.
         return (total / self.temperature).astype(np.float32).astype(np.float64)
 
