@@ -217,7 +217,6 @@ class _Plan(NamedTuple):
     data: LearningData
     classes: list[Label]
     members: list[_Member]
-    final: PromptClassifier | FineTuneClassifier | None
     seed: int
     checkpoint: Checkpoint
 
@@ -271,12 +270,11 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     classes = _classes(members, data)
     for member in members:
         member.estimator.set_params(labels=classes)
-    final = clone(settings.final_estimator) if settings.final_estimator is not None else None
-    _check_final(final, base)
+    _check_final(settings.final_estimator, base)
     if data.labelled is not None:
         class_targets(data.labelled, classes, base.class_weight)
         _check_several(data)
-    plan = _Plan(settings, data, classes, members, final, seed, checkpoint)
+    plan = _Plan(settings, data, classes, members, seed, checkpoint)
     checkpoint.begin(seed, _configuration(plan))
     return plan
 
@@ -391,13 +389,10 @@ def _check_several(data: LearningData) -> None:
         )
 
 
-def _check_final(
-    final: PromptClassifier | FineTuneClassifier | None, base: PromptClassifier
-) -> None:
+def _check_final(final: Any, base: PromptClassifier) -> None:
     if final is not None and not isinstance(final, (PromptClassifier, FineTuneClassifier)):
         raise InputError(
-            "final_estimator is a PromptClassifier or a FineTuneClassifier, got "
-            f"{type(final).__name__}"
+            f"final_estimator is a PromptClassifier or a FineTuneClassifier, got {final!r}"
         )
     learner = base if final is None else final
     if isinstance(learner, PromptClassifier) and isinstance(
@@ -540,7 +535,8 @@ def _distil(plan: _Plan, merged: npt.NDArray[np.float64], best: int) -> TextClas
     pool, targets = plan.data.pool.examples.rows(), soft_labels(merged)
     labels = [plan.classes[label] for label in targets.argmax(1)]
     temperature = plan.settings.temperature
-    final = _default_final(plan, best) if plan.final is None else clone(plan.final)
+    given = plan.settings.final_estimator
+    final = _default_final(plan, best) if given is None else clone(given)
     final.set_params(labels=plan.classes, class_weight=None, random_state=seed, verbose=0)
     if isinstance(final, FineTuneClassifier):
         return final._fit_soft(pool, labels, targets, temperature)

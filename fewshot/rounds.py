@@ -129,7 +129,7 @@ class Checkpoint:
 
     def save(self, name: str, arrays: Arrays) -> None:
         """Put the arrays of a round on the disk; they are there whole or not at all."""
-        solid = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+        solid = {key: np.asarray(array, order="C") for key, array in arrays.items()}
         self._write(f"{name}{_SUFFIX}", lambda file: save_file(solid, file))
 
     def latest(self, name: str) -> int:
@@ -266,7 +266,8 @@ def seed_of(seed: int, *stage: int) -> int:
     int
         From 0 to 2**31 - 1.
     """
-    return int(np.random.SeedSequence([seed, *stage]).generate_state(1)[0] >> 1)
+    # With their number: zeros at the end would not count.
+    return int(np.random.SeedSequence([seed, len(stage), *stage]).generate_state(1)[0] >> 1)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:

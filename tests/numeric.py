@@ -20,6 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fewshot import Unlabeled
 from tests.tiny_models import N_BINS, numeric_word
 
 if TYPE_CHECKING:
@@ -51,16 +52,21 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     estimator : a text classifier, cloned in `fit`; TF-IDF and logistic regression if None.
+    n_unlabeled : rows near those of `X` that are passed to the text classifier without labels.
     label_words : names given to the classes, in order, before the text classifier sees them, for
         those that need labels that are words (`LABEL_WORDS` suits the tiny models). None leaves
         the labels as they are.
     """
 
     def __init__(
-        self, estimator: BaseEstimator | None = None, label_words: Sequence[str] | None = None
+        self,
+        estimator: BaseEstimator | None = None,
+        label_words: Sequence[str] | None = None,
+        n_unlabeled: int = 0,
     ) -> None:
         self.estimator = estimator
         self.label_words = label_words
+        self.n_unlabeled = n_unlabeled
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         numbers, targets = validate_data(self, X, y)
@@ -71,7 +77,9 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
         self.scale_ = np.where(scale > 0, scale, 1.0)
         names = self._names()
         estimator = tfidf_baseline() if self.estimator is None else clone(self.estimator)
-        self.estimator_ = estimator.fit(self._texts(numbers), names[indices])
+        self.estimator_ = estimator.fit(
+            self._texts(numbers), names[indices], **self._more_texts(numbers)
+        )
         # The column of each of our classes among the text classifier's.
         positions = {label: column for column, label in enumerate(self.estimator_.classes_)}
         self.columns_ = np.array([positions[name] for name in names])
@@ -98,6 +106,14 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
     def _check(self, X: ArrayLike) -> list[str]:
         check_is_fitted(self)
         return self._texts(validate_data(self, X, reset=False))
+
+    def _more_texts(self, numbers: NDArray[np.float64]) -> dict[str, Unlabeled]:
+        if not self.n_unlabeled:
+            return {}
+        rng = np.random.default_rng(0)
+        rows = numbers[rng.integers(0, len(numbers), self.n_unlabeled)]
+        moved = rows + 0.3 * self.scale_ * rng.normal(size=rows.shape)
+        return {"unlabeled": Unlabeled([f"{text} text" for text in self._texts(moved)])}
 
     def _names(self) -> NDArray[Any]:
         if self.label_words is None:

@@ -22,13 +22,18 @@ from sklearn.preprocessing import FunctionTransformer
 import fewshot
 from fewshot import (
     FineTuneClassifier,
+    PCPClassifier,
+    PETClassifier,
     PromptClassifier,
     SetFitClassifier,
     TfidfClassifier,
+    Unlabeled,
 )
 from fewshot.errors import FewShotError
 from fewshot.estimator import TextClassifier
 from fewshot.masked_lm import MaskedLM
+from fewshot.pretraining import Pretraining
+from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.tuning import BitFit, Full, Head
 from tests.tiny_models import tiny_bert
 from tests.tiny_sentences import tiny_sentence_transformer
@@ -38,6 +43,7 @@ X = [
     "government", "election vote", "law of the world", "vote and law", "election government",
 ]  # fmt: skip
 Y = ["sports"] * 5 + ["politics"] * 5
+POOL = ["goal and match", "the vote of the world", "a team", "law and government"] * 3
 NEW = ["the football player", "a law", "", "🎉 日本 [MASK]", "vote vote vote goal"]
 
 
@@ -46,6 +52,26 @@ def prompt(tuning) -> PromptClassifier:
     return PromptClassifier(
         model=lm, tuning=tuning, calibration="domain", random_state=0, verbose=0
     )
+
+
+def has_words(clf) -> bool:
+    """Tell whether an estimator is a PromptClassifier, or made of one."""
+    return isinstance(clf, (PromptClassifier, SemiSupervisedClassifier))
+
+
+def with_settings(clf, **params):
+    """Set parameters where they are declared: in the estimator that a meta-estimator clones."""
+    is_meta = isinstance(clf, SemiSupervisedClassifier)
+    return clf.set_params(**{f"estimator__{n}" if is_meta else n: v for n, v in params.items()})
+
+
+def more_texts(clf) -> dict[str, Unlabeled]:
+    """Return the unlabelled texts for the estimators that need some."""
+    return {"unlabeled": Unlabeled(POOL)} if isinstance(clf, SemiSupervisedClassifier) else {}
+
+
+def fit(clf, X, y, **params):
+    return clf.fit(X, y, **more_texts(clf), **params)
 
 
 ESTIMATORS = {
@@ -59,6 +85,10 @@ ESTIMATORS = {
     ),
     "fine-tune": lambda: FineTuneClassifier(
         MaskedLM(*tiny_bert(), device="cpu"), num_epochs=2, random_state=0, verbose=0
+    ),
+    "pet": lambda: PETClassifier(prompt(Head()), random_state=0, verbose=0),
+    "pcp": lambda: PCPClassifier(
+        prompt(Head()), pretraining=Pretraining(num_epochs=1), random_state=0, verbose=0
     ),
 }
 _METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
@@ -75,7 +105,7 @@ def estimator(request) -> TextClassifier:
 def fitted(estimator) -> TextClassifier:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return clone(estimator).fit(X, Y)
+        return fit(clone(estimator), X, Y)
 
 
 def outputs(clf: TextClassifier, texts=NEW) -> np.ndarray:
@@ -153,7 +183,7 @@ def test_fit_returns_the_estimator_and_keeps_its_parameters(estimator):
     clf = clone(estimator)
     before = {name: (id(value), repr(value)) for name, value in clf.get_params().items()}
 
-    assert clf.fit(X, Y) is clf
+    assert fit(clf, X, Y) is clf
 
     assert {name: (id(v), repr(v)) for name, v in clf.get_params().items()} == before
 
@@ -170,13 +200,13 @@ def test_what_is_learned_is_named_with_an_underscore(estimator, fitted):
 def test_the_texts_and_labels_are_not_changed(estimator):
     texts, labels = list(X), list(Y)
 
-    clone(estimator).fit(texts, labels)
+    fit(clone(estimator), texts, labels)
 
     assert (texts, labels) == (X, Y)
 
 
 def test_fitting_twice_gives_the_same(estimator, fitted):
-    clf = clone(estimator).fit(X[:6], Y[:6]).fit(X, Y)
+    clf = fit(fit(clone(estimator), X[:6], Y[:6]), X, Y)
 
     np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
 
@@ -186,27 +216,27 @@ def test_global_random_states_are_as_before(estimator):
     np.random.seed(1)
     state, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
 
-    clone(estimator).fit(X, Y).predict(NEW)
+    fit(clone(estimator), X, Y).predict(NEW)
 
     assert torch.equal(torch.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], numbers)
 
 
 def test_it_prints_nothing_when_silent(estimator, capfd):
-    clone(estimator).fit(X, Y).predict_proba(NEW)
+    fit(clone(estimator), X, Y).predict_proba(NEW)
 
     assert capfd.readouterr() == ("", "")
 
 
 def test_rows_without_a_label_are_accepted(estimator):
-    clf = clone(estimator).fit([*X, "the market", "a bank"], [*Y, None, None])
+    clf = fit(clone(estimator), [*X, "the market", "a bank"], [*Y, None, None])
 
     assert clf.classes_.tolist() == ["politics", "sports"]
     assert np.isfinite(outputs(clf)).all()
 
 
 def test_a_class_without_an_example_keeps_its_column(estimator):
-    clf = clone(estimator).set_params(labels=["animal", "politics", "sports"]).fit(X, Y)
+    clf = fit(with_settings(clone(estimator), labels=["animal", "politics", "sports"]), X, Y)
 
     assert clf.classes_.tolist() == ["animal", "politics", "sports"]
     assert outputs(clf).shape == (5, 3)
@@ -215,10 +245,10 @@ def test_a_class_without_an_example_keeps_its_column(estimator):
 
 def test_integer_labels_come_back_as_integers(estimator):
     clf = clone(estimator)
-    if isinstance(clf, PromptClassifier):
-        clf.set_params(verbalizer={3: "politics", 7: "sports"})
+    if has_words(clf):
+        with_settings(clf, verbalizer={3: "politics", 7: "sports"})
 
-    clf.fit(X, [7 if label == "sports" else 3 for label in Y])
+    fit(clf, X, [7 if label == "sports" else 3 for label in Y])
 
     assert clf.classes_.dtype == np.int64
     assert clf.classes_.tolist() == [3, 7]
@@ -228,10 +258,11 @@ def test_integer_labels_come_back_as_integers(estimator):
 def test_pairs_are_classified(estimator):
     pairs = [(text, "news") for text in X]
     clf = clone(estimator)
-    if isinstance(clf, PromptClassifier):
-        clf.set_params(template="{a} {mask} {b}")
+    if has_words(clf):
+        with_settings(clf, template="{a} {mask} {b}")
 
-    clf.fit(pairs, Y)
+    more = {"unlabeled": Unlabeled([(text, "news") for text in POOL])} if more_texts(clf) else {}
+    clf.fit(pairs, Y, **more)
 
     assert outputs(clf, [("football", "news"), ("", "")]).shape == (2, 2)
 
@@ -287,7 +318,7 @@ def test_containers_give_equal_output(fitted, container):
 
 
 def test_containers_are_learned_from_alike(estimator, fitted):
-    clf = clone(estimator).fit(pd.Series(X, index=range(7, 17)), pd.Series(Y, index=range(10)))
+    clf = fit(clone(estimator), pd.Series(X, index=range(7, 17)), pd.Series(Y, index=range(10)))
 
     np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
 
@@ -328,7 +359,7 @@ def test_bad_input_is_refused_and_the_estimator_stays_as_it_was(fitted, case):
     before, proba = dict(vars(fitted)), outputs(fitted)
 
     with pytest.raises(FewShotError) as caught:
-        fitted.fit(**({"X": X, "y": Y} | _BAD[case]))
+        fit(fitted, **({"X": X, "y": Y} | _BAD[case]))
 
     assert isinstance(caught.value, ValueError)
     assert vars(fitted).keys() == before.keys()
@@ -337,10 +368,10 @@ def test_bad_input_is_refused_and_the_estimator_stays_as_it_was(fitted, case):
 
 
 def test_a_label_that_was_not_named_is_refused(estimator):
-    clf = clone(estimator).set_params(labels=["politics", "animal"])
+    clf = with_settings(clone(estimator), labels=["politics", "animal"])
 
     with pytest.raises(FewShotError, match="sports"):
-        clf.fit(X, Y)
+        fit(clf, X, Y)
 
 
 @pytest.mark.parametrize(
@@ -355,13 +386,13 @@ def test_a_label_that_was_not_named_is_refused(estimator):
 )
 def test_labels_that_cannot_be_classes_are_refused(estimator, labels, message):
     with pytest.raises(FewShotError, match=message):
-        clone(estimator).set_params(labels=labels).fit(X, Y)
+        fit(with_settings(clone(estimator), labels=labels), X, Y)
 
 
 def test_labels_of_numpy_are_taken_as_plain_ones(estimator):
-    clf = clone(estimator).set_params(labels=np.array(["sports", "animal", "politics"]))
+    clf = with_settings(clone(estimator), labels=np.array(["sports", "animal", "politics"]))
 
-    assert clf.fit(X, Y).classes_.tolist() == ["animal", "politics", "sports"]
+    assert fit(clf, X, Y).classes_.tolist() == ["animal", "politics", "sports"]
     assert all(type(label) is str for label in clf.classes_)
 
 
@@ -374,21 +405,21 @@ def test_bad_texts_are_refused_in_prediction(fitted, method, bad):
 
 def test_class_weights_that_cannot_be_used_are_refused(estimator):
     for class_weight in ("even", {"animal": 1.0}, {"sports": -1.0}, {"sports": "x"}):
-        clf = clone(estimator).set_params(class_weight=class_weight)
+        clf = with_settings(clone(estimator), class_weight=class_weight)
         if isinstance(clf, PromptClassifier) and clf.tuning == "none":
             continue  # zero-shot has no use for them
 
         with pytest.raises(FewShotError, match="class_weight"):
-            clf.fit(X, Y)
+            fit(clf, X, Y)
 
 
 def test_weights_that_leave_no_text_are_refused(estimator):
-    clf = clone(estimator).set_params(class_weight={"sports": 0.0, "politics": 1.0})
+    clf = with_settings(clone(estimator), class_weight={"sports": 0.0, "politics": 1.0})
     if isinstance(clf, PromptClassifier) and clf.tuning == "none":
         return  # zero-shot has no use for them
 
     with pytest.raises(FewShotError, match="no text has a label and a weight above 0"):
-        clf.fit(X, Y, sample_weight=[float(label == "sports") for label in Y])
+        fit(clf, X, Y, sample_weight=[float(label == "sports") for label in Y])
 
 
 # ---- Copies -----------------------------------------------------------------------------------
@@ -426,7 +457,9 @@ def test_no_pickle_is_saved(fitted, tmp_path):
 
 
 def test_it_is_cross_validated(estimator):
-    scores = cross_val_score(clone(estimator), X, Y, cv=2, error_score="raise")
+    scores = cross_val_score(
+        clone(estimator), X, Y, cv=2, error_score="raise", params=more_texts(estimator)
+    )
 
     assert scores.shape == (2,)
 
@@ -434,6 +467,10 @@ def test_it_is_cross_validated(estimator):
 def test_it_ends_a_pipeline(estimator):
     lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
 
-    pipeline = make_pipeline(lower, clone(estimator)).fit(X, Y)
+    pipeline = make_pipeline(lower, clone(estimator))
+    last = pipeline.steps[-1][0]
+    pipeline.fit(
+        X, Y, **{f"{last}__{name}": value for name, value in more_texts(estimator).items()}
+    )
 
     assert pipeline.predict_proba(NEW).shape == (5, 2)

@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Learner, TrainSettings, soft_cross_entropy, train
+from fewshot.fine_tuning import (
+    Learner,
+    Objective,
+    TrainSettings,
+    distillation_loss,
+    soft_cross_entropy,
+    train,
+)
 
 
 class Linear:
@@ -53,6 +60,66 @@ def run(model: Linear, targets=Y, weights=None, seed=0, valid=None, **changes):
 
 
 # ---- The loss ---------------------------------------------------------------------------------
+
+
+def distil(student, target, temperature):
+    targets = torch.tensor(target).softmax(-1)
+    return float(
+        distillation_loss(torch.tensor(student), targets, torch.ones(len(targets)), temperature)
+    )
+
+
+@pytest.mark.parametrize(("temperature", "expected"), [(2.0, 0.443776), (1.0, 0.327813)])
+def test_distillation_compares_at_a_temperature(temperature, expected):  # pet.md, E3
+    assert distil([[0.0, 0.0]], [[2.0, 0.0]], temperature) == pytest.approx(expected, abs=1e-6)
+
+
+def test_distillation_averages_over_the_batch():  # pet.md, E3
+    both = distil([[0.0, 0.0], [1.0, 3.0]], [[2.0, 0.0], [0.0, 2.0]], 2.0)
+
+    assert both == pytest.approx(0.221888, abs=1e-6)
+
+
+def test_distillation_is_zero_for_scores_that_differ_by_a_constant():
+    assert distil([[5.0, 3.0]], [[2.0, 0.0]], 2.0) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_distillation_takes_probabilities_of_zero():
+    loss = distillation_loss(
+        torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.ones(1), temperature=2.0
+    )
+
+    assert float(loss) == pytest.approx(4 * math.log(2))
+
+
+def test_a_second_loss_is_mixed_in_by_its_share():  # pet.md, E4
+    objective = Objective(auxiliary=lambda: torch.tensor(3.0), auxiliary_weight=1e-4)
+
+    assert float(objective.joined(torch.tensor(0.5))) == pytest.approx(0.50025)
+
+
+def test_scores_of_label_words_alone_decide_the_loss():  # pet.md, E1, and pcp.md, E2
+    one = soft_cross_entropy(torch.tensor([[1.5, 0.5]]), torch.eye(2)[:1], torch.ones(1))
+    two = soft_cross_entropy(torch.tensor([[3.0, 1.0]]), torch.eye(2)[:1], torch.ones(1))
+
+    assert float(one) == pytest.approx(0.313262, abs=1e-6)
+    assert float(two) == pytest.approx(0.126928, abs=1e-6)
+
+
+def test_training_lowers_the_second_loss_too():
+    model = Linear(X)
+    objective = Objective(auxiliary=lambda: (model.bias[1] - 3) ** 2, auxiliary_weight=0.9)
+
+    train(
+        model.learner,
+        Y,
+        np.ones(5),
+        settings_of(num_epochs=40),
+        np.random.default_rng(0),
+        objective=objective,
+    )
+
+    assert float(model.bias[1].detach()) == pytest.approx(3.0, abs=0.5)
 
 
 def test_one_hot_targets_give_the_usual_cross_entropy():

@@ -1,4 +1,4 @@
-"""All of scikit-learn's checks of classifiers on PromptClassifier, behind the numeric adapter."""
+"""All of scikit-learn's checks of classifiers on ours, behind the numeric adapter."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import cache
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewshot import PromptClassifier
+from fewshot import PCPClassifier, PETClassifier, PromptClassifier
 from fewshot.masked_lm import MaskedLM
+from fewshot.pretraining import Pretraining
 from fewshot.tuning import BitFit, Full, Head, LoRA
 from tests.numeric import LABEL_WORDS, NumericAdapter
 from tests.tiny_models import tiny_numeric_model
@@ -33,24 +34,32 @@ def _model() -> MaskedLM:
 
 
 def _adapters() -> list[NumericAdapter]:
-    return [
-        NumericAdapter(
-            PromptClassifier(
-                template="{mask} : {text}",
-                model=_model(),
-                tuning=tuning,
-                calibration="domain",
-                random_state=0,
-                verbose=0,
-            ),
-            label_words=LABEL_WORDS,
-        )
-        for tuning in _TUNINGS.values()
+    prompts = [_prompt(tuning) for tuning in _TUNINGS.values()]
+    learners = [
+        PETClassifier(
+            _prompt(Head(C=1000.0)), templates=["{mask} : {text}", "{text} {mask}"], verbose=0
+        ),
+        PCPClassifier(_prompt(Head(C=1000.0)), pretraining=Pretraining(num_epochs=1), verbose=0),
+    ]
+    return [NumericAdapter(prompt, label_words=LABEL_WORDS) for prompt in prompts] + [
+        NumericAdapter(learner.set_params(random_state=0), LABEL_WORDS, n_unlabeled=200)
+        for learner in learners
     ]
 
 
+def _prompt(tuning) -> PromptClassifier:
+    return PromptClassifier(
+        template="{mask} : {text}",
+        model=_model(),
+        tuning=tuning,
+        calibration="domain",
+        random_state=0,
+        verbose=0,
+    )
+
+
 def _expected_failures(adapter: NumericAdapter) -> dict[str, str]:
-    tuning = adapter.estimator.tuning
+    tuning = getattr(adapter.estimator, "tuning", None)
     return _EXPECTED_FAILURES.get(tuning, {}) if isinstance(tuning, str) else {}
 
 

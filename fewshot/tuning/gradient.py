@@ -113,7 +113,8 @@ class GradientTuning(Tuning):
 
     def tune(self, task: TuningTask) -> TuningResult:
         """Train a copy of the model; see :meth:`Tuning.tune`."""
-        settings = replace(self._settings(), temperature=task.temperature)
+        warmth = task.distillation_temperature
+        settings = replace(self._settings(), temperature=1.0 if warmth is None else warmth)
         own = with_template_tokens(self.prepare(task))
         lm = own.scorer.lm
         if not lm.tuned_parameters():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = ["Head", "fit_head", "fit_state_head"]
 
 _MAX_ITERATIONS = 1000
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
+_C_DISTILLED = 1.0  # docs/self_training.md
 
 
 class Head(Tuning):
@@ -51,11 +53,15 @@ class Head(Tuning):
         """Fit the regression; see :meth:`Tuning.tune`."""
         if self.C is not None:
             check_setting(self, "C", Real, lambda value: value > 0, "positive, or None")
-        return TuningResult(task.scorer, fit_head(task, self.C))
+        head = fit_head(task, self.C)
+        is_alone = task.distillation_temperature is not None
+        return TuningResult(task.scorer, replace(head, prompt_share=0.0) if is_alone else head)
 
 
 def fit_head(task: TuningTask, C: float | None) -> StateHead:
     """Fit the regression on the mean states of a task's scorer; see :func:`fit_state_head`."""
+    if C is None and task.distillation_temperature is not None:
+        C = _C_DISTILLED
     if C is None:
         C = float(np.clip(_C_A_LABEL * task.sample_weight.sum(), *_C_RANGE))
     states = task.scorer.mean_states(task.scorer.encode(task.views))

@@ -21,9 +21,9 @@ class SoftTargets(Tuning):
     tuning : Tuning
         What does the work.
     targets : ndarray of shape (n_examples, n_classes), optional
-        Probabilities for all examples of ``fit``, in place of their labels.
+        Another model's probabilities for all examples of ``fit``, in place of their labels.
     temperature : float, default=1.0
-        See :class:`~fewshot.tuning.task.TuningTask`.
+        At which they are learned by gradients.
     mlm_weight : float, default=0.0
         See :class:`~fewshot.tuning.task.TuningTask`.
     """
@@ -43,7 +43,9 @@ class SoftTargets(Tuning):
 
     def tune(self, task: TuningTask) -> TuningResult:
         """Hand the changed task on; see :meth:`Tuning.tune`."""
-        targets = task.targets if self.targets is None else self.targets
-        return self.tuning.tune(
-            replace(task, targets=targets, temperature=self.temperature, mlm_weight=self.mlm_weight)
-        )
+        own = replace(task, mlm_weight=self.mlm_weight)
+        if self.targets is not None:
+            own = replace(
+                own, targets=self.targets, distillation_temperature=float(self.temperature)
+            )
+        return self.tuning.tune(own)

@@ -34,8 +34,10 @@ class TuningTask:
         The same examples in the other wordings that the strategy asks for.
     unlabelled : ndarray of int
         Numbers of the examples without a label; their targets mean nothing.
-    temperature : float
-        At which tuning by gradients compares scores and targets (distillation).
+    distillation_temperature : float, optional
+        Given if the targets are another model's probabilities for many texts: at this temperature
+        tuning by gradients compares them. They hold what the prompt says, so that a regression
+        on them stands alone.
     mlm_weight : float
         Share of masked language modelling, on the examples of weight 0, in its loss.
     """
@@ -48,7 +50,7 @@ class TuningTask:
     show_progress: bool = False
     wordings: dict[Template, Views] = field(default_factory=dict)
     unlabelled: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    temperature: float = 1.0
+    distillation_temperature: float | None = None
     mlm_weight: float = 0.0
 
 
@@ -65,19 +67,23 @@ class StateHead:
     coef : ndarray of shape (hidden, n_classes)
     temperature : float
         What the sum with the prompt's log-probabilities is divided by.
+    prompt_share : float
+        What the prompt's log-probabilities are multiplied with: 0 leaves them out.
     """
 
     center: npt.NDArray[np.float64]
     scale: float
     coef: npt.NDArray[np.float64]
     temperature: float = 1.0
+    prompt_share: float = 1.0
 
     def add(
         self, scores: npt.NDArray[np.float64], states: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         """Return the log-probabilities of scores and of this model, summed, [n, n_classes]."""
         own = ((states - self.center) / self.scale) @ self.coef
-        total: npt.NDArray[np.float64] = log_softmax(scores, axis=1) + log_softmax(own, axis=1)
+        prompt = self.prompt_share * log_softmax(scores, axis=1)
+        total: npt.NDArray[np.float64] = prompt + log_softmax(own, axis=1)
         # Sums differ in the last bits with the number of rows; float32 has fewer.
         return (total / self.temperature).astype(np.float32).astype(np.float64)
 

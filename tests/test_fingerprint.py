@@ -1,0 +1,87 @@
+"""Fingerprints follow content and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from fewshot import PETClassifier, PromptClassifier, Template, Verbalizer
+from fewshot.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.inputs import Examples
+from fewshot.masked_lm import MaskedLM
+from fewshot.tuning import Head
+from tests.tiny_models import tiny_bert
+
+VALUES = [
+    None,
+    True,
+    1,
+    1.0,
+    "1",
+    Path("1"),
+    ["1"],
+    [["1"]],
+    ["1", "1"],
+    ["11"],
+    {"a": 1},
+    {"b": 1},
+    np.array([1.0, 2.0]),
+    np.array([1, 2]),
+    np.array([[1.0, 2.0]]),
+    np.array(["a", None], dtype=object),
+    Examples({"text": ["a"]}),
+    Examples({"other": ["a"]}),
+    Template("{text} {mask}"),
+    Template("{text} {mask}", shorten="head"),
+    Verbalizer({"a": "x", "b": "y"}),
+    Verbalizer({"a": "y", "b": "x"}),
+    Head(),
+    Head(C=1.0),
+]
+
+
+def test_different_values_have_different_fingerprints():
+    digests = [fingerprint(value) for value in VALUES]
+
+    assert len(set(digests)) == len(VALUES)
+
+
+def test_equal_values_have_equal_fingerprints():
+    assert fingerprint(("a", 1)) == fingerprint(["a", 1])
+    assert fingerprint(np.array([1.0])) == fingerprint(torch.tensor([1.0], dtype=torch.float64))
+    assert fingerprint(Head(C=2.0)) == fingerprint(clone(Head(C=2.0)))
+
+
+def test_other_kinds_have_none():
+    with pytest.raises(TypeError, match="no fingerprint of a object"):
+        fingerprint(object())
+
+
+def test_models_with_the_same_weights_are_the_same():
+    one, other = (MaskedLM(*tiny_bert(), device="cpu") for _ in range(2))
+
+    assert model_fingerprint(one) == model_fingerprint(other)
+
+
+def test_a_changed_weight_changes_the_fingerprint():
+    lm = MaskedLM(*tiny_bert(), device="cpu").copy(lambda name: True)
+    before = model_fingerprint(lm)
+
+    with torch.no_grad():
+        lm.tuned_parameters()[min(lm.tuned_parameters())].add_(1.0)
+
+    assert model_fingerprint(lm) != before
+
+
+def test_settings_are_told_by_name_and_leave_out_what_has_no_effect():
+    estimator = PETClassifier(PromptClassifier(tuning=Head(C=2.0), verbose=0), checkpoint_dir="x")
+
+    settings = settings_of(estimator)
+
+    assert settings["estimator__tuning__C"] == "2.0"
+    assert settings["estimator__class"] == "PromptClassifier"
+    assert not any(name.endswith(("verbose", "checkpoint_dir")) for name in settings)

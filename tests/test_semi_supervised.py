@@ -1,0 +1,315 @@
+"""Unlabelled texts in scikit-learn: routed whole, never leaking, counted in no score."""
+
+from __future__ import annotations
+
+import warnings
+
+import datasets
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from fewshot import (
+    FineTuneClassifier,
+    PCPClassifier,
+    PETClassifier,
+    PromptClassifier,
+    Unlabeled,
+)
+from fewshot.errors import InputError, LeakageWarning, UnlabeledWarning
+from fewshot.masked_lm import MaskedLM
+from fewshot.pretraining import Pretraining
+from fewshot.semi_supervised import read_learning_data
+from fewshot.tuning import Head
+from tests.tiny_models import tiny_bert
+
+X = [
+    "football team", "player goal", "football match", "team win goal",
+    "government", "election vote", "law of the world", "vote and law",
+]  # fmt: skip
+Y = ["sports"] * 4 + ["politics"] * 4
+POOL = ["goal and match", "the vote of the world", "a team", "law and government", "player win"]
+
+
+def prompt(**settings) -> PromptClassifier:
+    lm = MaskedLM(*tiny_bert(), device="cpu")
+    return PromptClassifier(
+        model=lm, tuning=Head(), calibration="domain", random_state=0, verbose=0, **settings
+    )
+
+
+MAKERS = {
+    "pet": lambda: PETClassifier(
+        prompt(), templates=["{text} {mask}", "{mask} : {text}"], random_state=0, verbose=0
+    ),
+    "pcp": lambda: PCPClassifier(
+        prompt(), pretraining=Pretraining(num_epochs=1), random_state=0, verbose=0
+    ),
+}
+
+
+@pytest.fixture(params=list(MAKERS))
+def learner(request):
+    return MAKERS[request.param]()
+
+
+# ---- Routing ----------------------------------------------------------------------------------
+
+
+def test_cross_validation_passes_the_pool_whole(learner):
+    scores = cross_validate(
+        learner, X, Y, cv=2, params={"unlabeled": Unlabeled(POOL)}, return_estimator=True
+    )
+
+    assert [clf.n_unlabeled_ for clf in scores["estimator"]] == [5, 5]
+
+
+def test_a_pool_as_long_as_the_data_is_passed_whole(learner):
+    pool = [*POOL, "money", "the bank", "a stock price"]
+    assert len(pool) == len(X)
+
+    scores = cross_validate(
+        learner, X, Y, cv=2, params={"unlabeled": Unlabeled(pool)}, return_estimator=True
+    )
+
+    assert [clf.n_unlabeled_ for clf in scores["estimator"]] == [8, 8]
+
+
+def test_a_grid_search_takes_the_pool():
+    search = GridSearchCV(MAKERS["pet"](), {"estimator__tuning__C": [0.1, 10.0]}, cv=2)
+
+    search.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert search.best_estimator_.n_unlabeled_ == 5
+
+
+def test_metadata_routing_reaches_the_last_step_of_a_pipeline(learner):
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(lower, learner.set_fit_request(unlabeled=True))
+        scores = cross_validate(
+            pipeline, X, Y, cv=2, params={"unlabeled": Unlabeled(POOL)}, return_estimator=True
+        )
+
+    assert [pipe[-1].n_unlabeled_ for pipe in scores["estimator"]] == [5, 5]
+
+
+def test_without_routing_the_step_is_named(learner):
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+    pipeline = make_pipeline(lower, learner)
+    step = pipeline.steps[-1][0]
+
+    pipeline.fit(X, Y, **{f"{step}__unlabeled": Unlabeled(POOL)})
+
+    assert pipeline[-1].n_unlabeled_ == 5
+
+
+def test_rows_without_a_label_are_the_pool_and_pass_earlier_steps(learner):
+    upper = FunctionTransformer(lambda texts: [text.replace("goal", "vote") for text in texts])
+
+    pipeline = make_pipeline(upper, learner).fit([*X, *POOL], [*Y, *[None] * 5])
+
+    assert pipeline[-1].n_unlabeled_ == 5
+    with pytest.warns(LeakageWarning, match="1 of 2 texts"):
+        pipeline[-1].predict(["vote and match", "the bank"])
+
+
+def test_rows_of_minus_one_work_in_cross_validation_and_count_in_no_score(learner):
+    texts, labels = [*X, *POOL], [*([1] * 4), *([0] * 4), *([-1] * 5)]
+    learner.set_params(estimator__verbalizer={0: "politics", 1: "sports"})
+
+    folds = KFold(2, shuffle=True, random_state=0)
+    scores = cross_validate(learner, texts, labels, cv=folds, return_estimator=True)
+
+    for (train, test), clf, score in zip(
+        folds.split(texts), scores["estimator"], scores["test_score"], strict=True
+    ):
+        labelled = [i for i in test if labels[i] != -1]
+        expected = np.mean(
+            clf.predict([texts[i] for i in labelled]) == [labels[i] for i in labelled]
+        )
+        assert score == pytest.approx(expected)
+        assert clf.n_unlabeled_ == sum(labels[i] == -1 for i in train)  # none of the test fold
+
+
+def test_rows_and_a_pool_are_put_together(learner):
+    clf = learner.fit([*X, "the bank"], [*Y, None], unlabeled=Unlabeled(POOL))
+
+    assert clf.n_unlabeled_ == 6
+
+
+def test_the_order_of_both_ways_of_passing_does_not_matter(learner):
+    by_rows = clone(learner).fit([*X, *POOL], [*Y, *[None] * 5])
+    by_pool = clone(learner).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    np.testing.assert_allclose(by_rows.predict_proba(X), by_pool.predict_proba(X), atol=1e-6)
+
+
+# ---- Streams ----------------------------------------------------------------------------------
+
+
+def test_a_data_set_on_disk_is_accepted(learner, tmp_path):
+    datasets.Dataset.from_dict({"text": POOL}).save_to_disk(tmp_path / "pool")
+
+    clf = learner.fit(X, Y, unlabeled=Unlabeled(datasets.load_from_disk(tmp_path / "pool")))
+
+    assert clf.n_unlabeled_ == 5
+
+
+def test_of_a_long_stream_a_bounded_sample_is_used(learner):
+    stream = (f"{text} {i}" for i in range(1000) for text in POOL)
+
+    clf = learner.set_params(max_unlabeled=7).fit(X, Y, unlabeled=Unlabeled(stream))
+
+    assert clf.n_unlabeled_ == 7
+
+
+def test_a_stream_in_cross_validation_is_told_to_be_used_up(learner):
+    with pytest.raises(InputError, match="was read before and is empty now"):
+        cross_validate(
+            learner, X, Y, cv=2, params={"unlabeled": Unlabeled(iter(POOL))}, error_score="raise"
+        )
+
+
+# ---- Leaks ------------------------------------------------------------------------------------
+
+
+def test_labelled_texts_are_taken_out_of_the_pool(learner):
+    clf = learner.fit(X, Y, unlabeled=Unlabeled([*POOL, *X[:3], f" {X[0]} "]))
+
+    assert clf.n_unlabeled_ == 5
+
+
+def test_predicting_texts_of_the_pool_warns(learner):
+    clf = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    with pytest.warns(LeakageWarning, match="2 of 3 texts were among the unlabelled texts"):
+        clf.predict([*POOL[:2], "something else"])
+
+
+def test_predicting_other_texts_does_not_warn(learner):
+    clf = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LeakageWarning)
+        clf.predict(["something else"])
+
+
+def test_test_texts_in_the_pool_are_told_in_cross_validation(learner):
+    with pytest.warns(LeakageWarning, match="4 of 4 texts"):
+        cross_validate(learner, X, Y, cv=2, params={"unlabeled": Unlabeled([*POOL, *X])})
+
+
+def test_what_is_saved_holds_no_text_of_the_pool(learner, tmp_path):
+    secret = "zebra quartz"
+    learner.fit(X, Y, unlabeled=Unlabeled([*POOL, secret])).save(tmp_path / "model")
+
+    for file in (tmp_path / "model").rglob("*.json"):
+        assert secret not in file.read_text()
+
+
+# ---- Bad input --------------------------------------------------------------------------------
+
+
+def test_a_list_as_long_as_the_data_warns(learner):
+    with pytest.warns(UnlabeledWarning, match=r"a list as long as X, 8 texts.*Unlabeled\(texts\)"):
+        learner.fit(X, Y, unlabeled=[*POOL, "money", "the bank", "a price"])
+
+
+def test_a_list_of_another_length_is_a_pool(learner):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnlabeledWarning)
+        clf = learner.fit(X, Y, unlabeled=POOL)
+
+    assert clf.n_unlabeled_ == 5
+
+
+def test_no_unlabelled_text_is_refused(learner):
+    with pytest.raises(InputError, match=r"learns from unlabelled texts; pass unlabeled=Unlabeled"):
+        learner.fit(X, Y)
+
+
+@pytest.mark.parametrize("pool", [[], iter([]), ["", "  "]], ids=["list", "stream", "blank"])
+def test_an_empty_pool_is_refused(learner, pool):
+    with pytest.raises(InputError, match="unlabeled holds no text to learn from"):
+        learner.fit(X, Y, unlabeled=Unlabeled(pool))
+
+
+def test_a_pool_of_labelled_texts_only_is_refused(learner):
+    with pytest.raises(InputError, match="all 8 are blank or labelled"):
+        learner.fit(X, Y, unlabeled=Unlabeled(X))
+
+
+def test_a_bare_text_is_no_pool(learner):
+    with pytest.raises(InputError, match="sequence or stream of texts"):
+        learner.fit(X, Y, unlabeled="a text")
+
+
+def test_labels_of_one_class_only_are_refused(learner):
+    learner.set_params(estimator__labels=["politics", "sports"])
+
+    with pytest.raises(InputError, match="all labelled texts are of one class, 'sports'"):
+        learner.fit(X[:4], Y[:4], unlabeled=Unlabeled(POOL))
+
+
+def test_labels_without_texts_are_refused(learner):
+    with pytest.raises(InputError, match="y was passed without X"):
+        learner.fit(None, Y, unlabeled=Unlabeled(POOL))
+
+
+@pytest.mark.parametrize("bad", [FineTuneClassifier(), "prompt", PromptClassifier])
+def test_an_estimator_that_is_no_prompt_classifier_is_refused(learner, bad):
+    with pytest.raises(InputError, match="is a PromptClassifier"):
+        clone(learner).set_params(estimator=bad).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "all", None])
+def test_a_bound_that_is_no_count_is_refused(learner, value):
+    with pytest.raises(InputError, match="max_unlabeled is a whole number, at least 1"):
+        learner.set_params(max_unlabeled=value).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+
+def test_a_score_without_labels_is_refused(learner):
+    clf = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    with pytest.raises(InputError, match="no row of y has a label"):
+        clf.score(["a text"], [None])
+
+
+# ---- Reading ----------------------------------------------------------------------------------
+
+
+def test_data_are_parted_by_labels():
+    data = read_learning_data(
+        ["a", "b", "c"],
+        [1, -1, 2],
+        [1.0, 5.0, 2.0],
+        Unlabeled(["d", "a"]),
+        fields=("text",),
+        largest=10,
+        rng=np.random.default_rng(0),
+    )
+
+    assert data.labelled.examples.rows() == ["a", "c"]
+    assert data.labelled.labels.values.tolist() == [1, 2]
+    assert data.labelled.sample_weight.tolist() == [1.0, 2.0]
+    assert data.pool.examples.rows() == ["b", "d"]
+
+
+def test_without_labels_all_texts_are_the_pool():
+    data = read_learning_data(
+        ["a", "b"],
+        None,
+        None,
+        None,
+        fields=("text",),
+        largest=10,
+        rng=np.random.default_rng(0),
+    )
+
+    assert data.labelled is None
+    assert data.pool.examples.rows() == ["a", "b"]

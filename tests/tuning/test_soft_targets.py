@@ -1,0 +1,72 @@
+"""Soft targets: handed on to another strategy, learned alone where they hold the prompt's word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fewshot.tuning import Full, Head
+from fewshot.tuning.soft_targets import SoftTargets
+from fewshot.tuning.strategy import Tuning
+from fewshot.tuning.task import StateHead, TuningResult
+from tests.tiny_models import tiny_bert
+from tests.tuning.tasks import make_task
+
+
+class Noting(Tuning):
+    def tune(self, task):
+        self.task = task
+        return TuningResult(task.scorer)
+
+
+@pytest.fixture
+def task():
+    return make_task(tiny_bert())
+
+
+def test_targets_take_the_place_of_labels(task):
+    noting, targets = Noting(), np.full(task.targets.shape, 0.5)
+
+    SoftTargets(noting, targets=targets, temperature=2.0).tune(task)
+
+    assert noting.task.targets is targets
+    assert noting.task.distillation_temperature == 2.0
+
+
+def test_without_targets_labels_stay(task):
+    noting = Noting()
+
+    SoftTargets(noting, mlm_weight=0.1).tune(task)
+
+    assert noting.task.targets is task.targets
+    assert noting.task.distillation_temperature is None
+    assert noting.task.mlm_weight == 0.1
+
+
+def test_a_distilled_regression_leaves_the_prompt_out(task):
+    result = SoftTargets(Head(), targets=task.targets).tune(task)
+
+    assert result.head.prompt_share == 0.0
+    assert Head().tune(task).head.prompt_share == 1.0
+
+
+def test_a_share_of_zero_leaves_the_regression_alone():
+    head = StateHead(np.zeros(1), 1.0, np.array([[1.0, 0.0]]), prompt_share=0.0)
+
+    scores = head.add(np.array([[0.0, 50.0]]), np.array([[2.0]]))
+
+    assert np.exp(scores).tolist() == [[pytest.approx(0.880797), pytest.approx(0.119203)]]
+
+
+def test_gradients_learn_soft_targets(task):
+    targets = np.full(task.targets.shape, 1 / task.targets.shape[1])
+    tuning = Full(1e-2, num_epochs=8, interpolation=1.0)
+
+    soft = SoftTargets(tuning, targets=targets, temperature=2.0).tune(task)
+    hard = tuning.tune(task)
+
+    def surest(result):
+        scores = result.scorer.class_scores(result.scorer.encode(task.views))
+        return float((np.exp(scores) / np.exp(scores).sum(1, keepdims=True)).max(1).mean())
+
+    assert surest(soft) < surest(hard)
