@@ -104,8 +104,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     aggregation_ : str
     calibration_ : str
         The calibration that was used.
-    prior_ : Tensor of shape (n_classes, n_words) or None
-        What the label words are divided by, as log-probabilities.
+    prior_ : Tensor of shape (n_words,) or None
+        What the label words are divided by, as log-probabilities, class by class.
     head_ : StateHead or None
         What ``tuning="head"`` has learned.
     max_length_ : int

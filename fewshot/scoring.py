@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -24,6 +24,9 @@ __all__ = ["Encoded", "PromptScorer", "Views"]
 Views: TypeAlias = dict[int, Prompts]  # prompts of the same examples, by number of masks
 Encoded: TypeAlias = dict[int, tuple[Prompts, MaskStates]]
 
+_VALUES_AT_ONCE = 2**22  # scores of pieces of words; some 32 MB
+_FEWEST_AT_ONCE = 32  # examples
+
 
 @dataclass(frozen=True)
 class PromptScorer:
@@ -37,7 +40,7 @@ class PromptScorer:
     aggregation : {"mean", "max", "logsumexp", "weighted"}
     max_length : int
         The most tokens of a prompt.
-    prior : Tensor of shape (n_classes, n_words), optional
+    prior : Tensor of shape (n_words,), optional
         Log-probabilities of the words that calibration divides by.
     """
 
@@ -77,14 +80,14 @@ class PromptScorer:
             Log-probabilities of the label words, calibrated and aggregated.
         """
         with torch.inference_mode():
-            scores = self._classes(self._word_scores(encoded))
+            parts = [self._classes(self._word_scores(part)) for part in self._parts(encoded)]
         # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
-        return scores.float().double().numpy()
+        return torch.cat(parts).float().double().numpy()
 
     def word_log_probs(self, encoded: Encoded) -> Tensor:
-        """Return the uncalibrated log-probabilities of words, [n_examples, classes, words]."""
+        """Return the uncalibrated log-probabilities of words, [n_examples, n_words]."""
         with torch.inference_mode():
-            return word_log_probs(self._word_scores(encoded), self.words.is_word)
+            return word_log_probs(self._word_scores(encoded))
 
     def mask_states(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Return states at the (first) mask, [n_examples, hidden]."""
@@ -98,10 +101,13 @@ class PromptScorer:
 
     def calibrated(self, encoded: Encoded, weights: npt.NDArray[np.float64]) -> PromptScorer:
         """Return a scorer whose prior is the weighted mean over these examples."""
-        prior = word_prior(
-            self.word_log_probs(encoded), self.words.is_word, torch.from_numpy(weights)
-        )
-        return replace(self, prior=prior)
+        shares = torch.from_numpy(weights / weights.sum())
+        mean, start = torch.zeros(len(self.words.n_pieces), dtype=shares.dtype), 0
+        for part in self._parts(encoded):
+            log_probs = self.word_log_probs(part)
+            mean += shares[start : start + len(log_probs)] @ log_probs
+            start += len(log_probs)
+        return replace(self, prior=word_prior(mean[None], torch.ones(1)))
 
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
         """Score a batch of examples with gradients.
@@ -125,8 +131,21 @@ class PromptScorer:
             logits[n_masks] = _owner_mean(self._token_scores(mask).cpu(), owners, len(batch))
         return self._classes(self._from_tokens(logits))
 
+    def _parts(self, encoded: Encoded) -> Iterator[Encoded]:
+        """Part examples, so that the scores of many words take no more memory than of a few."""
+        n_examples = encoded[min(encoded)][0].n_examples
+        size = max(_FEWEST_AT_ONCE, _VALUES_AT_ONCE // len(self.words.index))
+        if size >= n_examples:
+            yield encoded
+            return
+        for start in range(0, n_examples, size):
+            stop = min(start + size, n_examples)
+            yield {
+                n: _take(prompts, states, start, stop) for n, (prompts, states) in encoded.items()
+            }
+
     def _word_scores(self, encoded: Encoded) -> Tensor:
-        """Return scores of the words, [n_examples, classes, words], in float64."""
+        """Return scores of the words, [n_examples, n_words], in float64."""
         logits = {}
         for n_masks, (prompts, states) in encoded.items():
             mask = torch.from_numpy(states.mask).to(self.lm.device)
@@ -135,6 +154,8 @@ class PromptScorer:
         return self._from_tokens(logits)
 
     def _token_scores(self, mask: Tensor) -> Tensor:
+        if self.words.vectors is not None:
+            return mask @ self.words.vectors.to(mask).T
         logits = self.lm.token_logits(mask, self.words.tokens.to(mask.device))
         if self.words.multi_token != "masks":
             return logits
@@ -146,9 +167,18 @@ class PromptScorer:
         return self.words.scores_at_one_mask(logits[1][:, 0])
 
     def _classes(self, word_scores: Tensor) -> Tensor:
-        is_word = self.words.is_word
-        log_probs = word_log_probs(word_scores, is_word, self.prior)
-        return aggregate(log_probs, is_word, self.aggregation, self.words.weights)
+        log_probs = word_log_probs(word_scores, self.prior)
+        return aggregate(log_probs, self.words.class_index, self.aggregation, self.words.weights)
+
+
+def _take(
+    prompts: Prompts, states: MaskStates, start: int, stop: int
+) -> tuple[Prompts, MaskStates]:
+    """Return the prompts and states of the examples from start to stop, numbered from 0."""
+    rows = np.flatnonzero((prompts.owners >= start) & (prompts.owners < stop))
+    taken = prompts.take(rows)
+    numbered = replace(taken, owners=taken.owners - start, n_examples=stop - start)
+    return numbered, MaskStates(states.mask[rows], states.mean[rows])
 
 
 def _double(mask: Tensor, lm: MaskedLM) -> Tensor:
