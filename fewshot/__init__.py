@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fewshot.classifier import PromptClassifier
     from fewshot.fine_tune_classifier import FineTuneClassifier
+    from fewshot.knowledge import SciPromptVerbalizer
     from fewshot.library import Task, list_tasks, load_task
     from fewshot.masked_lm import MaskedLM
     from fewshot.persistence import load_estimator as load
@@ -24,6 +25,7 @@ __all__ = [
     "KShotSplit",
     "MaskedLM",
     "PromptClassifier",
+    "SciPromptVerbalizer",
     "SetFitClassifier",
     "Task",
     "Template",
@@ -41,6 +43,7 @@ _HOME = {
     "KShotSplit": ("fewshot.sampling", "KShotSplit"),
     "MaskedLM": ("fewshot.masked_lm", "MaskedLM"),
     "PromptClassifier": ("fewshot.classifier", "PromptClassifier"),
+    "SciPromptVerbalizer": ("fewshot.knowledge", "SciPromptVerbalizer"),
     "SetFitClassifier": ("fewshot.setfit_classifier", "SetFitClassifier"),
     "Task": ("fewshot.library", "Task"),
     "Template": ("fewshot.template", "Template"),

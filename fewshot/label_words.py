@@ -19,6 +19,7 @@ __all__ = [
     "MultiToken",
     "aggregate",
     "segment_sum",
+    "word_ids",
     "word_log_probs",
 ]
 
@@ -74,6 +75,8 @@ class LabelWords:
         classes: Sequence[Label],
         tokenizer: Any,  # transformers' tokenizers share no usable static type
         multi_token: MultiToken = "mean",
+        *,
+        warn_split: bool = True,
     ) -> LabelWords:
         """Look up the token ids of all label words.
 
@@ -84,6 +87,9 @@ class LabelWords:
             The labels wanted, in the order wanted.
         tokenizer : PreTrainedTokenizerBase
         multi_token : {"first", "mean", "masks"}, default="mean"
+        warn_split : bool, default=True
+            Whether to warn of words in several pieces that share a mask: not where phrases are
+            meant.
 
         Returns
         -------
@@ -101,15 +107,29 @@ class LabelWords:
             )
         words = tuple(tuple(verbalizer.label_words[label]) for label in classes)
         pieces = [
-            [_word_ids(word, label, tokenizer) for word in row]
+            [_known_ids(word, label, tokenizer) for word in row]
             for label, row in zip(classes, words, strict=True)
         ]
         scored = [[ids[:1] if multi_token == "first" else ids for ids in row] for row in pieces]
         _check_distinct(classes, words, scored)
-        if multi_token != "masks":
+        if warn_split and multi_token != "masks":
             _warn_split(words, pieces, multi_token)
         weights = [list(verbalizer.weights[label]) for label in classes]
         return cls(tuple(classes), words, *_tensors(scored, weights), multi_token)
+
+    @classmethod
+    def from_vectors(cls, classes: Sequence[Label], vectors: Tensor) -> LabelWords:
+        """Return label words that are a vector for each class, instead of words.
+
+        Parameters
+        ----------
+        classes : sequence of str or int
+        vectors : Tensor of shape (n_classes, hidden)
+        """
+        numbers = torch.arange(len(classes))
+        ones = torch.ones(len(classes))
+        names = tuple((str(label),) for label in classes)
+        return cls(tuple(classes), names, numbers, numbers, ones.long(), ones, "mean", vectors)
 
     @property
     def mask_counts(self) -> tuple[int, ...]:
@@ -162,6 +182,23 @@ class LabelWords:
             parts.append(at_masks[:, masks, index].sum(-1))
             places.append(words)
         return torch.cat(parts, 1)[:, torch.cat(places).argsort()]
+
+    def class_vectors(self, rows: Tensor) -> Tensor:
+        """Return the weighted mean of the words' vectors of each class (SciPrompt's soft words).
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_tokens, hidden)
+            Vectors of :attr:`tokens`; a word's vector is the mean over its pieces.
+
+        Returns
+        -------
+        Tensor of shape (n_classes, hidden)
+        """
+        words = self.scores_at_one_mask(rows.T)  # [hidden, words]
+        n_words = torch.tensor([len(row) for row in self.words])
+        total = segment_sum(words * self.weights.to(rows.dtype), self.class_index, len(n_words))
+        return (total / n_words).T
 
     @property
     def _word_index(self) -> Tensor:
@@ -268,14 +305,26 @@ def _segment_max(values: Tensor, index: Tensor, n_segments: int) -> Tensor:
     return lowest.scatter_reduce(1, index.expand_as(values), values, "amax")
 
 
-def _word_ids(word: str, label: Label, tokenizer: Any) -> list[int]:
+def word_ids(word: str, tokenizer: Any) -> list[int] | None:
+    """Return the token ids of a word inside a sentence, or None if the tokenizer lacks one.
+
+    Parameters
+    ----------
+    word : str
+    tokenizer : PreTrainedTokenizerBase
+    """
     # A label word follows a space in the template: RoBERTa's "good" and " good" differ.
     ids: list[int] = tokenizer(" " + word, add_special_tokens=False, split_special_tokens=True)[
         "input_ids"
     ]
     if len(ids) > 1 and tokenizer.convert_ids_to_tokens(ids[0]) in _SPACE_PIECES:
         ids = ids[1:]
-    if not ids or tokenizer.unk_token_id in ids:
+    return None if not ids or tokenizer.unk_token_id in ids else ids
+
+
+def _known_ids(word: str, label: Label, tokenizer: Any) -> list[int]:
+    ids = word_ids(word, tokenizer)
+    if ids is None:
         raise LabelWordError(
             f"the label word {word!r} of label {label!r} is unknown to the tokenizer "
             f"{type(tokenizer).__name__}; choose a word of its language, in its script"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fewshot.calibration import word_prior
+from fewshot.calibration import Calibration, content_free_examples, word_prior
 from fewshot.inputs import Examples
 from fewshot.label_words import Aggregation, LabelWords, aggregate, word_log_probs
 from fewshot.masked_lm import MaskedLM
@@ -80,14 +80,14 @@ class PromptScorer:
             Log-probabilities of the label words, calibrated and aggregated.
         """
         with torch.inference_mode():
-            parts = [self._classes(self._word_scores(part)) for part in self._parts(encoded)]
+            parts = [self._classes(self.word_scores(part)) for part in self._parts(encoded)]
         # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
         return torch.cat(parts).float().double().numpy()
 
     def word_log_probs(self, encoded: Encoded) -> Tensor:
         """Return the uncalibrated log-probabilities of words, [n_examples, n_words]."""
         with torch.inference_mode():
-            return word_log_probs(self._word_scores(encoded))
+            return word_log_probs(self.word_scores(encoded))
 
     def mask_states(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Return states at the (first) mask, [n_examples, hidden]."""
@@ -108,6 +108,33 @@ class PromptScorer:
             mean += shares[start : start + len(log_probs)] @ log_probs
             start += len(log_probs)
         return replace(self, prior=word_prior(mean[None], torch.ones(1)))
+
+    def calibrate(
+        self, calibration: Calibration, encoded: Encoded, weights: npt.NDArray[np.float64]
+    ) -> PromptScorer:
+        """Return a scorer with the prior of a calibration.
+
+        The prior is always that of the uncalibrated scores, so that calibrating once more changes
+        nothing.
+
+        Parameters
+        ----------
+        calibration : {"none", "contextual", "domain", "pmi"}
+        encoded : dict
+            The user's texts, which ``"domain"`` needs; the others encode texts of their own.
+        weights : ndarray of shape (n_examples,)
+            Of the user's texts.
+
+        Returns
+        -------
+        PromptScorer
+        """
+        if calibration == "none":
+            return replace(self, prior=None)
+        if calibration == "domain":
+            return self.calibrated(encoded, weights)
+        free = content_free_examples(self.template.field_names, calibration)
+        return self.calibrated(self.encode(self.views(free)), np.ones(len(free)))
 
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
         """Score a batch of examples with gradients.
@@ -144,8 +171,13 @@ class PromptScorer:
                 n: _take(prompts, states, start, stop) for n, (prompts, states) in encoded.items()
             }
 
-    def _word_scores(self, encoded: Encoded) -> Tensor:
-        """Return scores of the words, [n_examples, n_words], in float64."""
+    def word_scores(self, encoded: Encoded) -> Tensor:
+        """Return logits (with a mask for each piece, log-probabilities) of words, in float64.
+
+        Returns
+        -------
+        Tensor of shape (n_examples, n_words)
+        """
         logits = {}
         for n_masks, (prompts, states) in encoded.items():
             mask = torch.from_numpy(states.mask).to(self.lm.device)

@@ -20,16 +20,24 @@ __all__ = ["CLASSES", "CLASS_CODECS"]
 # Every class that a saved folder may name, and its module, which is imported when it is needed.
 CLASSES: dict[str, str] = {
     "BitFit": "fewshot.tuning",
+    "CorpusTerms": "fewshot.knowledge",
     "FineTuneClassifier": "fewshot.fine_tune_classifier",
     "Full": "fewshot.tuning",
+    "GivenTerms": "fewshot.knowledge",
     "Head": "fewshot.tuning",
     "LabelWords": "fewshot.label_words",
+    "ModelNeighbours": "fewshot.knowledge",
     "NoTuning": "fewshot.tuning",
     "PromptClassifier": "fewshot.classifier",
+    "SciPromptSoftVerbalizer": "fewshot.knowledge",
+    "SciPromptVerbalizer": "fewshot.knowledge",
     "SetFitClassifier": "fewshot.setfit_classifier",
     "StateHead": "fewshot.tuning.task",
     "Template": "fewshot.template",
+    "TermFile": "fewshot.knowledge",
     "TfidfClassifier": "fewshot.tfidf_classifier",
+    "VocabularyWords": "fewshot.knowledge",
+    "WordNet": "fewshot.knowledge",
 }
 
 _ROUTING = "_metadata_request"  # scikit-learn's note of how a pipeline passes fit parameters
