@@ -65,7 +65,7 @@ def test_a_mask_for_each_piece_equals_brute_force(family, request):
     )
 
     with torch.inference_mode():
-        scores = scorer._word_scores(encode(scorer, TEXTS)).numpy()
+        scores = scorer.word_scores(encode(scorer, TEXTS)).numpy()
 
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 

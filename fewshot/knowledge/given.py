@@ -99,6 +99,9 @@ class TermFile(TermSource):
             scored = [_scored(label, row) for label, row in zip(labels, rows, strict=True)]
         else:
             scored = _with_scores(labels, rows, Path(self.scores).expanduser())
+        for label, row in zip(labels, scored, strict=True):
+            for term in [term for term in row if _key(term) == _key(label)]:
+                del row[term]  # the name, which is there anyway
         return collect(dict(zip(labels, scored, strict=True)), task.classes)
 
     def _labels(

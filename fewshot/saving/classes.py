@@ -21,6 +21,7 @@ __all__ = ["CLASSES", "CLASS_CODECS"]
 CLASSES: dict[str, str] = {
     "BitFit": "fewshot.tuning",
     "CorpusTerms": "fewshot.knowledge",
+    "CrossEncoderFilter": "fewshot.knowledge",
     "FineTuneClassifier": "fewshot.fine_tune_classifier",
     "Full": "fewshot.tuning",
     "GivenTerms": "fewshot.knowledge",
