@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from fewshot.classifier import PromptClassifier
     from fewshot.continued_pretraining import PCPClassifier
     from fewshot.fine_tune_classifier import FineTuneClassifier
+    from fewshot.knowledge import SciPromptVerbalizer
     from fewshot.library import Task, list_tasks, load_task
     from fewshot.masked_lm import MaskedLM
     from fewshot.persistence import load_estimator as load
@@ -30,6 +31,7 @@ __all__ = [
     "PCPClassifier",
     "PETClassifier",
     "PromptClassifier",
+    "SciPromptVerbalizer",
     "SetFitClassifier",
     "Task",
     "Template",
@@ -52,6 +54,7 @@ _HOME = {
     "PCPClassifier": ("fewshot.continued_pretraining", "PCPClassifier"),
     "PETClassifier": ("fewshot.pet", "PETClassifier"),
     "PromptClassifier": ("fewshot.classifier", "PromptClassifier"),
+    "SciPromptVerbalizer": ("fewshot.knowledge", "SciPromptVerbalizer"),
     "SetFitClassifier": ("fewshot.setfit_classifier", "SetFitClassifier"),
     "Task": ("fewshot.library", "Task"),
     "Template": ("fewshot.template", "Template"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-import torch
 from torch import Tensor
 
 from fewshot.inputs import Examples
@@ -36,32 +35,29 @@ def content_free_examples(fields: tuple[str, ...], calibration: Calibration) -> 
     return Examples(dict.fromkeys(fields, texts))
 
 
-def word_prior(log_probs: Tensor, is_word: Tensor, weights: Tensor) -> Tensor:
+def word_prior(log_probs: Tensor, weights: Tensor) -> Tensor:
     """Average the log-probabilities of label words over texts.
 
     Dividing by this prior takes away the mean of each word's score over these texts.
 
     Parameters
     ----------
-    log_probs : Tensor of shape (n, n_classes, n_words)
+    log_probs : Tensor of shape (n, n_words)
         See :func:`~fewshot.label_words.word_log_probs`.
-    is_word : Tensor of shape (n_classes, n_words), bool
     weights : Tensor of shape (n,)
         Weights of the texts; not all 0.
 
     Returns
     -------
-    Tensor of shape (n_classes, n_words)
-        Log-probabilities of the words; 0 for padding.
+    Tensor of shape (n_words,)
+        Log-probabilities of the words.
 
     Examples
     --------
     >>> import torch
-    >>> log_probs = torch.tensor([[[0.5], [0.5]], [[0.5], [0.5]]]).log()
-    >>> word_prior(log_probs, torch.ones(2, 1, dtype=torch.bool), torch.ones(2)).exp()
-    tensor([[0.5000],
-            [0.5000]])
+    >>> log_probs = torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log()
+    >>> word_prior(log_probs, torch.ones(2)).exp()
+    tensor([0.5000, 0.5000])
     """
     share = (weights / weights.sum()).to(log_probs.dtype)
-    mean = torch.einsum("n,ncw->cw", share, log_probs).masked_fill(~is_word, -torch.inf)
-    return torch.where(is_word, mean.flatten().log_softmax(-1).view_as(mean), 0.0)
+    return (share @ log_probs).log_softmax(-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from fewshot.calibration import Calibration, content_free_examples
+from fewshot.calibration import Calibration
 from fewshot.dry_run import DryRun
 from fewshot.errors import (
     CalibrationWarning,
@@ -29,6 +29,7 @@ from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.inputs import Label, Labels, read_examples
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import Aggregation, LabelWords, MultiToken
+from fewshot.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.parameter_report import report_parameters
@@ -71,9 +72,10 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     template : str or Template, optional
         Such as ``"{text} It was {mask}."``. By default ``"A {mask} text: {text}"``, the
         best of sixteen on six data sets; a sentence for the task is worth a try.
-    verbalizer : Verbalizer or mapping, optional
-        Words for each label, such as ``{"neg": ["bad"], "pos": ["good"]}``. By default the names
-        of the labels, which must be str then.
+    verbalizer : Verbalizer, mapping or LearnedVerbalizer, optional
+        Words for each label, such as ``{"neg": ["bad"], "pos": ["good"]}``; or a way to find
+        words in ``fit``, such as :class:`~fewshot.SciPromptVerbalizer`. By default the names of
+        the labels, which must be str then.
     model : str, Path or MaskedLM, default="fewshot-mini"
         The embedded model, a folder, a hub id, or a loaded model.
     tuning : str or Tuning, default="full"
@@ -85,8 +87,9 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         (``"pmi"``). ``"auto"`` is ``"domain"`` when ``fit`` gets 8 texts or more, else
         ``"contextual"``.
         When tuning learns from labels, the classes count alike in the mean.
-    aggregation : {"mean", "max", "logsumexp", "weighted"}, default="mean"
-        How the log-probabilities of its words make the score of a class.
+    aggregation : {"auto", "mean", "max", "logsumexp", "weighted"}, default="auto"
+        How the log-probabilities of its words make the score of a class. ``"auto"`` is
+        ``"weighted"`` when the verbalizer weighs its words, else ``"mean"``.
     multi_token : {"mean", "first", "masks"}, default="mean"
         How words of several pieces are scored; ``"masks"`` uses a mask for each piece.
     labels : sequence of str or int, optional
@@ -105,6 +108,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         The labels, sorted.
     template_ : Template
     verbalizer_ : Verbalizer
+        The words, found or given.
     model_ : MaskedLM
         The model after tuning; the shared one if its weights were not changed.
     label_words_ : LabelWords
@@ -112,8 +116,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     aggregation_ : str
     calibration_ : str
         The calibration that was used.
-    prior_ : Tensor of shape (n_classes, n_words) or None
-        What the label words are divided by, as log-probabilities.
+    prior_ : Tensor of shape (n_words,) or None
+        What the label words are divided by, as log-probabilities, class by class.
     head_ : StateHead or None
         What ``tuning="head"`` has learned.
     max_length_ : int
@@ -152,12 +156,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     def __init__(
         self,
         template: str | Template | None = None,
-        verbalizer: Verbalizer | Mapping[Any, Any] | None = None,
+        verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None,
         *,
         model: str | Path | MaskedLM = "fewshot-mini",
         tuning: str | Tuning = "full",
         calibration: Calibration = "auto",
-        aggregation: Aggregation = "mean",
+        aggregation: Aggregation | Literal["auto"] = "auto",
         multi_token: MultiToken = "mean",
         labels: Sequence[Label] | None = None,
         class_weight: str | dict[Label, float] | None = None,
@@ -310,15 +314,16 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         """Check everything that can be checked before any work."""
         tuning = resolve_tuning(self.tuning)
         template = self._template()
-        for name, known in (("calibration", Calibration), ("aggregation", Aggregation)):
-            _check_choice(name, getattr(self, name), get_args(known))
+        _check_choice("calibration", self.calibration, get_args(Calibration))
+        _check_choice("aggregation", self.aggregation, ("auto", *get_args(Aggregation)))
         data = _read(X, y, sample_weight, template, tuning)
         lm = self._language_model()
-        verbalizer, words = self._resolve_words(tuning, data, lm)
         _check_virtual_tokens(template, tuning, lm)
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)
-        scorer = PromptScorer(lm, template, words, self.aggregation, room)
+        verbalizer, words = self._resolve_words(tuning, data, lm, template, room)
+        aggregation = _resolve_aggregation(self.aggregation, verbalizer)
+        scorer = PromptScorer(lm, template, words, aggregation, room)
         wordings = tuning.wordings(template)
         if data is None:
             return _Plan(tuning, verbalizer, None, scorer, None, {})
@@ -336,7 +341,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         return _Plan(tuning, verbalizer, data, scorer, views, others)
 
     def _resolve_words(
-        self, tuning: Tuning, data: TrainingData | None, lm: MaskedLM
+        self,
+        tuning: Tuning,
+        data: TrainingData | None,
+        lm: MaskedLM,
+        template: Template,
+        max_length: int,
     ) -> tuple[Verbalizer | None, LabelWords | LabelEmbeddings]:
         """Return the verbalizer and what stands for the classes: its words, or what tuning has."""
         if not tuning.uses_label_words and self.verbalizer is None and data is not None:
@@ -346,7 +356,9 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         classes = _classes(verbalizer, self.labels, data)
         if not tuning.uses_label_words:
             return verbalizer, tuning.label_embeddings(classes, lm)
-        _warn_unused_weights(verbalizer, self.aggregation)
+        if isinstance(verbalizer, LearnedVerbalizer):
+            task = _verbalizer_task(classes, lm, template, max_length, self.multi_token, data)
+            return verbalizer.resolve_words(task).label_words(task)
         return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
 
     def _template(self) -> Template:
@@ -373,19 +385,15 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
                     "yours in fit do it much better. Name the calibration to silence this",
                     CalibrationWarning,
                 )
-        if calibration == "none":
-            return scorer, calibration
         if calibration != "domain":
-            free = content_free_examples(scorer.template.field_names, calibration)
-            encoded = scorer.encode(scorer.views(free))
-            return scorer.calibrated(encoded, np.ones(len(free))), calibration
-        if plan.views is None or plan.data is None:
+            return scorer.calibrate(calibration, {}, np.ones(0)), calibration
+        if plan.views is None:
             raise InputError(
                 "calibration='domain' needs texts in fit (labels may be left out); pass some, or "
                 "use calibration='contextual'"
             )
         encoded = scorer.encode(plan.views)
-        return scorer.calibrated(encoded, _domain_weights(plan)), calibration
+        return scorer.calibrate("domain", encoded, _domain_weights(plan)), calibration
 
     def _tune(self, plan: _Plan, scorer: PromptScorer) -> TuningResult:
         if plan.data is None or plan.views is None or isinstance(plan.tuning, NoTuning):
@@ -489,35 +497,63 @@ def _read(
 
 
 def _resolve_verbalizer(
-    verbalizer: Verbalizer | Mapping[Any, Any] | None,
+    verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None,
     labels: Sequence[Label] | None,
     data: TrainingData | None,
-) -> Verbalizer:
+) -> Verbalizer | LearnedVerbalizer:
     if isinstance(verbalizer, Verbalizer):
         return verbalizer
-    if verbalizer is not None:
+    if verbalizer is not None and not isinstance(verbalizer, LearnedVerbalizer):
         return Verbalizer(verbalizer)
     if data is None and labels is None:
         raise VerbalizerError(
             "without data there are no labels to take label words from; pass verbalizer= or labels="
         )
+    if isinstance(verbalizer, LearnedVerbalizer):
+        return verbalizer
     no_labels = Labels(np.array([], dtype=object), np.array([], dtype=bool))
     return Verbalizer.from_labels(class_labels(no_labels if data is None else data.labels, labels))
 
 
-def _warn_unused_weights(verbalizer: Verbalizer, aggregation: Aggregation) -> None:
-    has_weights = any(len(set(weights)) > 1 for weights in verbalizer.weights.values())
+def _verbalizer_task(
+    classes: Sequence[Label],
+    lm: MaskedLM,
+    template: Template,
+    max_length: int,
+    multi_token: MultiToken,
+    data: TrainingData | None,
+) -> VerbalizerTask:
+    task = VerbalizerTask(tuple(classes), lm, template, max_length, multi_token)
+    if data is None:
+        return task
+    targets, weights = class_targets(data, classes, None)
+    return replace(task, examples=data.examples, targets=targets, sample_weight=weights)
+
+
+def _resolve_aggregation(
+    aggregation: Aggregation | Literal["auto"], verbalizer: Verbalizer | None
+) -> Aggregation:
+    by_label = {} if verbalizer is None else verbalizer.weights
+    has_weights = any(len(set(weights)) > 1 for weights in by_label.values())
+    if aggregation == "auto":
+        return "weighted" if has_weights else "mean"
     if has_weights and aggregation != "weighted":
         warn_user(
             f"the verbalizer weighs its words, but aggregation={aggregation!r} does not use the "
             "weights; use aggregation='weighted'",
             LabelWordWarning,
         )
+    return aggregation
 
 
 def _classes(
-    verbalizer: Verbalizer, labels: Sequence[Label] | None, data: TrainingData | None
+    verbalizer: Verbalizer | LearnedVerbalizer,
+    labels: Sequence[Label] | None,
+    data: TrainingData | None,
 ) -> list[Label]:
+    if isinstance(verbalizer, LearnedVerbalizer):
+        no_labels = Labels(np.array([], dtype=object), np.array([], dtype=bool))
+        return class_labels(no_labels if data is None else data.labels, labels)
     given = list(verbalizer.labels) if labels is None else list(verbalizer.subset(labels).labels)
     return sorted(given) if data is None else class_labels(data.labels, given)
 

@@ -14,6 +14,7 @@ __all__ = [
     "CalibrationWarning",
     "CheckpointError",
     "CollapseWarning",
+    "CoverageWarning",
     "FewShotError",
     "FewShotWarning",
     "HubError",
@@ -24,6 +25,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "PersistenceError",
+    "SourceError",
     "TemplateError",
     "TruncationWarning",
     "TuningError",
@@ -81,6 +83,10 @@ class MissingExtraError(FewShotError, ImportError):
     """An optional dependency is missing; the message gives the line that installs it."""
 
 
+class SourceError(FewShotError, OSError):
+    """The data of a source of label words is missing; the message says how to get it."""
+
+
 class FewShotWarning(UserWarning):
     """Base class of the warnings of the package."""
 
@@ -95,6 +101,10 @@ class CollapseWarning(FewShotWarning):
 
 class CalibrationWarning(FewShotWarning):
     """A calibration was chosen for the user."""
+
+
+class CoverageWarning(FewShotWarning):
+    """Classes are left with no word but their name."""
 
 
 class LabelWordWarning(FewShotWarning):

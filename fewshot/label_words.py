@@ -13,7 +13,15 @@ from fewshot.errors import LabelWordError, LabelWordWarning, warn_user
 from fewshot.inputs import Label
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["Aggregation", "LabelWords", "MultiToken", "aggregate", "word_log_probs"]
+__all__ = [
+    "Aggregation",
+    "LabelWords",
+    "MultiToken",
+    "aggregate",
+    "segment_sum",
+    "word_ids",
+    "word_log_probs",
+]
 
 Aggregation: TypeAlias = Literal["mean", "max", "logsumexp", "weighted"]
 MultiToken: TypeAlias = Literal["first", "mean", "masks"]
@@ -26,23 +34,29 @@ _WORDS_SHOWN = 5
 class LabelWords:
     """A verbalizer resolved against one tokenizer.
 
+    The words of all classes stand one after the other, class by class, and so do their pieces:
+    nothing is padded, so that a class may have one word and another 300.
+
     Parameters
     ----------
     classes : tuple of str or int
-        The labels, in the order of the first axis below.
+        The labels, in the order in which their words stand.
     words : tuple of tuple of str
         The words of each class.
     tokens : Tensor of shape (n_tokens,), int64
         The distinct token ids of all words.
-    index : Tensor of shape (n_classes, n_words, n_pieces), int64
-        Where in `tokens` the pieces of each word are; padding points anywhere.
-    n_pieces : Tensor of shape (n_classes, n_words), int64
-        Pieces of each word; 0 marks padding.
-    weights : Tensor of shape (n_classes, n_words), float32
-        Weights of the words; 0 for padding.
+    index : Tensor of shape (n_all_pieces,), int64
+        Where in `tokens` the pieces of the words are.
+    n_pieces : Tensor of shape (n_words,), int64
+        Pieces of each word.
+    weights : Tensor of shape (n_words,), float32
+        Weights of the words.
     multi_token : {"first", "mean", "masks"}
         How a word of several pieces is scored: by its first piece at one mask, by the mean over
         its pieces at one mask, or with a mask for each piece.
+    vectors : Tensor of shape (n_tokens, hidden), float32, optional
+        What the states at the mask are multiplied with instead of the decoder's rows of `tokens`,
+        which then only number the words: words that stand in no vocabulary.
     """
 
     classes: tuple[Label, ...]
@@ -52,6 +66,7 @@ class LabelWords:
     n_pieces: Tensor
     weights: Tensor
     multi_token: MultiToken = "mean"
+    vectors: Tensor | None = None
 
     @classmethod
     def resolve(
@@ -60,6 +75,8 @@ class LabelWords:
         classes: Sequence[Label],
         tokenizer: Any,  # transformers' tokenizers share no usable static type
         multi_token: MultiToken = "mean",
+        *,
+        warn_split: bool = True,
     ) -> LabelWords:
         """Look up the token ids of all label words.
 
@@ -70,6 +87,9 @@ class LabelWords:
             The labels wanted, in the order wanted.
         tokenizer : PreTrainedTokenizerBase
         multi_token : {"first", "mean", "masks"}, default="mean"
+        warn_split : bool, default=True
+            Whether to warn of words in several pieces that share a mask: not where phrases are
+            meant.
 
         Returns
         -------
@@ -87,27 +107,41 @@ class LabelWords:
             )
         words = tuple(tuple(verbalizer.label_words[label]) for label in classes)
         pieces = [
-            [_word_ids(word, label, tokenizer) for word in row]
+            [_known_ids(word, label, tokenizer) for word in row]
             for label, row in zip(classes, words, strict=True)
         ]
         scored = [[ids[:1] if multi_token == "first" else ids for ids in row] for row in pieces]
         _check_distinct(classes, words, scored)
-        if multi_token != "masks":
+        if warn_split and multi_token != "masks":
             _warn_split(words, pieces, multi_token)
         weights = [list(verbalizer.weights[label]) for label in classes]
         return cls(tuple(classes), words, *_tensors(scored, weights), multi_token)
+
+    @classmethod
+    def from_vectors(cls, classes: Sequence[Label], vectors: Tensor) -> LabelWords:
+        """Return label words that are a vector for each class, instead of words.
+
+        Parameters
+        ----------
+        classes : sequence of str or int
+        vectors : Tensor of shape (n_classes, hidden)
+        """
+        numbers = torch.arange(len(classes))
+        ones = torch.ones(len(classes))
+        names = tuple((str(label),) for label in classes)
+        return cls(tuple(classes), names, numbers, numbers, ones.long(), ones, "mean", vectors)
 
     @property
     def mask_counts(self) -> tuple[int, ...]:
         """The numbers of masks for which prompts are needed."""
         if self.multi_token != "masks":
             return (1,)
-        return tuple(sorted(set(self.n_pieces[self.n_pieces > 0].tolist())))
+        return tuple(sorted(set(self.n_pieces.tolist())))
 
     @property
-    def is_word(self) -> Tensor:
-        """Which places hold a word: bool, of shape (n_classes, n_words)."""
-        return self.n_pieces > 0
+    def class_index(self) -> Tensor:
+        """The class of each word, as its number: int64, of shape (n_words,)."""
+        return torch.repeat_interleave(torch.tensor([len(row) for row in self.words]))
 
     def scores_at_one_mask(self, logits: Tensor) -> Tensor:
         """Return the logits of words from those of their pieces at one mask.
@@ -119,12 +153,12 @@ class LabelWords:
 
         Returns
         -------
-        Tensor of shape (n, n_classes, n_words)
+        Tensor of shape (n, n_words)
         """
-        pieces = logits[:, self.index]  # [n, classes, words, pieces]
-        is_piece = torch.arange(self.index.shape[-1]) < self.n_pieces[..., None]
-        total = torch.where(is_piece, pieces, 0.0).sum(-1)
-        return total / self.n_pieces.clamp(min=1)
+        pieces = logits[:, self.index]  # [n, pieces of all words]
+        if len(self.index) == len(self.n_pieces):
+            return pieces
+        return segment_sum(pieces, self._word_index, len(self.n_pieces)) / self.n_pieces
 
     def scores_at_masks(self, log_probs: dict[int, Tensor]) -> Tensor:
         """Return the log-probabilities of words, summed over one mask for each piece.
@@ -136,58 +170,82 @@ class LabelWords:
 
         Returns
         -------
-        Tensor of shape (n, n_classes, n_words)
+        Tensor of shape (n, n_words)
         """
-        n_examples = len(next(iter(log_probs.values())))
-        scores = torch.zeros(n_examples, *self.n_pieces.shape)
+        ends = self.n_pieces.cumsum(0)
+        starts = ends - self.n_pieces
+        parts, places = [], []
         for n_masks, at_masks in log_probs.items():
             masks = torch.arange(n_masks)
-            pieces = at_masks[:, masks, self.index[..., :n_masks]]  # [n, classes, words, masks]
-            scores = torch.where(self.n_pieces == n_masks, pieces.sum(-1), scores)
-        return scores
+            words = torch.nonzero(self.n_pieces == n_masks).flatten()
+            index = self.index[starts[words, None] + masks]  # [words, masks]
+            parts.append(at_masks[:, masks, index].sum(-1))
+            places.append(words)
+        return torch.cat(parts, 1)[:, torch.cat(places).argsort()]
+
+    def class_vectors(self, rows: Tensor) -> Tensor:
+        """Return the weighted mean of the words' vectors of each class (SciPrompt's soft words).
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_tokens, hidden)
+            Vectors of :attr:`tokens`; a word's vector is the mean over its pieces.
+
+        Returns
+        -------
+        Tensor of shape (n_classes, hidden)
+        """
+        words = self.scores_at_one_mask(rows.T)  # [hidden, words]
+        n_words = torch.tensor([len(row) for row in self.words])
+        total = segment_sum(words * self.weights.to(rows.dtype), self.class_index, len(n_words))
+        return (total / n_words).T
+
+    @property
+    def _word_index(self) -> Tensor:
+        return torch.repeat_interleave(self.n_pieces)
 
 
-def word_log_probs(scores: Tensor, is_word: Tensor, prior: Tensor | None = None) -> Tensor:
+def word_log_probs(scores: Tensor, prior: Tensor | None = None) -> Tensor:
     """Normalise word scores over all label words, divided by a prior if there is one.
 
     Parameters
     ----------
-    scores : Tensor of shape (n, n_classes, n_words)
+    scores : Tensor of shape (n, n_words)
         Logits or log-probabilities; a constant for each text changes nothing.
-    is_word : Tensor of shape (n_classes, n_words), bool
-    prior : Tensor of shape (n_classes, n_words), optional
+    prior : Tensor of shape (n_words,), optional
         Log-probabilities of the words without regard to the text.
 
     Returns
     -------
-    Tensor of shape (n, n_classes, n_words)
-        Log-probabilities; 0 for padding.
+    Tensor of shape (n, n_words)
+        Log-probabilities.
 
     References
     ----------
     Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.3 (contextualized calibration).
     """
-    ratio = scores if prior is None else scores - prior
-    masked = ratio.masked_fill(~is_word, -torch.inf)
-    return torch.where(is_word, masked.flatten(1).log_softmax(-1).view_as(scores), 0.0)
+    return (scores if prior is None else scores - prior).log_softmax(-1)
 
 
 def aggregate(
-    word_scores: Tensor, mask: Tensor, how: Aggregation = "mean", weights: Tensor | None = None
+    word_scores: Tensor,
+    class_index: Tensor,
+    how: Aggregation = "mean",
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Make class scores of word scores.
 
     Parameters
     ----------
-    word_scores : Tensor of shape (n, n_classes, n_words)
+    word_scores : Tensor of shape (n, n_words)
         Log-probabilities or logits of the label words.
-    mask : Tensor of shape (n_classes, n_words), bool
-        Which places hold a word; each class has one at least.
+    class_index : Tensor of shape (n_words,), int64
+        The class of each word; each class has one at least.
     how : {"mean", "max", "logsumexp", "weighted"}, default="mean"
         ``"mean"``: the mean, as in PET (up to a constant also OpenPrompt's).
         ``"max"``: the best word. ``"logsumexp"``: log of the summed probability.
         ``"weighted"``: the mean with `weights`, made to sum to 1 for each class.
-    weights : Tensor of shape (n_classes, n_words), optional
+    weights : Tensor of shape (n_words,), optional
         Needed for ``"weighted"``.
 
     Returns
@@ -202,33 +260,71 @@ def aggregate(
     Examples
     --------
     >>> import torch
-    >>> scores = torch.tensor([[[1.0, 2.0], [3.0, 0.0]]])
-    >>> mask = torch.tensor([[True, True], [True, False]])
-    >>> aggregate(scores, mask).softmax(-1)
+    >>> scores = torch.tensor([[1.0, 2.0, 3.0]])
+    >>> aggregate(scores, torch.tensor([0, 0, 1])).softmax(-1)
     tensor([[0.1824, 0.8176]])
     """
-    if how == "max":
-        return word_scores.masked_fill(~mask, -torch.inf).amax(-1)
-    if how == "logsumexp":
-        return word_scores.masked_fill(~mask, -torch.inf).logsumexp(-1)
+    n_classes = int(class_index.max()) + 1
+    if how in ("max", "logsumexp"):
+        best = _segment_max(word_scores, class_index, n_classes)
+        if how == "max":
+            return best
+        shifted = (word_scores - best.detach()[:, class_index]).exp()
+        return segment_sum(shifted, class_index, n_classes).log() + best.detach()
     if how == "mean":
-        weights = mask.to(word_scores.dtype)
+        weights = torch.ones(len(class_index))
     elif how != "weighted":
         raise LabelWordError(f"aggregation is one of {list(get_args(Aggregation))}, got {how!r}")
     elif weights is None:
         raise LabelWordError("aggregation 'weighted' needs weights, got None")
-    share = torch.where(mask, weights, 0.0)
-    return (word_scores * (share / share.sum(-1, keepdim=True))).sum(-1)
+    weights = weights.to(word_scores.dtype)
+    share = weights / segment_sum(weights[None], class_index, n_classes)[0, class_index]
+    return segment_sum(word_scores * share, class_index, n_classes)
 
 
-def _word_ids(word: str, label: Label, tokenizer: Any) -> list[int]:
+def segment_sum(values: Tensor, index: Tensor, n_segments: int) -> Tensor:
+    """Sum columns by segment; a row's sums do not depend on the other rows.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n, n_values)
+    index : Tensor of shape (n_values,), int64
+        The segment of each column.
+    n_segments : int
+
+    Returns
+    -------
+    Tensor of shape (n, n_segments)
+    """
+    zeros = values.new_zeros(len(values), n_segments)
+    return zeros.scatter_add(1, index.expand_as(values), values)
+
+
+def _segment_max(values: Tensor, index: Tensor, n_segments: int) -> Tensor:
+    lowest = values.new_full((len(values), n_segments), -torch.inf)
+    return lowest.scatter_reduce(1, index.expand_as(values), values, "amax")
+
+
+def word_ids(word: str, tokenizer: Any) -> list[int] | None:
+    """Return the token ids of a word inside a sentence, or None if the tokenizer lacks one.
+
+    Parameters
+    ----------
+    word : str
+    tokenizer : PreTrainedTokenizerBase
+    """
     # A label word follows a space in the template: RoBERTa's "good" and " good" differ.
     ids: list[int] = tokenizer(" " + word, add_special_tokens=False, split_special_tokens=True)[
         "input_ids"
     ]
     if len(ids) > 1 and tokenizer.convert_ids_to_tokens(ids[0]) in _SPACE_PIECES:
         ids = ids[1:]
-    if not ids or tokenizer.unk_token_id in ids:
+    return None if not ids or tokenizer.unk_token_id in ids else ids
+
+
+def _known_ids(word: str, label: Label, tokenizer: Any) -> list[int]:
+    ids = word_ids(word, tokenizer)
+    if ids is None:
         raise LabelWordError(
             f"the label word {word!r} of label {label!r} is unknown to the tokenizer "
             f"{type(tokenizer).__name__}; choose a word of its language, in its script"
@@ -274,16 +370,9 @@ def _warn_split(
 def _tensors(
     pieces: list[list[list[int]]], weights: list[list[float]]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    tokens = sorted({token for row in pieces for ids in row for token in ids})
+    words = [ids for row in pieces for ids in row]
+    tokens = sorted({token for ids in words for token in ids})
     place = {token: i for i, token in enumerate(tokens)}
-    n_classes, n_words = len(pieces), max(map(len, pieces))
-    longest = max(len(ids) for row in pieces for ids in row)
-    index = torch.zeros(n_classes, n_words, longest, dtype=torch.int64)
-    n_pieces = torch.zeros(n_classes, n_words, dtype=torch.int64)
-    padded_weights = torch.zeros(n_classes, n_words)
-    for c, row in enumerate(pieces):
-        for w, ids in enumerate(row):
-            index[c, w, : len(ids)] = torch.tensor([place[token] for token in ids])
-            n_pieces[c, w] = len(ids)
-            padded_weights[c, w] = weights[c][w]
-    return torch.tensor(tokens), index, n_pieces, padded_weights
+    index = torch.tensor([place[token] for ids in words for token in ids])
+    n_pieces = torch.tensor([len(ids) for ids in words])
+    return torch.tensor(tokens), index, n_pieces, torch.tensor([w for row in weights for w in row])

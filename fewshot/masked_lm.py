@@ -247,6 +247,30 @@ class MaskedLM:
             mask, weight.to(mask.dtype), None if bias is None else bias[token_ids].to(mask.dtype)
         )
 
+    def decoder_rows(self, token_ids: Tensor) -> Tensor:
+        """Return the decoder's rows of some tokens: with a state at the mask, they make logits.
+
+        Parameters
+        ----------
+        token_ids : Tensor of shape (n_tokens,)
+
+        Returns
+        -------
+        Tensor of shape (n_tokens, hidden)
+
+        Raises
+        ------
+        ModelError
+            If the model's head does more than multiply with rows.
+        """
+        if not self.has_rows:
+            raise ModelError(
+                f"the MLM head of {type(self.model).__name__} has no row for each token, which "
+                "class vectors and neighbours by embeddings need; use words, and by='predictions'"
+            )
+        rows: Tensor = self._decoder.weight.detach()[token_ids.to(self.device)]
+        return rows
+
     def log_normalizer(self, mask: Tensor) -> Tensor:
         """Return the log of the softmax denominator over the vocabulary, block by block.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fewshot.calibration import word_prior
+from fewshot.calibration import Calibration, content_free_examples, word_prior
 from fewshot.errors import LabelWordError
 from fewshot.inputs import Examples
 from fewshot.label_embeddings import LabelEmbeddings, matching_scores
@@ -25,6 +25,9 @@ __all__ = ["Encoded", "PromptScorer", "Views"]
 
 Views: TypeAlias = dict[int, Prompts]  # prompts of the same examples, by number of masks
 Encoded: TypeAlias = dict[int, tuple[Prompts, MaskStates]]
+
+_VALUES_AT_ONCE = 2**22  # scores of pieces of words; some 32 MB
+_FEWEST_AT_ONCE = 32  # examples
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class PromptScorer:
     aggregation : {"mean", "max", "logsumexp", "weighted"}
     max_length : int
         The most tokens of a prompt.
-    prior : Tensor of shape (n_classes, n_words), optional
+    prior : Tensor of shape (n_words,), optional
         Log-probabilities of the words that calibration divides by.
     """
 
@@ -84,16 +87,16 @@ class PromptScorer:
         """
         with torch.inference_mode():
             if isinstance(self.words, LabelEmbeddings):
-                scores = self.words.scores(self.states_at_masks(encoded))
+                parts = [self.words.scores(self.states_at_masks(encoded))]
             else:
-                scores = self._classes(self._word_scores(encoded))
+                parts = [self._classes(self.word_scores(part)) for part in self._parts(encoded)]
         # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
-        return scores.float().double().numpy()
+        return torch.cat(parts).float().double().numpy()
 
     def word_log_probs(self, encoded: Encoded) -> Tensor:
-        """Return the uncalibrated log-probabilities of words, [n_examples, classes, words]."""
+        """Return the uncalibrated log-probabilities of words, [n_examples, n_words]."""
         with torch.inference_mode():
-            return word_log_probs(self._word_scores(encoded), self._label_words.is_word)
+            return word_log_probs(self.word_scores(encoded))
 
     def states_at_masks(self, encoded: Encoded) -> Tensor:
         """Return states at all masks, [n_examples, n_masks, hidden], in float64."""
@@ -113,10 +116,40 @@ class PromptScorer:
 
     def calibrated(self, encoded: Encoded, weights: npt.NDArray[np.float64]) -> PromptScorer:
         """Return a scorer whose prior is the weighted mean over these examples."""
-        prior = word_prior(
-            self.word_log_probs(encoded), self._label_words.is_word, torch.from_numpy(weights)
-        )
-        return replace(self, prior=prior)
+        shares = torch.from_numpy(weights / weights.sum())
+        mean, start = torch.zeros(len(self.label_words.n_pieces), dtype=shares.dtype), 0
+        for part in self._parts(encoded):
+            log_probs = self.word_log_probs(part)
+            mean += shares[start : start + len(log_probs)] @ log_probs
+            start += len(log_probs)
+        return replace(self, prior=word_prior(mean[None], torch.ones(1)))
+
+    def calibrate(
+        self, calibration: Calibration, encoded: Encoded, weights: npt.NDArray[np.float64]
+    ) -> PromptScorer:
+        """Return a scorer with the prior of a calibration.
+
+        The prior is always that of the uncalibrated scores, so that calibrating once more changes
+        nothing.
+
+        Parameters
+        ----------
+        calibration : {"none", "contextual", "domain", "pmi"}
+        encoded : dict
+            The user's texts, which ``"domain"`` needs; the others encode texts of their own.
+        weights : ndarray of shape (n_examples,)
+            Of the user's texts.
+
+        Returns
+        -------
+        PromptScorer
+        """
+        if calibration == "none":
+            return replace(self, prior=None)
+        if calibration == "domain":
+            return self.calibrated(encoded, weights)
+        free = content_free_examples(self.template.field_names, calibration)
+        return self.calibrated(self.encode(self.views(free)), np.ones(len(free)))
 
     def reworded(
         self,
@@ -147,8 +180,8 @@ class PromptScorer:
             return replace(self, template=template)
         share = torch.from_numpy(weights / weights.sum())
         change = self.word_log_probs(after) - self.word_log_probs(before)
-        mean = torch.einsum("n,ncw->cw", share.to(change.dtype), change)
-        prior = word_log_probs((self.prior + mean)[None], self._label_words.is_word)[0]
+        mean = share.to(change.dtype) @ change
+        prior = word_log_probs((self.prior + mean)[None])[0]
         return replace(self, template=template, prior=prior)
 
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
@@ -188,7 +221,14 @@ class PromptScorer:
         return mask, np.array([place[owner] for owner in chosen.owners])
 
     @property
-    def _label_words(self) -> LabelWords:
+    def label_words(self) -> LabelWords:
+        """The words that stand for the classes.
+
+        Raises
+        ------
+        LabelWordError
+            If label embeddings stand for them.
+        """
         if isinstance(self.words, LabelEmbeddings):
             raise LabelWordError(
                 "these classes have label embeddings in place of label words (tuning='perfect'), "
@@ -196,8 +236,26 @@ class PromptScorer:
             )
         return self.words
 
-    def _word_scores(self, encoded: Encoded) -> Tensor:
-        """Return scores of the words, [n_examples, classes, words], in float64."""
+    def _parts(self, encoded: Encoded) -> Iterator[Encoded]:
+        """Part examples, so that the scores of many words take no more memory than of a few."""
+        n_examples = encoded[min(encoded)][0].n_examples
+        size = max(_FEWEST_AT_ONCE, _VALUES_AT_ONCE // len(self.label_words.index))
+        if size >= n_examples:
+            yield encoded
+            return
+        for start in range(0, n_examples, size):
+            stop = min(start + size, n_examples)
+            yield {
+                n: _take(prompts, states, start, stop) for n, (prompts, states) in encoded.items()
+            }
+
+    def word_scores(self, encoded: Encoded) -> Tensor:
+        """Return logits (with a mask for each piece, log-probabilities) of words, in float64.
+
+        Returns
+        -------
+        Tensor of shape (n_examples, n_words)
+        """
         logits = {}
         for n_masks, (prompts, states) in encoded.items():
             mask = torch.from_numpy(states.mask).to(self.lm.device)
@@ -206,20 +264,32 @@ class PromptScorer:
         return self._from_tokens(logits)
 
     def _token_scores(self, mask: Tensor) -> Tensor:
-        logits = self.lm.token_logits(mask, self._label_words.tokens.to(mask.device))
-        if self._label_words.multi_token != "masks":
+        if self.label_words.vectors is not None:
+            return mask @ self.label_words.vectors.to(mask).T
+        logits = self.lm.token_logits(mask, self.label_words.tokens.to(mask.device))
+        if self.label_words.multi_token != "masks":
             return logits
         return logits - self.lm.log_normalizer(mask)[..., None]
 
     def _from_tokens(self, logits: dict[int, Tensor]) -> Tensor:
-        if self._label_words.multi_token == "masks":
-            return self._label_words.scores_at_masks(logits)
-        return self._label_words.scores_at_one_mask(logits[1][:, 0])
+        if self.label_words.multi_token == "masks":
+            return self.label_words.scores_at_masks(logits)
+        return self.label_words.scores_at_one_mask(logits[1][:, 0])
 
     def _classes(self, word_scores: Tensor) -> Tensor:
-        is_word = self._label_words.is_word
-        log_probs = word_log_probs(word_scores, is_word, self.prior)
-        return aggregate(log_probs, is_word, self.aggregation, self._label_words.weights)
+        log_probs = word_log_probs(word_scores, self.prior)
+        words = self.label_words
+        return aggregate(log_probs, words.class_index, self.aggregation, words.weights)
+
+
+def _take(
+    prompts: Prompts, states: MaskStates, start: int, stop: int
+) -> tuple[Prompts, MaskStates]:
+    """Return the prompts and states of the examples from start to stop, numbered from 0."""
+    rows = np.flatnonzero((prompts.owners >= start) & (prompts.owners < stop))
+    taken = prompts.take(rows)
+    numbered = replace(taken, owners=taken.owners - start, n_examples=stop - start)
+    return numbered, MaskStates(states.mask[rows], states.mean[rows])
 
 
 def _double(mask: Tensor, lm: MaskedLM) -> Tensor:

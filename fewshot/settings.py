@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from fewshot.errors import InputError
 
-__all__ = ["check_settings", "is_positive", "is_whole", "new_rng"]
+__all__ = ["check_settings", "is_number", "is_positive", "is_whole", "new_rng"]
 
 
 def check_settings(estimator: BaseEstimator, limits: Mapping[str, tuple[bool, str]]) -> None:
@@ -37,6 +37,13 @@ def check_settings(estimator: BaseEstimator, limits: Mapping[str, tuple[bool, st
 def is_whole(value: Any, least: int) -> bool:
     """Tell whether a value is a whole number, and not below the least."""
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a finite number."""
+    return (
+        not isinstance(value, bool) and isinstance(value, Real) and bool(np.isfinite(float(value)))
+    )
 
 
 def is_positive(value: Any) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from fewshot.errors import VerbalizerError
 from fewshot.formats import read_label_words
@@ -21,6 +21,7 @@ from fewshot.label_entries import (
     read_entries,
     read_labels,
 )
+from fewshot.provenance import FoundTerm, data_frame, html_table, read_terms
 from fewshot.yaml_files import check_keys, write_label_words
 
 __all__ = ["LabelWordsMapping", "OnShared", "Verbalizer", "Words"]
@@ -28,10 +29,14 @@ __all__ = ["LabelWordsMapping", "OnShared", "Verbalizer", "Words"]
 Words: TypeAlias = str | Sequence[str] | Mapping[str, float]
 # Spelt out since Mapping is invariant in its keys.
 LabelWordsMapping: TypeAlias = Mapping[str, Words] | Mapping[int, Words] | Mapping[Label, Words]
+WeightsMapping: TypeAlias = (
+    Mapping[str, Sequence[float]] | Mapping[int, Sequence[float]] | Mapping[Label, Sequence[float]]
+)
 OnShared: TypeAlias = Literal["raise", "drop"]
 
 _SHOWN_WORDS, _SHOWN_LABELS = 5, 10  # in repr
 _SHOWN_HTML_WORDS = 20
+_GIVEN = "given"  # the source of words that a user wrote
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -47,6 +52,9 @@ class Verbalizer:
     label_words : mapping
         For each label (all ``str``, or all ``int``) a word, a sequence of words, or a mapping of
         words to weights. Words without weights weigh 1.
+    provenance : sequence of FoundTerm, default=()
+        Where words come from and what was dropped, to be shown; it makes no difference otherwise,
+        and :meth:`to_yaml` leaves it out.
 
     Attributes
     ----------
@@ -77,8 +85,11 @@ class Verbalizer:
 
     labels: tuple[Label, ...]
     _entries: tuple[Entries, ...]
+    provenance: tuple[FoundTerm, ...] = field(compare=False)
 
-    def __init__(self, label_words: LabelWordsMapping) -> None:
+    def __init__(
+        self, label_words: LabelWordsMapping, *, provenance: Sequence[FoundTerm] = ()
+    ) -> None:
         if not isinstance(label_words, Mapping):
             raise VerbalizerError(
                 "expected a mapping such as {'neg': ['bad'], 'pos': ['good']}, "
@@ -90,6 +101,7 @@ class Verbalizer:
         check_distinct(entries)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "_entries", tuple(entries.values()))
+        object.__setattr__(self, "provenance", tuple(provenance))
 
     @property
     def label_words(self) -> dict[Label, tuple[str, ...]]:
@@ -120,7 +132,8 @@ class Verbalizer:
         chosen = list(labels)
         self._check_known(chosen)
         words = dict(self._items())
-        return Verbalizer({label: dict(words[label]) for label in chosen})
+        notes = [note for note in self.provenance if note.label in chosen]
+        return Verbalizer({label: dict(words[label]) for label in chosen}, provenance=notes)
 
     def rename(self, labels: Mapping[str, Label] | Mapping[int, Label]) -> Verbalizer:
         """Return the verbalizer with other labels for the same words.
@@ -137,15 +150,58 @@ class Verbalizer:
             raise VerbalizerError(f"no new name for the label {missing[0]!r}; name all labels")
         if len(set(new.values())) < len(new):
             raise VerbalizerError(f"new labels must differ, got {list(new.values())}")
-        return Verbalizer({new[label]: dict(row) for label, row in self._items()})
+        notes = [replace(note, label=new[note.label]) for note in self.provenance]
+        return Verbalizer({new[label]: dict(row) for label, row in self._items()}, provenance=notes)
+
+    def with_weights(self, weights: WeightsMapping) -> Verbalizer:
+        """Return the verbalizer with other weights for the same words.
+
+        Parameters
+        ----------
+        weights : mapping of label to sequence of float
+            For all labels, one weight a word, in the order of the words.
+        """
+        given: dict[Label, Sequence[float]] = dict(weights.items())
+        self._check_known(given)
+        missing = [label for label in self.labels if label not in given]
+        if missing:
+            raise VerbalizerError(f"no weights for the label {missing[0]!r}; weigh all labels")
+        words = {
+            label: pair_weights(label, row, list(given[label]))
+            for label, row in self.label_words.items()
+        }
+        return Verbalizer(words, provenance=self.provenance)
+
+    @property
+    def coverage(self) -> dict[Label, int]:
+        """The number of words of each label; one may be too few."""
+        return {label: len(row) for label, row in self._items()}
+
+    def to_frame(self) -> Any:  # pandas is optional
+        """Return a table of the words: their weights, where they come from, what was dropped.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each word, those that were dropped after the others.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        return data_frame(self._notes())
 
     def to_dict(self) -> dict[str, list[object]]:
-        """Return lists of labels, words and weights, fit for JSON."""
-        return {
+        """Return lists of labels, words and weights (and provenance, if any), fit for JSON."""
+        content: dict[str, list[object]] = {
             "labels": list(self.labels),
             "label_words": [list(words) for words in self.label_words.values()],
             "weights": [list(weights) for weights in self.weights.values()],
         }
+        if self.provenance:
+            content["provenance"] = [asdict(note) for note in self.provenance]
+        return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Sequence[object]]) -> Verbalizer:
@@ -158,13 +214,15 @@ class Verbalizer:
         """
         if not all(isinstance(rows, (list, tuple)) for rows in content.values()):
             raise VerbalizerError(f"from_dict: expected lists as of to_dict(), got {content!r}")
-        check_keys(content, ["labels", "label_words", "weights"], [], "from_dict")
-        lengths = {key: len(rows) for key, rows in content.items()}
+        keys = ["labels", "label_words", "weights"]
+        check_keys(content, keys, ["provenance"], "from_dict")
+        lengths = {key: len(content[key]) for key in keys}
         if len(set(lengths.values())) > 1:
             raise VerbalizerError(f"from_dict: expected one entry a label, got {lengths}")
         labels = read_labels(content["labels"])
         rows = zip(labels, content["label_words"], content["weights"], strict=True)
-        return cls({label: pair_weights(label, words, weights) for label, words, weights in rows})
+        words = {label: pair_weights(label, words, weights) for label, words, weights in rows}
+        return cls(words, provenance=read_terms(content.get("provenance", [])))
 
     @classmethod
     def from_labels(cls, labels: Iterable[Label]) -> Verbalizer:
@@ -259,6 +317,8 @@ class Verbalizer:
         return f"Verbalizer({{{', '.join(shown[:_SHOWN_LABELS] + tail)}}})"
 
     def _repr_html_(self) -> str:
+        if self.provenance:
+            return html_table(self._notes())
         rows = []
         for label, words in self.label_words.items():
             more = len(words) - _SHOWN_HTML_WORDS
@@ -266,6 +326,16 @@ class Verbalizer:
             rows.append(f"<tr><th>{html.escape(str(label))}</th><td>{html.escape(cell)}</td></tr>")
         head = "<tr><th>label</th><th>words</th></tr>"
         return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+    def _notes(self) -> list[tuple[FoundTerm, float]]:
+        """Return what is known of each word, with its weight, and of those that were dropped."""
+        known = {(note.label, note.term): note for note in self.provenance if not note.dropped}
+        rows = [
+            (known.get((label, word), FoundTerm(label, word, _GIVEN)), weight)
+            for label, row in self._items()
+            for word, weight in row
+        ]
+        return rows + [(note, 0.0) for note in self.provenance if note.dropped]
 
     def _items(self) -> Iterable[tuple[Label, Entries]]:
         return zip(self.labels, self._entries, strict=True)

@@ -37,16 +37,14 @@ def resolve(label_words, tokenizer, multi_token="mean") -> LabelWords:
 def class_probabilities(words: LabelWords, logits: torch.Tensor, how="mean", prior=None):
     """Probabilities of classes from logits over the vocabulary, [n, vocab]."""
     scores = words.scores_at_one_mask(logits[:, words.tokens])
-    log_probs = word_log_probs(scores, words.is_word, prior)
-    return aggregate(log_probs, words.is_word, how, words.weights).softmax(-1)
+    log_probs = word_log_probs(scores, prior)
+    return aggregate(log_probs, words.class_index, how, words.weights).softmax(-1)
 
 
-def pad(*rows: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Word scores [1, classes, words] of classes with different numbers of words, and is_word."""
-    longest = max(map(len, rows))
-    scores = torch.tensor([[*row, *[7.0] * (longest - len(row))] for row in rows])[None]
-    is_word = torch.tensor([[i < len(row) for i in range(longest)] for row in rows])
-    return scores.double(), is_word
+def flat(*rows: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Word scores [1, words] of classes with different numbers of words, and the words' classes."""
+    scores = torch.tensor([[score for row in rows for score in row]]).double()
+    return scores, torch.tensor([label for label, row in enumerate(rows) for _ in row])
 
 
 # ---- Arithmetic -------------------------------------------------------------------------------
@@ -61,17 +59,17 @@ def test_the_mean_of_word_log_probabilities_by_hand():
 
 
 def test_the_scores_are_openprompts():
-    scores, is_word = pad([1.0, 2.0], [3.0])
+    scores, classes_of = flat([1.0, 2.0], [3.0])
 
-    classes = aggregate(word_log_probs(scores, is_word), is_word)
+    classes = aggregate(word_log_probs(scores), classes_of)
 
     assert classes.tolist() == [pytest.approx([-1.9076, -0.4076], abs=1e-4)]
 
 
 def test_the_example_of_pet():
-    scores, is_word = pad([2.0, 1.0], [0.5])  # E1 of methods/pet.md
+    scores, classes_of = flat([2.0, 1.0], [0.5])  # E1 of methods/pet.md
 
-    classes = aggregate(word_log_probs(scores, is_word), is_word)
+    classes = aggregate(word_log_probs(scores), classes_of)
 
     assert classes.softmax(-1).tolist() == [pytest.approx([0.731059, 0.268941], abs=1e-6)]
     loss = torch.nn.functional.cross_entropy(classes, torch.tensor([0]))
@@ -79,23 +77,25 @@ def test_the_example_of_pet():
 
 
 def test_the_example_of_kpt_without_calibration():
-    scores, is_word = pad([2.0, 1.0], [0.0, 1.0, 0.5])  # E1 of methods/kpt.md
+    scores, classes_of = flat([2.0, 1.0], [0.0, 1.0, 0.5])  # E1 of methods/kpt.md
 
-    classes = aggregate(word_log_probs(scores, is_word), is_word)
+    classes = aggregate(word_log_probs(scores), classes_of)
 
     assert classes.tolist() == [pytest.approx([-1.239183, -2.239183], abs=1e-6)]
     assert classes.softmax(-1).tolist() == [pytest.approx([0.731059, 0.268941], abs=1e-6)]
 
 
 def test_the_example_of_kpt_with_calibration():
-    scores, is_word = pad([2.0, 1.0], [0.0, 1.0, 0.5])  # E2 of methods/kpt.md
-    prior = word_log_probs(pad([1.0, 1.0], [1.0, 0.0, 0.0])[0], is_word)[0]
+    scores, classes_of = flat([2.0, 1.0], [0.0, 1.0, 0.5])  # E2 of methods/kpt.md
+    prior = word_log_probs(flat([1.0, 1.0], [1.0, 0.0, 0.0])[0])[0]
 
-    log_probs = word_log_probs(scores, is_word, prior)
-    classes = aggregate(log_probs, is_word)
+    log_probs = word_log_probs(scores, prior)
+    classes = aggregate(log_probs, classes_of)
 
-    assert log_probs[0, 0, :2].exp().tolist() == pytest.approx([0.321570, 0.118299], abs=1e-6)
-    assert log_probs[0, 1].exp().tolist() == pytest.approx([0.043520, 0.321570, 0.195042], abs=1e-6)
+    assert log_probs[0, :2].exp().tolist() == pytest.approx([0.321570, 0.118299], abs=1e-6)
+    assert log_probs[0, 2:].exp().tolist() == pytest.approx(
+        [0.043520, 0.321570, 0.195042], abs=1e-6
+    )
     assert classes.tolist() == [pytest.approx([-1.634541, -1.967874], abs=1e-6)]
     assert classes.softmax(-1).tolist() == [pytest.approx([0.582570, 0.417430], abs=1e-6)]
 
@@ -105,12 +105,12 @@ def test_the_mean_is_pets_and_openprompts_up_to_a_constant():
     for _ in range(50):
         sizes = torch.randint(1, 6, (4,), generator=generator).tolist()
         rows = [(5 * torch.randn(size, generator=generator)).tolist() for size in sizes]
-        scores, is_word = pad(*rows)
+        scores, classes_of = flat(*rows)
 
-        ours = aggregate(word_log_probs(scores, is_word), is_word)[0]
+        ours = aggregate(word_log_probs(scores), classes_of)[0]
 
-        flat = torch.tensor([value for row in rows for value in row]).double().log_softmax(0)
-        openprompt = torch.stack([part.mean() for part in flat.split(sizes)])
+        every = torch.tensor([value for row in rows for value in row]).double().log_softmax(0)
+        openprompt = torch.stack([part.mean() for part in every.split(sizes)])
         pet = torch.tensor([np.mean(row) for row in rows]).double()
         torch.testing.assert_close(ours.log_softmax(0), openprompt.log_softmax(0))
         torch.testing.assert_close(ours.log_softmax(0), pet.log_softmax(0), atol=1e-6, rtol=0)
@@ -118,11 +118,11 @@ def test_the_mean_is_pets_and_openprompts_up_to_a_constant():
 
 @pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
 def test_a_constant_added_to_all_logits_changes_nothing(how):
-    scores, is_word = pad([2.0, 1.0], [0.5])
-    weights = torch.tensor([[1.0, 3.0], [2.0, 0.0]])
+    scores, classes_of = flat([2.0, 1.0], [0.5])
+    weights = torch.tensor([1.0, 3.0, 2.0])
 
     before, after = (
-        aggregate(word_log_probs(scores + shift, is_word), is_word, how, weights)
+        aggregate(word_log_probs(scores + shift), classes_of, how, weights)
         for shift in (0.0, 123.0)
     )
 
@@ -139,76 +139,98 @@ def test_a_constant_added_to_all_logits_changes_nothing(how):
     ],
 )
 def test_aggregations_by_hand(how, expected):
-    scores, is_word = pad([2.0, 1.0], [0.5])
-    weights = torch.tensor([[1.0, 3.0], [2.0, 0.0]])
+    scores, classes_of = flat([2.0, 1.0], [0.5])
+    weights = torch.tensor([1.0, 3.0, 2.0])
 
-    assert aggregate(scores, is_word, how, weights).tolist() == [pytest.approx(expected)]
+    assert aggregate(scores, classes_of, how, weights).tolist() == [pytest.approx(expected)]
 
 
 def test_equal_weights_are_the_mean():
-    scores, is_word = pad([2.0, 1.0, -4.0], [0.5])
-    weights = torch.full((2, 3), 0.25)
+    scores, classes_of = flat([2.0, 1.0, -4.0], [0.5])
+    weights = torch.full((4,), 0.25)
 
-    weighted = aggregate(scores, is_word, "weighted", weights)
+    weighted = aggregate(scores, classes_of, "weighted", weights)
 
-    torch.testing.assert_close(weighted, aggregate(scores, is_word))
+    torch.testing.assert_close(weighted, aggregate(scores, classes_of))
 
 
 def test_a_word_of_weight_zero_does_not_count():
-    scores, is_word = pad([2.0, -1000.0], [0.5])
+    scores, classes_of = flat([2.0, -1000.0], [0.5])
 
-    assert aggregate(
-        scores, is_word, "weighted", torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    ).tolist() == [[2.0, 0.5]]
-
-
-@pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
-def test_padding_does_not_count(how):
-    scores, is_word = pad([2.0, 1.0, 0.0], [0.5])
-    other = torch.where(is_word, scores, -1e9)
-
-    for values in (scores, other):
-        classes = aggregate(word_log_probs(values, is_word), is_word, how, is_word.double())
-        assert torch.isfinite(classes).all()
-        torch.testing.assert_close(
-            classes, aggregate(word_log_probs(scores, is_word), is_word, how, is_word.double())
-        )
+    assert aggregate(scores, classes_of, "weighted", torch.tensor([1.0, 0.0, 1.0])).tolist() == [
+        [2.0, 0.5]
+    ]
 
 
 def test_one_word_a_class_is_a_softmax_over_classes():
-    scores, is_word = pad([2.0], [1.0], [0.0])
+    scores, classes_of = flat([2.0], [1.0], [0.0])
 
-    assert aggregate(word_log_probs(scores, is_word), is_word).exp().tolist() == [
+    assert aggregate(word_log_probs(scores), classes_of).exp().tolist() == [
         pytest.approx([0.665241, 0.244728, 0.090031], abs=1e-6)
     ]
 
 
 def test_one_word_of_almost_no_probability_stays_finite():
-    scores, is_word = pad([2.0, -1e6], [0.5])
+    scores, classes_of = flat([2.0, -1e6], [0.5])
 
-    assert torch.isfinite(aggregate(word_log_probs(scores, is_word), is_word)).all()
+    assert torch.isfinite(aggregate(word_log_probs(scores), classes_of)).all()
 
 
 def test_a_prior_equal_to_the_scores_makes_all_words_equal():
-    scores, is_word = pad([2.0, 1.0], [0.5], [-3.0])
+    scores, _ = flat([2.0, 1.0], [0.5], [-3.0])
 
-    log_probs = word_log_probs(scores, is_word, word_log_probs(scores, is_word)[0])
+    log_probs = word_log_probs(scores, word_log_probs(scores)[0])
 
-    assert log_probs[0][is_word].tolist() == pytest.approx([np.log(0.25)] * 4)
+    assert log_probs[0].tolist() == pytest.approx([np.log(0.25)] * 4)
 
 
 def test_an_unknown_aggregation_is_refused():
-    scores, is_word = pad([2.0], [1.0])
+    scores, classes_of = flat([2.0], [1.0])
 
     with pytest.raises(LabelWordError, match=r"aggregation is one of .*'max'.*, got 'median'"):
-        aggregate(scores, is_word, "median")
+        aggregate(scores, classes_of, "median")
 
 
 def test_the_weighted_aggregation_needs_weights():
-    scores, is_word = pad([2.0], [1.0])
+    scores, classes_of = flat([2.0], [1.0])
 
     with pytest.raises(LabelWordError, match="'weighted' needs weights, got None"):
-        aggregate(scores, is_word, "weighted")
+        aggregate(scores, classes_of, "weighted")
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
+def test_gradients_of_word_scores_are_those_of_the_formula(how):
+    scores, classes_of = flat([2.0, 1.0], [0.5, 0.25, -3.0])
+    weights = torch.tensor([1.0, 3.0, 2.0, 0.5, 1.0])
+
+    assert torch.autograd.gradcheck(
+        lambda values: aggregate(values, classes_of, how, weights), scores.requires_grad_()
+    )
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
+def test_the_scores_of_a_text_do_not_depend_on_the_other_texts(how):
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(64, 900, generator=generator).double()
+    classes_of = torch.arange(50).repeat_interleave(18)
+    weights = torch.rand(900, generator=generator)
+
+    together = aggregate(scores, classes_of, how, weights)
+
+    for rows in (slice(0, 1), slice(3, 20), slice(20, 64)):
+        assert torch.equal(together[rows], aggregate(scores[rows], classes_of, how, weights))
+
+
+def test_nothing_is_padded_where_one_class_has_hundreds_of_words():
+    table = {f"w{i}": [100 + i] for i in range(350)} | {"phrase": [1, 2, 3, 4, 5, 6]}
+    many = {"A": [f"w{i}" for i in range(300)], **{f"{c}": f"w{300 + c}" for c in range(49)}}
+
+    with pytest.warns(LabelWordWarning):
+        words = resolve(many | {"B": "phrase"}, TableTokenizer(**table))
+
+    assert len(words.n_pieces) == 300 + 49 + 1
+    assert len(words.index) == 300 + 49 + 6
+    assert words.scores_at_one_mask(torch.zeros(7, len(words.tokens))).shape == (7, 350)
 
 
 # ---- Token ids --------------------------------------------------------------------------------
@@ -223,8 +245,8 @@ def test_a_label_word_is_looked_up_as_it_stands_in_a_sentence(make, token):
 
     words = resolve({"neg": "bad", "pos": "great"}, tokenizer)
 
-    assert tokenizer.convert_ids_to_tokens(int(words.tokens[words.index[1, 0, 0]])) == token
-    assert words.n_pieces.tolist() == [[1], [1]]
+    assert tokenizer.convert_ids_to_tokens(int(words.tokens[words.index[1]])) == token
+    assert words.n_pieces.tolist() == [1, 1]
 
 
 def test_classes_are_in_the_order_asked_for():
@@ -235,7 +257,7 @@ def test_classes_are_in_the_order_asked_for():
 
     assert words.classes == ("a", "b", "c")
     assert words.words == (("great",), ("bad",), ("film",))
-    ids = words.tokens[words.index[:, 0, 0]]
+    ids = words.tokens[words.index]
     assert tokenizer.convert_ids_to_tokens(ids.tolist()) == ["great", "bad", "film"]
 
 
@@ -257,7 +279,7 @@ def test_a_piece_with_token_id_zero_counts_in_a_split_word():
     with pytest.warns(LabelWordWarning):
         words = resolve({"A": ["split"], "B": ["one"]}, tokenizer)
 
-    assert words.n_pieces.tolist() == [[2], [1]]
+    assert words.n_pieces.tolist() == [2, 1]
     logits = torch.tensor([[4.0, 1.0, 0.0, 2.0]])
     assert words.scores_at_one_mask(logits[:, words.tokens]).flatten().tolist() == [3.0, 1.0]
 
@@ -267,8 +289,8 @@ def test_weights_follow_their_words():
         {"neg": {"bad": 2.0, "awful": 0.5}, "pos": {"great": 3.0}}, wordpiece_tokenizer()
     )
 
-    assert words.weights.tolist() == [[2.0, 0.5], [3.0, 0.0]]
-    assert words.is_word.tolist() == [[True, True], [True, False]]
+    assert words.weights.tolist() == [2.0, 0.5, 3.0]
+    assert words.class_index.tolist() == [0, 0, 1]
 
 
 def test_a_word_unknown_to_the_tokenizer_is_refused():
@@ -288,10 +310,7 @@ def test_cased_tokenizers_tell_these_apart():
 def test_words_of_one_class_may_be_the_same_tokens():
     assert resolve(
         {"a": ["great", "Great"], "b": "bad"}, wordpiece_tokenizer()
-    ).n_pieces.tolist() == [
-        [1, 1],
-        [1, 0],
-    ]
+    ).n_pieces.tolist() == [1, 1, 1]
 
 
 def test_first_pieces_that_are_equal_are_refused_only_where_first_pieces_count():
@@ -349,7 +368,7 @@ def test_pieces_at_a_mask_each_by_hand():
         }
     )
 
-    assert scores.tolist() == [[[-0.75, -2.0], [-7.0, 0.0]]]
+    assert scores.tolist() == [[-0.75, -2.0, -7.0]]
 
 
 def test_the_example_of_parallel_multi_mask_pet():
@@ -363,5 +382,5 @@ def test_the_example_of_parallel_multi_mask_pet():
         }
     )
 
-    assert scores[0, 0, 0].item() == pytest.approx(-1.714798, abs=1e-6)
-    assert scores[0, 1, 0].item() == pytest.approx(np.log(0.5))
+    assert scores[0, 0].item() == pytest.approx(-1.714798, abs=1e-6)
+    assert scores[0, 1].item() == pytest.approx(np.log(0.5))

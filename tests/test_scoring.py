@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,13 +59,13 @@ def test_a_mask_for_each_piece_equals_brute_force(family, request):
     scorer = make_scorer(tiny)
     expected = np.array(
         [
-            [[brute_force(scorer, tiny[0], text, word) for word in row] for row in SPLIT.values()]
+            [brute_force(scorer, tiny[0], text, word) for row in SPLIT.values() for word in row]
             for text in TEXTS
         ]
     )
 
     with torch.inference_mode():
-        scores = scorer._word_scores(encode(scorer, TEXTS)).numpy()
+        scores = scorer.word_scores(encode(scorer, TEXTS)).numpy()
 
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
@@ -168,6 +169,34 @@ def test_scores_do_not_depend_on_other_texts_to_the_last_bit(tiny, multi_token):
         scores = alone.class_scores(encode(alone, [TEXTS[row] for row in rows]))
 
         np.testing.assert_array_equal(scores, together[rows])
+
+
+@pytest.mark.parametrize("multi_token", ["mean", "masks"])
+def test_texts_scored_part_by_part_have_the_same_scores(tiny_bert, multi_token, monkeypatch):
+    template = Template("{text} it was {mask}.", shorten="chunk")
+    scorer = make_scorer(tiny_bert, pattern=template, multi_token=multi_token, max_length=9)
+    encoded = encode(scorer, TEXTS)
+    whole, prior = scorer.class_scores(encoded), scorer.calibrated(encoded, np.ones(4)).prior
+
+    monkeypatch.setattr("fewshot.scoring._VALUES_AT_ONCE", 1)
+    monkeypatch.setattr("fewshot.scoring._FEWEST_AT_ONCE", 3)
+
+    assert len(list(scorer._parts(encoded))) == 2
+    np.testing.assert_array_equal(scorer.class_scores(encoded), whole)
+    torch.testing.assert_close(scorer.calibrated(encoded, np.ones(4)).prior, prior)
+
+
+def test_vectors_take_the_place_of_the_decoders_rows(tiny_bert):
+    by_rows = make_scorer(tiny_bert, {"neg": "bad", "pos": "great"}, multi_token="mean")
+    rows = by_rows.lm._decoder.weight[by_rows.words.tokens]
+    by_vectors = replace(by_rows, words=replace(by_rows.words, vectors=rows))
+    texts = encode(by_rows, TEXTS)
+
+    scores = by_vectors.calibrated(texts, np.ones(4)).class_scores(texts)
+
+    # The decoder's bias is the same for all texts, so that calibration takes it away.
+    expected = by_rows.calibrated(texts, np.ones(4)).class_scores(texts)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def test_many_classes_are_scored_from_the_same_states(tiny_bert):

@@ -1,0 +1,30 @@
+"""Knowledge: sources of label words, filters and weights, and verbalizers that are made in fit."""
+
+from __future__ import annotations
+
+from fewshot.knowledge.candidates import Candidates, TermSource
+from fewshot.knowledge.given import GivenTerms, Lookup, TermFile
+from fewshot.knowledge.mining import CorpusTerms
+from fewshot.knowledge.neighbours import ModelNeighbours, VocabularyWords
+from fewshot.knowledge.sciprompt import SciPromptSoftVerbalizer, SciPromptVerbalizer
+from fewshot.knowledge.similarity import CrossEncoderFilter
+from fewshot.knowledge.wordnet import WordNet
+from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
+
+__all__ = [
+    "Candidates",
+    "CorpusTerms",
+    "CrossEncoderFilter",
+    "GivenTerms",
+    "LearnedVerbalizer",
+    "Lookup",
+    "ModelNeighbours",
+    "ResolvedVerbalizer",
+    "SciPromptSoftVerbalizer",
+    "SciPromptVerbalizer",
+    "TermFile",
+    "TermSource",
+    "VerbalizerTask",
+    "VocabularyWords",
+    "WordNet",
+]

@@ -1,0 +1,232 @@
+"""Terms that the user has: a mapping, a file, or a function of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fewshot.errors import SourceError, VerbalizerError
+from fewshot.formats import read_label_words
+from fewshot.inputs import Label
+from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
+from fewshot.label_entries import name_words
+from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.yaml_files import read_text
+
+__all__ = ["GivenTerms", "Lookup", "TermFile"]
+
+Terms: TypeAlias = Sequence[str] | Mapping[str, float]
+
+_FULL_SCORE = 1.0
+
+
+class GivenTerms(TermSource):
+    """Terms of a mapping.
+
+    Parameters
+    ----------
+    terms : mapping of label to sequence of str, or to mapping of str to float
+        With scores, or without: then all score 1.
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import GivenTerms
+    >>> GivenTerms({"law": ["court", "legal text"], "email": {"spam": 0.9}})
+    GivenTerms(terms={'email': {'spam': 0.9}, 'law': ['court', 'legal text']})
+    """
+
+    name = "given"
+
+    def __init__(self, terms: Mapping[Any, Terms]) -> None:
+        self.terms = terms
+
+    def find(self, names: Names, task: VerbalizerTask) -> Candidates:  # noqa: ARG002
+        """Return the terms; see :meth:`TermSource.find`."""
+        unknown = [label for label in self.terms if label not in task.classes]
+        if unknown:
+            raise VerbalizerError(
+                f"terms are given for the labels {unknown}, which are unknown; known are "
+                f"{list(task.classes)}"
+            )
+        found = {label: _scored(label, terms) for label, terms in self.terms.items()}
+        return collect(found, task.classes)
+
+
+class TermFile(TermSource):
+    """Terms of a file in a format that :meth:`fewshot.Verbalizer.from_file` reads.
+
+    Parameters
+    ----------
+    path : str or Path
+        In a text file a line for each class, its name first, terms apart by commas.
+    scores : str or Path, optional
+        A text file of the same shape with a number for each term; by default all score 1.
+    labels : sequence of str or int, optional
+        The labels in the order of the lines; by default the lines whose first word is the name
+        of a label.
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import TermFile
+    >>> TermFile("terms.txt", scores="scores.txt")
+    TermFile(path='terms.txt', scores='scores.txt')
+    """
+
+    name = "file"
+
+    def __init__(
+        self,
+        path: str | Path,
+        scores: str | Path | None = None,
+        *,
+        labels: Sequence[Label] | None = None,
+    ) -> None:
+        self.path = path
+        self.scores = scores
+        self.labels = labels
+
+    def find(self, names: Names, task: VerbalizerTask) -> Candidates:  # noqa: ARG002
+        """Read the file; see :meth:`TermSource.find`."""
+        path = Path(self.path).expanduser()
+        if not path.is_file():
+            raise SourceError(f"there is no file of terms {str(path)!r}; give the path of one")
+        rows = [_words(row) for row in read_label_words(path, 0).words]
+        labels = self._labels(rows, task, path)
+        if self.scores is None:
+            scored = [_scored(label, row) for label, row in zip(labels, rows, strict=True)]
+        else:
+            scored = _with_scores(labels, rows, Path(self.scores).expanduser())
+        for label, row in zip(labels, scored, strict=True):
+            for term in [term for term in row if _key(term) == _key(label)]:
+                del row[term]  # the name, which is there anyway
+        return collect(dict(zip(labels, scored, strict=True)), task.classes)
+
+    def _labels(
+        self, rows: Sequence[Sequence[str]], task: VerbalizerTask, path: Path
+    ) -> list[Label]:
+        if self.labels is not None:
+            if len(self.labels) != len(rows) or set(self.labels) != set(task.classes):
+                raise VerbalizerError(
+                    f"{path} has {len(rows)} lines, labels={list(self.labels)}; the labels are "
+                    f"{list(task.classes)}: name each once, in the order of the lines"
+                )
+            return list(self.labels)
+        by_name = {_key(label): label for label in task.classes}
+        firsts = [_key(row[0]) if row else "" for row in rows]
+        missing = [label for name, label in by_name.items() if name not in firsts]
+        extra = [row[0] for row, name in zip(rows, firsts, strict=True) if name not in by_name]
+        if missing or extra:
+            raise VerbalizerError(
+                f"{path}: no line begins with the names of the labels {missing}, and the lines of "
+                f"{extra} are of no label; pass labels= in the order of the lines"
+            )
+        return [by_name[name] for name in firsts]
+
+
+class Lookup(TermSource):
+    """Terms that a function of the user's gives for a name: the way to a web service.
+
+    The package itself never asks the web. What the function does, and whether it is allowed to,
+    is up to you; its answers are not kept.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a class's name as a str, returns terms, or a mapping of terms to scores.
+    name : str, default="lookup"
+        Its name in the provenance of words.
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import Lookup
+    >>> table = {"sport": ["football", "team"], "law": ["court"]}
+    >>> Lookup(table.get, name="thesaurus").name
+    'thesaurus'
+    """
+
+    def __init__(self, function: Callable[[str], Terms | None], name: str = "lookup") -> None:
+        self.function = function
+        self.name = name
+
+    def find(self, names: Names, task: VerbalizerTask) -> Candidates:
+        """Call the function for each name; see :meth:`TermSource.find`."""
+        found: dict[Label, dict[str, float]] = {}
+        for label, words in names.items():
+            found[label] = {}
+            for word in words:
+                terms = self.function(word)
+                found[label] |= {} if terms is None else _scored(label, terms)
+        return collect(found, task.classes)
+
+
+def _scored(label: Label, terms: object) -> dict[str, float]:
+    if isinstance(terms, Mapping):
+        pairs = list(terms.items())
+    elif isinstance(terms, Iterable) and not isinstance(terms, str):
+        pairs = [(term, _FULL_SCORE) for term in terms]
+    else:
+        raise VerbalizerError(
+            f"terms of label {label!r} are a list, or a mapping of terms to scores, got {terms!r}"
+        )
+    for term, score in pairs:
+        if not isinstance(term, str):
+            raise VerbalizerError(f"a term is a str, got {term!r} for label {label!r}")
+        is_number = isinstance(score, Real) and not isinstance(score, bool)
+        if not is_number or not 0 <= float(score) < math.inf:
+            raise VerbalizerError(
+                f"the score of {term!r} for label {label!r} is a finite number from 0, "
+                f"got {score!r}"
+            )
+    # A term that stands twice keeps its better score.
+    best: dict[str, float] = {}
+    for term, score in pairs:
+        best[term] = max(float(score), best.get(term, 0.0))
+    return best
+
+
+def _with_scores(
+    labels: Sequence[Label], rows: Sequence[Sequence[str]], path: Path
+) -> list[dict[str, float]]:
+    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    if len(lines) != len(rows):
+        raise VerbalizerError(f"{path} has {len(lines)} lines of scores for {len(rows)} classes")
+    found: list[dict[str, float]] = []
+    for label, row, line in zip(labels, rows, lines, strict=True):
+        scores = line.split(",")
+        if len(scores) != len(row):
+            raise VerbalizerError(
+                f"{path}: label {label!r} has {len(row)} terms but {len(scores)} scores; give one "
+                "each, in the same order"
+            )
+        best: dict[str, float] = {}
+        for term, score in zip(row, map(_number, scores), strict=True):
+            if not 0 <= score < math.inf:
+                raise VerbalizerError(
+                    f"{path}: the score of {term!r} for label {label!r} is no number from 0"
+                )
+            best[term] = max(score, best.get(term, 0.0))
+        found.append(best)
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _words(row: object) -> list[str]:
+    if isinstance(row, str):
+        return [row]
+    return [str(word) for word in row] if isinstance(row, Iterable) else []
+
+
+def _key(name: Label) -> str:
+    """Return what names are compared by: their words, without what stands in parentheses."""
+    other = "0" if str(name) != "0" else "1"
+    is_wordy = isinstance(name, str) and any(map(str.isalpha, name))
+    return " ".join(name_words([name, f"other {other}"])[name]) if is_wordy else str(name)

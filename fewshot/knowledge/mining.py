@@ -1,0 +1,119 @@
+"""Terms of the user's own unlabelled texts, by their association with zero-shot predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+from sklearn.feature_extraction.text import CountVectorizer
+
+from fewshot.errors import SourceError
+from fewshot.knowledge.candidates import Candidates, Names, TermSource
+from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.settings import is_whole
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["CorpusTerms", "association"]
+
+_WORD = r"(?u)\b[^\W\d_][\w-]+\b"
+_SMOOTHING = 0.05  # texts a class; a term in one text of 20 is half believed
+
+
+class CorpusTerms(TermSource):
+    """Words and phrases of the texts passed to ``fit``, labelled or not.
+
+    The class names classify the texts, zero-shot; a term is tied to a class by how much more
+    often it stands in texts of that class: ``log((P(t | c) + s) / (P(t) + s))`` with the classes'
+    probabilities as shares of texts. Terms that are also similar to the name are the best
+    label words that we know of (docs/knowledge.md).
+
+    Parameters
+    ----------
+    longest : int, default=3
+        Words in a phrase.
+    min_texts : int, default=2
+        Texts in which a term stands, at least.
+    max_share : float, default=0.15
+        Words in a larger share of all texts neither begin nor end a phrase, nor stand alone.
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import CorpusTerms
+    >>> CorpusTerms(longest=2)
+    CorpusTerms(longest=2)
+    """
+
+    name = "corpus"
+
+    def __init__(self, *, longest: int = 3, min_texts: int = 2, max_share: float = 0.15) -> None:
+        self.longest = longest
+        self.min_texts = min_texts
+        self.max_share = max_share
+
+    def find(self, names: Names, task: VerbalizerTask) -> Candidates:
+        """Return the terms of the texts; none without texts. See :meth:`TermSource.find`."""
+        if not is_whole(self.longest, 1) or not is_whole(self.min_texts, 1):
+            raise SourceError(
+                "longest and min_texts of CorpusTerms are whole numbers, at least 1, got "
+                f"{self.longest!r} and {self.min_texts!r}"
+            )
+        if task.examples is None:
+            return Candidates((), np.zeros((0, len(task.classes))), is_pool=True)
+        terms, occurrence = self._count(task.examples.joined())
+        if not terms:
+            return Candidates((), np.zeros((0, len(task.classes))), is_pool=True)
+        lift = association(occurrence, _zero_shot(names, task))
+        return Candidates(terms, np.maximum(lift, 0.0), is_pool=True)
+
+    def _count(self, texts: list[str]) -> tuple[tuple[str, ...], Any]:
+        """Return terms, and in which texts they stand: a sparse matrix [n_texts, n_terms]."""
+        counter = CountVectorizer(ngram_range=(1, self.longest), token_pattern=_WORD, binary=True)
+        try:
+            matrix = counter.fit_transform(texts)
+        except ValueError:  # not a single word
+            return (), None
+        terms = counter.get_feature_names_out()
+        n_texts = np.asarray(matrix.sum(0)).ravel()
+        frequent = set(terms[n_texts > max(self.max_share * len(texts), self.min_texts)].tolist())
+        is_good = n_texts >= self.min_texts
+        ends = [(term.split(" ")[0], term.split(" ")[-1]) for term in terms]
+        is_good &= np.array([not frequent.intersection(pair) for pair in ends])
+        return tuple(terms[is_good].tolist()), matrix[:, is_good]
+
+
+def association(occurrence: Any, probabilities: npt.NDArray[np.float64]) -> Any:
+    """Return how much more often terms stand in the texts of a class than in all.
+
+    Parameters
+    ----------
+    occurrence : array or sparse matrix of shape (n_texts, n_terms)
+        1 where a term stands in a text.
+    probabilities : ndarray of shape (n_texts, n_classes)
+
+    Returns
+    -------
+    ndarray of shape (n_terms, n_classes)
+        Logarithms of ratios, smoothed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> terms = np.array([[1, 1], [0, 1]])
+    >>> association(terms, np.array([[1.0, 0.0], [0.0, 1.0]])).round(2)
+    array([[ 0.65, -2.4 ],
+           [ 0.  ,  0.  ]])
+    """
+    shares = probabilities / probabilities.sum(0)
+    in_class = np.asarray(occurrence.T @ shares)
+    overall = np.asarray(occurrence.mean(0)).ravel()[:, None]
+    return np.log((in_class + _SMOOTHING) / (overall + _SMOOTHING))
+
+
+def _zero_shot(names: Names, task: VerbalizerTask) -> npt.NDArray[np.float64]:
+    scorer = task.scorer(Verbalizer({label: list(words) for label, words in names.items()}))
+    probabilities: npt.NDArray[np.float64] = softmax(
+        scorer.class_scores(task.encoded(scorer)), axis=1
+    )
+    return probabilities

@@ -1,0 +1,133 @@
+"""Neighbours of a class's name: in the sentence encoder's space, and in the model's own mind."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fewshot.errors import SourceError
+from fewshot.inputs import Examples
+from fewshot.knowledge.candidates import Candidates, Names, TermSource
+from fewshot.label_words import LabelWords
+from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.prompts import build_prompts, tokenize_slots
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["ModelNeighbours", "VocabularyWords"]
+
+_SHORTEST = 3  # letters of a word; shorter tokens are mostly pieces
+_SPACE_MARKS = ("Ġ", "▁")
+_CONTINUATION = "##"
+
+
+class VocabularyWords(TermSource):
+    """All whole words of the model's vocabulary: the similarity to the names decides.
+
+    Such words are one piece, so the model scores them best, and there are some 20,000 of them. They
+    are embedded once in a process.
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import VocabularyWords
+    >>> VocabularyWords()
+    VocabularyWords()
+    """
+
+    name = "vocabulary"
+
+    def find(self, names: Names, task: VerbalizerTask) -> Candidates:  # noqa: ARG002
+        """Return the words for all classes alike; see :meth:`TermSource.find`."""
+        words = tuple(vocabulary_words(task.lm.tokenizer))
+        return Candidates(words, np.ones((len(words), len(task.classes))), is_pool=True)
+
+
+class ModelNeighbours(TermSource):
+    """Words that the model itself holds to be near a name.
+
+    Parameters
+    ----------
+    by : {"predictions", "embeddings"}, default="predictions"
+        ``"predictions"``: what the model predicts at the mask of the template when the text is
+        the name, divided by what it predicts for an empty text. ``"embeddings"``: the cosine of
+        the decoder's rows.
+    n_candidates : int, default=100
+        Words for each class; what is not similar to the name is dropped later.
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import ModelNeighbours
+    >>> ModelNeighbours(by="embeddings")
+    ModelNeighbours(by='embeddings')
+    """
+
+    name = "model"
+
+    def __init__(
+        self,
+        *,
+        by: Literal["predictions", "embeddings"] = "predictions",
+        n_candidates: int = 100,
+    ) -> None:
+        self.by = by
+        self.n_candidates = n_candidates
+
+    def find(self, names: Names, task: VerbalizerTask) -> Candidates:
+        """Return the nearest words of each name; see :meth:`TermSource.find`."""
+        known = get_args(Literal["predictions", "embeddings"])
+        if self.by not in known:
+            raise SourceError(f"by of ModelNeighbours is one of {list(known)}, got {self.by!r}")
+        words = vocabulary_words(task.lm.tokenizer)
+        tokens = torch.tensor(list(words.values()))
+        near = _predicted if self.by == "predictions" else _embedded
+        closeness = near(names, task, tokens)  # [words, classes]
+        ranks = (-closeness).argsort(0, kind="stable").argsort(0, kind="stable")
+        # From 1 for the nearest down: differences of logits and cosines have no common scale.
+        scores = np.maximum(1.0 - ranks / self.n_candidates, 0.0)
+        kept = np.flatnonzero(scores.sum(1))
+        spelt = list(words)
+        return Candidates(tuple(spelt[i] for i in kept), scores[kept])
+
+
+def vocabulary_words(tokenizer: Any) -> dict[str, int]:  # transformers share no usable type
+    """Return the whole words of a vocabulary with their token ids, in the order of the words."""
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    tokens = tokenizer.convert_ids_to_tokens(list(vocabulary.values()))
+    marks = tuple(mark for mark in _SPACE_MARKS if any(mark in token for token in tokens))
+    found: dict[str, int] = {}
+    for token, index in vocabulary.items():
+        is_start = token.startswith(marks) if marks else not token.startswith(_CONTINUATION)
+        word = tokenizer.convert_tokens_to_string([token]).strip() if is_start else ""
+        if len(word) >= _SHORTEST and word.isalpha():
+            found.setdefault(word, index)
+    return dict(sorted(found.items()))
+
+
+def _predicted(names: Names, task: VerbalizerTask, tokens: torch.Tensor) -> npt.NDArray[np.float64]:
+    tokenizer, fields = task.lm.tokenizer, task.template.field_names
+    texts = [" ".join(words) for words in names.values()]
+    examples = Examples({name: [*texts, ""] for name in fields})
+    prompts = build_prompts(
+        tokenizer,
+        task.template,
+        tokenize_slots(tokenizer, [task.template], examples),
+        max_length=task.max_length,
+    )
+    states = torch.from_numpy(task.lm.states(prompts).mask[:, 0])
+    with torch.inference_mode():
+        logits = task.lm.token_logits(states.to(task.lm.device), tokens.to(task.lm.device))
+    gain: npt.NDArray[np.float64] = (logits[:-1] - logits[-1]).double().cpu().numpy().T
+    return gain
+
+
+def _embedded(names: Names, task: VerbalizerTask, tokens: torch.Tensor) -> npt.NDArray[np.float64]:
+    rows = task.lm.decoder_rows(tokens)
+    verbalizer = Verbalizer({label: list(words) for label, words in names.items()})
+    words = LabelWords.resolve(verbalizer, task.classes, task.lm.tokenizer, warn_split=False)
+    pieces = task.lm.decoder_rows(words.tokens)
+    means = words.class_vectors(pieces)  # [classes, hidden]
+    unit = torch.nn.functional.normalize
+    cosines: npt.NDArray[np.float64] = (unit(rows) @ unit(means).T).double().cpu().numpy()
+    return cosines

@@ -1,0 +1,122 @@
+"""KPT's refinement: terms that the model hardly predicts, or not for their class, are dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fewshot.inputs import Label
+from fewshot.knowledge.candidates import Names
+from fewshot.knowledge.filters import (
+    Relevance,
+    common_cut,
+    frequent_tokens,
+    paper_relevance,
+    relevance,
+    similarity_to_names,
+)
+from fewshot.knowledge.retrieval import Found, kept
+from fewshot.label_words import word_ids
+from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["drop_irrelevant", "drop_rare"]
+
+_STATES_AT_ONCE = 256
+
+
+def drop_rare(found: Found, task: VerbalizerTask, cut: float) -> Found:
+    """Drop terms with a token of the share that the model predicts least over the task's texts.
+
+    References
+    ----------
+    Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.2 (frequency refinement).
+    """
+    is_frequent = frequent_tokens(_mean_logits(task), cut)
+    rows: Found = {}
+    for label, row in found.items():
+        rows[label] = []
+        for term in row:
+            ids = [] if term.dropped else word_ids(term.term, task.lm.tokenizer)
+            is_rare = bool(ids) and not is_frequent[ids].all()
+            rows[label].append(
+                term.drop(f"a token among the {cut:.0%} predicted least") if is_rare else term
+            )
+    return rows
+
+
+def drop_irrelevant(found: Found, names: Names, task: VerbalizerTask, how: Relevance) -> Found:
+    """Drop terms that do not rise and fall with their class's name, or do so with all names.
+
+    References
+    ----------
+    Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.2 (relevance refinement).
+    """
+    words = {
+        label: [*names[label], *(found[label][i].term for i in kept(found[label]))]
+        for label in task.classes
+    }
+    scorer = task.scorer(Verbalizer(words))
+    scores = scorer.word_scores(task.encoded(scorer)).numpy()
+    own = scorer.label_words.class_index.numpy()
+    firsts = np.searchsorted(own, np.arange(len(task.classes)))
+    likeness = similarity_to_names(scores, firsts.tolist())
+    value = (relevance if how == "cut" else paper_relevance)(likeness, own)
+    by_class = np.split(value, firsts[1:])
+    terms = {
+        label: row[len(names[label]) :] for label, row in zip(task.classes, by_class, strict=True)
+    }
+    return _without(found, terms, _above_cut(terms) if how == "cut" else _above_one(terms))
+
+
+def _mean_logits(task: VerbalizerTask) -> npt.NDArray[np.float64]:
+    """Return the logits of the whole vocabulary at the mask, averaged over the texts."""
+    states = torch.from_numpy(task.lm.states(task.prompts()).mask[:, 0])
+    tokens = torch.arange(len(task.lm.tokenizer))
+    total = torch.zeros(len(tokens), dtype=torch.float64)
+    with torch.inference_mode():
+        for part in states.split(_STATES_AT_ONCE):
+            total += task.lm.token_logits(part.to(task.lm.device), tokens).double().cpu().sum(0)
+    mean: npt.NDArray[np.float64] = (total / len(states)).numpy()
+    return mean
+
+
+def _above_one(
+    values: Mapping[Label, npt.NDArray[np.float64]],
+) -> dict[Label, npt.NDArray[np.bool_]]:
+    return {label: np.asarray(row >= 1.0) for label, row in values.items()}
+
+
+def _above_cut(
+    values: Mapping[Label, npt.NDArray[np.float64]],
+) -> dict[Label, npt.NDArray[np.bool_]]:
+    """Tell which terms are among the best of their class, by KPT's one share for all classes."""
+    filled = {label: row for label, row in values.items() if len(row)}
+    is_good: dict[Label, npt.NDArray[np.bool_]] = {
+        label: np.zeros(len(row), dtype=bool) for label, row in values.items()
+    }
+    if not filled:
+        return is_good
+    orders: Sequence[npt.NDArray[np.int64]] = [
+        np.argsort(-row, kind="stable") for row in filled.values()
+    ]
+    n_kept = common_cut([row[order] for row, order in zip(filled.values(), orders, strict=True)])
+    for label, order, n in zip(filled, orders, n_kept, strict=True):
+        is_good[label][order[:n]] = True
+    return is_good
+
+
+def _without(
+    found: Found,
+    values: Mapping[Label, npt.NDArray[np.float64]],
+    is_good: Mapping[Label, npt.NDArray[np.bool_]],
+) -> Found:
+    rows = {label: list(row) for label, row in found.items()}
+    for label, row in rows.items():
+        for place, value, good in zip(kept(row), values[label], is_good[label], strict=True):
+            if not good:
+                row[place] = row[place].drop(f"relevance {value:.2f}")
+    return rows

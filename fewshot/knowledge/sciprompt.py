@@ -1,0 +1,312 @@
+"""SciPrompt: label words and phrases found for the names of classes, filtered and weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+from fewshot.errors import CoverageWarning, VerbalizerError, warn_user
+from fewshot.inputs import Label, read_examples
+from fewshot.knowledge.candidates import Names, TermSource
+from fewshot.knowledge.filters import Relevance, Weighting, term_weights
+from fewshot.knowledge.mining import CorpusTerms
+from fewshot.knowledge.neighbours import VocabularyWords
+from fewshot.knowledge.refinement import drop_irrelevant, drop_rare
+from fewshot.knowledge.retrieval import Found, contrasted, kept, known_to, retrieve
+from fewshot.knowledge.similarity import CrossEncoderFilter, term_encoder
+from fewshot.knowledge.weights import learn_weights
+from fewshot.label_entries import read_labels
+from fewshot.label_words import LabelWords, word_ids
+from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
+from fewshot.loading import load_masked_lm
+from fewshot.masked_lm import MaskedLM
+from fewshot.provenance import FoundTerm
+from fewshot.settings import is_number, is_positive, is_whole
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["SciPromptSoftVerbalizer", "SciPromptVerbalizer"]
+
+_TEMPLATE = "A {mask} text: {text}"
+_NAME = "name"  # the source of a class's own name
+_FULL_SCORE = 1.0
+_SHOWN_LABELS = 10
+
+
+class SciPromptVerbalizer(LearnedVerbalizer):
+    """Find label words and phrases for classes that have nothing but a name.
+
+    Give it to a classifier as its ``verbalizer``: in ``fit`` it collects terms from its sources,
+    compares them with the names, keeps the best of each class and weighs them. What comes out is
+    a plain :class:`~fewshot.Verbalizer`, the classifier's ``verbalizer_``: look at it, edit it,
+    save it, use it again. A class is never left without its name.
+
+    Parameters
+    ----------
+    sources : sequence of TermSource, optional
+        Where terms come from; see :mod:`fewshot.knowledge`. By default the texts passed to
+        ``fit`` (:class:`~fewshot.knowledge.CorpusTerms`) and the model's vocabulary
+        (:class:`~fewshot.knowledge.VocabularyWords`).
+    n_terms : int or None, default=10
+        The most terms that a source gives to a class; None for all.
+    names : mapping of label to str or sequence of str, optional
+        What the classes are called; by default the labels themselves, cleaned.
+    sentence : str, default="{term}"
+        What terms and names are put into before they are compared.
+    encoder : str, Path, SentenceTransformer or None, default="fewshot-mini"
+        The bi-encoder. None: the sources' own scores count.
+    cross_encoder : CrossEncoderFilter, optional
+        A second filter.
+    min_similarity : float, default=0.2
+        Terms with a cosine that is not above are dropped. SciPrompt has 0.5, for its own encoder.
+    frequency_cut : float, default=0.0
+        Share of the vocabulary that the model predicts least over the texts passed to ``fit``;
+        terms with such a token are dropped. 0.5 in KPT and SciPrompt.
+    relevance : {"none", "cut", "ratio"}, default="none"
+        KPT's relevance refinement over these texts: as its code does it, or as its paper says.
+    weights : {"score", "softmax", "uniform", "learnable"}, default="score"
+        What words weigh in the mean of their log-probabilities: their similarity (a name weighs
+        1), its softmax (SciPrompt), all alike (KPT), or learned from the labels passed to
+        ``fit`` (KPT's few-shot weights).
+    temperature : float, default=1.0
+        Of the softmax.
+
+    References
+    ----------
+    You et al. (2024), SciPrompt: Knowledge-augmented Prompting for Fine-grained Categorization of
+    Scientific Topics. Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.
+
+    Examples
+    --------
+    >>> from fewshot import SciPromptVerbalizer
+    >>> from fewshot.knowledge import GivenTerms
+    >>> terms = {"law": ["court", "legal document"], "sport": ["football"]}
+    >>> found = SciPromptVerbalizer([GivenTerms(terms)], encoder=None, weights="uniform")
+    >>> found.resolve(["law", "sport"]).label_words
+    {'law': ('law', 'court', 'legal document'), 'sport': ('sport', 'football')}
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[TermSource] | None = None,
+        n_terms: int | None = 10,
+        *,
+        names: Mapping[Any, str | Sequence[str]] | None = None,
+        sentence: str = "{term}",
+        encoder: str | Path | SentenceTransformer | None = "fewshot-mini",
+        cross_encoder: CrossEncoderFilter | None = None,
+        min_similarity: float = 0.2,
+        frequency_cut: float = 0.0,
+        relevance: Relevance = "none",
+        weights: Weighting = "score",
+        temperature: float = 1.0,
+    ) -> None:
+        self.sources = sources
+        self.n_terms = n_terms
+        self.names = names
+        self.sentence = sentence
+        self.encoder = encoder
+        self.cross_encoder = cross_encoder
+        self.min_similarity = min_similarity
+        self.frequency_cut = frequency_cut
+        self.relevance = relevance
+        self.weights = weights
+        self.temperature = temperature
+
+    def resolve(
+        self,
+        labels: Sequence[Label],
+        texts: Any = None,
+        *,
+        model: str | Path | MaskedLM = "fewshot-mini",
+        template: str | Template = _TEMPLATE,
+    ) -> Verbalizer:
+        """Find label words without a classifier.
+
+        Parameters
+        ----------
+        labels : sequence of str or int
+        texts : sequence of str, of tuple or of mapping; DataFrame; optional
+            Texts without labels, as for a classifier's ``fit``.
+        model : str, Path or MaskedLM, default="fewshot-mini"
+        template : str or Template
+
+        Returns
+        -------
+        Verbalizer
+        """
+        classes = read_labels(list(labels))
+        lm = load_masked_lm(model)
+        parsed = template if isinstance(template, Template) else Template(template)
+        examples = None if texts is None else read_examples(texts, parsed.field_names)
+        n_examples = 0 if examples is None else len(examples)
+        return self.resolve_words(
+            VerbalizerTask(
+                classes,
+                lm,
+                parsed,
+                lm.max_length,
+                examples=examples,
+                targets=np.zeros((n_examples, len(classes))),
+                sample_weight=np.zeros(n_examples),
+            )
+        ).verbalizer
+
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+        """Find the words of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
+        self._check(task)
+        names = class_names(task.classes, self.names)
+        found = self._find(names, task)
+        verbalizer = self._weigh(names, found)
+        if self.weights == "learnable" and task.sample_weight.any():
+            verbalizer = learn_weights(verbalizer, task)
+        _warn_uncovered(names, found)
+        return ResolvedVerbalizer(verbalizer)
+
+    def _find(self, names: Names, task: VerbalizerTask) -> Found:
+        sources = [CorpusTerms(), VocabularyWords()] if self.sources is None else self.sources
+        found = retrieve(
+            sources,
+            names,
+            task,
+            None if self.encoder is None else term_encoder(self.encoder),
+            sentence=self.sentence,
+            min_similarity=self.min_similarity,
+            n_terms=self.n_terms,
+        )
+        if self.cross_encoder is not None:
+            found = contrasted(found, names, self.cross_encoder, self.sentence)
+        found = known_to(found, names, lambda term: word_ids(term, task.lm.tokenizer))
+        if self.frequency_cut > 0:
+            found = drop_rare(found, task, self.frequency_cut)
+        if self.relevance != "none":
+            found = drop_irrelevant(found, names, task, self.relevance)
+        return found
+
+    def _weigh(self, names: Names, found: Found) -> Verbalizer:
+        words: dict[Label, dict[str, float]] = {}
+        notes: list[FoundTerm] = []
+        for label, row in found.items():
+            terms = [row[i] for i in kept(row)]
+            scores = np.array([_FULL_SCORE] * len(names[label]) + [_score(term) for term in terms])
+            weights = term_weights(scores, self.weights, self.temperature)
+            spelt = [*names[label], *(term.term for term in terms)]
+            words[label] = dict(zip(spelt, weights.tolist(), strict=True))
+            notes += [FoundTerm(label, name, _NAME) for name in names[label]] + row
+        return Verbalizer(words, provenance=notes)
+
+    def _check(self, task: VerbalizerTask) -> None:
+        has_texts = task.examples is not None
+        limits = {
+            "n_terms": (self.n_terms is None or is_whole(self.n_terms, 1), "1 or more, or None"),
+            "sentence": ("{term}" in str(self.sentence), "a str with '{term}' in it"),
+            "min_similarity": (is_number(self.min_similarity), "a number, such as 0.2"),
+            "temperature": (is_positive(self.temperature), "a number above 0"),
+            "weights": (self.weights in get_args(Weighting), f"of {list(get_args(Weighting))}"),
+            "relevance": (self.relevance in get_args(Relevance), f"of {list(get_args(Relevance))}"),
+            "frequency_cut": (
+                is_number(self.frequency_cut) and 0 <= self.frequency_cut < 1,
+                "from 0 to below 1",
+            ),
+        }
+        for name, (is_good, expected) in limits.items():
+            if not is_good:
+                raise VerbalizerError(f"{name} is {expected}, got {getattr(self, name)!r}")
+        if (self.frequency_cut > 0 or self.relevance != "none") and not has_texts:
+            raise VerbalizerError(
+                "frequency_cut and relevance ask the model about texts: pass some in fit (labels "
+                "may be left out), or leave both as they are by default"
+            )
+        sources: Sequence[object] = [] if self.sources is None else list(self.sources)
+        unfit = [source for source in sources if not isinstance(source, TermSource)]
+        if unfit:
+            raise VerbalizerError(
+                "sources are of fewshot.knowledge, such as WordNet(), TermFile(path), "
+                f"GivenTerms(mapping) or Lookup(function), got {unfit[0]!r}"
+            )
+
+
+class SciPromptSoftVerbalizer(SciPromptVerbalizer):
+    """Find label words, and make them one vector for each class.
+
+    The vector is the weighted mean of the decoder's rows of the words; the state at the mask is
+    multiplied with it. A score costs the same however many words there are. The words are the same
+    as :class:`SciPromptVerbalizer`'s, which has the parameters too.
+
+    References
+    ----------
+    You et al. (2024), SciPrompt, section 3.3 (SciPrompt_soft).
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import SciPromptSoftVerbalizer
+    >>> SciPromptSoftVerbalizer(n_terms=20)
+    SciPromptSoftVerbalizer(n_terms=20)
+    """
+
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+        """Find words and make vectors; see :meth:`LearnedVerbalizer.resolve_words`."""
+        resolved = super().resolve_words(task)
+        words = LabelWords.resolve(
+            resolved.verbalizer, task.classes, task.lm.tokenizer, warn_split=False
+        )
+        rows = task.lm.decoder_rows(words.tokens).cpu()
+        with torch.inference_mode():
+            vectors = words.class_vectors(rows)
+        return replace(resolved, vectors=vectors.clone())
+
+
+def class_names(
+    classes: Sequence[Label], names: Mapping[Any, str | Sequence[str]] | None
+) -> dict[Label, tuple[str, ...]]:
+    """Return the names of classes as words: those given, else the labels, cleaned.
+
+    Raises
+    ------
+    VerbalizerError
+        If labels are no words and are not named, or a name is missing, blank or of two classes.
+    """
+    if names is None:
+        return Verbalizer.from_labels(classes).label_words
+    missing = [label for label in classes if label not in names]
+    unknown = [label for label in names if label not in classes]
+    if missing or unknown:
+        raise VerbalizerError(
+            f"names= has no name for the labels {missing} and names the unknown {unknown}; the "
+            f"labels are {list(classes)}"
+        )
+    given = Verbalizer({label: names[label] for label in classes})
+    return given.label_words
+
+
+def _score(term: FoundTerm) -> float:
+    value = term.source_score if term.similarity is None else term.similarity
+    return _FULL_SCORE if value is None else min(value, _FULL_SCORE)
+
+
+def _warn_uncovered(names: Names, found: Found) -> None:
+    unknown = [label for label in names if not found[label]]
+    bare = [label for label in names if found[label] and not kept(found[label])]
+    parts = []
+    if unknown:
+        parts.append(f"no source has a term for {_shown(unknown)}")
+    if bare:
+        reason = found[bare[0]][0].dropped
+        parts.append(f"all terms of {_shown(bare)} were dropped (of the first: {reason})")
+    if parts:
+        warn_user(
+            f"{'; '.join(parts)}: these classes are left with their names. Add sources, lower "
+            "min_similarity, or give words of your own with GivenTerms",
+            CoverageWarning,
+        )
+
+
+def _shown(labels: Sequence[Label]) -> str:
+    more = f" and {len(labels) - _SHOWN_LABELS} more" * (len(labels) > _SHOWN_LABELS)
+    return f"{list(labels[:_SHOWN_LABELS])}{more}"

@@ -1,0 +1,209 @@
+"""How close terms are to class names: a bi-encoder's cosine, a cross-encoder's score."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+from sentence_transformers import CrossEncoder, SentenceTransformer
+from sklearn.base import BaseEstimator
+
+from fewshot.errors import HubError, ModelError, VerbalizerError
+from fewshot.quiet import quiet_transformers
+from fewshot.sentence_encoder import SentenceEncoder
+from fewshot.settings import is_number
+
+__all__ = ["CrossEncoderFilter", "TermEncoder", "cosines", "term_encoder"]
+
+Keep: TypeAlias = Literal["above", "below"]
+
+_CACHE_TEXTS = 100_000
+
+
+class TermEncoder:
+    """A sentence encoder that remembers what it has embedded, by content.
+
+    Parameters
+    ----------
+    encoder : SentenceEncoder
+
+    Attributes
+    ----------
+    n_passes, n_texts : int
+        Batched passes so far, and texts embedded in them.
+    """
+
+    def __init__(self, encoder: SentenceEncoder) -> None:
+        self._encoder = encoder
+        self._known: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
+        self._lock = Lock()  # a search may use threads
+        self.n_passes = 0
+        self.n_texts = 0
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed texts, of length 1; those that are not known yet in one pass.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        ndarray of shape (n, hidden)
+        """
+        with self._lock:
+            found = {text: self._known[text] for text in texts if text in self._known}
+            new = [text for text in dict.fromkeys(texts) if text not in found]
+            if new:
+                found |= dict(zip(new, self._unit(new), strict=True))
+                self._known |= {text: found[text] for text in new}
+            while len(self._known) > _CACHE_TEXTS:
+                self._known.popitem(last=False)
+        return np.stack([found[text] for text in texts])
+
+    def _unit(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        embeddings = self._encoder.embed(self._encoder.tokenize(texts))
+        self.n_passes += 1
+        self.n_texts += len(texts)
+        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        unit: npt.NDArray[np.float32] = (embeddings / np.maximum(norms, 1e-12)).astype(np.float32)
+        return unit
+
+
+def term_encoder(model: str | Path | SentenceTransformer) -> TermEncoder:
+    """Return the encoder of a name or folder, shared by all who ask; or one of a loaded model."""
+    if isinstance(model, (str, Path)):
+        return _shared_encoder(str(model))
+    return TermEncoder(SentenceEncoder.load(model, None))
+
+
+@lru_cache(maxsize=2)
+def _shared_encoder(name: str) -> TermEncoder:
+    return TermEncoder(SentenceEncoder.load(name, None))
+
+
+def cosines(
+    encoder: TermEncoder, terms: Sequence[str], names: Sequence[Sequence[str]]
+) -> npt.NDArray[np.float64]:
+    """Return the cosine of each term with each class's name, all embedded in one pass.
+
+    Parameters
+    ----------
+    encoder : TermEncoder
+    terms : sequence of str
+    names : sequence of sequence of str
+        One or several names a class; the nearest one counts.
+
+    Returns
+    -------
+    ndarray of shape (n_terms, n_classes)
+    """
+    flat = [name for row in names for name in row]
+    embedded = encoder.embed([*terms, *flat])
+    products = embedded[: len(terms)] @ embedded[len(terms) :].T
+    starts = np.cumsum([0, *map(len, names)])[:-1]
+    best: npt.NDArray[np.float64] = np.maximum.reduceat(products, starts, axis=1).astype(np.float64)
+    return best
+
+
+class CrossEncoderFilter(BaseEstimator):
+    """Keep the terms that a cross-encoder scores well beside the class's name.
+
+    A model that scores likeness needs ``keep="above"``. SciPrompt's own, tuned on SciNLI, scores
+    contrast: ``keep="below"``. Which of the two a model does is checked: class names beside
+    themselves and beside one another must come out on the right sides.
+
+    Parameters
+    ----------
+    model : CrossEncoder, str or Path
+        With one output; loaded, or a folder or hub id.
+    threshold : float, default=0.9
+        Of the model's scores.
+    keep : {"above", "below"}, default="above"
+
+    References
+    ----------
+    You et al. (2024), SciPrompt, section 3.2.
+    """
+
+    def __init__(
+        self,
+        model: CrossEncoder | str | Path,
+        *,
+        threshold: float = 0.9,
+        keep: Keep = "above",
+    ) -> None:
+        self.model = model
+        self.threshold = threshold
+        self.keep = keep
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float64]:
+        """Return the model's score of each pair of sentences, [n]."""
+        model = _cross_encoder(self.model)
+        if not len(pairs):
+            return np.zeros(0)
+        scores = np.asarray(model.predict(list(pairs), show_progress_bar=False), dtype=np.float64)
+        if scores.ndim != 1:
+            raise ModelError(
+                f"the cross-encoder gives {scores.shape[-1]} scores a pair; use one with "
+                "num_labels=1"
+            )
+        return scores
+
+    def keeps(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Tell which scores are on the right side of the threshold, [n]."""
+        if self.keep not in get_args(Keep):
+            raise VerbalizerError(f"keep is one of {list(get_args(Keep))}, got {self.keep!r}")
+        if not is_number(self.threshold):
+            raise VerbalizerError(f"threshold is a number, got {self.threshold!r}")
+        return scores > self.threshold if self.keep == "above" else scores < self.threshold
+
+    def check_convention(self, names: Sequence[str]) -> None:
+        """Raise VerbalizerError if the model scores likeness where contrast was said, or back.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Sentences of the classes' names, which differ.
+        """
+        self.keeps(np.zeros(0))
+        same = self.score([(name, name) for name in names]).mean()
+        shifted = [*names[1:], names[0]]
+        other = self.score(list(zip(names, shifted, strict=True))).mean()
+        if (same > other) != (self.keep == "above") and same != other:
+            right = "above" if same > other else "below"
+            raise VerbalizerError(
+                f"keep={self.keep!r} does not fit this cross-encoder: class names score {same:.3g} "
+                f"beside themselves and {other:.3g} beside one another; use keep={right!r}"
+            )
+
+
+def _cross_encoder(model: CrossEncoder | str | Path) -> CrossEncoder:
+    if isinstance(model, (str, Path)):
+        return _loaded(str(model))
+    if not isinstance(model, CrossEncoder):
+        raise ModelError(
+            f"model is a CrossEncoder, a folder or a hub id, got {type(model).__name__}"
+        )
+    found: CrossEncoder = model
+    return found
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str) -> CrossEncoder:
+    try:
+        with quiet_transformers():
+            found: CrossEncoder = CrossEncoder(
+                name, local_files_only=Path(name).is_dir(), trust_remote_code=False
+            )
+            return found
+    except OSError as error:
+        raise HubError(f"cannot load a cross-encoder from {name!r}: {error}") from error
+    except ValueError as error:
+        raise ModelError(f"cannot load a cross-encoder from {name!r}: {error}") from error

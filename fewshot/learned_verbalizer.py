@@ -1,0 +1,129 @@
+"""Verbalizers that are made in ``fit``: from a model, from texts, labels or knowledge."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from fewshot.errors import VerbalizerError
+from fewshot.inputs import Examples, Label
+from fewshot.label_words import Aggregation, LabelWords, MultiToken
+from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import Prompts, build_prompts, tokenize_slots
+from fewshot.scoring import Encoded, PromptScorer
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["LearnedVerbalizer", "ResolvedVerbalizer", "VerbalizerTask"]
+
+
+@dataclass(frozen=True)
+class VerbalizerTask:
+    """What a verbalizer may learn from.
+
+    Parameters
+    ----------
+    classes : tuple of str or int
+        All labels, sorted.
+    lm : MaskedLM
+    template : Template
+    max_length : int
+        The most tokens of a prompt.
+    multi_token : {"mean", "first", "masks"}
+    examples : Examples, optional
+        Texts, with labels or without.
+    targets : ndarray of shape (n_examples, n_classes)
+        One-hot; rows without a label are of any class, and weigh 0.
+    sample_weight : ndarray of shape (n_examples,)
+        0 for texts without a label.
+    """
+
+    classes: tuple[Label, ...]
+    lm: MaskedLM
+    template: Template
+    max_length: int
+    multi_token: MultiToken = "mean"
+    examples: Examples | None = None
+    targets: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    sample_weight: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def prompts(self) -> Prompts:
+        """Return the prompts of the texts, with one mask each.
+
+        Raises
+        ------
+        VerbalizerError
+            If there are no texts.
+        """
+        if self.examples is None:
+            raise VerbalizerError("this needs texts in fit (labels may be left out); pass some")
+        tokenizer = self.lm.tokenizer
+        slots = tokenize_slots(tokenizer, [self.template], self.examples)
+        return build_prompts(tokenizer, self.template, slots, max_length=self.max_length)
+
+    def scorer(self, verbalizer: Verbalizer, aggregation: Aggregation = "mean") -> PromptScorer:
+        """Return a scorer with these words; calibrated over the texts if there are any."""
+        words = LabelWords.resolve(
+            verbalizer, self.classes, self.lm.tokenizer, self.multi_token, warn_split=False
+        )
+        scorer = PromptScorer(self.lm, self.template, words, aggregation, self.max_length)
+        if self.examples is None:
+            return scorer
+        return scorer.calibrated(self.encoded(scorer), np.ones(len(self.examples)))
+
+    def encoded(self, scorer: PromptScorer) -> Encoded:
+        """Return what the model knows of the texts; they are encoded once."""
+        if self.examples is None:
+            return {}
+        return scorer.encode(scorer.views(self.examples))
+
+
+@dataclass(frozen=True)
+class ResolvedVerbalizer:
+    """What was made.
+
+    Parameters
+    ----------
+    verbalizer : Verbalizer
+        Plain words, to be read, edited and saved.
+    vectors : Tensor of shape (n_classes, hidden), optional
+        A vector for each class of the task, with which the state at the mask is multiplied
+        instead of scoring the words.
+    """
+
+    verbalizer: Verbalizer
+    vectors: Tensor | None = None
+
+    def label_words(self, task: VerbalizerTask) -> tuple[Verbalizer, LabelWords]:
+        """Return the words, and what the task's model makes of them or of the vectors."""
+        if self.vectors is not None:
+            return self.verbalizer, LabelWords.from_vectors(task.classes, self.vectors)
+        return self.verbalizer, LabelWords.resolve(
+            self.verbalizer, task.classes, task.lm.tokenizer, task.multi_token, warn_split=False
+        )
+
+
+class LearnedVerbalizer(BaseEstimator, ABC):
+    """A way to find label words, given to a classifier as its ``verbalizer``.
+
+    It holds its settings and nothing learned, so it can be cloned, shared, and searched as
+    ``verbalizer__<setting>``. What it has found is the classifier's ``verbalizer_``.
+    """
+
+    @abstractmethod
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+        """Find the words of all classes.
+
+        Parameters
+        ----------
+        task : VerbalizerTask
+
+        Returns
+        -------
+        ResolvedVerbalizer
+        """
