@@ -430,11 +430,9 @@ def _templated_lines(plan: _Plan, examples: Examples, labels: npt.NDArray[np.int
 
 def _draw_word(words: LabelWords, label: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Draw one of the words of a label, by their weights, and return its token ids."""
-    counts = words.n_pieces[label].numpy()
-    odds = np.where(counts > 0, words.weights[label].numpy(), 0.0).astype(np.float64)
-    word = int(rng.choice(len(odds), p=odds / odds.sum()))
-    pieces: npt.NDArray[np.int64] = words.tokens[words.index[label, word, : counts[word]]].numpy()
-    return pieces
+    of_class = np.flatnonzero(words.class_index.numpy() == label)
+    odds = words.weights.numpy()[of_class].astype(np.float64)
+    return words.token_ids(int(rng.choice(of_class, p=odds / odds.sum())))
 
 
 def _soft_template(fields: tuple[str, ...]) -> Template:

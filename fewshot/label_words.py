@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -142,6 +143,13 @@ class LabelWords:
     def class_index(self) -> Tensor:
         """The class of each word, as its number: int64, of shape (n_words,)."""
         return torch.repeat_interleave(torch.tensor([len(row) for row in self.words]))
+
+    def token_ids(self, word: int) -> npt.NDArray[np.int64]:
+        """Return the token ids of a word, by its number among the words of all classes."""
+        end = int(self.n_pieces[: word + 1].sum())
+        pieces = self.index[end - int(self.n_pieces[word]) : end]
+        ids: npt.NDArray[np.int64] = self.tokens[pieces].numpy()
+        return ids
 
     def scores_at_one_mask(self, logits: Tensor) -> Tensor:
         """Return the logits of words from those of their pieces at one mask.

@@ -291,7 +291,7 @@ def test_weights_that_the_aggregation_does_not_use_are_warned_of(lm):
     weighted = {"politics": {"politics": 3.0, "law": 1.0}, "sports": ["sports", "game"]}
 
     with pytest.warns(LabelWordWarning, match="use aggregation='weighted'") as found:
-        by_mean = make(lm, verbalizer=weighted).fit(TEXTS).predict_proba(NEW)
+        by_mean = make(lm, verbalizer=weighted, aggregation="mean").fit(TEXTS).predict_proba(NEW)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         by_weight = make(lm, verbalizer=weighted, aggregation="weighted").fit(TEXTS)

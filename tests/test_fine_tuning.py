@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import (
     Learner,
-    Objective,
+    SecondLoss,
     TrainSettings,
     distillation_loss,
     soft_cross_entropy,
@@ -93,9 +94,9 @@ def test_distillation_takes_probabilities_of_zero():
 
 
 def test_a_second_loss_is_mixed_in_by_its_share():  # pet.md, E4
-    objective = Objective(auxiliary=lambda: torch.tensor(3.0), auxiliary_weight=1e-4)
+    second = SecondLoss(lambda: torch.tensor(3.0), share=1e-4)
 
-    assert float(objective.joined(torch.tensor(0.5))) == pytest.approx(0.50025)
+    assert float(second.joined(torch.tensor(0.5))) == pytest.approx(0.50025)
 
 
 def test_scores_of_label_words_alone_decide_the_loss():  # pet.md, E1, and pcp.md, E2
@@ -108,15 +109,14 @@ def test_scores_of_label_words_alone_decide_the_loss():  # pet.md, E1, and pcp.m
 
 def test_training_lowers_the_second_loss_too():
     model = Linear(X)
-    objective = Objective(auxiliary=lambda: (model.bias[1] - 3) ** 2, auxiliary_weight=0.9)
+    second = SecondLoss(lambda: (model.bias[1] - 3) ** 2, share=0.9)
 
     train(
-        model.learner,
+        replace(model.learner, second_loss=second),
         Y,
         np.ones(5),
         settings_of(num_epochs=40),
         np.random.default_rng(0),
-        objective=objective,
     )
 
     assert float(model.bias[1].detach()) == pytest.approx(3.0, abs=0.5)
