@@ -14,7 +14,7 @@ from fewshot.errors import MissingExtraError
 
 def capture_demo(monkeypatch: pytest.MonkeyPatch, status: int = 0) -> list[demo.DemoSettings]:
     seen = []
-    monkeypatch.setattr(demo, "run_demo", lambda settings, *_: seen.append(settings) or status)
+    monkeypatch.setattr(demo, "run_demo", lambda settings, _: seen.append(settings) or status)
     return seen
 
 
