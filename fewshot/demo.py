@@ -12,7 +12,8 @@ from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.loading import load_data_set
 from fewshot.benchmark.methods import Defaults, build_method
 from fewshot.benchmark.runner import run
-from fewshot.benchmark.spec import Spec, load_spec
+from fewshot.benchmark.spec import Spec
+from fewshot.benchmark.spec_reader import load_spec
 from fewshot.classifier import PromptClassifier
 from fewshot.page import make_folder, write_whole
 from fewshot.report import TABLE_HEADER, Example, MethodResults, Report, results_by_method

@@ -13,7 +13,7 @@ import pytest
 from fewshot import demo
 from fewshot.benchmark.data_sets.loading import load_data_set
 from fewshot.benchmark.results import Cell, Header, Results
-from fewshot.benchmark.spec import load_spec
+from fewshot.benchmark.spec_reader import load_spec
 from fewshot.report import results_by_method
 
 LABELS = ["business", "entertainment", "politics", "sport", "technology"]

@@ -212,9 +212,7 @@ def _header(content: dict[str, Any], path: Path) -> Header:
             "use the version that wrote it, or another results file"
         )
     try:
-        return Header(
-            content["spec"], content["spec_hash"], content["created"], content["fewshot"]
-        )
+        return Header(content["spec"], content["spec_hash"], content["created"], content["fewshot"])
     except KeyError as error:
         raise BenchmarkError(f"{path}, line 1: the header has no {error}") from error
 
