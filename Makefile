@@ -10,11 +10,12 @@ INSTALL := $(RUN) -m pip install -qq --constraint constraints.txt
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n logical --dist worksteal
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo benchmark test lint format bench clean
 
 help:
 	@echo "make setup   the environment in $(VENV), from PyPI"
 	@echo "make demo    classify news from 8 labels a class, next to the baselines; offline"
+	@echo "make benchmark  a small benchmark with its report, under five minutes; offline"
 	@echo "make test    the tests; one file: make test PYTEST_ARGS=tests/test_template.py"
 	@echo "make lint    ruff, mypy --strict and the import contracts"
 	@echo "make format  lets ruff rewrite what it can"
@@ -37,6 +38,11 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(RUN) -m fewshot demo
+
+# One thread a job: the jobs fill the cores.
+benchmark: $(READY)
+	OMP_NUM_THREADS=1 $(RUN) -m fewshot benchmark benchmarks/specs/quick.yaml --n-jobs 2 \
+	  --results reports/quick.jsonl --report reports
 
 test: $(READY)
 	$(TEST_ENV) $(RUN) -m pytest $(PYTEST_ARGS)

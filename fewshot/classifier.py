@@ -327,7 +327,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         wordings = tuning.wordings(template)
         if data is None:
             return _Plan(tuning, verbalizer, None, scorer, None, {})
-        slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples)
+        slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples, lm.tokens)
         try:
             views = scorer.views_of(slots)
             others = {w: replace(scorer, template=w).views_of(slots) for w in wordings}

@@ -150,7 +150,7 @@ def _run_demo(options: argparse.Namespace, command: str) -> int:
         output=options.output,
         command=command,
     )
-    return run_demo(settings, sys.stdout, sys.stderr)
+    return run_demo(settings, sys.stdout)
 
 
 def _run_benchmark(options: argparse.Namespace) -> int:

@@ -6,27 +6,29 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from sklearn.dummy import DummyClassifier
-
+from fewshot.benchmark.data_sets.data_set import DataSet
+from fewshot.benchmark.data_sets.loading import load_data_set
+from fewshot.benchmark.methods import Defaults, build_method
+from fewshot.benchmark.runner import run
+from fewshot.benchmark.spec import Spec
+from fewshot.benchmark.spec_reader import load_spec
 from fewshot.classifier import PromptClassifier
-from fewshot.comparison import Method, Outcome, compare, format_table, summarise
-from fewshot.demo_data import News, load_bbc_news
-from fewshot.library import Task, load_task
-from fewshot.masked_lm import MaskedLM
 from fewshot.page import make_folder, write_whole
-from fewshot.report import Example, Report
-from fewshot.sampling import KShotSplit
-from fewshot.setfit_classifier import SetFitClassifier
-from fewshot.tfidf_classifier import TfidfClassifier
+from fewshot.report import TABLE_HEADER, Example, MethodResults, Report, results_by_method
 
-__all__ = ["DemoSettings", "cloze_examples", "news_methods", "run_demo"]
+__all__ = ["DemoSettings", "cloze_examples", "demo_spec", "format_table", "run_demo"]
 
-_ZERO_SHOT, _TUNED = "Prompt, zero-shot", "Prompt, all tuned"
-_MODEL = "fewshot-mini"
+_ZERO_SHOT, _TUNED = "Prompt, zero-shot", "Prompt, head tuned"
+_DATA = "bbc_news"
 _REPORT = "demo.html"
 _WORDS_SHOWN = 5
+# Methods besides the baselines, which every benchmark has.
+_METHODS: list[dict[str, Any]] = [
+    {"name": name, "estimator": "prompt", "settings": {"tuning": tuning, "calibration": "domain"}}
+    for name, tuning in ((_ZERO_SHOT, "none"), (_TUNED, "head"), ("Prompt, all tuned", "full"))
+]
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,11 @@ class DemoSettings:
     Parameters
     ----------
     seeds : int
-        How often training and test articles are drawn.
+        How often training articles are drawn.
     shots : int
         Labelled training articles of each topic.
     test_size : int
-        Test articles, the same for all methods.
+        Test articles, the same for all methods and seeds.
     output : Path
         Folder of the report.
     command : str
@@ -54,16 +56,14 @@ class DemoSettings:
     command: str = "python -m fewshot demo"
 
 
-def run_demo(settings: DemoSettings, out: TextIO, progress: TextIO) -> int:
+def run_demo(settings: DemoSettings, out: TextIO) -> int:
     """Compare the methods on BBC News, show a table and write a report.
 
     Parameters
     ----------
     settings : DemoSettings
     out : TextIO
-        Where the table goes.
-    progress : TextIO
-        Gets a line for each method and seed while they run.
+        Where the table goes; the progress goes to the standard error.
 
     Returns
     -------
@@ -79,119 +79,121 @@ def run_demo(settings: DemoSettings, out: TextIO, progress: TextIO) -> int:
     """
     started = time.perf_counter()
     make_folder(settings.output)  # before the work, so that nothing is lost for want of it
-    news, task = load_bbc_news(), load_task("bbc_news")
-    lm = _prompt(task, _MODEL, "none", 0).fit(news.texts[:1]).model_
-    splitter = KShotSplit(settings.shots, settings.seeds, test_size=settings.test_size)
-    progress.write(f"{_describe(settings, news)}\n")
-    outcomes = list(compare(*news, splitter, lambda seed: news_methods(task, lm, seed), progress))
-    summaries = summarise(outcomes)
-    out.write(f"\n{format_table(summaries)}\n\n")
+    spec, data = load_spec(demo_spec(settings)), load_data_set(_DATA)
+    methods = results_by_method(run(spec))
+    out.write(f"\n{format_table(methods)}\n\n")
     report = Report(
         title="News topics from a handful of labels",
-        setting=_describe(settings, news),
-        summaries=summaries,
-        examples=cloze_examples(news, splitter, task, lm, outcomes),
+        setting=_describe(settings, data),
+        methods=methods,
+        examples=cloze_examples(spec, data),
         command=settings.command,
         seconds=time.perf_counter() - started,
     )
     path = write_whole(report.to_html(), settings.output / _REPORT)
     out.write(f"{report.seconds / 60:.1f} minutes. Report: {path.resolve()}\n")
-    return int(any(summary.errors for summary in summaries))
+    return int(any(results.errors for results in methods))
 
 
-def news_methods(task: Task, lm: MaskedLM, seed: int) -> list[Method]:
-    """Return the methods that the demo compares.
+def demo_spec(settings: DemoSettings) -> dict[str, Any]:
+    """Return the benchmark that the demo runs.
 
     Parameters
     ----------
-    task : Task
-        Brings templates and label words.
-    lm : MaskedLM
-    seed : int
+    settings : DemoSettings
 
     Returns
     -------
-    list of Method
+    dict
+        See :func:`fewshot.benchmark.load_spec`.
     """
+    return {
+        "name": "Demo",
+        "methods": _METHODS,
+        "data_sets": [_DATA],
+        "shots": [settings.shots],
+        "seeds": list(range(settings.seeds)),
+        "test_size": settings.test_size,
+    }
 
-    def prompt(tuning: str) -> PromptClassifier:
-        # Weights are shared, known states of texts are not: each method pays for its own.
-        return _prompt(task, MaskedLM(lm.model, lm.tokenizer, name=lm.name), tuning, seed)
 
-    return [
-        Method("Always one topic", DummyClassifier(strategy="most_frequent")),
-        Method("TF-IDF", TfidfClassifier()),
-        Method(_ZERO_SHOT, prompt("none"), uses_labels=False),
-        Method("Prompt, head tuned", prompt("head")),
-        Method(_TUNED, prompt("full")),
-        Method("SetFit", SetFitClassifier(random_state=seed, verbose=0)),
+def format_table(methods: Sequence[MethodResults]) -> str:
+    """Lay results out as plain text; what failed is told below.
+
+    Parameters
+    ----------
+    methods : sequence of MethodResults
+
+    Returns
+    -------
+    str
+    """
+    rows = [TABLE_HEADER, *(results.row() for results in methods)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(TABLE_HEADER))]
+    lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    failures = [
+        f"{results.method} failed: {error}" for results in methods for error in results.errors
     ]
+    return "\n".join([*lines, *failures])
 
 
-def cloze_examples(
-    news: News, splitter: KShotSplit, task: Task, lm: MaskedLM, outcomes: Sequence[Outcome]
-) -> list[Example]:
-    """Show what the prompt makes of one test article of each topic.
+def cloze_examples(spec: Spec, data: DataSet) -> list[Example]:
+    """Show what the prompts of the first seed make of one test article of each topic.
 
     Each label word becomes a class of its own here, so that its share can be seen.
 
     Parameters
     ----------
-    news : News
-    splitter : KShotSplit
-    task : Task
-    lm : MaskedLM
-    outcomes : sequence of Outcome
-        What was predicted for the test articles.
+    spec : Spec
+    data : DataSet
 
     Returns
     -------
     list of Example
     """
-    train, test = next(splitter.split(*news))
-    first = {news.labels[row]: place for place, row in reversed(list(enumerate(test)))}
-    texts = [news.texts[test[first[label]]] for label in sorted(first)]
-    template = task.templates[0]
-    words = {word: [word] for label in task.labels for word in task.verbalizer[label]}
-    prompt = PromptClassifier(template, words, model=lm, tuning="none", calibration="domain")
-    shares = prompt.fit([news.texts[row] for row in train]).predict_proba(texts)
-    of_first_seed = [outcome for outcome in outcomes if outcome.seed == 0 and not outcome.error]
+    (entry,) = spec.data_sets
+    split = data.split(entry.shots[0], entry.seeds[0], entry.test_size)
+    labels = sorted(set(split.test_labels))
+    texts = [split.test_texts[split.test_labels.index(label)] for label in labels]
+    defaults = Defaults(data.template, data.verbalizer, data.labels)
+    zero_shot, tuned = (
+        build_method(spec.method(name), defaults, entry.seeds[0]) for name in (_ZERO_SHOT, _TUNED)
+    )
+    words = {word: [word] for label in data.labels for word in data.verbalizer[label]}
+    prompt = PromptClassifier(
+        data.template, words, model=zero_shot.model, tuning="none", calibration="domain"
+    )
+    shares = prompt.fit(split.train_texts).predict_proba(texts)
+    zero_shot.fit(split.train_texts)
+    tuned.fit(split.train_texts, split.train_labels)
+    predicted = {_ZERO_SHOT: zero_shot.predict(texts), _TUNED: tuned.predict(texts)}
     examples = []
-    for label, text, share in zip(sorted(first), texts, shares, strict=True):
-        before, after = template.preview({"text": text}, mask="\0").split("\0")
-        best = share.argsort()[::-1][:_WORDS_SHOWN]
+    for place, (label, text) in enumerate(zip(labels, texts, strict=True)):
+        before, after = data.template.preview({"text": str(text)}, mask="\0").split("\0")
+        best = shares[place].argsort()[::-1][:_WORDS_SHOWN]
         examples.append(
             Example(
                 before=before,
                 after=after,
                 label=label,
-                words={str(prompt.classes_[i]): float(share[i]) for i in best},
-                predictions={
-                    outcome.method: outcome.predicted[first[label]]
-                    for outcome in of_first_seed
-                    if outcome.method in (_ZERO_SHOT, _TUNED)
-                },
+                words={str(prompt.classes_[i]): float(shares[place, i]) for i in best},
+                predictions={method: str(found[place]) for method, found in predicted.items()},
             )
         )
     return examples
 
 
-def _prompt(task: Task, model: str | MaskedLM, tuning: str, seed: int) -> PromptClassifier:
-    return PromptClassifier(
-        task.templates[0],
-        task.verbalizer,
-        model=model,
-        tuning=tuning,
-        calibration="domain",
-        random_state=seed,
-        verbose=0,
-    )
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *others = row
+    return [first.ljust(widths[0])] + [
+        cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)
+    ]
 
 
-def _describe(settings: DemoSettings, news: News) -> str:
-    n_topics = len(set(news.labels))
+def _describe(settings: DemoSettings, data: DataSet) -> str:
     seeds = "1 seed" if settings.seeds == 1 else f"{settings.seeds} seeds"
     return (
-        f"BBC News, headline and lead paragraph: {n_topics} topics, {settings.shots} labelled "
-        f"articles of each, {settings.test_size} test articles, {seeds}"
+        f"BBC News, headline and lead paragraph: {len(data.labels)} topics, {settings.shots} "
+        f"labelled articles of each, {settings.test_size} test articles, {seeds}"
     )

@@ -1,4 +1,4 @@
-"""Reports: a comparison as one HTML file with a picture, which needs nothing else."""
+"""The demo's report: a table and a picture as one HTML file, which needs nothing else."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
+from statistics import fmean
 
 from fewshot import __version__
-from fewshot.comparison import TABLE_HEADER, Summary
+from fewshot.benchmark.results import Cell, Results
+from fewshot.benchmark.statistics import estimate
 from fewshot.page import definitions, page, table
 from fewshot.svg import shape
 
-__all__ = ["Example", "Report"]
+__all__ = ["TABLE_HEADER", "Example", "MethodResults", "Report", "results_by_method"]
+
+TABLE_HEADER = ("Method", "Accuracy", "Macro-F1", "Fit s", "Predict s", "Tokens")
 
 _PACKAGES = ("torch", "transformers", "setfit", "scikit-learn", "numpy")
 _ROW, _BAR, _DOT = 46, 14, 4  # pixels: a method of the picture, its bar, radius of a seed's dot
@@ -41,6 +45,71 @@ article p { margin: 0 0 .6rem; } mark { background: var(--mark); color: inherit;
   --page: #fff; --text: #000; --soft: #444; --line: #ccc; --wrong: #b3261e; }
   .words i { break-inside: avoid; print-color-adjust: exact; } }
 """
+
+
+@dataclass(frozen=True)
+class MethodResults:
+    """What one method did, over the seeds on which it did not fail.
+
+    Parameters
+    ----------
+    method : str
+    cells : tuple of Cell
+    errors : tuple of str
+        Why it failed, each cause once.
+    """
+
+    method: str
+    cells: tuple[Cell, ...]
+    errors: tuple[str, ...]
+
+    def mean(self, score: str) -> float:
+        """Return the mean of a score over the seeds."""
+        return estimate(self._values(score)).mean
+
+    def told(self, score: str) -> str:
+        """Return mean and standard deviation of a score as text."""
+        found = estimate(self._values(score))
+        spread = "" if found.deviation is None else f" ± {found.deviation:.3f}"
+        return f"{found.mean:.3f}{spread}"
+
+    def row(self) -> tuple[str, ...]:
+        """Return the row of the table as text."""
+        if not self.cells:
+            return (self.method, "failed", "", "", "", "")
+        return (
+            self.method,
+            self.told("accuracy"),
+            self.told("macro_f1"),
+            _mean([cell.fit_seconds for cell in self.cells], ".2f"),
+            _mean([cell.predict_seconds for cell in self.cells], ".2f"),
+            _mean([cell.tokens for cell in self.cells], ",.0f"),
+        )
+
+    def _values(self, score: str) -> list[float]:
+        values = (cell.scores[score] for cell in self.cells)
+        return [value for value in values if value is not None]
+
+
+def results_by_method(results: Results) -> list[MethodResults]:
+    """Gather the cells of one data set and number of shots by method, as the spec orders them.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    list of MethodResults
+    """
+    found = []
+    for name in [str(method["name"]) for method in results.header.spec["methods"]]:
+        cells = [cell for cell in results.cells if cell.method == name]
+        done = sorted((cell for cell in cells if cell.is_done), key=lambda cell: cell.seed)
+        errors = dict.fromkeys(cell.error for cell in cells if not cell.is_done)
+        if cells:
+            found.append(MethodResults(name, tuple(done), tuple(errors)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -73,7 +142,7 @@ class Report:
     Parameters
     ----------
     title, setting : str
-    summaries : sequence of Summary
+    methods : sequence of MethodResults
     examples : sequence of Example
     command : str
         What makes the report again.
@@ -83,7 +152,7 @@ class Report:
 
     title: str
     setting: str
-    summaries: Sequence[Summary]
+    methods: Sequence[MethodResults]
     examples: Sequence[Example]
     command: str
     seconds: float
@@ -92,23 +161,28 @@ class Report:
         """Return the page, without anything from outside."""
         content = [
             f"<h1>{escape(self.title)}</h1>\n<p>{escape(self.setting)}.</p>",
-            _picture(self.summaries),
-            _table(self.summaries),
+            _picture(self.methods),
+            _table(self.methods),
             _examples(self.examples),
             _footer(self.command, self.seconds),
         ]
         return page(self.title, _STYLE, content)
 
 
-def _picture(summaries: Sequence[Summary]) -> str:
+def _mean(values: Sequence[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    return format(fmean(known), form) if known else ""
+
+
+def _picture(methods: Sequence[MethodResults]) -> str:
     """Draw bars of the mean accuracy, with a dot for each seed.
 
     Places are in percent and sizes in pixels, so the text stays legible on a phone.
     """
-    height = _ROW * len(summaries)
-    label = "; ".join(f"{s.method} {s.accuracy if s.outcomes else 'failed'}" for s in summaries)
+    height = _ROW * len(methods)
+    label = "; ".join(f"{results.method} {_accuracy(results)}" for results in methods)
     shapes = [piece for percent in _TICKS for piece in _tick(percent, height)]
-    shapes += [_bar(summary, _ROW * row) for row, summary in enumerate(summaries)]
+    shapes += [_bar(results, _ROW * row) for row, results in enumerate(methods)]
     attributes: dict[str, str | float] = {
         "role": "img",
         "aria-label": f"Accuracy: {label}",
@@ -129,30 +203,32 @@ def _tick(percent: int, height: int) -> Iterator[str]:
     yield shape("text", {"class": "tick", "x": x, "y": height + 16, "text-anchor": anchor}, x)
 
 
-def _bar(summary: Summary, top: int) -> str:
-    result = str(summary.accuracy) if summary.outcomes else "failed"
-    name = shape("text", {"x": 0, "y": top + 16}, escape(f"{summary.method}: {result}"))
-    if not summary.outcomes:
+def _accuracy(results: MethodResults) -> str:
+    return results.told("accuracy") if results.cells else "failed"
+
+
+def _bar(results: MethodResults, top: int) -> str:
+    told = escape(f"{results.method}: {_accuracy(results)}")
+    name = shape("text", {"x": 0, "y": top + 16}, told)
+    if not results.cells:
         return name
-    width = f"{100 * summary.accuracy.mean:.2f}%"
+    width = f"{100 * results.mean('accuracy'):.2f}%"
     bar = shape("rect", {"class": "bar", "x": 0, "y": top + 22, "width": width, "height": _BAR})
     middle = top + 22 + _BAR // 2
     dots = [
-        shape(
-            "circle",
-            {"class": "dot", "cx": f"{100 * outcome.accuracy:.2f}%", "cy": middle, "r": _DOT},
-        )
-        for outcome in summary.outcomes
+        shape("circle", {"class": "dot", "cx": f"{100 * value:.2f}%", "cy": middle, "r": _DOT})
+        for cell in results.cells
+        if (value := cell.scores["accuracy"]) is not None
     ]
     return "".join([name, bar, *dots])
 
 
-def _table(summaries: Sequence[Summary]) -> str:
-    rows = [[escape(cell) for cell in summary.cells()] for summary in summaries]
+def _table(methods: Sequence[MethodResults]) -> str:
+    rows = [[escape(cell) for cell in results.row()] for results in methods]
     failures = [
-        f'<p class="wrong">{escape(summary.method)} failed: {escape(error)}</p>'
-        for summary in summaries
-        for error in summary.errors
+        f'<p class="wrong">{escape(results.method)} failed: {escape(error)}</p>'
+        for results in methods
+        for error in results.errors
     ]
     return "\n".join(
         [

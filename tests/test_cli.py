@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from fewshot import __version__, cli, demo
+from fewshot.benchmark.results import read_results
 from fewshot.errors import MissingExtraError
+from tests.benchmark.specs import write_texts
 
 
 def capture_demo(monkeypatch: pytest.MonkeyPatch, status: int = 0) -> list[demo.DemoSettings]:
     seen = []
-    monkeypatch.setattr(demo, "run_demo", lambda settings, *_: seen.append(settings) or status)
+    monkeypatch.setattr(demo, "run_demo", lambda settings, _: seen.append(settings) or status)
     return seen
 
 
@@ -26,6 +28,8 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped.value.code == 0
     assert "demo" in shown
     assert "tasks" in shown
+    assert "benchmark" in shown
+    assert "report" in shown
 
 
 def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +112,70 @@ def test_errors_of_ours_are_a_line_and_not_a_traceback(
 
     assert cli.main(["demo"]) == status
     assert capsys.readouterr().err == message
+
+
+def write_spec(folder: Path, method: str) -> Path:
+    spec = folder / "my spec.yaml"
+    spec.write_text(
+        f"""
+name: Small
+methods:
+  - {{name: M, estimator: "tests.benchmark.specs:{method}"}}
+data_sets:
+  - {{name: mine, train: "{write_texts(folder)}", text: text, label: label}}
+shots: [2]
+seeds: [0, 1]
+left_out:
+  - {{method: SetFit, reason: takes seconds}}
+""",
+        encoding="utf-8",
+    )
+    return spec
+
+
+def test_a_benchmark_is_run_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = write_spec(tmp_path, "Slow")
+
+    status = cli.main(["benchmark", str(spec), "--report", "my report", "--quiet"])
+
+    shown = capsys.readouterr()
+    assert status == 0
+    assert shown.err == ""
+    assert f"6 cells, 0 failed. Results: {tmp_path / 'my spec.jsonl'}\n" in shown.out
+    assert f"Report: {tmp_path / 'my report' / 'report.html'}\n" in shown.out
+    assert "SetFit" in (tmp_path / "my report" / "report.md").read_text(encoding="utf-8")
+    assert len(read_results(tmp_path / "my spec.jsonl").cells) == 6
+
+
+def test_the_status_of_a_benchmark_with_failed_cells_is_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results.jsonl"
+
+    status = cli.main(
+        ["benchmark", str(write_spec(tmp_path, "Failing")), "--results", str(results)]
+    )
+
+    assert status == 1
+    assert "6 cells, 1 failed" in capsys.readouterr().out
+    assert cli.main(["report", str(results), "--output", str(tmp_path / "report")]) == 0
+    assert "out of" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_mistake_in_a_spec_is_a_line_and_not_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_text("methods: [majority]\n", encoding="utf-8")
+
+    status = cli.main(["benchmark", str(tmp_path / "a.yaml")])
+
+    assert status == 1
+    assert capsys.readouterr().err == (
+        f"fewshot: {tmp_path / 'a.yaml'}: the key 'data_sets' is missing; add 'data_sets:'\n"
+    )
 
 
 def test_tasks_lists_the_library(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import re
 
-from fewshot.comparison import Outcome, summarise
-from fewshot.report import Example, Report
+import pytest
+
+from fewshot.benchmark.results import Cell, Header, Results
+from fewshot.report import Example, Report, results_by_method
 from tests.html_checker import check
 
 
+def done(seed: int, accuracy: float, **changes: object) -> Cell:
+    scores = {"accuracy": accuracy, "macro_f1": accuracy / 2}
+    values = {"scores": scores, "fit_seconds": 1.0, "predict_seconds": 0.5, "tokens": 1000}
+    return Cell("A & B", "d", 8, seed, "done", "accuracy", "D", **(values | changes))
+
+
+BROKEN = Cell(
+    "Broken", "d", 8, 0, "failed", "accuracy", "D", error="ValueError: <script>alert(1)</script>"
+)
+SPEC = {"methods": [{"name": "A & B"}, {"name": "Left out"}, {"name": "Broken"}]}
+
+
+def results(*cells: Cell) -> Results:
+    return Results(Header(SPEC, "", "", ""), cells)
+
+
 def report(**changes: object) -> Report:
-    outcomes = [
-        Outcome("A & B", 0, ("a", "b"), ("a", "b"), 1.0, 0.5, 1000),
-        Outcome("A & B", 1, ("a", "b"), ("a", "a"), 1.0, 0.5, 1000),
-        Outcome("Broken", 0, error="ValueError: <script>alert(1)</script>"),
-    ]
     values: dict = {
         "title": "Title <1>",
         "setting": "2 topics",
-        "summaries": summarise(outcomes),
+        "methods": results_by_method(results(BROKEN, done(1, 0.5), done(0, 1.0))),
         "examples": [
             Example(
                 before="A ",
@@ -32,6 +45,28 @@ def report(**changes: object) -> Report:
         "seconds": 90.0,
     }
     return Report(**(values | changes))
+
+
+def test_rows_are_means_over_the_seeds_in_the_order_of_the_spec() -> None:
+    cells = done(0, 1.0), done(1, 0.5, fit_seconds=2.0, predict_seconds=1.5, tokens=3000), BROKEN
+
+    methods = results_by_method(results(*cells))
+
+    assert [found.row() for found in methods] == [
+        ("A & B", "0.750 ± 0.354", "0.375 ± 0.177", "1.50", "1.00", "2,000"),
+        ("Broken", "failed", "", "", "", ""),
+    ]
+    assert methods[1].errors == ("ValueError: <script>alert(1)</script>",)
+
+
+def test_a_seed_that_failed_is_left_out_of_the_means_and_told() -> None:
+    failed = Cell("A & B", "d", 8, 1, "failed", "accuracy", "D", error="ValueError: no")
+
+    (found,) = results_by_method(results(done(0, 1.0), failed))
+
+    assert found.row()[1] == "1.000"
+    assert found.mean("accuracy") == pytest.approx(1.0)
+    assert found.errors == ("ValueError: no",)
 
 
 def test_the_page_is_well_formed_and_needs_nothing_from_outside() -> None:

@@ -316,4 +316,6 @@ def test_every_classifier_and_strategy_of_the_package_is_registered():
         is_ours = kind.__module__.split(".")[0] == "fewshot"
         if is_ours and not inspect.isabstract(kind):
             found.add(kind.__name__)
-    assert found - {"TextClassifier"} <= CLASSES.keys()
+    bases = {"SemiSupervisedClassifier", "TextClassifier"}
+    never_saved = {"Lookup", "SoftTargets"}  # holds a function; lives within a fit
+    assert found - bases - never_saved <= CLASSES.keys()

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from fewshot.threads import limited_threads, map_single_threaded
+from fewshot.threads import (
+    limited_threads,
+    map_single_threaded,
+    thread_share,
+    threads_of_a_worker,
+)
 
 
 @pytest.fixture(params=[1, 3])
@@ -94,3 +99,25 @@ def test_a_failure_restores_the_number_of_threads(n_threads):
         raise ValueError("bad")
 
     assert torch.get_num_threads() == n_threads
+
+
+@pytest.mark.parametrize(("n_workers", "share"), [(1, 4), (2, 2), (3, 1), (9, 1)])
+def test_workers_share_the_threads_and_each_has_one_at_least(n_workers, share):
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+
+    assert thread_share(n_workers) == share
+
+    torch.set_num_threads(before)
+
+
+def test_a_worker_encodes_on_its_share_and_trains_on_one(n_threads):
+    with threads_of_a_worker(2):
+        assert torch.get_num_threads() == 2
+        with limited_threads(100_000):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+
+    assert torch.get_num_threads() == n_threads
+    with limited_threads(100_000):
+        assert torch.get_num_threads() == n_threads

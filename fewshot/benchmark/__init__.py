@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from fewshot.benchmark.report import write_report
     from fewshot.benchmark.results import Cell, Results, read_results
     from fewshot.benchmark.runner import run
-    from fewshot.benchmark.spec import Spec, load_spec
+    from fewshot.benchmark.spec import Spec
+    from fewshot.benchmark.spec_reader import load_spec
     from fewshot.benchmark.summary import summarise
 
 __all__ = [
@@ -37,7 +38,7 @@ _HOME = {
     "Spec": "spec",
     "list_data_sets": "data_sets.registry",
     "load_data_set": "data_sets.loading",
-    "load_spec": "spec",
+    "load_spec": "spec_reader",
     "read_results": "results",
     "run": "runner",
     "summarise": "summary",

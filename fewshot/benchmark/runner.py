@@ -19,7 +19,8 @@ from fewshot.benchmark.methods import Defaults, build_method, load_models, needs
 from fewshot.benchmark.progress import Progress
 from fewshot.benchmark.results import Cell, CellKey, Results
 from fewshot.benchmark.results_file import ResultsFile, open_results
-from fewshot.benchmark.spec import DataSetSpec, MethodSpec, Spec, load_spec
+from fewshot.benchmark.spec import DataSetSpec, MethodSpec, Spec
+from fewshot.benchmark.spec_reader import load_spec
 from fewshot.errors import BenchmarkError, FewShotError
 from fewshot.threads import thread_share
 

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-from fewshot.benchmark.metrics import METRICS
 from fewshot.benchmark.results import CellKey
-from fewshot.errors import BenchmarkError, VerbalizerError
-from fewshot.yaml_files import did_you_mean, read_yaml
 
-__all__ = ["DataSetSpec", "LeftOut", "MethodSpec", "Spec", "load_spec"]
+__all__ = ["VALIDATION_SPLITS", "DataSetSpec", "LeftOut", "MethodSpec", "Spec"]
 
-# They are always there: what any method has to beat.
-_BASELINES = {"majority": "Majority", "tfidf": "TF-IDF", "setfit": "SetFit"}
-_VALIDATION_SPLITS = 4
-_SPEC_KEYS = (
-    "name", "methods", "data_sets", "shots", "seeds", "test_size", "left_out", "validation_splits",
-)  # fmt: skip
-_METHOD_KEYS = ("name", "estimator", "settings", "grid")
-_LEFT_OUT_KEYS = ("method", "data_sets", "reason")
-# What a data set's entry says besides where its texts come from.
-_PROTOCOL_KEYS = ("name", "shots", "seeds", "test_size", "metric", "template", "verbalizer")
-_WORDS = ("template", "verbalizer")  # settings that hold text, in which a number is a word
+VALIDATION_SPLITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +106,7 @@ class Spec:
     methods: tuple[MethodSpec, ...]
     data_sets: tuple[DataSetSpec, ...]
     left_out: tuple[LeftOut, ...] = ()
-    validation_splits: int = _VALIDATION_SPLITS
+    validation_splits: int = VALIDATION_SPLITS
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON has it."""
@@ -172,243 +158,3 @@ class Spec:
             entry.method == method and (not entry.data_sets or data_set in entry.data_sets)
             for entry in self.left_out
         )
-
-
-def load_spec(source: str | Path | Mapping[str, Any] | Spec) -> Spec:
-    """Read what a benchmark is to do, and check it.
-
-    Parameters
-    ----------
-    source : str, Path, mapping or Spec
-        A YAML file, or a mapping with the same keys; see docs/benchmark.md. In the file a value
-        of ``settings`` or ``grid`` that is written as a JSON number, ``true``, ``false`` or
-        ``null`` is read as such, but in templates and verbalizers; all else is text, so that
-        ``no`` is a word.
-
-    Returns
-    -------
-    Spec
-
-    Raises
-    ------
-    BenchmarkError
-        If the file cannot be read, or something in it is unknown, missing or out of range.
-
-    Examples
-    --------
-    >>> spec = load_spec({
-    ...     "methods": [{"name": "Prompt", "estimator": "prompt"}],
-    ...     "data_sets": ["bbc_news"], "shots": [8], "seeds": [0, 1],
-    ... })
-    >>> [method.name for method in spec.methods]
-    ['Majority', 'TF-IDF', 'Prompt', 'SetFit']
-    """
-    if isinstance(source, Spec):
-        return source
-    if isinstance(source, Mapping):
-        return _read_spec(source, "the spec")
-    path = Path(source)
-    try:
-        content = read_yaml(path)
-    except VerbalizerError as error:
-        raise BenchmarkError(str(error)) from error
-    return _read_spec({"name": path.stem} | _typed(content), str(path))
-
-
-def _typed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the numbers in the settings and grids of methods; YAML values came as text."""
-    methods = content.get("methods")
-    if not isinstance(methods, list):
-        return dict(content)
-    typed = [
-        {key: _scalars(item) if key in ("settings", "grid") else item for key, item in m.items()}
-        if isinstance(m, Mapping)
-        else m
-        for m in methods
-    ]
-    return dict(content) | {"methods": typed}
-
-
-def _scalars(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: item if str(key).rsplit("__", 1)[-1] in _WORDS else _scalars(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_scalars(item) for item in value]
-    try:
-        return json.loads(value, parse_constant=str)  # NaN and Infinity stay words
-    except ValueError:
-        return value
-
-
-def _read_spec(content: Mapping[str, Any], where: str) -> Spec:
-    _check_keys(content, ("methods", "data_sets"), _SPEC_KEYS, where)
-    methods = [_method(item, where) for item in _list(content["methods"], f"{where}: methods")]
-    data_sets = tuple(
-        _data_set(item, content, where)
-        for item in _list(content["data_sets"], f"{where}: data_sets")
-    )
-    spec = Spec(
-        name=_text(content.get("name", "Benchmark"), f"{where}: name"),
-        methods=tuple(_with_baselines(methods)),
-        data_sets=data_sets,
-        validation_splits=_whole(
-            content.get("validation_splits", _VALIDATION_SPLITS), 1, f"{where}: validation_splits"
-        ),
-    )
-    _check_distinct([method.name for method in spec.methods], f"{where}: methods")
-    _check_distinct([data.name for data in spec.data_sets], f"{where}: data_sets")
-    _check_json(spec, where)
-    left_out = [_left_out(item, spec, where) for item in content.get("left_out", [])]
-    return replace(spec, left_out=tuple(left_out))
-
-
-def _with_baselines(methods: Sequence[MethodSpec]) -> Iterator[MethodSpec]:
-    """Yield cheap methods first, and the baselines that are not among those given."""
-    given = {method.estimator for method in methods}
-    missing = {
-        kind: MethodSpec(name, kind) for kind, name in _BASELINES.items() if kind not in given
-    }
-    ordered = {
-        kind: [method for method in methods if method.estimator == kind] for kind in _BASELINES
-    }
-    for kind in ("majority", "tfidf"):
-        yield from [missing[kind]] if kind in missing else ordered[kind]
-    yield from (method for method in methods if method.estimator not in _BASELINES)
-    yield from [missing["setfit"]] if "setfit" in missing else ordered["setfit"]
-
-
-def _method(item: object, where: str) -> MethodSpec:
-    is_name = isinstance(item, str)
-    entry = {"name": _BASELINES.get(str(item), item), "estimator": item} if is_name else item
-    entry = _mapping(entry, f"{where}: methods")
-    _check_keys(entry, ("name", "estimator"), _METHOD_KEYS, f"{where}: methods")
-    name = _text(entry["name"], f"{where}: methods: name")
-    here = f"{where}: method {name!r}"
-    settings = dict(_mapping(entry.get("settings", {}), f"{here}: settings"))
-    grid = {
-        str(key): list(_list(values, f"{here}: grid: {key}"))
-        for key, values in _mapping(entry.get("grid", {}), f"{here}: grid").items()
-    }
-    if any(key.rsplit("__", 1)[-1] == "random_state" for key in [*settings, *grid]):
-        raise BenchmarkError(f"{here}: random_state is the seed of a cell; list 'seeds' instead")
-    return MethodSpec(name, _text(entry["estimator"], f"{here}: estimator"), settings, grid)
-
-
-def _data_set(item: object, defaults: Mapping[str, Any], where: str) -> DataSetSpec:
-    given = {"name": item} if isinstance(item, str) else item
-    entry = dict(_mapping(given, f"{where}: data_sets"))
-    if "name" not in entry:
-        raise BenchmarkError(f"{where}: data_sets: the key 'name' is missing in {entry}")
-    name = _text(entry["name"], f"{where}: data_sets: name")
-    here = f"{where}: data set {name!r}"
-    used = {key: defaults[key] for key in ("shots", "seeds", "test_size") if key in defaults}
-    entry = used | entry
-    for key in ("shots", "seeds"):
-        if key not in entry:
-            raise BenchmarkError(f"{here}: no {key}; add '{key}: [...]' there or for all data sets")
-    metric = entry.get("metric")
-    if metric is not None and metric not in METRICS:
-        raise BenchmarkError(
-            f"{here}: no metric {metric!r}{did_you_mean(str(metric), METRICS)}; "
-            f"the metrics are {list(METRICS)}"
-        )
-    test_size, verbalizer = entry.get("test_size"), entry.get("verbalizer")
-    is_capped = test_size not in (None, "all")
-    return DataSetSpec(
-        name=name,
-        shots=_counts(entry["shots"], f"{here}: shots"),
-        seeds=_counts(entry["seeds"], f"{here}: seeds"),
-        test_size=_whole(test_size, 1, f"{here}: test_size") if is_capped else None,
-        metric=metric,
-        template=entry.get("template"),
-        verbalizer=None
-        if verbalizer is None
-        else dict(_mapping(verbalizer, f"{here}: verbalizer")),
-        source={key: value for key, value in entry.items() if key not in _PROTOCOL_KEYS},
-    )
-
-
-def _left_out(item: object, spec: Spec, where: str) -> LeftOut:
-    here = f"{where}: left_out"
-    entry = _mapping(item, here)
-    _check_keys(entry, ("method", "reason"), _LEFT_OUT_KEYS, here)
-    data_sets = tuple(_list(entry["data_sets"], here)) if "data_sets" in entry else ()
-    known_methods = [method.name for method in spec.methods]
-    known_data_sets = [data.name for data in spec.data_sets]
-    for name, known in [(entry["method"], known_methods)] + [
-        (data_set, known_data_sets) for data_set in data_sets
-    ]:
-        if name not in known:
-            raise BenchmarkError(
-                f"{here}: no {name!r} in this spec{did_you_mean(str(name), known)}; "
-                f"there are {known}"
-            )
-    return LeftOut(entry["method"], _text(entry["reason"], f"{here}: reason"), data_sets)
-
-
-def _check_keys(
-    entry: Mapping[str, Any], required: Sequence[str], known: Sequence[str], where: str
-) -> None:
-    for key in entry:
-        if key not in known:
-            raise BenchmarkError(
-                f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}; "
-                f"known keys are {list(known)}"
-            )
-    for key in required:
-        if key not in entry:
-            raise BenchmarkError(f"{where}: the key {key!r} is missing; add '{key}:'")
-
-
-def _check_distinct(names: Sequence[str], where: str) -> None:
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
-    if twice:
-        raise BenchmarkError(f"{where}: {twice[0]!r} stands twice; leave one out or rename it")
-
-
-def _check_json(spec: Spec, where: str) -> None:
-    for method in spec.methods:
-        try:
-            json.dumps([method.settings, method.grid], allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise BenchmarkError(
-                f"{where}: method {method.name!r}: settings are what JSON has ({error}); "
-                "write an estimator as {'estimator': import path, 'settings': {...}}"
-            ) from error
-
-
-def _mapping(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise BenchmarkError(f"{where}: expected 'key: value', got {value!r}")
-    return value
-
-
-def _list(value: object, where: str) -> list[Any]:
-    if not isinstance(value, (list, tuple)) or not value:
-        raise BenchmarkError(f"{where}: expected a list such as [value, ...], got {value!r}")
-    return list(value)
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise BenchmarkError(f"{where}: expected text, got {value!r}")
-    return value
-
-
-def _whole(value: object, least: int, where: str) -> int:
-    try:
-        number = -1 if isinstance(value, (bool, float)) else int(str(value))
-    except ValueError:
-        number = -1
-    if number < least:
-        raise BenchmarkError(f"{where}: expected a whole number, {least} or more, got {value!r}")
-    return number
-
-
-def _counts(value: object, where: str) -> tuple[int, ...]:
-    counts = tuple(_whole(item, 0, where) for item in _list(value, where))
-    _check_distinct([str(count) for count in counts], where)
-    return counts

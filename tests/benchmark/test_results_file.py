@@ -11,7 +11,8 @@ import pytest
 from fewshot.benchmark import results_file
 from fewshot.benchmark.results import Cell, read_results
 from fewshot.benchmark.results_file import open_results
-from fewshot.benchmark.spec import Spec, load_spec
+from fewshot.benchmark.spec import Spec
+from fewshot.benchmark.spec_reader import load_spec
 from fewshot.errors import BenchmarkError
 
 

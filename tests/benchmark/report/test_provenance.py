@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fewshot.benchmark.report.provenance import provenance, spec_yaml
-from fewshot.benchmark.spec import load_spec
+from fewshot.benchmark.spec_reader import load_spec
 from tests.benchmark.toy_results import cell, results
 
 
