@@ -202,7 +202,7 @@ def _encoder(
     scorer: PromptScorer, templates: Sequence[Template], examples: Examples
 ) -> Callable[[Template], Encoded]:
     """Tokenise examples once, and return what encodes them in one of the templates."""
-    slots = tokenize_slots(scorer.lm.tokenizer, templates, examples)
+    slots = tokenize_slots(scorer.lm.tokenizer, templates, examples, scorer.lm.tokens)
 
     def encode(template: Template) -> Encoded:
         return scorer.encode(replace(scorer, template=template).views_of(slots))
