@@ -62,7 +62,7 @@ class Slow(Failing):
     """Takes a while, so that it can be killed half-way."""
 
     def fit(self, X: list[str], y: list[str]) -> Slow:
-        time.sleep(0.03)
+        time.sleep(0.1)
         self.classes_ = sorted(set(y))
         return self
 
