@@ -71,7 +71,9 @@ def test_a_training_without_switches_is_none(tiny_bert):
 
 def test_adversarial_training_works_on_each_architecture(tiny):
     for adversarial in (FGM(), SMART()):
-        weights = weights_after(BitFit(training=Training(adversarial=adversarial)), tiny)
+        weights = weights_after(
+            Full(num_epochs=2, training=Training(adversarial=adversarial)), tiny
+        )
 
         assert weights.isfinite().all()
 
