@@ -31,7 +31,7 @@ __all__ = ["TemplateSensitivity", "template_sensitivity"]
 Proba = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TemplateSensitivity:
     """Predictions of one classifier with several wordings of its template.
 
@@ -99,7 +99,7 @@ class TemplateSensitivity:
             columns["accuracy"] = self.accuracies
         return pandas.DataFrame(columns)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         width = max(map(len, self.templates))
         lines = [
             f"{self.agreement:.1%} of the texts get one class from all {len(self.templates)} "
@@ -156,7 +156,7 @@ def template_sensitivity(
     >>> from fewshot import PromptClassifier, template_sensitivity
     >>> clf = PromptClassifier("{text} It was {mask}.", {"neg": ["bad"], "pos": ["good"]})
     >>> clf.fit(["great", "good", "bad", "awful"], ["pos", "pos", "neg", "neg"])  # doctest: +SKIP
-    >>> print(template_sensitivity(clf, ["fine"], ["{text} A {mask} one."]))  # doctest: +SKIP
+    >>> template_sensitivity(clf, ["fine"], ["{text} A {mask} one."])  # doctest: +SKIP
     """
     if not isinstance(clf, PromptClassifier):
         raise InputError(f"clf is a fitted PromptClassifier, got {type(clf).__name__}")

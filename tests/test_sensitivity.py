@@ -90,7 +90,7 @@ def test_without_labels_there_is_no_accuracy():
 
     assert report.accuracies is None
     assert math.isnan(report.mean)
-    assert "accuracy" not in str(report)
+    assert "accuracy" not in repr(report)
 
 
 # ---- Fitted classifiers -----------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_int_labels_are_compared_as_ints(tiny_bert):
 def test_the_report_is_readable():
     report = TemplateSensitivity(("{text} {mask}", "b"), (0.0, 0.125), (0.9, 0.7), 0.875, 0.0123)
 
-    assert str(report).splitlines() == [
+    assert repr(report).splitlines() == [
         "87.5% of the texts get one class from all 2 templates; mean divergence 0.0123; "
         "accuracy 0.800 ± 0.100, worst 0.700",
         "{text} {mask}    0.0% changed  accuracy 0.900",
