@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.distance import jensenshannon
-from scipy.special import softmax
+from scipy.special import rel_entr, softmax
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.calibration import content_free_examples
@@ -221,9 +220,7 @@ def _summarise(
     accuracies: tuple[float, ...] | None,
 ) -> TemplateSensitivity:
     predicted = np.array([p.argmax(1) for p in probabilities])  # [templates, n]
-    pairs = combinations(probabilities, 2)
-    # SciPy gives the square root, which is a metric.
-    divergences = [float(np.mean(jensenshannon(p, q, axis=1) ** 2)) for p, q in pairs]
+    divergences = [_jensen_shannon(p, q) for p, q in combinations(probabilities, 2)]
     return TemplateSensitivity(
         templates=tuple(template.text for template in templates),
         changed=tuple(float(share) for share in (predicted != predicted[0]).mean(1)),
@@ -231,3 +228,10 @@ def _summarise(
         agreement=float((predicted == predicted[0]).all(0).mean()),
         divergence=float(np.mean(divergences)),
     )
+
+
+def _jensen_shannon(first: Proba, second: Proba) -> float:
+    """Return the divergence, averaged over rows."""
+    mean = (first + second) / 2
+    rows = (rel_entr(first, mean) + rel_entr(second, mean)).sum(1) / 2
+    return float(np.mean(rows))

@@ -72,6 +72,12 @@ def test_divergence_is_the_mean_over_pairs_and_texts():
     )
 
 
+def test_predictions_that_differ_in_the_last_bit_have_a_divergence():
+    p = np.array([[0.1, 0.9]])
+
+    assert abs(report_of([p, np.nextafter(p, 1)]).divergence) < 1e-12
+
+
 def test_opposite_certainties_differ_by_the_logarithm_of_two():
     assert report_of([[[1.0, 0.0]], [[0.0, 1.0]]]).divergence == pytest.approx(math.log(2))
 
