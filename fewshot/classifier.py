@@ -71,16 +71,18 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     ----------
     template : str or Template, optional
         Such as ``"{text} It was {mask}."``. By default ``"A {mask} text: {text}"``, the
-        best of sixteen on six data sets; a sentence for the task is worth a try.
+        best of sixteen on six data sets; a sentence for the task is worth a try. Virtual tokens
+        (``{soft:It was}``) are tuned by every strategy of gradient descent.
     verbalizer : Verbalizer, mapping or LearnedVerbalizer, optional
         Words for each label, such as ``{"neg": ["bad"], "pos": ["good"]}``; or a way to find
         words in ``fit``, such as :class:`~fewshot.SciPromptVerbalizer`. By default the names of
-        the labels, which must be str then.
+        the labels, which must be str then. ``tuning="perfect"`` uses no words.
     model : str, Path or MaskedLM, default="fewshot-mini"
         The embedded model, a folder, a hub id, or a loaded model.
     tuning : str or Tuning, default="full"
-        ``"none"`` (zero-shot), ``"head"`` (frozen encoder: seconds), ``"bitfit"``, ``"full"``, or
-        a strategy with settings of its own, such as ``Full(learning_rate=1e-5)``.
+        ``"none"`` (zero-shot), ``"head"`` (frozen encoder: seconds), ``"full"``; a name of
+        ``fewshot.tuning.STRATEGIES`` for what tunes few parameters, such as ``"lora"`` or
+        ``"adapter"``; or a strategy with its settings, such as ``Full(learning_rate=1e-5)``.
     calibration : {"auto", "none", "contextual", "domain", "pmi"}, default="auto"
         What the scores of label words are divided by: their mean over texts without content
         (``"contextual"``), over the texts passed to ``fit`` (``"domain"``), or the template alone
@@ -107,12 +109,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     template_ : Template
-    verbalizer_ : Verbalizer
+    verbalizer_ : Verbalizer or None
         The words, found or given.
     model_ : MaskedLM
         The model after tuning; the shared one if its weights were not changed.
-    label_words_ : LabelWords
-        The verbalizer's token ids.
+    label_words_ : LabelWords or LabelEmbeddings
+        The verbalizer's token ids; with ``tuning="perfect"`` the classes' prototypes.
     aggregation_ : str
     calibration_ : str
         The calibration that was used.
@@ -121,6 +123,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     head_ : StateHead or None
         What ``tuning="head"`` has learned.
     max_length_ : int
+        The most tokens of a prompt beside the virtual ones that tuning inserts.
     history_ : list of dict
         Loss, learning rate, tokens and seconds of each epoch.
     parameter_report_ : ParameterReport

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.distance import jensenshannon
-from scipy.special import softmax
+from scipy.special import rel_entr, softmax
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.calibration import content_free_examples
@@ -31,7 +30,7 @@ __all__ = ["TemplateSensitivity", "template_sensitivity"]
 Proba = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TemplateSensitivity:
     """Predictions of one classifier with several wordings of its template.
 
@@ -99,7 +98,7 @@ class TemplateSensitivity:
             columns["accuracy"] = self.accuracies
         return pandas.DataFrame(columns)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         width = max(map(len, self.templates))
         lines = [
             f"{self.agreement:.1%} of the texts get one class from all {len(self.templates)} "
@@ -156,7 +155,7 @@ def template_sensitivity(
     >>> from fewshot import PromptClassifier, template_sensitivity
     >>> clf = PromptClassifier("{text} It was {mask}.", {"neg": ["bad"], "pos": ["good"]})
     >>> clf.fit(["great", "good", "bad", "awful"], ["pos", "pos", "neg", "neg"])  # doctest: +SKIP
-    >>> print(template_sensitivity(clf, ["fine"], ["{text} A {mask} one."]))  # doctest: +SKIP
+    >>> template_sensitivity(clf, ["fine"], ["{text} A {mask} one."])  # doctest: +SKIP
     """
     if not isinstance(clf, PromptClassifier):
         raise InputError(f"clf is a fitted PromptClassifier, got {type(clf).__name__}")
@@ -221,9 +220,7 @@ def _summarise(
     accuracies: tuple[float, ...] | None,
 ) -> TemplateSensitivity:
     predicted = np.array([p.argmax(1) for p in probabilities])  # [templates, n]
-    pairs = combinations(probabilities, 2)
-    # SciPy gives the square root, which is a metric.
-    divergences = [float(np.mean(jensenshannon(p, q, axis=1) ** 2)) for p, q in pairs]
+    divergences = [_jensen_shannon(p, q) for p, q in combinations(probabilities, 2)]
     return TemplateSensitivity(
         templates=tuple(template.text for template in templates),
         changed=tuple(float(share) for share in (predicted != predicted[0]).mean(1)),
@@ -231,3 +228,10 @@ def _summarise(
         agreement=float((predicted == predicted[0]).all(0).mean()),
         divergence=float(np.mean(divergences)),
     )
+
+
+def _jensen_shannon(first: Proba, second: Proba) -> float:
+    """Return the divergence, averaged over rows."""
+    mean = (first + second) / 2
+    rows = (rel_entr(first, mean) + rel_entr(second, mean)).sum(1) / 2
+    return float(np.mean(rows))

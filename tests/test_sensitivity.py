@@ -72,6 +72,12 @@ def test_divergence_is_the_mean_over_pairs_and_texts():
     )
 
 
+def test_predictions_that_differ_in_the_last_bit_have_a_divergence():
+    p = np.array([[0.1, 0.9]])
+
+    assert abs(report_of([p, np.nextafter(p, 1)]).divergence) < 1e-12
+
+
 def test_opposite_certainties_differ_by_the_logarithm_of_two():
     assert report_of([[[1.0, 0.0]], [[0.0, 1.0]]]).divergence == pytest.approx(math.log(2))
 
@@ -90,7 +96,7 @@ def test_without_labels_there_is_no_accuracy():
 
     assert report.accuracies is None
     assert math.isnan(report.mean)
-    assert "accuracy" not in str(report)
+    assert "accuracy" not in repr(report)
 
 
 # ---- Fitted classifiers -----------------------------------------------------------------------
@@ -212,7 +218,7 @@ def test_int_labels_are_compared_as_ints(tiny_bert):
 def test_the_report_is_readable():
     report = TemplateSensitivity(("{text} {mask}", "b"), (0.0, 0.125), (0.9, 0.7), 0.875, 0.0123)
 
-    assert str(report).splitlines() == [
+    assert repr(report).splitlines() == [
         "87.5% of the texts get one class from all 2 templates; mean divergence 0.0123; "
         "accuracy 0.800 ± 0.100, worst 0.700",
         "{text} {mask}    0.0% changed  accuracy 0.900",

@@ -77,7 +77,7 @@ def resolve_tuning(tuning: str | Tuning) -> Tuning:
     Parameters
     ----------
     tuning : str or Tuning
-        ``"none"``, ``"head"``, ``"bitfit"``, ``"full"``, or an object.
+        One of the names in :data:`STRATEGIES`, or an object.
 
     Returns
     -------

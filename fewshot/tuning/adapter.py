@@ -88,7 +88,7 @@ class Adapter(AddedTuning):
     also_tuned : {"nothing", "norms", "head"}, default="nothing"
         Weights of the model that are tuned with the adapters: all layer norms (PERFECT), or the
         MLM head but its word embeddings (LiST).
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=3e-3
     num_epochs : int, default=12
     batch_size : int, default=8
     interpolation : float, optional
@@ -119,7 +119,7 @@ class Adapter(AddedTuning):
         scaling: float = 1.0,
         embeddings: Embeddings = "none",
         also_tuned: AlsoTuned = "nothing",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         num_epochs: int = 12,
         batch_size: int = 8,
         interpolation: float | None = None,

@@ -49,7 +49,7 @@ class Half(SubsetTuning):
         The tables of word, position and type embeddings.
     stage : int, default=0
         Number of the task, or of the round of self-training: each draws anew.
-    learning_rate : float, default=1e-4
+    learning_rate : float, default=2e-4
     num_epochs : int, default=8
     batch_size : int, default=8
     interpolation : float, optional
@@ -75,7 +75,7 @@ class Half(SubsetTuning):
         granularity: Granularity = "category",
         embeddings: Literal["frozen", "tuned"] = "frozen",
         stage: int = 0,
-        learning_rate: float = 1e-4,
+        learning_rate: float = 2e-4,
         num_epochs: int = 8,
         batch_size: int = 8,
         interpolation: float | None = None,

@@ -49,7 +49,7 @@ class LoRA(AddedTuning):
         ``"attention_output"``, ``"intermediate"``, ``"output"`` (the last two of the feed-forward
         network). Where one matrix makes query, key and value (ModernBERT, DeBERTa), it has one
         update if any of the three is named.
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=3e-3
     num_epochs : int, default=12
     batch_size : int, default=8
     interpolation : float, optional
@@ -75,7 +75,7 @@ class LoRA(AddedTuning):
         alpha: float = 16.0,
         dropout: float = 0.0,
         targets: Sequence[Target] = ("query", "value"),
-        learning_rate: float = 2e-3,
+        learning_rate: float = 3e-3,
         num_epochs: int = 12,
         batch_size: int = 8,
         interpolation: float | None = None,

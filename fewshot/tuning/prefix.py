@@ -40,8 +40,8 @@ class Prefix(AddedTuning):
         Keys and values of each layer.
     init : {"text", "random"}, default="text"
         Initial values: the model's own keys and values of tokens drawn from the training texts,
-        or random ones, which a few labels hardly bring to anything.
-    learning_rate : float, default=1e-2
+        or random ones.
+    learning_rate : float, default=3e-2
     num_epochs : int, default=12
     batch_size : int, default=8
     interpolation : float, optional
@@ -66,7 +66,7 @@ class Prefix(AddedTuning):
         length: int = 10,
         *,
         init: Init = "text",
-        learning_rate: float = 1e-2,
+        learning_rate: float = 3e-2,
         num_epochs: int = 12,
         batch_size: int = 8,
         interpolation: float | None = None,
