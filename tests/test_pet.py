@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -515,3 +520,37 @@ def test_a_saved_one_holds_the_final_classifier_only(tmp_path):
         warnings.simplefilter("ignore")
         assert np.array_equal(again.predict_proba(POOL), clf.predict_proba(POOL))
     assert np.array_equal(again.soft_labels_, clf.soft_labels_)
+
+
+_KILLED = """
+import os, signal
+import fewshot.pet as module
+from tests.test_pet import Full, fit, pet
+
+plain, fits = module._train_member, []
+
+def killing(*args):
+    if len(fits) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fits.append(args)
+    return plain(*args)
+
+module._train_member = killing
+fit(pet(Full(num_epochs=1), generations=1, checkpoint_dir={folder!r}))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_one_round_and_goes_on_to_the_same_result(tmp_path):
+    folder = tmp_path / "checkpoint"
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", _KILLED.format(folder=str(folder))]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+
+    ended = subprocess.run(command, cwd=root, env=environment, check=False)
+
+    assert ended.returncode == -signal.SIGKILL
+    assert len(list(folder.glob("*.safetensors"))) == 3
+    again = fit(pet(Full(num_epochs=1), generations=1, checkpoint_dir=folder))
+    whole = fit(pet(Full(num_epochs=1), generations=1))
+    assert np.array_equal(again.soft_labels_, whole.soft_labels_)
