@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from fewshot.masked_lm import MaskedLM
     from fewshot.persistence import load_estimator as load
     from fewshot.sampling import KShotSplit, k_shot_sample
+    from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.setfit_classifier import SetFitClassifier
     from fewshot.template import Template
-    from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.tfidf_classifier import TfidfClassifier
     from fewshot.verbalizer import Verbalizer
 
