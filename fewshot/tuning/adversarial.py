@@ -37,9 +37,10 @@ class FGM(BaseEstimator):
 
     Parameters
     ----------
-    epsilon : float, default=5.0
+    epsilon : float, default=1.0
         Euclidean norm of the move of a whole text, in root mean squares of the model's embedding
-        matrix. The paper normalises the embeddings to unit variance and takes 5 for reviews.
+        matrix. The paper normalises the embeddings to unit variance and takes 5 for reviews; for
+        sentences and a handful of labels that is too much (``docs/tuning_robustness.md``).
 
     References
     ----------
@@ -49,11 +50,11 @@ class FGM(BaseEstimator):
     Examples
     --------
     >>> from fewshot.tuning import FGM, Full, Training
-    >>> Full(training=Training(adversarial=FGM(epsilon=1.0)))
-    Full(training=Training(adversarial=FGM(epsilon=1.0)))
+    >>> Full(training=Training(adversarial=FGM(epsilon=5.0)))
+    Full(training=Training(adversarial=FGM(epsilon=5.0)))
     """
 
-    def __init__(self, epsilon: float = 5.0) -> None:
+    def __init__(self, epsilon: float = 1.0) -> None:
         self.epsilon = epsilon
 
     def check(self) -> None:
