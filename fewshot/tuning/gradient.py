@@ -15,9 +15,9 @@ from torch import Tensor
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import Learner, Objective, Schedule, TrainSettings, train
 from fewshot.masked_lm import MaskedLM
-from fewshot.pretraining import TokenMasking, masked_loss
 from fewshot.sampling import hold_out
 from fewshot.scoring import PromptScorer, Views
+from fewshot.token_masking import TokenMasking, masked_loss
 from fewshot.tuning.head import fit_head
 from fewshot.tuning.strategy import Tuning, check_setting
 from fewshot.tuning.task import TuningResult, TuningTask
