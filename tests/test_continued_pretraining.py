@@ -363,6 +363,14 @@ def test_another_setting_trains_anew(monkeypatch, change):
     assert counted.n == 2
 
 
+def test_another_random_state_of_the_predictor_labels_anew():
+    tuning = Full(num_epochs=1, learning_rate=1e-2)
+    fit(pcp(predictor=prompt(tuning=tuning)))
+    fit(pcp(predictor=prompt(tuning=tuning, random_state=1)))
+
+    assert len(module._SCORES._values) == 2
+
+
 def test_another_model_trains_anew(monkeypatch):
     counted = Counted(monkeypatch)
 
