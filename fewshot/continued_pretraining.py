@@ -20,18 +20,20 @@ from fewshot.history import Epoch
 from fewshot.inputs import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
-from fewshot.pretraining import Corpus, Pretraining, pretrain
+from fewshot.pretraining import Pretraining, pretrain
 from fewshot.prompts import build_prompts, tokenize_slots
 from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
+    open_checkpoint,
     prompt_classifier,
     read_learning_data,
 )
 from fewshot.sequence_model import token_ids
-from fewshot.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.settings import check_settings, is_positive, is_whole
 from fewshot.template import Template
+from fewshot.token_masking import Ids
 from fewshot.training_data import class_targets
 from fewshot.unlabeled import Unlabeled, text_keys
 
@@ -179,7 +181,7 @@ class PCPClassifier(SemiSupervisedClassifier):
         self.model_ = lm
         self.estimator_ = final
         self.data_hash_ = lines.key
-        self.n_lines_ = len(lines.corpus)
+        self.n_lines_ = len(lines.ids)
         self.pretraining_history_ = history
         self.n_unlabeled_ = len(plan.data.pool)
         self.pool_keys_ = text_keys(plan.data.pool.examples)
@@ -213,7 +215,7 @@ class _Plan(NamedTuple):
 class _Lines(NamedTuple):
     """Lines to train on, and what they are made from in short."""
 
-    corpus: Corpus
+    ids: list[Ids]
     n_truncated: int
     key: str
 
@@ -224,9 +226,7 @@ def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     base = _innermost(settings.estimator).set_params(verbose=0)
     predictor = base if settings.predictor is None else settings.predictor
     predictor = prompt_classifier(predictor, "PCPClassifier").set_params(verbose=0)
-    checkpoint = Checkpoint(settings.checkpoint_dir)
-    is_fixed = settings.random_state is not None
-    seed = checkpoint.seed(int(new_rng(settings.random_state).integers(2**31)), is_fixed=is_fixed)
+    checkpoint, seed = open_checkpoint(settings)
     data = read_learning_data(
         X,
         y,
@@ -392,9 +392,7 @@ def _bare_lines(plan: _Plan, examples: Examples) -> _Lines:
     second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
     longest = plan.lm.checked_max_length(plan.base.max_length)
     ids, n_truncated = token_ids(plan.lm.tokenizer, first, second, longest)
-    none = np.empty(0, dtype=np.int64)
-    corpus = Corpus(ids, [none] * len(ids))
-    return _Lines(corpus, n_truncated, fingerprint(corpus))
+    return _Lines(ids, n_truncated, fingerprint(ids))
 
 
 def _templated_lines(plan: _Plan, examples: Examples, labels: npt.NDArray[np.int64]) -> _Lines:
@@ -409,7 +407,7 @@ def _templated_lines(plan: _Plan, examples: Examples, labels: npt.NDArray[np.int
     longest = plan.lm.checked_max_length(plan.base.max_length)
     slots = tokenize_slots(plan.lm.tokenizer, [template], examples, plan.lm.tokens)
     views = {}
-    ids: list[npt.NDArray[np.int32]] = []
+    ids: list[Ids] = []
     n_truncated = 0
     for row, label in enumerate(labels.tolist()):
         pieces = _draw_word(plan.words, label, rng)
@@ -423,9 +421,7 @@ def _templated_lines(plan: _Plan, examples: Examples, labels: npt.NDArray[np.int
             line[prompts.mask_positions[number]] = pieces
             ids.append(line)
     n_truncated = max((prompts.n_truncated for prompts in views.values()), default=0)
-    none = np.empty(0, dtype=np.int64)
-    corpus = Corpus(ids, [none] * len(ids))
-    return _Lines(corpus, n_truncated, fingerprint(corpus))
+    return _Lines(ids, n_truncated, fingerprint(ids))
 
 
 def _draw_word(words: LabelWords, label: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -462,7 +458,7 @@ def _adapt(plan: _Plan, lines: _Lines, rounds: Rounds) -> tuple[MaskedLM, list[E
         [lines.key, settings_of(plan.pretraining), model_fingerprint(plan.lm), plan.seed]
     )
     seed = seed_of(plan.seed, 3)
-    make = partial(pretrain, plan.lm, lines.corpus, plan.pretraining, seed, rounds)
+    make = partial(pretrain, plan.lm, lines.ids, plan.pretraining, seed, rounds)
     return _ADAPTED.get(key, make)
 
 

@@ -22,8 +22,7 @@ from fewshot.verbalizer import Verbalizer
 __all__ = ["fingerprint", "model_fingerprint", "settings_of"]
 
 _DIGEST_BYTES = 16
-# Settings that change nothing of what is learned, or that a caller sets anew for each stage.
-_WITHOUT_EFFECT = ("verbose", "checkpoint_dir", "random_state")
+_WITHOUT_EFFECT = ("verbose", "checkpoint_dir")  # settings that change nothing of what is learned
 
 
 def fingerprint(value: Any) -> str:  # of the kinds below
@@ -32,8 +31,8 @@ def fingerprint(value: Any) -> str:  # of the kinds below
     Parameters
     ----------
     value : object
-        A plain value, array, text examples, template, verbalizer, model or estimator, or a
-        container of these.
+        A plain value, array, random state, text examples, template, verbalizer, model or
+        estimator, or a container of these.
 
     Returns
     -------
@@ -122,6 +121,9 @@ def _add(digest: Any, value: Any) -> None:
         content = value.to_dict() if isinstance(value, Verbalizer) else _values(value)
         _put(digest, type(value).__name__)
         _add(digest, content)
+    elif isinstance(value, np.random.RandomState):
+        _put(digest, "random state")
+        _add(digest, value.get_state(legacy=False))
     elif isinstance(value, (np.ndarray, np.generic, Tensor)):
         _add_array(digest, value)
     elif is_dataclass(value) and not isinstance(value, type):

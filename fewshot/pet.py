@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -18,6 +18,7 @@ from fewshot.estimator import TextClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.inputs import Label
+from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import (
     draw_pseudo_labels,
     merge_scores,
@@ -30,24 +31,20 @@ from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
+    open_checkpoint,
     prompt_classifier,
     read_learning_data,
 )
-from fewshot.settings import check_settings, is_positive, is_whole, new_rng
-from fewshot.template import Template
+from fewshot.settings import check_settings, is_positive, is_whole
 from fewshot.training_data import class_targets, label_array
 from fewshot.tuning import GradientTuning, NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
 from fewshot.unlabeled import text_keys
-from fewshot.verbalizer import Verbalizer
 
-__all__ = ["PETClassifier", "Pattern"]
+__all__ = ["PETClassifier"]
 
-Pattern: TypeAlias = "str | Template | tuple[str | Template, Verbalizer | Mapping[Any, Any]]"
 Ensemble: TypeAlias = Literal["weighted", "uniform"]
 
-# Beside the estimator's own; after Schick and Schütze (2021), section 4.1, AG's News.
-_GENERAL_PATTERNS = ("{text} ({mask})", "[ Category: {mask} ] {text}", "{mask}: {text}")
 _ZERO_LABEL_EXAMPLES = 10  # what generations grow from without a label; the official code's
 _LIKELIEST = 100  # texts of each class to draw from when no label was ever seen; the same
 _FINAL_EPOCHS = 3  # the official code's
@@ -202,21 +199,13 @@ class PETClassifier(SemiSupervisedClassifier):
         return self
 
 
-class _Member(NamedTuple):
-    """One classifier of the ensemble, before it is cloned and tuned."""
-
-    estimator: PromptClassifier
-    pattern: int
-    repetition: int
-
-
 class _Plan(NamedTuple):
     """What ``fit`` is going to do, checked."""
 
     settings: PETClassifier
     data: LearningData
     classes: list[Label]
-    members: list[_Member]
+    members: list[Member]
     seed: int
     checkpoint: Checkpoint
 
@@ -248,11 +237,10 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     """Check everything that can be checked before any work."""
     _check(settings)
     base = prompt_classifier(settings.estimator, "PETClassifier").set_params(verbose=0)
-    members = _members(settings, base)
-    fields = _fields(members)
-    checkpoint = Checkpoint(settings.checkpoint_dir)
-    is_fixed = settings.random_state is not None
-    seed = checkpoint.seed(int(new_rng(settings.random_state).integers(2**31)), is_fixed=is_fixed)
+    members = read_members(settings.templates, base, settings.n_repetitions)
+    fields = shared_fields(members)
+    _check_members(settings, base, members)
+    checkpoint, seed = open_checkpoint(settings)
     data = read_learning_data(
         X,
         y,
@@ -267,7 +255,7 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
             "PETClassifier learns from unlabelled texts; pass unlabeled=Unlabeled(texts), or "
             "rows with y=None (-1 among ints)"
         )
-    classes = _classes(members, data)
+    classes = shared_classes(members, data.labelled)
     for member in members:
         member.estimator.set_params(labels=classes)
     _check_final(settings.final_estimator, base)
@@ -297,14 +285,9 @@ def _check(settings: PETClassifier) -> None:
     )
 
 
-def _members(settings: PETClassifier, base: PromptClassifier) -> list[_Member]:
-    given = settings.templates
-    patterns = _default_patterns(base) if given is None else _listed(given)
-    members = [
-        _Member(_with_pattern(base, pattern), number, repetition)
-        for number, pattern in enumerate(patterns)
-        for repetition in range(settings.n_repetitions)
-    ]
+def _check_members(
+    settings: PETClassifier, base: PromptClassifier, members: Sequence[Member]
+) -> None:
     if settings.generations and len(members) < 2:
         raise InputError(
             "in iPET members label texts for each other, so generations > 0 needs two members at "
@@ -315,69 +298,6 @@ def _members(settings: PETClassifier, base: PromptClassifier) -> list[_Member]:
             f"mlm_weight={settings.mlm_weight} needs tuning by gradients, such as 'full', got "
             f"{base.tuning!r}; use mlm_weight=0"
         )
-    return members
-
-
-def _listed(templates: Any) -> list[Pattern]:
-    is_one = isinstance(templates, (str, Template))
-    if is_one or not isinstance(templates, Sequence) or not len(templates):
-        raise InputError(
-            "templates is a list of patterns, such as ['{text} It was {mask}.', ...], got "
-            f"{templates!r}"
-        )
-    return list(templates)
-
-
-def _default_patterns(base: PromptClassifier) -> list[Pattern]:
-    own = base._template()
-    if len(own.field_names) > 1:
-        return [own]
-    name = own.field_names[0]
-    general = [Template(text.replace("{text}", f"{{{name}}}")) for text in _GENERAL_PATTERNS]
-    return [own, *(template for template in general if template.text != own.text)]
-
-
-def _with_pattern(base: PromptClassifier, pattern: Pattern) -> PromptClassifier:
-    member: PromptClassifier = clone(base)
-    if not isinstance(pattern, tuple):
-        return member.set_params(template=pattern)
-    if len(pattern) != 2:
-        raise InputError(
-            f"a pattern is a template, or a pair of template and verbalizer, got {pattern!r}"
-        )
-    return member.set_params(template=pattern[0], verbalizer=pattern[1])
-
-
-def _fields(members: Sequence[_Member]) -> tuple[str, ...]:
-    first = members[0].estimator._template().field_names
-    for member in members:
-        names = member.estimator._template().field_names
-        if sorted(names) != sorted(first):
-            raise InputError(
-                f"all templates need the same fields, but {members[0].estimator.template!r} has "
-                f"{first} and {member.estimator.template!r} has {names}"
-            )
-    return first
-
-
-def _classes(members: Sequence[_Member], data: LearningData) -> list[Label]:
-    """Return the classes, after all checks that a member's fit would make."""
-    found: list[list[Label]] = []
-    for member in members:
-        clf = clone(member.estimator)
-        if data.labelled is None:
-            found.append(clf.set_params(tuning="none")._plan(None, None, None).classes)
-        else:
-            labelled = data.labelled
-            texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
-            found.append(clf._plan(texts, labels, labelled.sample_weight).classes)
-    for member, classes in zip(members, found, strict=True):
-        if classes != found[0]:
-            raise InputError(
-                f"all patterns need the same labels, but {members[0].estimator.template!r} has "
-                f"{found[0]} and {member.estimator.template!r} has {classes}; mend the verbalizers"
-            )
-    return found[0]
 
 
 def _check_several(data: LearningData) -> None:
@@ -471,7 +391,7 @@ def _label(plan: _Plan, before: _Outputs, generation: int, number: int) -> _Pseu
     return _Pseudo(texts, [plan.classes[label] for label in drawn.labels])
 
 
-def _train_member(plan: _Plan, member: _Member, pseudo: _Pseudo | None, seed: int) -> Arrays:
+def _train_member(plan: _Plan, member: Member, pseudo: _Pseudo | None, seed: int) -> Arrays:
     """Tune one member, score the pool with it, and let it go."""
     started_at = time.perf_counter()
     texts, labels, weights = _training_rows(plan, pseudo)

@@ -1,12 +1,11 @@
-"""Masked language modelling: hiding tokens, the loss over the vocabulary, and training with it."""
+"""Continued pre-training: masked language modelling on lines of text, an epoch a round."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,59 +17,17 @@ from fewshot.errors import InputError, TuningError
 from fewshot.fine_tuning import TrainSettings, parameter_groups
 from fewshot.history import Epoch
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts, Tokenizer
 from fewshot.rounds import Rounds
 from fewshot.seeding import torch_seed
 from fewshot.threads import limited_threads
+from fewshot.token_masking import Ids, TokenMasking, masked_loss
 
-__all__ = ["Corpus", "Hidden", "Pretraining", "TokenMasking", "masked_loss", "pretrain"]
+__all__ = ["Pretraining", "pretrain"]
 
-# Devlin et al. (2019), section 3.1: of the chosen tokens.
-_SHARE_MASKED, _SHARE_RANDOM = 0.8, 0.1
 _BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa
 _BATCHES_SORTED = 50
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _HISTORY = ("epoch", "loss", "learning_rate", "tokens", "seconds")
-
-Ids = npt.NDArray[np.int32]
-
-
-class Hidden(NamedTuple):
-    """Prompts of which some tokens are hidden.
-
-    Parameters
-    ----------
-    ids : list of ndarray
-        The token ids with some replaced.
-    rows, positions : ndarray of shape (n_targets,)
-        Where the tokens stand that are to be found.
-    originals : ndarray of shape (n_targets,)
-        What stood there.
-    """
-
-    ids: list[Ids]
-    rows: npt.NDArray[np.int64]
-    positions: npt.NDArray[np.int64]
-    originals: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Lines to train on.
-
-    Parameters
-    ----------
-    ids : list of ndarray
-        Token ids of each line, special tokens included.
-    always : list of ndarray of int
-        Positions in each line that are hidden in any case; often none.
-    """
-
-    ids: list[Ids]
-    always: list[npt.NDArray[np.int64]]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 class Pretraining(BaseEstimator):
@@ -175,14 +132,15 @@ class Pretraining(BaseEstimator):
 
 
 def pretrain(
-    lm: MaskedLM, corpus: Corpus, pretraining: Pretraining, seed: int, rounds: Rounds
+    lm: MaskedLM, lines: list[Ids], pretraining: Pretraining, seed: int, rounds: Rounds
 ) -> tuple[MaskedLM, list[Epoch]]:
     """Train a copy of a model on lines, an epoch a round.
 
     Parameters
     ----------
     lm : MaskedLM
-    corpus : Corpus
+    lines : list of ndarray
+        Token ids of each line, special tokens included.
     pretraining : Pretraining
     seed : int
         Each epoch has random numbers of its own, so that training can go on where it stopped.
@@ -195,112 +153,21 @@ def pretrain(
     history : list of Epoch
     """
     own = lm.copy(pretraining.is_tuned)
-    run = _Run(own, corpus, pretraining, seed)
+    run = _Run(own, lines, pretraining, seed)
     rounds.run_chain("epoch", pretraining.num_epochs, run.epoch, run.state, run.restore)
     own.freeze()
     return own, run.history
 
 
-@dataclass(frozen=True)
-class TokenMasking:
-    """How tokens are hidden, drawn anew at each use.
-
-    Of the tokens that are no special ones a share is chosen; of these, 80 % become the mask
-    token, 10 % a random one, and 10 % stay.
-
-    Parameters
-    ----------
-    mask_id : int
-    special_ids : ndarray of int
-        Tokens that are never chosen, and never put in place of others.
-    n_tokens : int
-        Size of the vocabulary.
-    probability : float
-        The share.
-    """
-
-    mask_id: int
-    special_ids: npt.NDArray[np.int64]
-    n_tokens: int
-    probability: float = 0.15
-
-    @classmethod
-    def of(cls, tokenizer: Tokenizer, probability: float = 0.15) -> TokenMasking:
-        """Return the masking for a tokenizer."""
-        special = np.array(sorted(tokenizer.all_special_ids), dtype=np.int64)
-        return cls(int(tokenizer.mask_token_id), special, len(tokenizer), probability)
-
-    def hide(
-        self,
-        ids: Sequence[Ids],
-        rng: np.random.Generator,
-        always: Sequence[npt.NDArray[np.int64]] | None = None,
-    ) -> Hidden:
-        """Choose tokens and replace them.
-
-        Parameters
-        ----------
-        ids : sequence of ndarray
-        rng : numpy.random.Generator
-        always : sequence of ndarray of int, optional
-            Positions in each row that are chosen in any case.
-
-        Returns
-        -------
-        Hidden
-        """
-        lengths = np.array([len(row) for row in ids])
-        flat = np.concatenate(list(ids)).astype(np.int64)
-        starts = np.cumsum(lengths) - lengths
-        is_chosen = (rng.random(len(flat)) < self.probability) & ~np.isin(flat, self.special_ids)
-        if always is not None:
-            for start, positions in zip(starts, always, strict=True):
-                is_chosen[start + positions] = True
-        chosen = np.flatnonzero(is_chosen)
-        originals = flat[chosen]
-        fate = rng.random(len(chosen))
-        others = np.setdiff1d(np.arange(self.n_tokens), self.special_ids)
-        random = others[rng.integers(0, len(others), len(chosen))]
-        is_random = (fate >= _SHARE_MASKED) & (fate < _SHARE_MASKED + _SHARE_RANDOM)
-        flat[chosen] = np.where(
-            fate < _SHARE_MASKED, self.mask_id, np.where(is_random, random, originals)
-        )
-        rows = np.repeat(np.arange(len(ids)), lengths)[chosen]
-        hidden = np.split(flat.astype(np.int32), starts[1:])
-        return Hidden(hidden, rows, chosen - starts[rows], originals)
-
-
-def masked_loss(lm: MaskedLM, hidden: Hidden) -> Tensor:
-    """Return the mean cross-entropy over the vocabulary, at the chosen positions only.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    hidden : Hidden
-
-    Returns
-    -------
-    Tensor of shape ()
-        0 if no token was chosen.
-    """
-    if not len(hidden.originals):
-        return torch.zeros((), device=lm.device)
-    n = len(hidden.ids)
-    prompts = Prompts(hidden.ids, np.zeros((n, 1), dtype=np.int64), np.arange(n), n, 0)
-    logits = lm.logits_at(prompts, hidden.rows, hidden.positions)  # [n_targets, vocabulary]
-    originals = torch.from_numpy(hidden.originals).to(logits.device)
-    return nn.functional.cross_entropy(logits, originals)
-
-
 class _Run:
     """Optimiser, schedule and step count of one training run, which can be stopped and go on."""
 
-    def __init__(self, lm: MaskedLM, corpus: Corpus, pretraining: Pretraining, seed: int) -> None:
-        self.lm, self.corpus, self.seed = lm, corpus, seed
+    def __init__(self, lm: MaskedLM, lines: list[Ids], pretraining: Pretraining, seed: int) -> None:
+        self.lm, self.lines, self.seed = lm, lines, seed
         self.settings = pretraining._settings()
         self.masking = TokenMasking.of(lm.tokenizer, pretraining.mask_probability)
-        self.lengths = np.array([len(ids) for ids in corpus.ids], dtype=np.int64)
-        self.n_steps = self.settings.steps(len(corpus))
+        self.lengths = np.array([len(ids) for ids in lines], dtype=np.int64)
+        self.n_steps = self.settings.steps(len(lines))
         self.step = 0
         self.history: list[Epoch] = []
         self.parameters = lm.tuned_parameters()
@@ -331,9 +198,7 @@ class _Run:
     def _update(self, batch: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
-        hidden = self.masking.hide(
-            [self.corpus.ids[row] for row in batch], rng, [self.corpus.always[row] for row in batch]
-        )
+        hidden = self.masking.hide([self.lines[row] for row in batch], rng)
         loss = masked_loss(self.lm, hidden)
         if not bool(loss.isfinite()):
             raise TuningError(

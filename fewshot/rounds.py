@@ -148,7 +148,8 @@ class Checkpoint:
     def clear(self) -> None:
         """Delete all rounds and the manifest: the fit is over."""
         if self._folder is not None:
-            for file in (*self._folder.glob(f"*{_SUFFIX}"), self._folder / _MANIFEST):
+            rounds = self._folder.glob(f"*{_SUFFIX}*")  # and what was never finished
+            for file in (*rounds, self._folder / _MANIFEST):
                 file.unlink(missing_ok=True)
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:

@@ -15,12 +15,15 @@ from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError, LeakageWarning, UnlabeledWarning, warn_user
 from fewshot.estimator import TextClassifier
 from fewshot.inputs import Examples, read_examples, read_labels
+from fewshot.rounds import Checkpoint
+from fewshot.settings import new_rng
 from fewshot.training_data import TrainingData, read_training_data
 from fewshot.unlabeled import Keys, Pool, Unlabeled, draw_pool, text_keys
 
 __all__ = [
     "LearningData",
     "SemiSupervisedClassifier",
+    "open_checkpoint",
     "prompt_classifier",
     "read_learning_data",
 ]
@@ -151,6 +154,32 @@ def read_learning_data(
             f"unlabeled holds no text to learn from: {why}. Pass texts besides the labelled ones"
         )
     return LearningData(labelled, pool)
+
+
+def open_checkpoint(settings: Any) -> tuple[Checkpoint, int]:
+    """Return the checkpoint that an estimator's settings name, and the seed of the fit.
+
+    Parameters
+    ----------
+    settings : estimator
+        With ``checkpoint_dir`` and ``random_state``.
+
+    Returns
+    -------
+    checkpoint : Checkpoint
+    seed : int
+        Without a ``random_state`` that of the fit that was interrupted, if there was one.
+
+    Raises
+    ------
+    CheckpointError
+        If there is something else in the folder.
+    InputError
+        If ``random_state`` cannot be used.
+    """
+    checkpoint = Checkpoint(settings.checkpoint_dir)
+    drawn = int(new_rng(settings.random_state).integers(2**31))
+    return checkpoint, checkpoint.seed(drawn, is_fixed=settings.random_state is not None)
 
 
 def prompt_classifier(estimator: Any, owner: str) -> PromptClassifier:

@@ -68,8 +68,8 @@ def lines_of(clf, monkeypatch, pool=POOL, X=X, Y=Y) -> list[str]:
     """Fit, and return the lines that the model was trained on, as text."""
     seen = []
 
-    def noted(lm, corpus, pretraining, seed, rounds):
-        seen.extend(corpus.ids)
+    def noted(lm, ids, pretraining, seed, rounds):
+        seen.extend(ids)
         return lm, []
 
     monkeypatch.setattr(module, "pretrain", noted)
@@ -176,9 +176,7 @@ def test_bare_texts_need_no_label_predictor(monkeypatch):
 def test_the_word_at_its_slot_is_the_token_that_is_scored(name, monkeypatch):
     base = prompt(FAMILIES[name](), template="{mask} : {text}")
     seen = []
-    monkeypatch.setattr(
-        module, "pretrain", lambda lm, corpus, *_: (seen.extend(corpus.ids), (lm, []))[1]
-    )
+    monkeypatch.setattr(module, "pretrain", lambda lm, ids, *_: (seen.extend(ids), (lm, []))[1])
 
     clf = fit(pcp(base))
 
@@ -219,9 +217,7 @@ def test_the_template_is_protected_from_truncation(monkeypatch):
 
 def test_a_line_of_a_mask_like_text_has_no_mask(monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        module, "pretrain", lambda lm, corpus, *_: (seen.extend(corpus.ids), (lm, []))[1]
-    )
+    monkeypatch.setattr(module, "pretrain", lambda lm, ids, *_: (seen.extend(ids), (lm, []))[1])
 
     clf = fit(pcp(), [*POOL, "what [MASK] is this"])
 
@@ -365,6 +361,14 @@ def test_another_setting_trains_anew(monkeypatch, change):
     fit(pcp().set_params(**change))
 
     assert counted.n == 2
+
+
+def test_another_random_state_of_the_predictor_labels_anew():
+    tuning = Full(num_epochs=1, learning_rate=1e-2)
+    fit(pcp(predictor=prompt(tuning=tuning)))
+    fit(pcp(predictor=prompt(tuning=tuning, random_state=1)))
+
+    assert len(module._SCORES._values) == 2
 
 
 def test_another_model_trains_anew(monkeypatch):

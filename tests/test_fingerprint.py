@@ -41,6 +41,8 @@ VALUES = [
     Verbalizer({"a": "y", "b": "x"}),
     Head(),
     Head(C=1.0),
+    np.random.RandomState(0),
+    np.random.RandomState(1),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,15 @@ from tokenizers import normalizers
 
 from fewshot.errors import InputError, ModelError, TemplateError
 from fewshot.inputs import Examples
-from fewshot.prompts import Prompts, build_prompts, plan_batches, tokenize_slots
+from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import (
+    Prompts,
+    TokenCache,
+    _SlotKey,
+    build_prompts,
+    plan_batches,
+    tokenize_slots,
+)
 from fewshot.template import Template
 from tests import tiny_models
 from tests.tiny_models import WORDS, wordpiece_tokenizer
@@ -475,3 +485,64 @@ def test_taken_rows_keep_the_places_of_virtual_tokens(wordpiece):
 def test_virtual_tokens_of_unknown_words_are_refused(wordpiece):
     with pytest.raises(TemplateError, match=r"\[soft:日本\] .* does not know"):
         build(wordpiece, "{text} {soft:日本} {mask}", ["a goal"])
+
+
+# ---- Token cache ------------------------------------------------------------------------------
+
+
+class Noted:
+    """A tokenizer's stand-in that notes the texts it gets."""
+
+    def __init__(self):
+        self.texts = []
+
+    def __call__(self, texts):
+        self.texts += texts
+        return [np.array([len(text)], dtype=np.int32) for text in texts]
+
+
+def test_known_texts_are_not_tokenised_again():
+    cache, tokenize = TokenCache(10), Noted()
+
+    first = cache.fill(["a", "bb", "a"], _SlotKey("text", False, False), tokenize)
+    again = cache.fill(["bb", "ccc"], _SlotKey("other", False, False), tokenize)
+
+    assert [int(ids[0]) for ids in first + again] == [1, 2, 1, 2, 3]
+    assert tokenize.texts == ["a", "bb", "ccc"]
+
+
+def test_places_that_are_tokenised_otherwise_are_told_apart():
+    cache, tokenize = TokenCache(10), Noted()
+
+    for bare, after_space in ((False, False), (True, False), (False, True)):
+        cache.fill(["a"], _SlotKey("text", bare, after_space), tokenize)
+
+    assert tokenize.texts == ["a", "a", "a"]
+
+
+def test_the_first_texts_are_forgotten_first():
+    cache, tokenize, key = TokenCache(2), Noted(), _SlotKey("text", False, False)
+    cache.fill(["a", "b"], key, tokenize)
+    cache.fill(["c"], key, tokenize)
+
+    cache.fill(["c"], key, tokenize)
+    cache.fill(["b"], key, tokenize)
+    cache.fill(["a"], key, tokenize)
+
+    assert tokenize.texts == ["a", "b", "c", "a"]
+
+
+def test_more_texts_than_are_remembered_are_tokenised_without_it():
+    cache, tokenize, key = TokenCache(2), Noted(), _SlotKey("text", False, False)
+
+    cache.fill(["a", "b", "c"], key, tokenize)
+    cache.fill(["a"], key, tokenize)
+
+    assert tokenize.texts == ["a", "b", "c", "a"]
+
+
+def test_a_model_and_its_copies_remember_together(tiny_bert):
+    lm = MaskedLM(*tiny_bert, device="cpu")
+
+    assert lm.copy(lambda name: False).tokens is lm.tokens
+    assert pickle.loads(pickle.dumps(lm)).tokens is not lm.tokens

@@ -131,8 +131,10 @@ def test_a_damaged_round_is_told(tmp_path):
 
 def test_what_a_kill_left_half_written_does_not_count(tmp_path):
     (tmp_path / "checkpoint.json.unfinished").write_text("{")
+    (tmp_path / "round-0.round.safetensors.unfinished").write_bytes(b"half")
 
     assert run(begun(tmp_path), lambda i: i) == [0, 1, 2]
+    assert list(tmp_path.iterdir()) == []
 
 
 class Counter:

@@ -16,9 +16,9 @@ from torch import Tensor
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import Batch, Learner, SecondLoss, TrainSettings, TrainStep, train
 from fewshot.masked_lm import MaskedLM
-from fewshot.pretraining import TokenMasking, masked_loss
 from fewshot.sampling import hold_out
 from fewshot.template import Template
+from fewshot.token_masking import TokenMasking, masked_loss
 from fewshot.tuning.adversarial import resolve_adversarial
 from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.head import fit_head

@@ -1,0 +1,122 @@
+"""Masked language modelling: which tokens are hidden, and the loss over the whole vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import Prompts, Tokenizer
+
+__all__ = ["Hidden", "Ids", "TokenMasking", "masked_loss"]
+
+# Devlin et al. (2019), section 3.1: of the chosen tokens.
+_SHARE_MASKED, _SHARE_RANDOM = 0.8, 0.1
+
+Ids = npt.NDArray[np.int32]
+
+
+class Hidden(NamedTuple):
+    """Prompts of which some tokens are hidden.
+
+    Parameters
+    ----------
+    ids : list of ndarray
+        The token ids with some replaced.
+    rows, positions : ndarray of shape (n_targets,)
+        Where the tokens stand that are to be found.
+    originals : ndarray of shape (n_targets,)
+        What stood there.
+    """
+
+    ids: list[Ids]
+    rows: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int64]
+    originals: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TokenMasking:
+    """How tokens are hidden, drawn anew at each use.
+
+    Of the tokens that are no special ones a share is chosen; of these, 80 % become the mask
+    token, 10 % a random one, and 10 % stay.
+
+    Parameters
+    ----------
+    mask_id : int
+    special_ids : ndarray of int
+        Tokens that are never chosen, and never put in place of others.
+    n_tokens : int
+        Size of the vocabulary.
+    probability : float
+        The share.
+    """
+
+    mask_id: int
+    special_ids: npt.NDArray[np.int64]
+    n_tokens: int
+    probability: float = 0.15
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, probability: float = 0.15) -> TokenMasking:
+        """Return the masking for a tokenizer."""
+        special = np.array(sorted(tokenizer.all_special_ids), dtype=np.int64)
+        return cls(int(tokenizer.mask_token_id), special, len(tokenizer), probability)
+
+    def hide(self, ids: Sequence[Ids], rng: np.random.Generator) -> Hidden:
+        """Choose tokens and replace them.
+
+        Parameters
+        ----------
+        ids : sequence of ndarray
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Hidden
+        """
+        lengths = np.array([len(row) for row in ids])
+        flat = np.concatenate(list(ids)).astype(np.int64)
+        starts = np.cumsum(lengths) - lengths
+        is_chosen = (rng.random(len(flat)) < self.probability) & ~np.isin(flat, self.special_ids)
+        chosen = np.flatnonzero(is_chosen)
+        originals = flat[chosen]
+        fate = rng.random(len(chosen))
+        others = np.setdiff1d(np.arange(self.n_tokens), self.special_ids)
+        random = others[rng.integers(0, len(others), len(chosen))]
+        is_random = (fate >= _SHARE_MASKED) & (fate < _SHARE_MASKED + _SHARE_RANDOM)
+        flat[chosen] = np.where(
+            fate < _SHARE_MASKED, self.mask_id, np.where(is_random, random, originals)
+        )
+        rows = np.repeat(np.arange(len(ids)), lengths)[chosen]
+        hidden = np.split(flat.astype(np.int32), starts[1:])
+        return Hidden(hidden, rows, chosen - starts[rows], originals)
+
+
+def masked_loss(lm: MaskedLM, hidden: Hidden) -> Tensor:
+    """Return the mean cross-entropy over the vocabulary, at the chosen positions only.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+    hidden : Hidden
+
+    Returns
+    -------
+    Tensor of shape ()
+        0 if no token was chosen.
+    """
+    if not len(hidden.originals):
+        return torch.zeros((), device=lm.device)
+    n = len(hidden.ids)
+    prompts = Prompts(hidden.ids, np.zeros((n, 1), dtype=np.int64), np.arange(n), n, 0)
+    logits = lm.logits_at(prompts, hidden.rows, hidden.positions)  # [n_targets, vocabulary]
+    originals = torch.from_numpy(hidden.originals).to(logits.device)
+    return nn.functional.cross_entropy(logits, originals)
