@@ -23,11 +23,13 @@ import fewshot
 from fewshot import (
     FineTuneClassifier,
     PromptClassifier,
+    SciPromptVerbalizer,
     SetFitClassifier,
     TfidfClassifier,
 )
 from fewshot.errors import FewShotError
 from fewshot.estimator import TextClassifier
+from fewshot.knowledge import GivenTerms, VocabularyWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.tuning import BitFit, Full, Head
 from tests.tiny_models import tiny_bert
@@ -52,6 +54,14 @@ ESTIMATORS = {
     "prompt-none": lambda: prompt("none"),
     "prompt-head": lambda: prompt(Head()),
     "prompt-bitfit": lambda: prompt(BitFit(num_epochs=2)),
+    "prompt-sciprompt": lambda: prompt(Head()).set_params(
+        verbalizer=SciPromptVerbalizer(
+            [GivenTerms({"sports": {"football team": 0.5}}), VocabularyWords()],
+            3,
+            encoder=tiny_sentence_transformer(tiny_bert()),
+            min_similarity=-1.0,
+        )
+    ),
     "prompt-full": lambda: prompt(Full(num_epochs=2, learning_rate=1e-3)),
     "tfidf": TfidfClassifier,
     "setfit": lambda: SetFitClassifier(
