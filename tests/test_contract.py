@@ -25,12 +25,14 @@ from fewshot import (
     PCPClassifier,
     PETClassifier,
     PromptClassifier,
+    SciPromptVerbalizer,
     SetFitClassifier,
     TfidfClassifier,
     Unlabeled,
 )
 from fewshot.errors import FewShotError
 from fewshot.estimator import TextClassifier
+from fewshot.knowledge import GivenTerms, VocabularyWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.semi_supervised import SemiSupervisedClassifier
@@ -78,6 +80,14 @@ ESTIMATORS = {
     "prompt-none": lambda: prompt("none"),
     "prompt-head": lambda: prompt(Head()),
     "prompt-bitfit": lambda: prompt(BitFit(num_epochs=2)),
+    "prompt-sciprompt": lambda: prompt(Head()).set_params(
+        verbalizer=SciPromptVerbalizer(
+            [GivenTerms({"sports": {"football team": 0.5}}), VocabularyWords()],
+            3,
+            encoder=tiny_sentence_transformer(tiny_bert()),
+            min_similarity=-1.0,
+        )
+    ),
     "prompt-full": lambda: prompt(Full(num_epochs=2, learning_rate=1e-3)),
     "tfidf": TfidfClassifier,
     "setfit": lambda: SetFitClassifier(

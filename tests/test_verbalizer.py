@@ -131,6 +131,31 @@ def test_subset_takes_labels_in_the_given_order_with_their_weights():
     assert verbalizer == Verbalizer({"c": "z", "a": {"x": 2.0}})
 
 
+def test_other_weights_for_the_same_words():
+    verbalizer = Verbalizer({"a": ["x", "y"], "b": {"z": 2.0}})
+
+    weighed = verbalizer.with_weights({"b": [1.0], "a": [0.25, 0.75]})
+
+    assert weighed == Verbalizer({"a": {"x": 0.25, "y": 0.75}, "b": "z"})
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"a": [1.0, 1.0]}, "no weights for the label 'b'"),
+        ({"a": [1.0], "b": [1.0]}, "label 'a' has 2 words but 1 weights"),
+        ({"a": [1.0, 1.0], "b": [1.0], "c": [1.0]}, "has no label 'c'"),
+    ],
+)
+def test_weights_that_do_not_fit_the_words_are_refused(weights, message):
+    with pytest.raises(VerbalizerError, match=message):
+        Verbalizer({"a": ["x", "y"], "b": "z"}).with_weights(weights)
+
+
+def test_coverage_counts_the_words_of_each_label():
+    assert Verbalizer({"a": ["x", "y"], "b": "z"}).coverage == {"a": 2, "b": 1}
+
+
 def test_rename_gives_other_labels_to_the_same_words():
     verbalizer = Verbalizer({"neg": {"bad": 2.0}, "pos": "good"}).rename({"pos": 1, "neg": 0})
 

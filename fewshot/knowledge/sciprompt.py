@@ -195,7 +195,10 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         for label, row in found.items():
             terms = [row[i] for i in kept(row)]
             scores = np.array([_FULL_SCORE] * len(names[label]) + [_score(term) for term in terms])
-            weights = term_weights(scores, self.weights, self.temperature)
+            weights = scores
+            if self.weights != "score":
+                shares = term_weights(scores, self.weights, self.temperature)
+                weights = shares * len(shares)
             spelt = [*names[label], *(term.term for term in terms)]
             words[label] = dict(zip(spelt, weights.tolist(), strict=True))
             notes += [FoundTerm(label, name, _NAME) for name in names[label]] + row

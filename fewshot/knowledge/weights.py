@@ -38,7 +38,7 @@ def learn_weights(verbalizer: Verbalizer, task: VerbalizerTask) -> Verbalizer:
     )
     starts = np.searchsorted(own, np.arange(len(task.classes)))
     rows = dict(zip(task.classes, np.split(weights, starts[1:]), strict=True))
-    return verbalizer.with_weights({label: row.tolist() for label, row in rows.items()})
+    return verbalizer.with_weights({c: (row * len(row)).tolist() for c, row in rows.items()})
 
 
 def fit_weights(

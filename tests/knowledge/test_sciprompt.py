@@ -121,8 +121,7 @@ def test_thresholds_of_the_specification(lm, tiny_bert):
     ).resolve(LABELS, model=lm)
 
     assert verbalizer["sports"] == ("sports", "four", "two")
-    shares = np.array(verbalizer.weights["sports"])
-    assert shares / shares[0] == pytest.approx([1.0, 1.0, 0.6])
+    assert verbalizer.weights["sports"] == (1.0, 1.0, 0.6)
 
 
 @pytest.mark.skipif(not _EMERGING.is_dir(), reason="../shared/data/emerging_nlp is not here")
@@ -142,7 +141,8 @@ def test_the_shipped_terms_load_and_give_the_official_scores(lm):
         score = {" ".join(term.split()): float(number) for term, number in pairs}
         terms = found[label][1:]
         expected = softmax([1.0, *(min(score[term], 1.0) for term in terms)])
-        assert found.weights[label] == pytest.approx(expected.tolist())
+        weights = np.array(found.weights[label])
+        np.testing.assert_allclose(weights / weights.sum(), expected)
         lost = {note.dropped.split(" '")[0] for note in found.provenance if note.label == label}
         assert lost <= {"", "the same tokens as a better term", "unknown to the tokenizer"} | {
             "closer to"
@@ -210,7 +210,7 @@ def test_names_come_first_and_terms_follow_by_score(lm):
         "business": ("business", "market", "basketball"),
         "sports": ("sports", "football team"),
     }
-    assert found.weights["business"] == pytest.approx((1 / 2.4, 0.9 / 2.4, 0.5 / 2.4))
+    assert found.weights["business"] == (1.0, 0.9, 0.5)
 
 
 def test_the_result_is_a_plain_verbalizer_that_can_be_saved_and_used_again(lm, tmp_path):
@@ -355,7 +355,8 @@ def test_a_classifier_finds_its_words_in_fit(kind, tuning, lm, encoder, tmp_path
     clf.save(tmp_path / "model")
 
     assert type(clf.verbalizer_) is Verbalizer
-    assert clf.verbalizer_["sports"][0] == "sports" and len(clf.verbalizer_["sports"]) > 2
+    assert clf.verbalizer_["sports"][0] == "sports"
+    assert len(clf.verbalizer_["sports"]) > 2
     assert not hasattr(finder, "verbalizer_")
     proba = clf.predict_proba(TEXTS)
     for other in (fewshot.load(tmp_path / "model"), pickle.loads(pickle.dumps(clf))):
@@ -414,7 +415,7 @@ def test_learned_weights_fit_the_labels_better(lm):
         return -float(clf.predict_log_proba(TEXTS)[np.arange(len(Y)), columns].mean())
 
     assert loss(learned) < loss(start)
-    assert sum(learned.verbalizer_.weights["business"]) == pytest.approx(1.0)
+    assert np.mean(learned.verbalizer_.weights["business"]) == pytest.approx(1.0)
     np.testing.assert_allclose(
         unlabelled.predict_proba(TEXTS), start.predict_proba(TEXTS), atol=1e-6
     )
