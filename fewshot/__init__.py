@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fewshot.persistence import load_estimator as load
     from fewshot.pet import PETClassifier
     from fewshot.sampling import KShotSplit, k_shot_sample
+    from fewshot.self_training import LiSTClassifier
     from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.setfit_classifier import SetFitClassifier
     from fewshot.template import Template
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FineTuneClassifier",
     "KShotSplit",
+    "LiSTClassifier",
     "MaskedLM",
     "PCPClassifier",
     "PETClassifier",
@@ -50,6 +52,7 @@ __all__ = [
 _HOME = {
     "FineTuneClassifier": ("fewshot.fine_tune_classifier", "FineTuneClassifier"),
     "KShotSplit": ("fewshot.sampling", "KShotSplit"),
+    "LiSTClassifier": ("fewshot.self_training", "LiSTClassifier"),
     "MaskedLM": ("fewshot.masked_lm", "MaskedLM"),
     "PCPClassifier": ("fewshot.continued_pretraining", "PCPClassifier"),
     "PETClassifier": ("fewshot.pet", "PETClassifier"),

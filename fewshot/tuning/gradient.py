@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import Batch, Learner, SecondLoss, TrainSettings, TrainStep, train
+from fewshot.history import Epoch
 from fewshot.masked_lm import MaskedLM
 from fewshot.sampling import hold_out
 from fewshot.template import Template
@@ -28,7 +29,10 @@ from fewshot.tuning.strategy import Checks, Tuning, check_settings
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["GradientTuning"]
+__all__ = ["GradientTuning", "Procedure"]
+
+# Trains what a prepared task and its learner hold, in place.
+Procedure: TypeAlias = "Callable[[TuningTask, Learner, TrainSettings], list[Epoch]]"
 
 # Tuned prompt scores and the regression are both sure of themselves, so their geometric mean is
 # taken: log loss 0.55 on average, against 0.70 for the sum (docs/defaults.md).
@@ -113,6 +117,26 @@ class GradientTuning(Tuning):
 
     def tune(self, task: TuningTask) -> TuningResult:
         """Train a copy of the model; see :meth:`Tuning.tune`."""
+        return self.tune_by(task, self._train)
+
+    def tune_by(self, task: TuningTask, procedure: Procedure) -> TuningResult:
+        """Train a copy of the model by a procedure of the caller's.
+
+        Parameters
+        ----------
+        task : TuningTask
+        procedure : callable
+            Gets the prepared task, what is trained and the settings; returns the history.
+
+        Returns
+        -------
+        TuningResult
+
+        Raises
+        ------
+        TuningError
+            If a setting is out of range, or there is nothing to tune.
+        """
         warmth = task.distillation_temperature
         settings = replace(self._settings(), temperature=1.0 if warmth is None else warmth)
         own = with_template_tokens(self.prepare(task))
@@ -120,15 +144,7 @@ class GradientTuning(Tuning):
         if not lm.tuned_parameters():
             raise TuningError(f"{type(self).__name__} finds no parameters to tune in {lm}")
         start = _tuned_weights(lm, task.scorer.lm)
-        history = train(
-            self._learner(own),
-            own.targets,
-            own.sample_weight,
-            settings,
-            own.rng,
-            valid=_held_out(own, self._training.validation_fraction),
-            show_progress=own.show_progress,
-        )
+        history = procedure(own, self._learner(own), settings)
         _interpolate(
             lm, start, _default_share(own) if self.interpolation is None else self.interpolation
         )
@@ -171,6 +187,17 @@ class GradientTuning(Tuning):
     @property
     def _training(self) -> Training:
         return Training() if self.training is None else self.training
+
+    def _train(self, task: TuningTask, learner: Learner, settings: TrainSettings) -> list[Epoch]:
+        return train(
+            learner,
+            task.targets,
+            task.sample_weight,
+            settings,
+            task.rng,
+            valid=_held_out(task, self._training.validation_fraction),
+            show_progress=task.show_progress,
+        )
 
     def _learner(self, task: TuningTask) -> Learner:
         scorer, views, training = task.scorer, task.views, self._training

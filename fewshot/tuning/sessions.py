@@ -1,0 +1,388 @@
+"""Sessions of self-training: a teacher labels texts, a new student learns from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fewshot.errors import InputError, TuningError
+from fewshot.fine_tuning import Batch, Learner, TrainSettings, TrainStep, parameter_groups
+from fewshot.history import Epoch
+from fewshot.meta_weights import MetaWeights, alignments, kl_losses, normalized_weights
+from fewshot.pseudo_labels import soft_labels
+from fewshot.rounds import Arrays, Rounds, seed_of
+from fewshot.sampling import hold_out
+from fewshot.seeding import torch_seed
+from fewshot.template import Template
+from fewshot.threads import limited_threads
+from fewshot.tuning.gradient import GradientTuning
+from fewshot.tuning.soft_templates import with_template_tokens
+from fewshot.tuning.strategy import Tuning
+from fewshot.tuning.task import StateHead, TuningResult, TuningTask, scores_with_head
+
+__all__ = ["SessionRecord", "Sessions"]
+
+# Gives class scores of the pool [n_pool, n_classes], and the epochs that it took.
+FirstTeacher: TypeAlias = "Callable[[], tuple[Scores, list[Epoch]]]"
+
+_COLUMNS = ("loss", "labelled_loss", "agreement", "steps", "tokens", "seconds")
+_PARAMETER, _HEAD = "parameter.", "head."
+
+Scores: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """What happened in the sessions.
+
+    Parameters
+    ----------
+    soft_labels : ndarray of shape (n_pool, n_classes)
+        What the last student learned from.
+    weights : ndarray of shape (n_sessions, n_pool)
+        Mean weight of each text in a session's steps after the warm-up, 1 for one that counts as
+        with uniform weights; 0 for one that was left out, NaN for one that was not drawn.
+    history : list of dict
+        One entry for the first teacher, then one a session.
+    """
+
+    soft_labels: Scores
+    weights: npt.NDArray[np.float64]
+    history: list[dict[str, float]]
+
+
+class Sessions(Tuning):
+    """LiST's procedure as a strategy: another one says what students tune.
+
+    Beside its settings it has ``record_`` after :meth:`tune`.
+
+    Parameters
+    ----------
+    teacher : callable
+        Tunes the first teacher, and returns the scores of the pool and its history.
+    student : GradientTuning
+        Of each student; it starts from the model as it was before any tuning.
+    n_sessions, n_steps, batch_size : int
+        Steps of a session on unlabelled texts, and how many of these a step has.
+    weights : MetaWeights or None
+        None weighs all alike.
+    temperature : float
+        Of the soft labels; below 1 they are sharpened.
+    min_confidence : float
+        Texts whose likeliest class is less probable are left out of a session.
+    seed : int
+    rounds : Rounds
+    """
+
+    def __init__(
+        self,
+        teacher: FirstTeacher,
+        student: GradientTuning,
+        *,
+        n_sessions: int,
+        n_steps: int,
+        batch_size: int,
+        weights: MetaWeights | None,
+        temperature: float,
+        min_confidence: float,
+        seed: int,
+        rounds: Rounds,
+    ) -> None:
+        self.teacher = teacher
+        self.student = student
+        self.n_sessions = n_sessions
+        self.n_steps = n_steps
+        self.batch_size = batch_size
+        self.weights = weights
+        self.temperature = temperature
+        self.min_confidence = min_confidence
+        self.seed = seed
+        self.rounds = rounds
+
+    def tune(self, task: TuningTask) -> TuningResult:
+        """Tune the first teacher, then student after student; the last one is the result."""
+        run = _Run(self, task)
+        self.rounds.run_chain("session", 1 + self.n_sessions, run.session, run.state, run.restore)
+        self.record_ = run.record()
+        return run.result()
+
+    def room(self, max_length: int, template: Template) -> int:
+        """Return the room that students leave."""
+        return self.student.room(max_length, template)
+
+
+class _Run:
+    """The state that sessions hand on: what the newest model says of the pool, and the model."""
+
+    def __init__(self, settings: Sessions, task: TuningTask) -> None:
+        self.settings, self.task = settings, task
+        self.pool = task.unlabelled
+        self.scores: Scores = np.empty((0, 0))
+        self.targets: Scores = np.empty((0, 0))
+        self.weights: list[npt.NDArray[np.float64]] = []
+        self.rows: list[list[float]] = []
+        self.student: TuningResult | None = None
+        self.tuned: list[str] = []  # names of the parameters that the student has of its own
+
+    def session(self, number: int) -> None:
+        """Do the session of a number; 0 tunes the first teacher."""
+        started = time.perf_counter()
+        if number == 0:
+            self.scores, history = self.settings.teacher()
+            row = [np.nan, history[-1]["loss"] if history else np.nan, np.nan]
+        else:
+            before = self.scores.argmax(1)
+            result, losses = self._learn(number)
+            encoded = result.scorer.encode(self.task.views)
+            self.scores = scores_with_head(result.scorer, result.head, encoded)[self.pool]
+            history = result.history
+            row = [*losses, float(np.mean(self.scores.argmax(1) == before))]
+        steps = sum(epoch["steps"] for epoch in history)
+        tokens = sum(epoch["tokens"] for epoch in history)
+        self.rows.append([*row, steps, tokens, time.perf_counter() - started])
+
+    def state(self) -> Arrays:
+        """Return all that the sessions up to now have made, as arrays."""
+        arrays: Arrays = {"scores": self.scores, "history": np.array(self.rows)}
+        if self.student is not None:
+            arrays |= {"targets": self.targets, "weights": np.array(self.weights)}
+            parameters = dict(self.student.scorer.lm.named_parameters())
+            for name in self.tuned:
+                arrays[_PARAMETER + name] = parameters[name].detach().cpu().numpy()
+            arrays |= _head_arrays(self.student.head)
+        return arrays
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go back to such a state."""
+        self.scores, self.rows = arrays["scores"], arrays["history"].tolist()
+        if "targets" not in arrays:  # no student yet
+            return
+        self.targets, self.weights = arrays["targets"], list(arrays["weights"])
+        task = self._task_of(len(self.rows) - 1)
+        own = with_template_tokens(self.settings.student.prepare(task))
+        parameters = own.scorer.lm.tuned_parameters()
+        self.tuned = list(parameters)
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(torch.from_numpy(arrays[_PARAMETER + name]))
+        own.scorer.lm.freeze()
+        self.student = TuningResult(own.scorer, _head_of(arrays))
+
+    def result(self) -> TuningResult:
+        """Return the last student."""
+        if self.student is None:
+            raise TuningError("no session was run; n_sessions is at least 1")
+        history = [
+            Epoch(epoch=number, loss=row[1], steps=int(row[3]), tokens=int(row[4]), seconds=row[5])
+            for number, row in enumerate(self.rows)
+        ]
+        return replace(self.student, history=history)
+
+    def record(self) -> SessionRecord:
+        """Return what is told of the sessions."""
+        history = [
+            {"session": number, **dict(zip(_COLUMNS, row, strict=True))}
+            for number, row in enumerate(self.rows)
+        ]
+        return SessionRecord(self.targets, np.array(self.weights), history)
+
+    def _task_of(self, number: int) -> TuningTask:
+        rng = np.random.default_rng(seed_of(self.settings.seed, 1, number))
+        return replace(self.task, rng=rng, show_progress=False)
+
+    def _learn(self, number: int) -> tuple[TuningResult, list[float]]:
+        """Have a new student learn what the newest model says."""
+        self.targets = soft_labels(self.scores, self.settings.temperature)
+        task, sessions = self._soft(self._task_of(number)), []
+
+        def procedure(own: TuningTask, learner: Learner, settings: TrainSettings) -> list[Epoch]:
+            sessions.append(_Session(self.settings, own, learner, settings))
+            return sessions[0].learn()
+
+        self.student = self.settings.student.tune_by(task, procedure)
+        session = sessions[0]
+        self.tuned = list(session.learner.parameters)
+        self.weights.append(session.mean_weights(self.pool))
+        return self.student, [session.loss, session.labelled_loss]
+
+    def _soft(self, task: TuningTask) -> TuningTask:
+        """Return the task with the teacher's labels for the texts that it is sure of."""
+        confidence = self.targets.max(1)
+        is_sure = confidence >= self.settings.min_confidence
+        if not is_sure.any():
+            raise InputError(
+                f"the teacher of session {len(self.rows)} labels no text with a probability of "
+                f"{self.settings.min_confidence} or more; the surest has {confidence.max():.3f}. "
+                "Lower min_confidence"
+            )
+        targets, weights = task.targets.copy(), task.sample_weight.copy()
+        targets[self.pool] = self.targets
+        weights[self.pool] = is_sure.astype(np.float64)
+        return replace(task, targets=targets, sample_weight=weights, distillation_temperature=1.0)
+
+
+class _Session:
+    """How one student learns: from soft labels, then from the labelled texts."""
+
+    def __init__(
+        self, settings: Sessions, task: TuningTask, learner: Learner, training: TrainSettings
+    ) -> None:
+        self.settings, self.task, self.learner, self.training = settings, task, learner, training
+        is_used = task.sample_weight > 0
+        self.pool = task.unlabelled[is_used[task.unlabelled]]
+        labelled = np.setdiff1d(np.flatnonzero(is_used), self.pool)
+        self.labelled, self.compared = self._split(labelled)
+        mean = task.sample_weight[self.labelled].mean()
+        self.targets = torch.from_numpy(task.targets).float()
+        self.sample_weight = torch.from_numpy(task.sample_weight / mean).float()
+        self.sums, self.n_drawn = np.zeros(len(is_used)), np.zeros(len(is_used))
+        self.n_steps = settings.n_steps + training.steps(len(self.labelled))
+        self.step = self.n_tokens = 0
+        self.loss = self.labelled_loss = np.nan
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(learner.parameters, training, learner.rate_factors)
+        )
+
+    def learn(self) -> list[Epoch]:
+        """Train in place."""
+        started, rng = time.perf_counter(), self.task.rng
+        batch_tokens = self.settings.batch_size * int(self.learner.n_tokens[self.pool].mean())
+        with torch_seed(rng), limited_threads(batch_tokens):
+            self.learner.set_training(True)
+            self.loss = self._learn_soft_labels(rng)
+            self.labelled_loss = self._learn_labels(rng)
+            self.learner.set_training(False)
+        seconds = time.perf_counter() - started
+        return [
+            Epoch(epoch=0, loss=self.loss, steps=self.step, tokens=self.n_tokens, seconds=seconds)
+        ]
+
+    def mean_weights(self, pool: Batch) -> npt.NDArray[np.float64]:
+        """Return the mean weight of texts in the steps after the warm-up."""
+        is_used = np.isin(pool, self.pool)
+        mean = self.sums[pool] / np.maximum(self.n_drawn[pool], 1)
+        return np.where(is_used & (self.n_drawn[pool] == 0), np.nan, mean)
+
+    def _split(self, labelled: Batch) -> tuple[Batch, Batch]:
+        """Return the labelled texts to train on, and those that gradients are compared with."""
+        meta = self.settings.weights
+        if meta is None or not meta.validation_fraction:
+            return labelled, labelled
+        classes = self.task.targets[labelled].argmax(1)
+        held_out = labelled[hold_out(classes, meta.validation_fraction, self.task.rng)]
+        if not len(held_out) or len(held_out) == len(labelled):
+            return labelled, labelled
+        return np.setdiff1d(labelled, held_out), held_out
+
+    def _learn_soft_labels(self, rng: np.random.Generator) -> float:
+        """Take the steps on unlabelled texts; return the mean loss of the last pass."""
+        meta, losses = self.settings.weights, []
+        n_warm = 0 if meta is None else round(meta.warmup_fraction * self.settings.n_steps)
+        batches = _endless(self.pool, self.settings.batch_size, rng)
+        compared = _endless(self.compared, 1 if meta is None else meta.batch_size, rng)
+        for step in range(self.settings.n_steps):
+            batch = next(batches)
+            weights = torch.full((len(batch),), 1.0 / len(batch))
+            is_warm = step >= n_warm
+            if meta is not None and is_warm:
+                weights = self._meta_weights(batch, next(compared))
+            if is_warm:
+                self.sums[batch] += len(batch) * weights.double().numpy()
+                self.n_drawn[batch] += 1
+            targets = self.targets[batch]
+            rows = kl_losses(self.learner.scores(batch), targets)
+            losses.append(float(rows.detach().mean()))
+            self._update((weights * rows).sum(), batch, is_idle=not bool(weights.any()))
+        return float(np.mean(losses[-max(1, len(losses) // 4) :]))
+
+    def _learn_labels(self, rng: np.random.Generator) -> float:
+        """Take the epochs on labelled texts; return the mean loss of the last one."""
+        mean = np.nan
+        for _ in range(self.training.num_epochs):
+            total = 0.0
+            order = rng.permutation(self.labelled)
+            for start in range(0, len(order), self.training.batch_size):
+                batch = order[start : start + self.training.batch_size]
+                loss = self._train_step(batch).task_loss(self.learner.scores(batch))
+                self._update(loss, batch, is_idle=False)
+                total += len(batch) * float(loss.detach())
+            mean = total / len(order)
+        return mean
+
+    def _meta_weights(self, batch: Batch, compared: Batch) -> Tensor:
+        """Weigh pseudo-labelled texts by how far their gradients agree with that of labelled ones.
+
+        Without dropout, so that both are of the same function.
+        """
+        self.learner.set_training(False)
+        parameters = list(self.learner.parameters.values())
+        loss = self._train_step(compared).task_loss(self.learner.scores(compared))
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        gradient = [
+            torch.zeros_like(parameter) if part is None else part
+            for parameter, part in zip(parameters, found, strict=True)
+        ]
+        targets = self.targets[batch].double()
+        agreement = alignments(
+            lambda: kl_losses(self.learner.scores(batch).double(), targets), parameters, gradient
+        )
+        self.learner.set_training(True)
+        self.n_tokens += int(self.learner.n_tokens[compared].sum())
+        return normalized_weights(agreement).float()
+
+    def _update(self, loss: Tensor, batch: Batch, *, is_idle: bool) -> None:
+        """Take a step of the optimiser; none where all weights are 0, for it has momentum."""
+        rate = self.training.learning_rate * self.training.rate(self.step, self.n_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.step += 1
+        self.n_tokens += int(self.learner.n_tokens[batch].sum())
+        if not bool(loss.isfinite()):
+            raise TuningError(
+                f"the loss is {loss.item()} at step {self.step} of {self.n_steps} of a session: it "
+                f"has diverged; lower learning_rate={self.training.learning_rate}"
+            )
+        if is_idle:
+            return
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.learner.parameters.values(), self.training.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _train_step(self, batch: Batch) -> TrainStep:
+        return TrainStep(
+            batch, self.targets[batch], self.sample_weight[batch], self.training.label_smoothing
+        )
+
+
+def _endless(rows: Batch, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """Yield batches of pass after pass, each in a new order."""
+    while True:
+        order = rng.permutation(rows)
+        for start in range(0, len(order), batch_size):
+            yield order[start : start + batch_size]
+
+
+def _head_arrays(head: StateHead | None) -> Arrays:
+    if head is None:
+        return {}
+    return {f"{_HEAD}{field.name}": np.asarray(getattr(head, field.name)) for field in fields(head)}
+
+
+def _head_of(arrays: Arrays) -> StateHead | None:
+    if f"{_HEAD}coef" not in arrays:
+        return None
+    return StateHead(
+        arrays[f"{_HEAD}center"],
+        float(arrays[f"{_HEAD}scale"]),
+        arrays[f"{_HEAD}coef"],
+        float(arrays[f"{_HEAD}temperature"]),
+        float(arrays[f"{_HEAD}prompt_share"]),
+    )
