@@ -21,6 +21,7 @@ __all__ = [
     "segment_sum",
     "word_ids",
     "word_log_probs",
+    "words_ids",
 ]
 
 Aggregation: TypeAlias = Literal["mean", "max", "logsumexp", "weighted"]
@@ -313,10 +314,25 @@ def word_ids(word: str, tokenizer: Any) -> list[int] | None:
     word : str
     tokenizer : PreTrainedTokenizerBase
     """
+    return words_ids([word], tokenizer)[0]
+
+
+def words_ids(words: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
+    """Return what :func:`word_ids` does, for many words at once.
+
+    Parameters
+    ----------
+    words : sequence of str
+    tokenizer : PreTrainedTokenizerBase
+    """
     # A label word follows a space in the template: RoBERTa's "good" and " good" differ.
-    ids: list[int] = tokenizer(" " + word, add_special_tokens=False, split_special_tokens=True)[
-        "input_ids"
-    ]
+    rows: list[list[int]] = tokenizer(
+        [" " + word for word in words], add_special_tokens=False, split_special_tokens=True
+    )["input_ids"]
+    return [_inside(ids, tokenizer) for ids in rows]
+
+
+def _inside(ids: list[int], tokenizer: Any) -> list[int] | None:
     if len(ids) > 1 and tokenizer.convert_ids_to_tokens(ids[0]) in _SPACE_PIECES:
         ids = ids[1:]
     return None if not ids or tokenizer.unk_token_id in ids else ids

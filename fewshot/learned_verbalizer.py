@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from fewshot.errors import VerbalizerError
 from fewshot.inputs import Examples, Label
+from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import Aggregation, LabelWords, MultiToken
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts, build_prompts, tokenize_slots
@@ -65,6 +67,22 @@ class VerbalizerTask:
         tokenizer = self.lm.tokenizer
         slots = tokenize_slots(tokenizer, [self.template], self.examples)
         return build_prompts(tokenizer, self.template, slots, max_length=self.max_length)
+
+    def mask_states(self, rows: npt.NDArray[np.int64], n_masks: int = 1) -> Tensor:
+        """Return states at the masks of some of the texts, [n_rows, n_masks, hidden], in float64.
+
+        Raises
+        ------
+        VerbalizerError
+            If there are no texts.
+        """
+        if self.examples is None:
+            raise VerbalizerError("this needs texts in fit; pass some")
+        blank = LabelEmbeddings(
+            self.classes, torch.zeros(len(self.classes), n_masks, self.lm.state_size), 1.0
+        )
+        scorer = PromptScorer(self.lm, self.template, blank, "mean", self.max_length)
+        return scorer.states_at_masks(scorer.encode(scorer.views(self.examples.take(rows))))
 
     def scorer(self, verbalizer: Verbalizer, aggregation: Aggregation = "mean") -> PromptScorer:
         """Return a scorer with these words; calibrated over the texts if there are any."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fewshot.knowledge.candidates import Candidates, TermSource
 from fewshot.knowledge.given import GivenTerms, Lookup, TermFile
+from fewshot.knowledge.lmbff import LMBFFVerbalizer
 from fewshot.knowledge.mining import CorpusTerms
 from fewshot.knowledge.neighbours import ModelNeighbours, VocabularyWords
+from fewshot.knowledge.petal import PetalVerbalizer
 from fewshot.knowledge.sciprompt import SciPromptSoftVerbalizer, SciPromptVerbalizer
 from fewshot.knowledge.similarity import CrossEncoderFilter
 from fewshot.knowledge.wordnet import WordNet
@@ -16,9 +18,11 @@ __all__ = [
     "CorpusTerms",
     "CrossEncoderFilter",
     "GivenTerms",
+    "LMBFFVerbalizer",
     "LearnedVerbalizer",
     "Lookup",
     "ModelNeighbours",
+    "PetalVerbalizer",
     "ResolvedVerbalizer",
     "SciPromptSoftVerbalizer",
     "SciPromptVerbalizer",
