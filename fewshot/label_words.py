@@ -58,6 +58,8 @@ class LabelWords:
     vectors : Tensor of shape (n_tokens, hidden), float32, optional
         What the states at the mask are multiplied with instead of the decoder's rows of `tokens`,
         which then only number the words: words that stand in no vocabulary.
+    is_tuned : bool
+        Whether tuning by gradients learns the vectors too.
     """
 
     classes: tuple[Label, ...]
@@ -68,6 +70,7 @@ class LabelWords:
     weights: Tensor
     multi_token: MultiToken = "mean"
     vectors: Tensor | None = None
+    is_tuned: bool = False
 
     @classmethod
     def resolve(
@@ -119,18 +122,22 @@ class LabelWords:
         return cls(tuple(classes), words, *_tensors(scored, weights), multi_token)
 
     @classmethod
-    def from_vectors(cls, classes: Sequence[Label], vectors: Tensor) -> LabelWords:
+    def from_vectors(
+        cls, classes: Sequence[Label], vectors: Tensor, *, is_tuned: bool = False
+    ) -> LabelWords:
         """Return label words that are a vector for each class, instead of words.
 
         Parameters
         ----------
         classes : sequence of str or int
         vectors : Tensor of shape (n_classes, hidden)
+        is_tuned : bool, default=False
         """
         numbers = torch.arange(len(classes))
         ones = torch.ones(len(classes))
         names = tuple((str(label),) for label in classes)
-        return cls(tuple(classes), names, numbers, numbers, ones.long(), ones, "mean", vectors)
+        ids = (numbers, numbers, ones.long(), ones)
+        return cls(tuple(classes), names, *ids, "mean", vectors, is_tuned)
 
     @property
     def mask_counts(self) -> tuple[int, ...]:
@@ -314,7 +321,11 @@ def word_ids(word: str, tokenizer: Any) -> list[int] | None:
     word : str
     tokenizer : PreTrainedTokenizerBase
     """
-    return words_ids([word], tokenizer)[0]
+    # A label word follows a space in the template: RoBERTa's "good" and " good" differ.
+    ids: list[int] = tokenizer(" " + word, add_special_tokens=False, split_special_tokens=True)[
+        "input_ids"
+    ]
+    return _inside(ids, tokenizer)
 
 
 def words_ids(words: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
@@ -325,7 +336,6 @@ def words_ids(words: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
     words : sequence of str
     tokenizer : PreTrainedTokenizerBase
     """
-    # A label word follows a space in the template: RoBERTa's "good" and " good" differ.
     rows: list[list[int]] = tokenizer(
         [" " + word for word in words], add_special_tokens=False, split_special_tokens=True
     )["input_ids"]

@@ -107,20 +107,35 @@ class ResolvedVerbalizer:
 
     Parameters
     ----------
-    verbalizer : Verbalizer
-        Plain words, to be read, edited and saved.
+    verbalizer : Verbalizer or None
+        Plain words, to be read, edited and saved; None if prototypes stand in for them.
     vectors : Tensor of shape (n_classes, hidden), optional
         A vector for each class of the task, with which the state at the mask is multiplied
         instead of scoring the words.
+    is_tuned : bool
+        Whether tuning by gradients learns the vectors too.
+    prototypes : LabelEmbeddings, optional
+        States to which that at the mask is compared.
     """
 
-    verbalizer: Verbalizer
+    verbalizer: Verbalizer | None
     vectors: Tensor | None = None
+    is_tuned: bool = False
+    prototypes: LabelEmbeddings | None = None
 
-    def label_words(self, task: VerbalizerTask) -> tuple[Verbalizer, LabelWords]:
-        """Return the words, and what the task's model makes of them or of the vectors."""
+    def label_words(
+        self, task: VerbalizerTask
+    ) -> tuple[Verbalizer | None, LabelWords | LabelEmbeddings]:
+        """Return the words, and what the task's model makes of them or compares instead."""
+        if self.prototypes is not None:
+            return self.verbalizer, self.prototypes
         if self.vectors is not None:
-            return self.verbalizer, LabelWords.from_vectors(task.classes, self.vectors)
+            vectors = LabelWords.from_vectors(task.classes, self.vectors, is_tuned=self.is_tuned)
+            return self.verbalizer, vectors
+        if self.verbalizer is None:
+            raise VerbalizerError(
+                "a LearnedVerbalizer resolves to words, vectors or prototypes, got none of them"
+            )
         return self.verbalizer, LabelWords.resolve(
             self.verbalizer, task.classes, task.lm.tokenizer, task.multi_token, warn_split=False
         )

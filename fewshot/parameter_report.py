@@ -106,8 +106,9 @@ def report_parameters(
 def _beside(result: TuningResult) -> list[npt.NDArray[Any]]:
     """Return what was learned beside the model."""
     arrays = [] if result.head is None else [result.head.coef]
-    if isinstance(result.scorer.words, LabelEmbeddings):
-        arrays.append(result.scorer.words.vectors.numpy(force=True))
+    words = result.scorer.words
+    if isinstance(words, LabelEmbeddings) or (words.is_tuned and words.vectors is not None):
+        arrays.append(words.vectors.numpy(force=True))
     return arrays
 
 

@@ -10,6 +10,7 @@ from fewshot.knowledge.neighbours import ModelNeighbours, VocabularyWords
 from fewshot.knowledge.petal import PetalVerbalizer
 from fewshot.knowledge.sciprompt import SciPromptSoftVerbalizer, SciPromptVerbalizer
 from fewshot.knowledge.similarity import CrossEncoderFilter
+from fewshot.knowledge.soft import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.wordnet import WordNet
 from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 
@@ -23,9 +24,11 @@ __all__ = [
     "Lookup",
     "ModelNeighbours",
     "PetalVerbalizer",
+    "PrototypeVerbalizer",
     "ResolvedVerbalizer",
     "SciPromptSoftVerbalizer",
     "SciPromptVerbalizer",
+    "SoftVerbalizer",
     "TermFile",
     "TermSource",
     "VerbalizerTask",
