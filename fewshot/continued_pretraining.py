@@ -309,7 +309,7 @@ def _checked_words(
             f"all labelled texts are of one class, {data.labelled.labels.classes()[0]!r}: every "
             "line would hold its word; label some texts of the others"
         )
-    words = plans[0].scorer.label_words
+    words: LabelWords = plans[0].scorer.label_words
     if words.vectors is not None:
         raise VerbalizerError(
             "PCPClassifier writes label words into texts, and this verbalizer has vectors in their "

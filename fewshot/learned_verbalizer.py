@@ -21,7 +21,7 @@ from fewshot.scoring import Encoded, PromptScorer
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["LearnedVerbalizer", "ResolvedVerbalizer", "VerbalizerTask"]
+__all__ = ["LearnedVerbalizer", "ResolvedPrototypes", "ResolvedVerbalizer", "VerbalizerTask"]
 
 
 @dataclass(frozen=True)
@@ -107,38 +107,44 @@ class ResolvedVerbalizer:
 
     Parameters
     ----------
-    verbalizer : Verbalizer or None
-        Plain words, to be read, edited and saved; None if prototypes stand in for them.
+    verbalizer : Verbalizer
+        Plain words, to be read, edited and saved.
     vectors : Tensor of shape (n_classes, hidden), optional
         A vector for each class of the task, with which the state at the mask is multiplied
         instead of scoring the words.
     is_tuned : bool
         Whether tuning by gradients learns the vectors too.
-    prototypes : LabelEmbeddings, optional
-        States to which that at the mask is compared.
     """
 
-    verbalizer: Verbalizer | None
+    verbalizer: Verbalizer
     vectors: Tensor | None = None
     is_tuned: bool = False
-    prototypes: LabelEmbeddings | None = None
 
-    def label_words(
-        self, task: VerbalizerTask
-    ) -> tuple[Verbalizer | None, LabelWords | LabelEmbeddings]:
-        """Return the words, and what the task's model makes of them or compares instead."""
-        if self.prototypes is not None:
-            return self.verbalizer, self.prototypes
+    def label_words(self, task: VerbalizerTask) -> tuple[Verbalizer, LabelWords]:
+        """Return the words, and what the task's model makes of them or of the vectors."""
         if self.vectors is not None:
             vectors = LabelWords.from_vectors(task.classes, self.vectors, is_tuned=self.is_tuned)
             return self.verbalizer, vectors
-        if self.verbalizer is None:
-            raise VerbalizerError(
-                "a LearnedVerbalizer resolves to words, vectors or prototypes, got none of them"
-            )
         return self.verbalizer, LabelWords.resolve(
             self.verbalizer, task.classes, task.lm.tokenizer, task.multi_token, warn_split=False
         )
+
+
+@dataclass(frozen=True)
+class ResolvedPrototypes:
+    """What was made instead of words.
+
+    Parameters
+    ----------
+    prototypes : LabelEmbeddings
+        States with which that at the mask is compared.
+    """
+
+    prototypes: LabelEmbeddings
+
+    def label_words(self, _task: VerbalizerTask) -> tuple[None, LabelEmbeddings]:
+        """Return no words, and the prototypes."""
+        return None, self.prototypes
 
 
 class LearnedVerbalizer(BaseEstimator, ABC):
@@ -149,7 +155,7 @@ class LearnedVerbalizer(BaseEstimator, ABC):
     """
 
     @abstractmethod
-    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer | ResolvedPrototypes:
         """Find the words of all classes.
 
         Parameters
@@ -158,5 +164,5 @@ class LearnedVerbalizer(BaseEstimator, ABC):
 
         Returns
         -------
-        ResolvedVerbalizer
+        ResolvedVerbalizer or ResolvedPrototypes
         """

@@ -107,8 +107,10 @@ def _beside(result: TuningResult) -> list[npt.NDArray[Any]]:
     """Return what was learned beside the model."""
     arrays = [] if result.head is None else [result.head.coef]
     words = result.scorer.words
-    if isinstance(words, LabelEmbeddings) or (words.is_tuned and words.vectors is not None):
-        arrays.append(words.vectors.numpy(force=True))
+    is_learned = isinstance(words, LabelEmbeddings) or words.is_tuned
+    vectors = words.vectors if is_learned else None
+    if vectors is not None:
+        arrays.append(vectors.numpy(force=True))
     return arrays
 
 

@@ -31,6 +31,7 @@ from fewshot import (
 )
 from fewshot.errors import FewShotError
 from fewshot.estimator import TextClassifier
+from fewshot.knowledge import SoftVerbalizer
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.semi_supervised import SemiSupervisedClassifier
@@ -79,6 +80,7 @@ ESTIMATORS = {
     "prompt-head": lambda: prompt(Head()),
     "prompt-bitfit": lambda: prompt(BitFit(num_epochs=2)),
     "prompt-full": lambda: prompt(Full(num_epochs=2, learning_rate=1e-3)),
+    "prompt-soft": lambda: prompt(BitFit(num_epochs=2)).set_params(verbalizer=SoftVerbalizer()),
     "tfidf": TfidfClassifier,
     "setfit": lambda: SetFitClassifier(
         tiny_sentence_transformer(tiny_bert()), max_pairs=16, random_state=0, verbose=0

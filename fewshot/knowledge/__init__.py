@@ -12,7 +12,12 @@ from fewshot.knowledge.sciprompt import SciPromptSoftVerbalizer, SciPromptVerbal
 from fewshot.knowledge.similarity import CrossEncoderFilter
 from fewshot.knowledge.soft import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.wordnet import WordNet
-from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
+from fewshot.learned_verbalizer import (
+    LearnedVerbalizer,
+    ResolvedPrototypes,
+    ResolvedVerbalizer,
+    VerbalizerTask,
+)
 
 __all__ = [
     "Candidates",
@@ -25,6 +30,7 @@ __all__ = [
     "ModelNeighbours",
     "PetalVerbalizer",
     "PrototypeVerbalizer",
+    "ResolvedPrototypes",
     "ResolvedVerbalizer",
     "SciPromptSoftVerbalizer",
     "SciPromptVerbalizer",

@@ -17,7 +17,12 @@ from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import labelled_states
 from fewshot.label_embeddings import prototypes_of
 from fewshot.label_words import LabelWords, segment_sum
-from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
+from fewshot.learned_verbalizer import (
+    LearnedVerbalizer,
+    ResolvedPrototypes,
+    ResolvedVerbalizer,
+    VerbalizerTask,
+)
 from fewshot.settings import is_positive, is_whole
 from fewshot.verbalizer import Verbalizer
 
@@ -98,13 +103,13 @@ class SoftVerbalizer(LearnedVerbalizer):
             given = self.verbalizer
             plain = given if isinstance(given, Verbalizer) else Verbalizer(given)
             return plain.subset(task.classes)
-        found = self.verbalizer.resolve_words(task).verbalizer
-        if found is None:
+        found = self.verbalizer.resolve_words(task)
+        if isinstance(found, ResolvedPrototypes):
             raise VerbalizerError(
                 f"SoftVerbalizer begins with words, and {self.verbalizer} finds none; give it "
                 "words or what finds some, such as PetalVerbalizer()"
             )
-        return found
+        return found.verbalizer
 
 
 class PrototypeVerbalizer(LearnedVerbalizer):
@@ -143,15 +148,14 @@ class PrototypeVerbalizer(LearnedVerbalizer):
     def __init__(self, *, n_masks: int = 1) -> None:
         self.n_masks = n_masks
 
-    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedPrototypes:
         """Make the prototypes of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
         if not is_whole(self.n_masks, 1):
             raise VerbalizerError(
                 f"n_masks of PrototypeVerbalizer is a whole number, 1 or more, got {self.n_masks!r}"
             )
         states = labelled_states(task, type(self).__name__, self.n_masks)
-        prototypes = prototypes_of(task.classes, states.mask, states.shares)
-        return ResolvedVerbalizer(None, prototypes=prototypes)
+        return ResolvedPrototypes(prototypes_of(task.classes, states.mask, states.shares))
 
 
 def fit_vectors(
