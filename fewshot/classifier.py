@@ -358,7 +358,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         verbalizer = _resolve_verbalizer(self.verbalizer, self.labels, data)
         classes = _classes(verbalizer, self.labels, data)
         if not tuning.uses_label_words:
-            return verbalizer, tuning.label_embeddings(classes, lm)
+            plain = None if isinstance(verbalizer, LearnedVerbalizer) else verbalizer
+            return plain, tuning.label_embeddings(classes, lm)
         if isinstance(verbalizer, LearnedVerbalizer):
             task = _verbalizer_task(classes, lm, template, max_length, self.multi_token, data)
             return verbalizer.resolve_words(task).label_words(task)

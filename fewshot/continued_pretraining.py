@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, clone
 
 from fewshot.classifier import PromptClassifier
 from fewshot.content_cache import ContentCache
-from fewshot.errors import InputError
+from fewshot.errors import InputError, VerbalizerError
 from fewshot.estimator import TextClassifier
 from fewshot.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.history import Epoch
@@ -309,7 +309,12 @@ def _checked_words(
             f"all labelled texts are of one class, {data.labelled.labels.classes()[0]!r}: every "
             "line would hold its word; label some texts of the others"
         )
-    words: LabelWords = plans[0].scorer.words
+    words: LabelWords = plans[0].scorer.label_words
+    if words.vectors is not None:
+        raise VerbalizerError(
+            "PCPClassifier writes label words into texts, and this verbalizer has vectors in their "
+            "place; give the estimator the words themselves"
+        )
     return words
 
 

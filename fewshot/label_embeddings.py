@@ -17,6 +17,7 @@ __all__ = [
     "fit_temperature",
     "matching_scores",
     "multi_class_hinge",
+    "prototypes_of",
     "squared_distances",
 ]
 
@@ -70,6 +71,43 @@ class LabelEmbeddings:
         distances = squared_distances(states, self.vectors.to(states))
         return (-_nearest(distances) / self.temperature).log_softmax(-1)
 
+    def train_scores(self, states: Tensor) -> Tensor:
+        """Score classes with gradients: as :meth:`scores`, unless the vectors are being trained.
+
+        Those are multiplied with the states and become prototypes after training.
+
+        Parameters
+        ----------
+        states : Tensor of shape (n, n_masks, hidden)
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes)
+        """
+        if self.vectors.requires_grad:
+            return matching_scores(states, self.vectors).mean(1)
+        return self.scores(states)
+
+
+def prototypes_of(classes: tuple[Label, ...], states: Tensor, shares: Tensor) -> LabelEmbeddings:
+    """Return the prototypes of some examples, at the temperature that fits them.
+
+    Parameters
+    ----------
+    classes : tuple of str or int
+    states : Tensor of shape (n, n_masks, hidden)
+    shares : Tensor of shape (n, n_classes)
+        How much of each example belongs to each class; examples of weight 0 are left out.
+
+    Returns
+    -------
+    LabelEmbeddings
+    """
+    is_used = shares.sum(1) > 0
+    states, shares = states[is_used], shares[is_used]
+    vectors = class_prototypes(states, shares).float()
+    return LabelEmbeddings(classes, vectors, fit_temperature(states, shares))
+
 
 def fit_temperature(states: Tensor, shares: Tensor) -> float:
     """Return the temperature at which prototypes predict each example from the others.
@@ -110,7 +148,7 @@ def matching_scores(states: Tensor, embeddings: Tensor) -> Tensor:
     -------
     Tensor of shape (n, n_masks, n_classes)
     """
-    return torch.einsum("nmh,cmh->nmc", states, embeddings)
+    return torch.einsum("nmh,cmh->nmc", states, embeddings.to(states))
 
 
 def multi_class_hinge(scores: Tensor, targets: Tensor) -> Tensor:

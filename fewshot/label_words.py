@@ -23,6 +23,7 @@ __all__ = [
     "segment_sum",
     "word_ids",
     "word_log_probs",
+    "words_ids",
 ]
 
 Aggregation: TypeAlias = Literal["mean", "max", "logsumexp", "weighted"]
@@ -59,6 +60,8 @@ class LabelWords:
     vectors : Tensor of shape (n_tokens, hidden), float32, optional
         What the states at the mask are multiplied with instead of the decoder's rows of `tokens`,
         which then only number the words: words that stand in no vocabulary.
+    is_tuned : bool
+        Whether tuning by gradients learns the vectors too.
     """
 
     classes: tuple[Label, ...]
@@ -69,6 +72,7 @@ class LabelWords:
     weights: Tensor
     multi_token: MultiToken = "mean"
     vectors: Tensor | None = None
+    is_tuned: bool = False
 
     @classmethod
     def resolve(
@@ -120,18 +124,22 @@ class LabelWords:
         return cls(tuple(classes), words, *_tensors(scored, weights), multi_token)
 
     @classmethod
-    def from_vectors(cls, classes: Sequence[Label], vectors: Tensor) -> LabelWords:
+    def from_vectors(
+        cls, classes: Sequence[Label], vectors: Tensor, *, is_tuned: bool = False
+    ) -> LabelWords:
         """Return label words that are a vector for each class, instead of words.
 
         Parameters
         ----------
         classes : sequence of str or int
         vectors : Tensor of shape (n_classes, hidden)
+        is_tuned : bool, default=False
         """
         numbers = torch.arange(len(classes))
         ones = torch.ones(len(classes))
         names = tuple((str(label),) for label in classes)
-        return cls(tuple(classes), names, numbers, numbers, ones.long(), ones, "mean", vectors)
+        ids = (numbers, numbers, ones.long(), ones)
+        return cls(tuple(classes), names, *ids, "mean", vectors, is_tuned)
 
     @property
     def mask_counts(self) -> tuple[int, ...]:
@@ -326,6 +334,24 @@ def word_ids(word: str, tokenizer: Any) -> list[int] | None:
     ids: list[int] = tokenizer(" " + word, add_special_tokens=False, split_special_tokens=True)[
         "input_ids"
     ]
+    return _inside(ids, tokenizer)
+
+
+def words_ids(words: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
+    """Return what :func:`word_ids` does, for many words at once.
+
+    Parameters
+    ----------
+    words : sequence of str
+    tokenizer : PreTrainedTokenizerBase
+    """
+    rows: list[list[int]] = tokenizer(
+        [" " + word for word in words], add_special_tokens=False, split_special_tokens=True
+    )["input_ids"]
+    return [_inside(ids, tokenizer) for ids in rows]
+
+
+def _inside(ids: list[int], tokenizer: Any) -> list[int] | None:
     if len(ids) > 1 and tokenizer.convert_ids_to_tokens(ids[0]) in _SPACE_PIECES:
         ids = ids[1:]
     return None if not ids or tokenizer.unk_token_id in ids else ids

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from fewshot.errors import VerbalizerError
 from fewshot.inputs import Examples, Label
+from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import Aggregation, LabelWords, MultiToken
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts, build_prompts, tokenize_slots
@@ -19,7 +21,7 @@ from fewshot.scoring import Encoded, PromptScorer
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["LearnedVerbalizer", "ResolvedVerbalizer", "VerbalizerTask"]
+__all__ = ["LearnedVerbalizer", "ResolvedPrototypes", "ResolvedVerbalizer", "VerbalizerTask"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,22 @@ class VerbalizerTask:
         slots = tokenize_slots(tokenizer, [self.template], self.examples)
         return build_prompts(tokenizer, self.template, slots, max_length=self.max_length)
 
+    def mask_states(self, rows: npt.NDArray[np.int64], n_masks: int = 1) -> Tensor:
+        """Return states at the masks of some of the texts, [n_rows, n_masks, hidden], in float64.
+
+        Raises
+        ------
+        VerbalizerError
+            If there are no texts.
+        """
+        if self.examples is None:
+            raise VerbalizerError("this needs texts in fit; pass some")
+        blank = LabelEmbeddings(
+            self.classes, torch.zeros(len(self.classes), n_masks, self.lm.state_size), 1.0
+        )
+        scorer = PromptScorer(self.lm, self.template, blank, "mean", self.max_length)
+        return scorer.states_at_masks(scorer.encode(scorer.views(self.examples.take(rows))))
+
     def scorer(self, verbalizer: Verbalizer, aggregation: Aggregation = "mean") -> PromptScorer:
         """Return a scorer with these words; calibrated over the texts if there are any."""
         words = LabelWords.resolve(
@@ -94,18 +112,39 @@ class ResolvedVerbalizer:
     vectors : Tensor of shape (n_classes, hidden), optional
         A vector for each class of the task, with which the state at the mask is multiplied
         instead of scoring the words.
+    is_tuned : bool
+        Whether tuning by gradients learns the vectors too.
     """
 
     verbalizer: Verbalizer
     vectors: Tensor | None = None
+    is_tuned: bool = False
 
     def label_words(self, task: VerbalizerTask) -> tuple[Verbalizer, LabelWords]:
         """Return the words, and what the task's model makes of them or of the vectors."""
         if self.vectors is not None:
-            return self.verbalizer, LabelWords.from_vectors(task.classes, self.vectors)
+            vectors = LabelWords.from_vectors(task.classes, self.vectors, is_tuned=self.is_tuned)
+            return self.verbalizer, vectors
         return self.verbalizer, LabelWords.resolve(
             self.verbalizer, task.classes, task.lm.tokenizer, task.multi_token, warn_split=False
         )
+
+
+@dataclass(frozen=True)
+class ResolvedPrototypes:
+    """What was made instead of words.
+
+    Parameters
+    ----------
+    prototypes : LabelEmbeddings
+        States with which that at the mask is compared.
+    """
+
+    prototypes: LabelEmbeddings
+
+    def label_words(self, _task: VerbalizerTask) -> tuple[None, LabelEmbeddings]:
+        """Return no words, and the prototypes."""
+        return None, self.prototypes
 
 
 class LearnedVerbalizer(BaseEstimator, ABC):
@@ -116,7 +155,7 @@ class LearnedVerbalizer(BaseEstimator, ABC):
     """
 
     @abstractmethod
-    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer | ResolvedPrototypes:
         """Find the words of all classes.
 
         Parameters
@@ -125,5 +164,5 @@ class LearnedVerbalizer(BaseEstimator, ABC):
 
         Returns
         -------
-        ResolvedVerbalizer
+        ResolvedVerbalizer or ResolvedPrototypes
         """

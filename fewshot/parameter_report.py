@@ -106,8 +106,11 @@ def report_parameters(
 def _beside(result: TuningResult) -> list[npt.NDArray[Any]]:
     """Return what was learned beside the model."""
     arrays = [] if result.head is None else [result.head.coef]
-    if isinstance(result.scorer.words, LabelEmbeddings):
-        arrays.append(result.scorer.words.vectors.numpy(force=True))
+    words = result.scorer.words
+    is_learned = isinstance(words, LabelEmbeddings) or words.is_tuned
+    vectors = words.vectors if is_learned else None
+    if vectors is not None:
+        arrays.append(vectors.numpy(force=True))
     return arrays
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from fewshot.calibration import Calibration, content_free_examples, word_prior
 from fewshot.errors import LabelWordError
 from fewshot.inputs import Examples
-from fewshot.label_embeddings import LabelEmbeddings, matching_scores
+from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import Aggregation, LabelWords, aggregate, word_log_probs
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
@@ -198,8 +198,7 @@ class PromptScorer:
         Tensor of shape (n, n_classes)
         """
         if isinstance(self.words, LabelEmbeddings):
-            states = self.train_states(views, batch)
-            return matching_scores(states, self.words.vectors).mean(1)
+            return self.words.train_scores(self.train_states(views, batch))
         logits = {}
         for n_masks, prompts in views.items():
             mask, owners = self._forward(prompts, batch)
@@ -231,8 +230,8 @@ class PromptScorer:
         """
         if isinstance(self.words, LabelEmbeddings):
             raise LabelWordError(
-                "these classes have label embeddings in place of label words (tuning='perfect'), "
-                "so no words can be scored; use another tuning"
+                "these classes have label embeddings in place of label words (tuning='perfect' or "
+                "PrototypeVerbalizer), so no words can be scored; use another tuning or verbalizer"
             )
         return self.words
 

@@ -32,7 +32,7 @@ from fewshot import (
 )
 from fewshot.errors import FewShotError
 from fewshot.estimator import TextClassifier
-from fewshot.knowledge import GivenTerms, VocabularyWords
+from fewshot.knowledge import GivenTerms, SoftVerbalizer, VocabularyWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.semi_supervised import SemiSupervisedClassifier
@@ -89,6 +89,7 @@ ESTIMATORS = {
         )
     ),
     "prompt-full": lambda: prompt(Full(num_epochs=2, learning_rate=1e-3)),
+    "prompt-soft": lambda: prompt(BitFit(num_epochs=2)).set_params(verbalizer=SoftVerbalizer()),
     "tfidf": TfidfClassifier,
     "setfit": lambda: SetFitClassifier(
         tiny_sentence_transformer(tiny_bert()), max_pairs=16, random_state=0, verbose=0

@@ -91,8 +91,18 @@ class ModelNeighbours(TermSource):
         return Candidates(tuple(spelt[i] for i in kept), scores[kept])
 
 
-def vocabulary_words(tokenizer: Any) -> dict[str, int]:  # transformers share no usable type
-    """Return the whole words of a vocabulary with their token ids, in the order of the words."""
+def vocabulary_words(
+    tokenizer: Any,  # transformers' tokenizers share no usable static type
+    shortest: int = _SHORTEST,
+) -> dict[str, int]:
+    """Return the whole words of a vocabulary with their token ids, in the order of the words.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+    shortest : int, default=3
+        The fewest letters of a word.
+    """
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     tokens = tokenizer.convert_ids_to_tokens(list(vocabulary.values()))
     marks = tuple(mark for mark in _SPACE_MARKS if any(mark in token for token in tokens))
@@ -100,7 +110,7 @@ def vocabulary_words(tokenizer: Any) -> dict[str, int]:  # transformers share no
     for token, index in vocabulary.items():
         is_start = token.startswith(marks) if marks else not token.startswith(_CONTINUATION)
         word = tokenizer.convert_tokens_to_string([token]).strip() if is_start else ""
-        if len(word) >= _SHORTEST and word.isalpha():
+        if len(word) >= shortest and word.isalpha():
             found.setdefault(word, index)
     return dict(sorted(found.items()))
 

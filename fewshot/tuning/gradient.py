@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+from torch import Tensor, nn
 
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import Batch, Learner, SecondLoss, TrainSettings, TrainStep, train
@@ -21,6 +21,12 @@ from fewshot.sampling import hold_out
 from fewshot.template import Template
 from fewshot.token_masking import TokenMasking, masked_loss
 from fewshot.tuning.adversarial import resolve_adversarial
+from fewshot.tuning.class_vectors import (
+    tuned_parameters,
+    vector_rate,
+    with_class_vectors,
+    with_trained_classes,
+)
 from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.head import fit_head
 from fewshot.tuning.regularizer import Regularizer
@@ -111,10 +117,6 @@ class GradientTuning(Tuning):
         """Return the loss of a step for a prepared task; None is the scores' cross-entropy."""
         return None
 
-    def finish(self, task: TuningTask) -> TuningTask:
-        """Return the task with what is to be learned from the trained model, if anything."""
-        return task
-
     def tune(self, task: TuningTask) -> TuningResult:
         """Train a copy of the model; see :meth:`Tuning.tune`."""
         return self.tune_by(task, self._train)
@@ -139,17 +141,17 @@ class GradientTuning(Tuning):
         """
         warmth = task.distillation_temperature
         settings = replace(self._settings(), temperature=1.0 if warmth is None else warmth)
-        own = with_template_tokens(self.prepare(task))
+        own = with_class_vectors(with_template_tokens(self.prepare(task)))
         lm = own.scorer.lm
         if not lm.tuned_parameters():
             raise TuningError(f"{type(self).__name__} finds no parameters to tune in {lm}")
-        start = _tuned_weights(lm, task.scorer.lm)
+        tuned = tuned_parameters(own.scorer)
+        start = _tuned_weights(tuned, task.scorer.lm)
         history = procedure(own, self._learner(own), settings)
-        _interpolate(
-            lm, start, _default_share(own) if self.interpolation is None else self.interpolation
-        )
+        share = _default_share(own) if self.interpolation is None else self.interpolation
+        _interpolate(tuned, start, share)
         lm.freeze()
-        own = self.finish(own)
+        own = with_trained_classes(own)
         head = fit_head(own, self.C)
         return TuningResult(own.scorer, replace(head, temperature=_TEMPERATURE), history)
 
@@ -206,10 +208,10 @@ class GradientTuning(Tuning):
             np.add.at(n_tokens, prompts.owners, prompts.lengths)
         return Learner(
             scores=lambda batch: scorer.train_scores(views, batch),
-            parameters=scorer.lm.tuned_parameters(),
+            parameters=tuned_parameters(scorer),
             set_training=scorer.lm.train,
             n_tokens=n_tokens,
-            rate_factors=self.rate_factors(scorer.lm),
+            rate_factors=self.rate_factors(scorer.lm) | vector_rate(scorer),
             loss=_regularizer(task, training).loss if training.regularizes() else self.loss(task),
             second_loss=_second_loss(task, self.batch_size),
         )
@@ -287,18 +289,20 @@ def _default_share(task: TuningTask) -> float:
     return _LARGEST_SHARE * labels_a_class / (labels_a_class + _HALF_WAY)
 
 
-def _tuned_weights(lm: MaskedLM, before: MaskedLM) -> dict[str, Tensor]:
+def _tuned_weights(tuned: Mapping[str, nn.Parameter], before: MaskedLM) -> dict[str, Tensor]:
     """Return the values of tuned parameters; those that the model before has are not copied."""
     old = dict(before.model.named_parameters())
     return {
         name: old[name].data if name in old else parameter.detach().clone()
-        for name, parameter in lm.tuned_parameters().items()
+        for name, parameter in tuned.items()
     }
 
 
-def _interpolate(lm: MaskedLM, start: dict[str, Tensor], share: float) -> None:
+def _interpolate(
+    tuned: Mapping[str, nn.Parameter], start: Mapping[str, Tensor], share: float
+) -> None:
     """Move the tuned weights back towards those before tuning."""
-    for name, parameter in lm.tuned_parameters().items():
+    for name, parameter in tuned.items():
         parameter.data.lerp_(start[name], 1 - share)
 
 

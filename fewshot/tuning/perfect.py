@@ -13,13 +13,7 @@ from fewshot.added_modules import AddedModules, Setting, Stacked
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import TrainStep
 from fewshot.inputs import Label
-from fewshot.label_embeddings import (
-    LabelEmbeddings,
-    class_prototypes,
-    fit_temperature,
-    matching_scores,
-    multi_class_hinge,
-)
+from fewshot.label_embeddings import LabelEmbeddings, matching_scores, multi_class_hinge
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, norm_names
 from fewshot.seeding import torch_seed
@@ -165,20 +159,6 @@ class Perfect(GradientTuning):
             return (losses * step.weights).mean()
 
         return hinge
-
-    def finish(self, task: TuningTask) -> TuningTask:
-        """Return the task with the prototypes of the trained states."""
-        scorer = task.scorer
-        states = scorer.states_at_masks(scorer.encode(task.views))
-        shares = torch.from_numpy(task.sample_weight[:, None] * task.targets)
-        is_used = shares.sum(1) > 0
-        states, shares = states[is_used], shares[is_used]
-        prototypes = LabelEmbeddings(
-            scorer.words.classes,
-            class_prototypes(states, shares).float(),
-            fit_temperature(states, shares),
-        )
-        return replace(task, scorer=replace(scorer, words=prototypes))
 
 
 class LabelVectors(AddedModules):

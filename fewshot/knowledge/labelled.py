@@ -1,0 +1,210 @@
+"""What labelled texts say of the words at the mask: the ground of automatic label words."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fewshot.errors import VerbalizerError
+from fewshot.inputs import read_examples, read_labels
+from fewshot.knowledge.neighbours import vocabulary_words
+from fewshot.label_words import words_ids
+from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
+from fewshot.loading import load_masked_lm
+from fewshot.masked_lm import MaskedLM
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["LabelledStates", "LabelledVerbalizer", "class_means", "labelled_states", "log_odds"]
+
+_TEMPLATE = "A {mask} text: {text}"
+_STATES_AT_ONCE = 64
+_SHORTEST = 2  # letters of a label word; "no" is one
+_SUREST = -1e-9  # log-probability; of a certain word the log-odds would be infinite
+
+
+class LabelledVerbalizer(LearnedVerbalizer):
+    """A verbalizer that finds words of the vocabulary by a few labelled texts."""
+
+    def resolve(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        model: str | Path | MaskedLM = "fewshot-mini",
+        template: str | Template = _TEMPLATE,
+    ) -> Verbalizer:
+        """Find label words without a classifier.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+            Texts.
+        y : sequence of str or int
+            Labels; texts without one (-1 or None) are left out.
+        model : str, Path or MaskedLM, default="fewshot-mini"
+        template : str or Template
+
+        Returns
+        -------
+        Verbalizer
+        """
+        return self.find_words(self._task(X, y, model, template))
+
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+        """Find the words of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
+        return ResolvedVerbalizer(self.find_words(task))
+
+    @abstractmethod
+    def find_words(self, task: VerbalizerTask) -> Verbalizer:
+        """Return the words of all classes."""
+
+    def _task(
+        self, X: Any, y: Any, model: str | Path | MaskedLM, template: str | Template
+    ) -> VerbalizerTask:
+        lm = load_masked_lm(model)
+        parsed = template if isinstance(template, Template) else Template(template)
+        examples = read_examples(X, parsed.field_names)
+        labels = read_labels(y, len(examples))
+        classes = tuple(labels.classes())
+        targets = np.array([[label == own for own in classes] for label in labels.values])
+        weights = labels.is_labelled.astype(np.float64)
+        return VerbalizerTask(
+            classes,
+            lm,
+            parsed,
+            lm.max_length,
+            examples=examples,
+            targets=targets.astype(np.float64),
+            sample_weight=weights,
+        )
+
+
+@dataclass(frozen=True)
+class LabelledStates:
+    """States at the mask of labelled texts.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (n, n_masks, hidden), float64
+    shares : Tensor of shape (n, n_classes), float64
+        The weight of each text, in the column of its class.
+    """
+
+    mask: Tensor
+    shares: Tensor
+
+    @property
+    def class_shares(self) -> Tensor:
+        """The share of each text in the mean of its class, [n, n_classes]."""
+        return self.shares / self.shares.sum(0)
+
+
+def labelled_states(task: VerbalizerTask, asker: str, n_masks: int = 1) -> LabelledStates:
+    """Encode the labelled texts of a task.
+
+    Parameters
+    ----------
+    task : VerbalizerTask
+    asker : str
+        Who needs labels, for the message.
+    n_masks : int, default=1
+
+    Returns
+    -------
+    LabelledStates
+
+    Raises
+    ------
+    VerbalizerError
+        If a class has no labelled text.
+    """
+    labelled = np.flatnonzero(task.sample_weight > 0)
+    if task.examples is None or not len(labelled):
+        raise VerbalizerError(
+            f"{asker} learns from labelled texts, and fit got none; pass texts with labels, or let "
+            "SciPromptVerbalizer find words for the names of the classes"
+        )
+    if len(task.classes) < 2:
+        raise VerbalizerError(
+            f"{asker} tells classes apart, and there is only {task.classes[0]!r}; label texts of "
+            "two classes or more"
+        )
+    shares = task.sample_weight[labelled, None] * task.targets[labelled]
+    missing = [label for label, total in zip(task.classes, shares.sum(0), strict=True) if not total]
+    if missing:
+        raise VerbalizerError(
+            f"{asker} needs a labelled text of each class, and there is none of {missing}; label "
+            "some, or give words of your own for all classes"
+        )
+    mask = task.mask_states(labelled, n_masks)
+    return LabelledStates(mask, torch.from_numpy(shares))
+
+
+def whole_words(lm: MaskedLM) -> tuple[list[str], Tensor]:
+    """Return the words of a vocabulary that are one token inside a sentence, and their ids."""
+    spelt = vocabulary_words(lm.tokenizer, _SHORTEST)
+    found = words_ids(list(spelt), lm.tokenizer)
+    words = {
+        word: token
+        for (word, token), ids in zip(spelt.items(), found, strict=True)
+        if ids == [token]
+    }
+    return list(words), torch.tensor(list(words.values()), dtype=torch.int64)
+
+
+def class_means(
+    lm: MaskedLM, states: LabelledStates, tokens: Tensor
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the mean log-probabilities and log-odds of tokens over the texts of each class.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+    states : LabelledStates
+    tokens : Tensor of shape (n_tokens,)
+
+    Returns
+    -------
+    log_probs, log_odds : ndarray of shape (n_classes, n_tokens)
+    """
+    n_classes = states.shares.shape[1]
+    means = torch.zeros(2, n_classes, len(tokens), dtype=torch.float64)
+    parts = zip(
+        states.mask[:, 0].split(_STATES_AT_ONCE),
+        states.class_shares.split(_STATES_AT_ONCE),
+        strict=True,
+    )
+    for mask, shares in parts:
+        log_probs = token_log_probs(lm, mask, tokens)
+        means[0] += shares.T @ log_probs
+        means[1] += shares.T @ log_odds(log_probs)
+    return means[0].numpy(), means[1].numpy()
+
+
+def token_log_probs(lm: MaskedLM, mask: Tensor, tokens: Tensor) -> Tensor:
+    """Return log-probabilities of tokens over the whole vocabulary, [n, n_tokens], in float64."""
+    with torch.inference_mode():
+        states = mask.float().to(lm.device)
+        logits = lm.token_logits(states, tokens.to(lm.device)).double()
+        found = logits - lm.log_normalizer(states).double()[:, None]
+    return found.cpu()
+
+
+def log_odds(log_probs: Tensor) -> Tensor:
+    """Return ``log p - log(1 - p)`` of log-probabilities.
+
+    Examples
+    --------
+    >>> log_odds(torch.tensor([0.2, 0.5]).log()).round(decimals=4) + 0.0
+    tensor([-1.3863,  0.0000])
+    """
+    sure = log_probs.clamp(max=_SUREST)
+    return sure - torch.log(-torch.expm1(sure))

@@ -1,0 +1,294 @@
+"""LM-BFF's automatic label words: one word a class, those that together classify best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.errors import VerbalizerError
+from fewshot.knowledge.labelled import (
+    LabelledVerbalizer,
+    class_means,
+    labelled_states,
+    token_log_probs,
+    whole_words,
+)
+from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.masked_lm import MaskedLM
+from fewshot.provenance import FoundTerm
+from fewshot.settings import is_whole
+from fewshot.template import Template
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["Assignments", "LMBFFVerbalizer", "search_assignments"]
+
+_SOURCE = "mean log-probability"
+_TEMPLATE = "A {mask} text: {text}"
+_MOST_COMPARISONS = 2 * 10**10  # of a word's score with the best of a text; some five minutes
+
+
+class LMBFFVerbalizer(LabelledVerbalizer):
+    """Find one label word for each class, such that together they classify a few texts (LM-BFF).
+
+    The candidates of a class are the words that the model finds likeliest at the mask, on average
+    over its texts. Of their combinations the one is taken that classifies most labelled texts
+    rightly, without tuning; among equals, that with the largest mean log-probability of the right
+    class. Scores are calibrated: each word's log-probability less its mean over the classes.
+
+    With two classes and ``beam_size >= n_candidates`` all combinations are tried, as in the paper.
+    With more classes they would be too many (``n_candidates ** n_classes``), so classes join one
+    after another and the best `beam_size` partial combinations go on: at most ``n_candidates * (1
+    + beam_size * (n_classes - 1))`` are scored, 190,100 for 20 classes.
+
+    Parameters
+    ----------
+    n_candidates : int, default=100
+        Words for each class.
+    beam_size : int, default=100
+        Partial combinations that are kept.
+
+    References
+    ----------
+    Gao, Fisch and Chen (2021), Making Pre-trained Language Models Better Few-shot Learners,
+    section 5.1 (automatic selection of label words).
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import LMBFFVerbalizer
+    >>> texts = ["the match was won by a late goal", "shares fell as profits shrank"]
+    >>> LMBFFVerbalizer(10).resolve(texts, [0, 1]).coverage
+    {0: 1, 1: 1}
+    """
+
+    def __init__(self, n_candidates: int = 100, *, beam_size: int = 100) -> None:
+        self.n_candidates = n_candidates
+        self.beam_size = beam_size
+
+    def find_words(self, task: VerbalizerTask) -> Verbalizer:
+        """Return the best combination; see :meth:`resolve`."""
+        return self._best(task, 1)[0]
+
+    def ranked(
+        self,
+        X: Any,
+        y: Any,
+        n: int = 10,
+        *,
+        model: str | Path | MaskedLM = "fewshot-mini",
+        template: str | Template = _TEMPLATE,
+    ) -> list[Verbalizer]:
+        """Return the best combinations, to choose among them by other labelled texts.
+
+        That is LM-BFF's last step: tune with each, and keep the best on a development set, as
+        ``GridSearchCV(clf, {"verbalizer": ranked})`` does (on texts that are not `X`, else the
+        scores are those of words which have seen them).
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+        y : sequence of str or int
+        n : int, default=10
+            At most `beam_size`.
+        model : str, Path or MaskedLM, default="fewshot-mini"
+        template : str or Template
+
+        Returns
+        -------
+        list of Verbalizer
+            The best first.
+        """
+        if not is_whole(n, 1) or n > self.beam_size:
+            raise VerbalizerError(
+                f"n is a whole number from 1 to beam_size, which is {self.beam_size}, got {n!r}"
+            )
+        return self._best(self._task(X, y, model, template), n)
+
+    def _best(self, task: VerbalizerTask, n: int) -> list[Verbalizer]:
+        self._check()
+        states = labelled_states(task, type(self).__name__)
+        words, tokens = whole_words(task.lm)
+        if self.n_candidates > len(words) or len(words) < len(task.classes):
+            raise VerbalizerError(
+                f"n_candidates={self.n_candidates} words for each of {len(task.classes)} classes, "
+                f"but the vocabulary has {len(words)} whole words; lower n_candidates"
+            )
+        own = states.shares.argmax(1).numpy()
+        self._check_size(len(own), len(task.classes))
+        means, _ = class_means(task.lm, states, tokens)
+        candidates = np.argsort(-means, axis=1, kind="stable")[:, : self.n_candidates]
+        distinct, places = np.unique(candidates, return_inverse=True)
+        scores = token_log_probs(task.lm, states.mask[:, 0], tokens[distinct]).numpy()
+        scores -= means[:, distinct].mean(0)
+        found = search_assignments(
+            scores,
+            places.reshape(candidates.shape),
+            own,
+            states.shares.sum(1).numpy(),
+            self.beam_size,
+        )
+        return [_verbalizer(task, words, distinct[row], means) for row in found.words[:n]]
+
+    def _check(self) -> None:
+        for name in ("n_candidates", "beam_size"):
+            if not is_whole(getattr(self, name), 1):
+                raise VerbalizerError(
+                    f"{name} is a whole number, 1 or more, got {getattr(self, name)!r}"
+                )
+
+    def _check_size(self, n_texts: int, n_classes: int) -> None:
+        n_scored = self.n_candidates * (1 + self.beam_size * (n_classes - 1))
+        if n_scored * n_texts > _MOST_COMPARISONS:
+            raise VerbalizerError(
+                f"the search would score {n_scored:,} combinations for {n_classes} classes "
+                f"(n_candidates={self.n_candidates}, beam_size={self.beam_size}) on {n_texts:,} "
+                f"texts, {n_scored * n_texts:,} comparisons, and {_MOST_COMPARISONS:,} are the "
+                "most; lower n_candidates or beam_size, or use PetalVerbalizer"
+            )
+
+
+@dataclass(frozen=True)
+class Assignments:
+    """Combinations of words, the best first.
+
+    Parameters
+    ----------
+    words : ndarray of shape (n, n_classes)
+        The word of each class.
+    accuracy : ndarray of shape (n,)
+        Weighted share of the texts whose own class's word scores highest.
+    log_likelihood : ndarray of shape (n,)
+        Weighted mean of the log-probability of the own class.
+    n_scored : int
+        How many combinations, partial ones among them, were scored.
+    """
+
+    words: npt.NDArray[np.int64]
+    accuracy: npt.NDArray[np.float64]
+    log_likelihood: npt.NDArray[np.float64]
+    n_scored: int
+
+
+def search_assignments(
+    scores: npt.NDArray[np.float64],
+    candidates: npt.NDArray[np.int64],
+    own: npt.NDArray[np.int64],
+    sample_weight: npt.NDArray[np.float64],
+    beam_size: int,
+) -> Assignments:
+    """Search the combinations of one word a class that classify texts best.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, n_words)
+        Of words at the mask of each text.
+    candidates : ndarray of shape (n_classes, n_candidates)
+        Numbers of the words that a class may have; no combination has a word twice.
+    own : ndarray of shape (n,)
+        The class of each text.
+    sample_weight : ndarray of shape (n,)
+    beam_size : int
+        Partial combinations that are kept when a class has joined. From ``n_candidates **
+        (n_classes - 1)`` on, nothing is left out.
+
+    Returns
+    -------
+    Assignments
+        At most `beam_size`.
+
+    Examples
+    --------
+    >>> scores = np.array([[2.0, 3.0, 0.0], [1.0, 3.0, 2.0]])
+    >>> candidates = np.array([[0, 1], [1, 2]])
+    >>> search_assignments(scores, candidates, np.array([0, 1]), np.ones(2), 4).words[0].tolist()
+    [0, 2]
+    """
+    n_texts = len(own)
+    beam = _Beam(
+        np.empty((1, 0), dtype=np.int64), *(np.full((1, n_texts), -np.inf) for _ in range(3))
+    )
+    accuracy = log_likelihood = np.zeros(1)
+    n_scored = 0
+    for c, row in enumerate(candidates):
+        weight = np.where(own <= c, sample_weight, 0.0)
+        weight = weight / weight.sum()
+        values = np.stack(
+            [beam.extended(b, scores[:, row].T, own == c, weight) for b in range(len(beam.words))]
+        )  # [beam, candidates, 2]
+        n_scored += values.shape[0] * values.shape[1]
+        values[(beam.words[:, None, :] == row[None, :, None]).any(2)] = -np.inf
+        before, place = _best_first(values, beam_size)
+        accuracy, log_likelihood = values[before, place].T
+        beam = beam.joined(before, row[place], scores, own == c)
+    return Assignments(beam.words, accuracy, log_likelihood, n_scored)
+
+
+@dataclass(frozen=True)
+class _Beam:
+    """Partial combinations, and what texts score with them: [n_kept, n_texts] each.
+
+    `own` is of the own class's word, `top` of the best word, `total` the log of the summed
+    exponentials.
+    """
+
+    words: npt.NDArray[np.int64]
+    own: npt.NDArray[np.float64]
+    top: npt.NDArray[np.float64]
+    total: npt.NDArray[np.float64]
+
+    def extended(
+        self,
+        b: int,
+        values: npt.NDArray[np.float64],
+        is_own: npt.NDArray[np.bool_],
+        weight: npt.NDArray[np.float64],
+    ) -> npt.NDArray[np.float64]:
+        """Return accuracy and mean log-likelihood with each word of one more class, [words, 2]."""
+        own = np.where(is_own, values, self.own[b])
+        is_right = own >= np.maximum(self.top[b], values)
+        seen = weight > 0
+        log_probs = own[:, seen] - np.logaddexp(self.total[b], values)[:, seen]
+        return np.stack([is_right @ weight, log_probs @ weight[seen]], 1)
+
+    def joined(
+        self,
+        before: npt.NDArray[np.int64],
+        words: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float64],
+        is_own: npt.NDArray[np.bool_],
+    ) -> _Beam:
+        """Return the chosen combinations, each with the word of one more class."""
+        values = scores[:, words].T
+        return _Beam(
+            np.column_stack([self.words[before], words]),
+            np.where(is_own, values, self.own[before]),
+            np.maximum(self.top[before], values),
+            np.logaddexp(self.total[before], values),
+        )
+
+
+def _best_first(
+    values: npt.NDArray[np.float64], n: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where the best are: by accuracy, then by log-likelihood, then by their order."""
+    flat = values.reshape(-1, 2)
+    order = np.lexsort((-flat[:, 1], -flat[:, 0].round(9)))[:n]
+    order = order[np.isfinite(flat[order, 0])]
+    return np.divmod(order, values.shape[1])
+
+
+def _verbalizer(
+    task: VerbalizerTask,
+    words: Sequence[str],
+    chosen: npt.NDArray[np.int64],
+    means: npt.NDArray[np.float64],
+) -> Verbalizer:
+    notes = [
+        FoundTerm(label, words[i], _SOURCE, round(float(means[c, i]), 4))
+        for c, (label, i) in enumerate(zip(task.classes, chosen, strict=True))
+    ]
+    return Verbalizer({note.label: [note.term] for note in notes}, provenance=notes)

@@ -1,0 +1,168 @@
+"""PETAL: label words found by the likelihood ratio of a few labelled texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.errors import VerbalizerError
+from fewshot.inputs import Label
+from fewshot.knowledge.labelled import (
+    LabelledVerbalizer,
+    class_means,
+    labelled_states,
+    whole_words,
+)
+from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.provenance import FoundTerm
+from fewshot.settings import is_whole
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["PetalVerbalizer", "likelihood_ratios", "pick_words"]
+
+_SOURCE = "likelihood ratio"
+
+
+class PetalVerbalizer(LabelledVerbalizer):
+    """Find label words by a few labelled texts, for classes whose names say nothing (PETAL).
+
+    Each class against the rest: a word is good if the model predicts it at the mask of the class's
+    texts and not at the mask of others. The score of the word t for the class c is
+
+    ``mean over texts of c of log(p_t / (1 - p_t)) - mean over other texts of the same``
+
+    which is the paper's balanced log-likelihood ratio divided by the number of other texts. The
+    words are whole words of the model's vocabulary, those of a class being first cut to the
+    likeliest. A word that is good for several classes goes where its score is highest. What comes
+    out is a plain :class:`~fewshot.Verbalizer`, the classifier's ``verbalizer_``.
+
+    Label names play no part, so labels may be int. At least a labelled text of each class is
+    needed; with fewer than some 8 the words are those of these very texts.
+
+    Parameters
+    ----------
+    n_words : int, default=10
+        Words for each class.
+    n_candidates : int, default=1000
+        The words that the model finds likeliest over the texts of a class, of which the best are
+        taken.
+
+    References
+    ----------
+    Schick, Schmid and Schütze (2020), Automatically Identifying Words That Can Serve as Labels for
+    Few-Shot Text Classification, section 3 (likelihood ratio verbalizer search).
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import PetalVerbalizer
+    >>> texts = ["the match was won by a late goal", "shares fell as profits shrank"]
+    >>> PetalVerbalizer(n_words=2).resolve(texts, [0, 1]).coverage
+    {0: 2, 1: 2}
+    """
+
+    def __init__(self, n_words: int = 10, *, n_candidates: int = 1000) -> None:
+        self.n_words = n_words
+        self.n_candidates = n_candidates
+
+    def find_words(self, task: VerbalizerTask) -> Verbalizer:
+        """Return the words with the largest likelihood ratios; see :meth:`resolve`."""
+        for name in ("n_words", "n_candidates"):
+            if not is_whole(getattr(self, name), 1):
+                raise VerbalizerError(
+                    f"{name} is a whole number, 1 or more, got {getattr(self, name)!r}"
+                )
+        states = labelled_states(task, type(self).__name__)
+        words, tokens = whole_words(task.lm)
+        self._check_room(len(task.classes), len(words))
+        log_probs, odds = class_means(task.lm, states, tokens)
+        scores = likelihood_ratios(odds, states.shares.sum(0).numpy())
+        scores[~_likeliest(log_probs, self.n_candidates)] = -np.inf
+        chosen = pick_words(scores, self.n_words)
+        found: dict[Label, list[str]] = {}
+        notes = []
+        for c, label in enumerate(task.classes):
+            found[label] = [words[i] for i in chosen[c]]
+            notes += [
+                FoundTerm(label, words[i], _SOURCE, round(float(scores[c, i]), 4))
+                for i in chosen[c]
+            ]
+        return Verbalizer(found, provenance=notes)
+
+    def _check_room(self, n_classes: int, n_vocabulary: int) -> None:
+        n_candidates = min(self.n_candidates, n_vocabulary)
+        if self.n_words * n_classes > n_candidates:
+            raise VerbalizerError(
+                f"n_words={self.n_words} for {n_classes} classes are {self.n_words * n_classes} "
+                f"words, but a class has {n_candidates} candidates (n_candidates="
+                f"{self.n_candidates}, and the vocabulary has {n_vocabulary} whole words); lower "
+                "n_words or raise n_candidates"
+            )
+
+
+def likelihood_ratios(
+    log_odds: npt.NDArray[np.float64], class_weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return how much the log-odds of words in the texts of a class exceed those in all others.
+
+    Parameters
+    ----------
+    log_odds : ndarray of shape (n_classes, n_words)
+        Means over the texts of each class.
+    class_weight : ndarray of shape (n_classes,)
+        The number of texts of each class.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_words)
+
+    Examples
+    --------
+    >>> odds = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 4.0]])
+    >>> likelihood_ratios(odds, np.array([1.0, 2.0, 1.0]))
+    array([[ 2., -2.],
+           [-1., -1.],
+           [-0.66666667,  3.33333333]])
+    """
+    sums = class_weight[:, None] * log_odds
+    others = (sums.sum(0) - sums) / (class_weight.sum() - class_weight)[:, None]
+    ratios: npt.NDArray[np.float64] = log_odds - others
+    return ratios
+
+
+def pick_words(scores: npt.NDArray[np.float64], n_words: int) -> list[list[int]]:
+    """Give each class its best words, and each word to one class: where its score is highest.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_classes, n_words_in_all)
+        Minus infinity where a word is not for a class. Each class has ``n_classes * n_words``
+        words or more.
+    n_words : int
+
+    Returns
+    -------
+    list of list of int
+        The numbers of the words of each class, the best first.
+
+    Examples
+    --------
+    >>> pick_words(np.array([[3.0, 2.0, 1.0, 0.0], [2.5, 0.0, 0.5, 1.0]]), 2)
+    [[0, 1], [3, 2]]
+    """
+    chosen: list[list[int]] = [[] for _ in scores]
+    taken: set[int] = set()
+    classes, words = np.nonzero(np.isfinite(scores))
+    for place in np.argsort(-scores[classes, words], kind="stable"):
+        c, word = int(classes[place]), int(words[place])
+        if len(chosen[c]) < n_words and word not in taken:
+            chosen[c].append(word)
+            taken.add(word)
+    return chosen
+
+
+def _likeliest(log_probs: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.bool_]:
+    """Tell which words are among the n likeliest of each class."""
+    order = np.argsort(-log_probs, axis=1, kind="stable")[:, :n]
+    is_likely = np.zeros(log_probs.shape, dtype=bool)
+    np.put_along_axis(is_likely, order, values=True, axis=1)
+    return is_likely

@@ -1,0 +1,220 @@
+"""Classes as vectors instead of words: WARP's soft verbalizer, and prototypes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from torch import Tensor
+
+from fewshot.errors import VerbalizerError
+from fewshot.knowledge.labelled import labelled_states
+from fewshot.label_embeddings import prototypes_of
+from fewshot.label_words import LabelWords, segment_sum
+from fewshot.learned_verbalizer import (
+    LearnedVerbalizer,
+    ResolvedPrototypes,
+    ResolvedVerbalizer,
+    VerbalizerTask,
+)
+from fewshot.settings import is_positive, is_whole
+from fewshot.verbalizer import Verbalizer
+
+__all__ = ["PrototypeVerbalizer", "SoftVerbalizer", "Start", "fit_vectors"]
+
+Start = Literal["states", "words"]
+
+_MAX_ITERATIONS = 500
+
+
+class SoftVerbalizer(LearnedVerbalizer):
+    """Give each class a vector instead of words, and learn it (WARP).
+
+    The state at the mask is multiplied with the vectors as it is with the decoder's rows of words.
+    They begin as the weighted mean of the rows of each class's words, so without labels they score
+    as these words do. Then they are learned from the labelled texts passed to ``fit``: from the
+    states of the frozen model, which takes no gradient through it (`start` is ``"states"``), and
+    together with the model by every tuning by gradients, at ten times its learning rate.
+
+    Parameters
+    ----------
+    verbalizer : Verbalizer, mapping or LearnedVerbalizer, optional
+        The words to begin with: given, or found in ``fit``, as by
+        :class:`~fewshot.knowledge.PetalVerbalizer`. By default the names of the labels.
+    C : float, default=20.0
+        Inverse penalty on how far the regression takes the vectors from the words; states are
+        centred and have a mean squared norm of 1.
+    start : {"states", "words"}, default="states"
+        Whether tuning starts from the vectors that the regression has found, or from the words.
+
+    References
+    ----------
+    Hambardzumyan, Khachatrian and May (2021), WARP: Word-level Adversarial ReProgramming, section
+    3 (verbalizer embeddings).
+
+    Examples
+    --------
+    >>> from fewshot import PromptClassifier
+    >>> from fewshot.knowledge import PetalVerbalizer, SoftVerbalizer
+    >>> clf = PromptClassifier(verbalizer=SoftVerbalizer(PetalVerbalizer(5)), tuning="none")
+    >>> clf.set_params(verbalizer__C=5.0, verbalizer__verbalizer__n_words=10).verbalizer
+    SoftVerbalizer(C=5.0, verbalizer=PetalVerbalizer())
+    """
+
+    def __init__(
+        self,
+        verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None,
+        *,
+        C: float = 20.0,
+        start: Start = "states",
+    ) -> None:
+        self.verbalizer = verbalizer
+        self.C = C
+        self.start = start
+
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+        """Make the vectors of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
+        if not is_positive(self.C):
+            raise VerbalizerError(f"C of SoftVerbalizer is a number above 0, got {self.C!r}")
+        if self.start not in get_args(Start):
+            raise VerbalizerError(
+                f"start of SoftVerbalizer is one of {list(get_args(Start))}, got {self.start!r}"
+            )
+        verbalizer = self._words(task)
+        vectors = _mean_rows(verbalizer, task)
+        labelled = np.flatnonzero(task.sample_weight > 0)
+        if self.start == "states" and len(labelled):
+            states = task.mask_states(labelled)[:, 0].numpy()
+            shares = task.sample_weight[labelled, None] * task.targets[labelled]
+            fitted = fit_vectors(states, shares, vectors.double().numpy(), C=self.C)
+            vectors = torch.from_numpy(fitted).float()
+        return ResolvedVerbalizer(verbalizer, vectors, is_tuned=True)
+
+    def _words(self, task: VerbalizerTask) -> Verbalizer:
+        if self.verbalizer is None:
+            return Verbalizer.from_labels(task.classes)
+        if not isinstance(self.verbalizer, LearnedVerbalizer):
+            given = self.verbalizer
+            plain = given if isinstance(given, Verbalizer) else Verbalizer(given)
+            return plain.subset(task.classes)
+        found = self.verbalizer.resolve_words(task)
+        if isinstance(found, ResolvedPrototypes):
+            raise VerbalizerError(
+                f"SoftVerbalizer begins with words, and {self.verbalizer} finds none; give it "
+                "words or what finds some, such as PetalVerbalizer()"
+            )
+        return found.verbalizer
+
+
+class PrototypeVerbalizer(LearnedVerbalizer):
+    """Give each class the mean state at the mask of its labelled texts, and take the nearest.
+
+    Neither label words nor gradients are needed, and labels may be int; at least a labelled text of
+    each class is, and with one or two a class, words are better. Scores are minus the squared
+    distances of normalised states, divided by the temperature at which the labelled texts predict
+    one another best. Tuning by gradients pulls states to the prototypes, which are then taken
+    anew. Calibration does not apply.
+
+    ProtoVerb learns its prototypes and a projection by a contrastive loss; plain means need no
+    training, and are what PERFECT predicts with.
+
+    Parameters
+    ----------
+    n_masks : int, default=1
+        Masks in the place of one; each has a prototype, and the nearest one counts.
+
+    References
+    ----------
+    Snell, Swersky and Zemel (2017), Prototypical Networks for Few-shot Learning. Cui et al. (2022),
+    Prototypical Verbalizer for Prompt-based Few-shot Tuning. Karimi Mahabadi et al. (2022),
+    PERFECT, section 3.4.
+
+    Examples
+    --------
+    >>> from fewshot import PromptClassifier
+    >>> from fewshot.knowledge import PrototypeVerbalizer
+    >>> clf = PromptClassifier(verbalizer=PrototypeVerbalizer(), tuning="none")
+    >>> texts = ["the match was won by a late goal", "shares fell as profits shrank"]
+    >>> clf.fit(texts, [0, 1]).predict(["the striker scored twice"])
+    array([0])
+    """
+
+    def __init__(self, *, n_masks: int = 1) -> None:
+        self.n_masks = n_masks
+
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedPrototypes:
+        """Make the prototypes of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
+        if not is_whole(self.n_masks, 1):
+            raise VerbalizerError(
+                f"n_masks of PrototypeVerbalizer is a whole number, 1 or more, got {self.n_masks!r}"
+            )
+        states = labelled_states(task, type(self).__name__, self.n_masks)
+        return ResolvedPrototypes(prototypes_of(task.classes, states.mask, states.shares))
+
+
+def fit_vectors(
+    states: npt.NDArray[np.float64],
+    shares: npt.NDArray[np.float64],
+    start: npt.NDArray[np.float64],
+    *,
+    C: float,
+) -> npt.NDArray[np.float64]:
+    """Fit class vectors to states, drawn to those that they start from.
+
+    Minimises ``-sum_i sum_c shares_ic log softmax(z_i @ (V0 + D).T)_c + ||D||^2 / (2 C)``, where
+    ``z`` are the states less the mean of the class means, and divided by one number so that their
+    mean squared norm is 1; ``V0`` is `start`, multiplied with that number. What is subtracted is
+    what calibration over the texts divides by. A class without examples keeps its vector.
+
+    Parameters
+    ----------
+    states : ndarray of shape (n, hidden)
+    shares : ndarray of shape (n, n_classes)
+        The weight of each text, in the column of its class.
+    start : ndarray of shape (n_classes, hidden)
+    C : float
+
+    Returns
+    -------
+    ndarray of shape (n_classes, hidden)
+    """
+    totals = shares.sum(0)
+    present = np.flatnonzero(totals)
+    targets, weight = shares[:, present], shares.sum(1)
+    centred = states - ((targets / totals[present]).T @ states).mean(0)
+    norm = float(np.sqrt(np.average((centred**2).sum(1), weights=weight)))
+    scale = norm if norm > 0 else 1.0
+    z, first = centred / scale, scale * start[present]
+
+    def objective(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        change = flat.reshape(first.shape)
+        logits = z @ (first + change).T
+        loss = -(targets * log_softmax(logits, axis=1)).sum()
+        error = weight[:, None] * softmax(logits, axis=1) - targets
+        gradient = error.T @ z + change / C
+        return loss + (change**2).sum() / (2 * C), gradient.ravel()
+
+    options = {"maxiter": _MAX_ITERATIONS}
+    found = minimize(objective, np.zeros(first.size), jac=True, method="L-BFGS-B", options=options)
+    vectors = start.copy()
+    vectors[present] = (first + found.x.reshape(first.shape)) / scale
+    return vectors
+
+
+def _mean_rows(verbalizer: Verbalizer, task: VerbalizerTask) -> Tensor:
+    """Return the weighted mean of the decoder's rows of each class's words, [classes, hidden]."""
+    words = LabelWords.resolve(
+        verbalizer, task.classes, task.lm.tokenizer, task.multi_token, warn_split=False
+    )
+    n_classes = len(task.classes)
+    counts = torch.bincount(words.class_index, minlength=n_classes)
+    total = segment_sum(words.weights[None], words.class_index, n_classes)[0]
+    relative = words.weights * (counts / total)[words.class_index]  # of mean 1 in each class
+    rows = task.lm.decoder_rows(words.tokens).cpu()
+    return replace(words, weights=relative).class_vectors(rows)

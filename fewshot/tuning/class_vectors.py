@@ -1,0 +1,79 @@
+"""What stands for the classes instead of words, while the model is tuned: vectors, prototypes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from fewshot.label_embeddings import LabelEmbeddings, prototypes_of
+from fewshot.label_words import LabelWords
+from fewshot.scoring import PromptScorer
+from fewshot.tuning.task import TuningTask
+
+__all__ = ["tuned_parameters", "vector_rate", "with_class_vectors", "with_trained_classes"]
+
+_NAME = "label_words.vectors"
+_RATE = 10.0  # times the learning rate, as OpenPrompt's soft verbalizer: 3e-4 against 3e-5
+
+
+def with_class_vectors(task: TuningTask) -> TuningTask:
+    """Return the task with parameters in place of class vectors that are to be tuned.
+
+    Parameters
+    ----------
+    task : TuningTask
+        Prepared by a strategy.
+
+    Returns
+    -------
+    TuningTask
+        The same unless a soft verbalizer has made its words.
+    """
+    words = task.scorer.words
+    if not isinstance(words, LabelWords) or not words.is_tuned or words.vectors is None:
+        return task
+    vectors = nn.Parameter(words.vectors.to(task.scorer.lm.device, copy=True))
+    return replace(task, scorer=replace(task.scorer, words=replace(words, vectors=vectors)))
+
+
+def tuned_parameters(scorer: PromptScorer) -> dict[str, nn.Parameter]:
+    """Return the parameters of a scorer that take gradients: the model's, and class vectors."""
+    return scorer.lm.tuned_parameters() | _vectors(scorer)
+
+
+def vector_rate(scorer: PromptScorer) -> dict[str, float]:
+    """Return the factor of the learning rate of class vectors, if they are tuned."""
+    return dict.fromkeys(_vectors(scorer), _RATE)
+
+
+def with_trained_classes(task: TuningTask) -> TuningTask:
+    """Return the task with class vectors as they were trained, or prototypes of trained states.
+
+    Parameters
+    ----------
+    task : TuningTask
+        Trained.
+
+    Returns
+    -------
+    TuningTask
+        The same where plain words stand for the classes.
+    """
+    scorer = task.scorer
+    words = scorer.words
+    if isinstance(words, LabelEmbeddings):
+        states = scorer.states_at_masks(scorer.encode(task.views))
+        shares = torch.from_numpy(task.sample_weight[:, None] * task.targets)
+        words = prototypes_of(words.classes, states, shares)
+    elif words.is_tuned and words.vectors is not None:
+        words = replace(words, vectors=words.vectors.detach().cpu())
+    return replace(task, scorer=replace(scorer, words=words))
+
+
+def _vectors(scorer: PromptScorer) -> dict[str, nn.Parameter]:
+    words = scorer.words
+    if isinstance(words, LabelWords) and isinstance(words.vectors, nn.Parameter):
+        return {_NAME: words.vectors}
+    return {}
