@@ -35,7 +35,7 @@ class DePT(PromptTuning):
     ----------
     learning_rate : float, default=1e-2
         Of the prompt.
-    offset_learning_rate : float, default=1e-3
+    offset_learning_rate : float, default=2e-4
         Of the update.
     length : int, optional
         Virtual tokens; by default 4, or as many as `initial` has. 0 leaves the update alone.
@@ -66,7 +66,7 @@ class DePT(PromptTuning):
         self,
         learning_rate: float = 1e-2,
         *,
-        offset_learning_rate: float = 1e-3,
+        offset_learning_rate: float = 2e-4,
         length: int | None = None,
         rank: int = 8,
         initial: Initial | MaskedLM = "words",

@@ -35,7 +35,7 @@ class EPT(DePT):
     ----------
     learning_rate : float, default=1e-2
         Of the prompt, fusion, spaces and gate.
-    offset_learning_rate : float, default=1e-3
+    offset_learning_rate : float, default=2e-4
     length : int, optional
     rank : int, default=8
         See :class:`DePT`.
@@ -66,7 +66,7 @@ class EPT(DePT):
         self,
         learning_rate: float = 1e-2,
         *,
-        offset_learning_rate: float = 1e-3,
+        offset_learning_rate: float = 2e-4,
         length: int | None = None,
         rank: int = 8,
         n_spaces: int = 4,
