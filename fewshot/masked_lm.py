@@ -287,6 +287,7 @@ class MaskedLM:
                 memo[id(parameter)] = nn.Parameter(parameter.detach().clone())
         twin = copy.copy(self)
         twin.counts = EncoderCounts()
+        twin.tokens = self.tokens
         twin._set_model(copy.deepcopy(self.model, memo))
         return twin
 
