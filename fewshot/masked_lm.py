@@ -322,6 +322,7 @@ class MaskedLM:
                 memo[id(parameter)] = nn.Parameter(parameter.detach().clone())
         twin = copy.copy(self)
         twin.counts = EncoderCounts()
+        twin.tokens = self.tokens
         below: AddedModules | None = copy.deepcopy(self.added, memo)
         if added is not None:
             added.to(next(self.model.parameters()))
@@ -332,7 +333,7 @@ class MaskedLM:
     def without_added(self) -> MaskedLM:
         """Return the model alone, with the parameters of this one."""
         bare = copy.copy(self)
-        bare.counts = EncoderCounts()
+        bare.counts, bare.tokens = EncoderCounts(), self.tokens
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self._buffers())}
         bare._set_model(copy.deepcopy(self.model, dict[int, Any](shared)), None)
         return bare
