@@ -27,6 +27,7 @@ CLASSES: dict[str, str] = {
     "GivenTerms": "fewshot.knowledge",
     "Head": "fewshot.tuning",
     "LabelWords": "fewshot.label_words",
+    "Lookup": "fewshot.knowledge",
     "ModelNeighbours": "fewshot.knowledge",
     "NoTuning": "fewshot.tuning",
     "PromptClassifier": "fewshot.classifier",
