@@ -120,6 +120,18 @@ def test_calibrating_twice_is_calibrating_once(scorer):
     assert np.array_equal(once.class_scores(encoded), twice.class_scores(encoded))
 
 
+@pytest.mark.parametrize("calibration", ["none", "contextual", "domain", "pmi"])
+def test_a_calibration_by_name_is_applied_once_however_often_it_is_called(scorer, calibration):
+    encoded = encode(scorer, TEXTS)
+    domain = scorer.calibrate("domain", encoded, np.ones(4))
+
+    once = scorer.calibrate(calibration, encoded, np.ones(4))
+    again = domain.calibrate(calibration, encoded, np.ones(4))
+
+    np.testing.assert_array_equal(again.class_scores(encoded), once.class_scores(encoded))
+    assert (once.prior is None) == (calibration == "none")
+
+
 def test_a_text_calibrated_by_itself_says_nothing_of_its_class(scorer):
     encoded = encode(scorer, ["a great film"] * 3)
 

@@ -287,6 +287,13 @@ def test_rows_without_a_label_only_calibrate(lm, tuning, kind):
     assert not np.allclose(with_rows.prior_, domain.fit(TEXTS, y).prior_)
 
 
+def test_by_default_weights_are_used_where_there_are_any(lm):
+    weighted = {"politics": {"politics": 3.0, "law": 1.0}, "sports": ["sports", "game"]}
+
+    assert make(lm, verbalizer=weighted).fit(TEXTS).aggregation_ == "weighted"
+    assert make(lm).fit(TEXTS).aggregation_ == "mean"
+
+
 def test_weights_that_the_aggregation_does_not_use_are_warned_of(lm):
     weighted = {"politics": {"politics": 3.0, "law": 1.0}, "sports": ["sports", "game"]}
 

@@ -40,6 +40,7 @@ CLASSES: dict[str, str] = {
     "LayerNorm": "fewshot.tuning",
     "LiSTClassifier": "fewshot.self_training",
     "LoRA": "fewshot.tuning",
+    "Lookup": "fewshot.knowledge",
     "MetaWeights": "fewshot.meta_weights",
     "ModelNeighbours": "fewshot.knowledge",
     "NoTuning": "fewshot.tuning",

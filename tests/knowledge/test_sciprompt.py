@@ -441,7 +441,7 @@ def test_a_function_as_source_cannot_be_saved_but_its_words_can(lm, tmp_path):
     with pytest.warns(CoverageWarning):
         clf = classifier(lm, finder).fit(TEXTS, Y)
 
-    with pytest.raises(PersistenceError, match="Lookup"):
+    with pytest.raises(PersistenceError, match=r"sources\[0\]\.function .*cannot be saved"):
         clf.save(tmp_path / "model")
     clf.set_params(verbalizer=clf.verbalizer_).save(tmp_path / "model")
 
