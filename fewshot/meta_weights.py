@@ -28,8 +28,9 @@ class MetaWeights(BaseEstimator):
     warmup_fraction : float, default=0.6
         Share of a session's steps that come first and weigh all examples alike: the gradients of
         a student that knows nothing yet say little.
-    batch_size : int, default=4
-        Labelled texts whose gradient the examples of a step are compared with.
+    batch_size : int, default=8
+        Labelled texts, of all classes alike, whose gradient the examples of a step are compared
+        with; 4 in the paper.
     validation_fraction : float, default=0.0
         Share of the labelled texts, of each class alike, that are kept for this comparison and
         not trained on in the sessions. With 0, as in the paper, all of them serve both.
@@ -41,15 +42,15 @@ class MetaWeights(BaseEstimator):
 
     Examples
     --------
-    >>> MetaWeights(batch_size=8)
-    MetaWeights(batch_size=8)
+    >>> MetaWeights(warmup_fraction=0.3)
+    MetaWeights(warmup_fraction=0.3)
     """
 
     def __init__(
         self,
         *,
         warmup_fraction: float = 0.6,
-        batch_size: int = 4,
+        batch_size: int = 8,
         validation_fraction: float = 0.0,
     ) -> None:
         self.warmup_fraction = warmup_fraction

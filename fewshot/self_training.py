@@ -50,7 +50,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
     ----------
     estimator : PromptClassifier, optional
         The first teacher; its template, words and model are those of the students.
-    n_sessions : int, default=3
+    n_sessions : int, default=2
         6 in the paper.
     tuning : str or Tuning, optional
         What students tune, by gradients. By default what the estimator tunes, if that is a part
@@ -58,8 +58,8 @@ class LiSTClassifier(SemiSupervisedClassifier):
         the MLM head, as in the paper. Its epochs and batch size are those on the labelled texts.
     weights : {"meta", "uniform"} or MetaWeights, default="meta"
         How unlabelled texts weigh: by what they help on the labelled texts, or alike. An object
-        has settings, such as ``MetaWeights(batch_size=8)``.
-    n_steps : int, default=100
+        has settings, such as ``MetaWeights(batch_size=4)``.
+    n_steps : int, default=60
         Steps on unlabelled texts in a session; 1000 in the paper.
     batch_size : int, default=16
         Unlabelled texts of a step.
@@ -116,7 +116,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
     >>> from fewshot import LiSTClassifier, PromptClassifier, Unlabeled
     >>> clf = LiSTClassifier(
     ...     PromptClassifier("{text} It was {mask}.", {"neg": ["bad"], "pos": ["good"]}),
-    ...     n_sessions=2,
+    ...     n_sessions=3,
     ... )
     >>> clf.fit(texts, labels, unlabeled=Unlabeled(reviews))  # doctest: +SKIP
     """
@@ -125,10 +125,10 @@ class LiSTClassifier(SemiSupervisedClassifier):
         self,
         estimator: PromptClassifier | None = None,
         *,
-        n_sessions: int = 3,
+        n_sessions: int = 2,
         tuning: str | Tuning | None = None,
         weights: Weights | MetaWeights = "meta",
-        n_steps: int = 100,
+        n_steps: int = 60,
         batch_size: int = 16,
         temperature: float = 1.0,
         min_confidence: float = 0.0,
@@ -308,6 +308,8 @@ def _list_adapter() -> Adapter:
         placement="houlsby",
         activation="linear",
         also_tuned="head",
+        num_epochs=8,
+        interpolation=1.0,
         training=Training(weight_decay=0.0, warmup_ratio=0.0),
     )
 

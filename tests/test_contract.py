@@ -22,6 +22,7 @@ from sklearn.preprocessing import FunctionTransformer
 import fewshot
 from fewshot import (
     FineTuneClassifier,
+    LiSTClassifier,
     PCPClassifier,
     PETClassifier,
     PromptClassifier,
@@ -98,6 +99,14 @@ ESTIMATORS = {
         MaskedLM(*tiny_bert(), device="cpu"), num_epochs=2, random_state=0, verbose=0
     ),
     "pet": lambda: PETClassifier(prompt(Head()), random_state=0, verbose=0),
+    "list": lambda: LiSTClassifier(
+        prompt(Head()),
+        tuning=BitFit(num_epochs=1),
+        n_sessions=1,
+        n_steps=3,
+        random_state=0,
+        verbose=0,
+    ),
     "pcp": lambda: PCPClassifier(
         prompt(Head()), pretraining=Pretraining(num_epochs=1), random_state=0, verbose=0
     ),

@@ -15,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from fewshot import (
     FineTuneClassifier,
+    LiSTClassifier,
     PCPClassifier,
     PETClassifier,
     PromptClassifier,
@@ -24,7 +25,7 @@ from fewshot.errors import InputError, LeakageWarning, UnlabeledWarning
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.semi_supervised import read_learning_data
-from fewshot.tuning import Head
+from fewshot.tuning import BitFit, Head
 from tests.tiny_models import tiny_bert
 
 X = [
@@ -45,6 +46,14 @@ def prompt(**settings) -> PromptClassifier:
 MAKERS = {
     "pet": lambda: PETClassifier(
         prompt(), templates=["{text} {mask}", "{mask} : {text}"], random_state=0, verbose=0
+    ),
+    "list": lambda: LiSTClassifier(
+        prompt(),
+        tuning=BitFit(num_epochs=1),
+        n_sessions=1,
+        n_steps=3,
+        random_state=0,
+        verbose=0,
     ),
     "pcp": lambda: PCPClassifier(
         prompt(), pretraining=Pretraining(num_epochs=1), random_state=0, verbose=0

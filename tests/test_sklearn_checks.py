@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewshot import PCPClassifier, PETClassifier, PromptClassifier
+from fewshot import LiSTClassifier, PCPClassifier, PETClassifier, PromptClassifier
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.tuning import BitFit, Full, Head, LoRA
@@ -38,6 +38,13 @@ def _adapters() -> list[NumericAdapter]:
     learners = [
         PETClassifier(
             _prompt(Head(C=1000.0)), templates=["{mask} : {text}", "{text} {mask}"], verbose=0
+        ),
+        LiSTClassifier(
+            _prompt(Head(C=1000.0)),
+            tuning=_TUNINGS["lora"],
+            n_sessions=1,
+            n_steps=10,
+            verbose=0,
         ),
         PCPClassifier(_prompt(Head(C=1000.0)), pretraining=Pretraining(num_epochs=1), verbose=0),
     ]

@@ -286,7 +286,8 @@ class _Session:
         meta, losses = self.settings.weights, []
         n_warm = 0 if meta is None else round(meta.warmup_fraction * self.settings.n_steps)
         batches = _endless(self.pool, self.settings.batch_size, rng)
-        compared = _endless(self.compared, 1 if meta is None else meta.batch_size, rng)
+        classes = self.task.targets[self.compared].argmax(1)
+        compared = _endless(self.compared, 1 if meta is None else meta.batch_size, rng, classes)
         for step in range(self.settings.n_steps):
             batch = next(batches)
             weights = torch.full((len(batch),), 1.0 / len(batch))
@@ -362,10 +363,24 @@ class _Session:
         )
 
 
-def _endless(rows: Batch, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """Yield batches of pass after pass, each in a new order."""
+def _endless(
+    rows: Batch,
+    batch_size: int,
+    rng: np.random.Generator,
+    classes: npt.NDArray[np.int64] | None = None,
+) -> Iterator[Batch]:
+    """Yield batches of pass after pass, each in a new order; with classes, of all classes alike.
+
+    The gradient of a batch with more of one class than of others mostly says that this class is
+    the more frequent one, whatever the texts.
+    """
     while True:
-        order = rng.permutation(rows)
+        places = rng.permutation(len(rows))
+        if classes is not None:
+            of_class = [places[classes[places] == label] for label in np.unique(classes)]
+            turns = np.concatenate([np.arange(len(part)) for part in of_class])
+            places = np.concatenate(of_class)[np.lexsort((rng.random(len(rows)), turns))]
+        order = rows[places]
         for start in range(0, len(order), batch_size):
             yield order[start : start + batch_size]
 
