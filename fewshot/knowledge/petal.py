@@ -118,10 +118,8 @@ def likelihood_ratios(
     Examples
     --------
     >>> odds = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 4.0]])
-    >>> likelihood_ratios(odds, np.array([1.0, 2.0, 1.0]))
-    array([[ 2., -2.],
-           [-1., -1.],
-           [-0.66666667,  3.33333333]])
+    >>> likelihood_ratios(odds, np.array([1.0, 2.0, 1.0])).round(2).tolist()
+    [[2.0, -2.0], [-1.0, -1.0], [-0.67, 3.33]]
     """
     sums = class_weight[:, None] * log_odds
     others = (sums.sum(0) - sums) / (class_weight.sum() - class_weight)[:, None]

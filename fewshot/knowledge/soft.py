@@ -47,7 +47,7 @@ class SoftVerbalizer(LearnedVerbalizer):
     verbalizer : Verbalizer, mapping or LearnedVerbalizer, optional
         The words to begin with: given, or found in ``fit``, as by
         :class:`~fewshot.knowledge.PetalVerbalizer`. By default the names of the labels.
-    C : float, default=20.0
+    C : float, default=10.0
         Inverse penalty on how far the regression takes the vectors from the words; states are
         centred and have a mean squared norm of 1.
     start : {"states", "words"}, default="states"
@@ -71,7 +71,7 @@ class SoftVerbalizer(LearnedVerbalizer):
         self,
         verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None,
         *,
-        C: float = 20.0,
+        C: float = 10.0,
         start: Start = "states",
     ) -> None:
         self.verbalizer = verbalizer
