@@ -260,7 +260,7 @@ def test_a_classifier_is_not_saved_without_a_backbone_that_it_does_not_have(fami
 def test_a_model_is_not_given_to_a_folder_that_has_its_own(tmp_path):
     fit(tiny_lm(), "lora").save(tmp_path / "whole")
 
-    with pytest.raises(PersistenceError, match="not saved without a model.*leave model out"):
+    with pytest.raises(PersistenceError, match=r"not saved without a model.*leave model out"):
         fewshot.load(tmp_path / "whole", model=tiny_lm())
 
 
