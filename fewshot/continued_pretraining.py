@@ -15,11 +15,12 @@ from fewshot.classifier import PromptClassifier
 from fewshot.content_cache import ContentCache
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.estimator import TextClassifier
-from fewshot.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
 from fewshot.inputs import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
+from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pretraining import Pretraining, pretrain
 from fewshot.prompts import build_prompts, tokenize_slots
 from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fewshot.errors import CollapseWarning, TruncationWarning, warn_user
 from fewshot.persistence import save_estimator
+
+if TYPE_CHECKING:
+    from fewshot.masked_lm import MaskedLM
 
 __all__ = ["TextClassifier", "warn_truncated"]
 
@@ -98,7 +101,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         scores = self._class_scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:
         """Save the fitted estimator as safetensors and JSON; see :func:`fewshot.load`.
 
         Parameters
@@ -106,16 +109,21 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         folder : str or Path
             A new folder, or one that holds a saved estimator, which is replaced. It is written
             aside and renamed, so that it is never half there.
+        backbone : str, Path or MaskedLM, optional
+            The model that this was tuned from, which is left out: only the tensors that tuning
+            changed or added are saved, and ``fewshot.load(folder, model=backbone)`` needs it
+            again. ``"fewshot-mini"`` is left out anyway.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
         PersistenceError
-            If the folder holds something else, or a parameter cannot be saved.
+            If the folder holds something else, a parameter cannot be saved, or this was not tuned
+            from `backbone`.
         """
         check_is_fitted(self)
-        save_estimator(self, Path(folder))
+        save_estimator(self, Path(folder), backbone)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

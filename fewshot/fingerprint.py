@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import PurePath
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
+from fewshot.model_fingerprint import model_fingerprint
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["fingerprint", "model_fingerprint", "settings_of"]
+__all__ = ["fingerprint", "settings_of"]
 
 _DIGEST_BYTES = 16
 _WITHOUT_EFFECT = ("verbose", "checkpoint_dir")  # settings that change nothing of what is learned
@@ -56,28 +55,6 @@ def fingerprint(value: Any) -> str:  # of the kinds below
     return digest.hexdigest()
 
 
-def model_fingerprint(lm: MaskedLM) -> str:
-    """Return a digest of a model's weights, configuration and vocabulary; computed once a model.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-
-    Returns
-    -------
-    str
-    """
-    version = sum(parameter._version for parameter in lm.model.parameters())
-    if lm not in _KNOWN or _KNOWN[lm][0] != version:
-        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        for name, tensor in sorted(lm.model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(_bytes(tensor))
-        _add(digest, sorted(lm.tokenizer.get_vocab().items()))
-        _KNOWN[lm] = version, digest.hexdigest()
-    return _KNOWN[lm][1]
-
-
 def settings_of(estimator: BaseEstimator) -> dict[str, str]:
     """Return the parameters of an estimator that decide what it learns, in short.
 
@@ -102,9 +79,6 @@ def settings_of(estimator: BaseEstimator) -> dict[str, str]:
         if isinstance(value, BaseEstimator)
     }
     return shown | kinds
-
-
-_KNOWN: WeakKeyDictionary[MaskedLM, tuple[int, str]] = WeakKeyDictionary()
 
 
 def _add(digest: Any, value: Any) -> None:
@@ -162,7 +136,3 @@ def _put(digest: Any, *parts: str) -> None:
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(f"{len(encoded)}:".encode())
         digest.update(encoded)
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()

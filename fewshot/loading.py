@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from fewshot.errors import HubError, ModelError
 from fewshot.masked_lm import MaskedLM
 from fewshot.mini import MINI_NAME, load_mini
+from fewshot.peft_models import ADAPTER_CONFIG, adapter_base, load_adapters
 from fewshot.quiet import quiet_transformers
 
 __all__ = ["hub_answers", "load_masked_lm"]
@@ -31,7 +32,8 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     Parameters
     ----------
     model : str, Path or MaskedLM
-        ``"fewshot-mini"``, a local folder, a hub id, or a model that is loaded already.
+        ``"fewshot-mini"``, a local folder, a hub id, or a model that is loaded already. A folder
+        of peft stands for the model that it names, with its adapters.
 
     Returns
     -------
@@ -44,7 +46,8 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     HubError
         If a hub id is not in the local cache and the hub cannot be reached.
     MissingExtraError
-        If ``"fewshot-mini"`` is asked for and its encoder is not installed.
+        If ``"fewshot-mini"`` is asked for and its encoder is not installed, or a folder of peft
+        without peft.
     """
     if isinstance(model, MaskedLM):
         return model
@@ -88,6 +91,8 @@ def _load(name: str) -> MaskedLM:
     is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if not Path(name).is_dir() and is_path:
         raise ModelError(f"there is no folder {name!r}; give a folder, a hub id or {MINI_NAME!r}")
+    if (Path(name) / ADAPTER_CONFIG).is_file():
+        return _load_with_adapters(Path(name))
     with quiet_transformers():
         try:
             model, tokenizer, missing = _from_pretrained(name, local_files_only=True)
@@ -105,6 +110,17 @@ def _load(name: str) -> MaskedLM:
             "use the masked language model that it was made from"
         )
     return MaskedLM(model, tokenizer, name=name)
+
+
+def _load_with_adapters(folder: Path) -> MaskedLM:
+    base_name = adapter_base(folder)
+    if base_name is None:
+        raise ModelError(
+            f"{folder} holds adapters of peft for a model that it does not name; load both "
+            "yourself: MaskedLM(PeftModel.from_pretrained(model, folder), tokenizer)"
+        )
+    base = load_masked_lm(base_name)
+    return MaskedLM(load_adapters(base.model, folder), base.tokenizer, name=str(folder))
 
 
 def _from_hub(name: str) -> tuple[Any, Any, list[str]]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,9 +17,13 @@ from torch import Tensor, nn
 from fewshot.added_modules import AddedModules, Stacked, detach
 from fewshot.errors import ModelError
 from fewshot.mask_head import mask_head, stub_encoder
+from fewshot.peft_models import merge_adapters
 from fewshot.prompts import Prompts, Rows, TokenCache, plan_batches
 from fewshot.states import MaskStates, StateCache
 from fewshot.threads import map_single_threaded
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 __all__ = ["EncoderCounts", "MaskedLM"]
 
@@ -52,8 +56,9 @@ class MaskedLM:
 
     Parameters
     ----------
-    model : PreTrainedModel
-        A model with an MLM head, such as ``BertForMaskedLM``.
+    model : PreTrainedModel or PeftModel
+        A model with an MLM head, such as ``BertForMaskedLM``. Adapters of peft that it carries
+        become part of the weights of a copy; the model itself stays as it is.
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
     device : str, optional
@@ -79,7 +84,8 @@ class MaskedLM:
     Raises
     ------
     ModelError
-        If the tokenizer has no mask token, or the MLM head cannot be run on chosen states.
+        If the tokenizer has no mask token, the MLM head cannot be run on chosen states, or the
+        model has adapters that cannot become part of its weights, such as prompts.
 
     Examples
     --------
@@ -91,7 +97,7 @@ class MaskedLM:
 
     def __init__(
         self,
-        model: transformers.PreTrainedModel,
+        model: transformers.PreTrainedModel | PeftModel,
         tokenizer: transformers.PreTrainedTokenizerBase,
         *,
         device: str | None = None,
@@ -103,6 +109,7 @@ class MaskedLM:
                 f"{name or type(model).__name__} has no mask token, so it cannot fill in a "
                 "template; use a masked language model such as BERT, RoBERTa or 'fewshot-mini'"
             )
+        model = merge_adapters(model)
         if getattr(model, "get_output_embeddings", lambda: None)() is None:
             raise ModelError(
                 f"{name or type(model).__name__} has no MLM head; load it with AutoModelForMaskedLM"

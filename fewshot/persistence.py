@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors.numpy import load_file, save_file
 from sklearn.base import BaseEstimator
@@ -25,6 +25,10 @@ from fewshot.saving.codec import Codec, Reader, Writer
 from fewshot.saving.folders import check_files, left_aside, list_files, written_aside
 from fewshot.saving.values import VALUE_CODECS
 
+if TYPE_CHECKING:
+    from fewshot.masked_lm import MaskedLM
+    from fewshot.saving.language_models import GivenBackbone
+
 __all__ = ["load_estimator", "save_estimator"]
 
 _FORMAT, _FORMAT_VERSION = "fewshot estimator", 1
@@ -32,7 +36,9 @@ _CONFIG, _ARRAYS, _TENSORS = "config.json", "arrays.safetensors", "tensors.safet
 _LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch", "transformers")
 
 
-def save_estimator(estimator: BaseEstimator, folder: Path) -> None:
+def save_estimator(
+    estimator: BaseEstimator, folder: Path, backbone: str | Path | MaskedLM | None = None
+) -> None:
     """Save an estimator; a folder appears whole or not at all.
 
     It is written beside `folder`, flushed to the disk, and renamed. What was there before stays
@@ -45,11 +51,15 @@ def save_estimator(estimator: BaseEstimator, folder: Path) -> None:
     folder : Path
         A new or empty folder, or one that holds nothing but a saved estimator, which is replaced.
         Folders above it are made.
+    backbone : str, Path or MaskedLM, optional
+        The model that the estimator was tuned from, to be left out: of a model with its
+        architecture and vocabulary only what differs is written, and a fingerprint of the rest.
 
     Raises
     ------
     PersistenceError
-        If there is something else at `folder`, or a value cannot be saved as plain data.
+        If there is something else at `folder`, or a value cannot be saved as plain data, or the
+        estimator has no model like `backbone`.
     OSError
         If the disk does not take the files.
 
@@ -71,17 +81,23 @@ def save_estimator(estimator: BaseEstimator, folder: Path) -> None:
             "name a folder in it"
         )
     _check_replaceable(target)
+    given = _given(backbone)
     with written_aside(target) as aside:
-        _write(estimator, aside)
+        _write(estimator, aside, given)
 
 
-def load_estimator(folder: str | Path) -> Any:  # of the class that was saved
+def load_estimator(  # of the class that was saved
+    folder: str | Path, model: str | Path | MaskedLM | None = None
+) -> Any:
     """Load a saved estimator, offline and without running anything that the folder holds.
 
     Parameters
     ----------
     folder : str or Path
         Written by the ``save`` of an estimator.
+    model : str, Path or MaskedLM, optional
+        The backbone, if the folder was saved without it; by default it is loaded by its name. All
+        estimators that are loaded with one model share its tensors, and none changes it.
 
     Returns
     -------
@@ -91,26 +107,32 @@ def load_estimator(folder: str | Path) -> Any:  # of the class that was saved
     Raises
     ------
     PersistenceError
-        If the folder is missing, truncated, altered, or of a newer version of the package.
+        If the folder is missing, truncated, altered, or of a newer version of the package; or if
+        the estimator was tuned from another model.
 
     Examples
     --------
     >>> import fewshot
     >>> fewshot.load("news-model").predict(["Shares fell."])  # doctest: +SKIP
     array(['business'], dtype=object)
+    >>> clf.save("news-delta", backbone="roberta-base")  # doctest: +SKIP
+    >>> fewshot.load("news-delta", model="roberta-base")  # doctest: +SKIP
     """
     path = Path(folder)
     config = _read_config(path)
     check_files(path, config["files"])
+    given = _given(model)
     reader = Reader(
         path,
-        _codecs(),
+        _codecs(given),
         config["objects"],
         load_file(path / _ARRAYS) if _ARRAYS in config["files"] else {},
         _read_tensors(path / _TENSORS) if _TENSORS in config["files"] else {},
         list(config["files"]),
     )
-    return reader.decode(config["estimator"])
+    estimator = reader.decode(config["estimator"])
+    given.check_used(f"{path} was not saved without a model, so none can be given; leave model out")
+    return estimator
 
 
 def _read_tensors(file: Path) -> dict[str, Any]:
@@ -119,19 +141,30 @@ def _read_tensors(file: Path) -> dict[str, Any]:
     return read_tensors(file)
 
 
-def _codecs() -> Sequence[Codec]:
+def _given(model: str | Path | MaskedLM | None) -> GivenBackbone:
+    from fewshot.saving.language_models import GivenBackbone
+
+    return GivenBackbone(model)
+
+
+def _codecs(given: GivenBackbone) -> Sequence[Codec]:
     # Here, so that an estimator without a language model imports torch only when it is saved.
     from fewshot.saving.models import MODEL_CODECS
     from fewshot.saving.sentence import SENTENCE_CODEC
     from fewshot.saving.tensors import TENSOR_CODEC
 
-    return (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC, *MODEL_CODECS, SENTENCE_CODEC)
+    models = (given.codec, *MODEL_CODECS)
+    return (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC, *models, SENTENCE_CODEC)
 
 
-def _write(estimator: BaseEstimator, folder: Path) -> None:
-    writer = Writer(folder, _codecs())
+def _write(estimator: BaseEstimator, folder: Path, given: GivenBackbone) -> None:
+    writer = Writer(folder, _codecs(given))
     name = type(estimator).__name__
     tree = writer.encode(estimator, name)
+    given.check_used(
+        f"backbone is the model that this {name} was tuned from, so that it can be left out; it "
+        "holds none of this architecture and vocabulary"
+    )
     if writer.arrays:
         save_file(writer.arrays, folder / _ARRAYS)
     if writer.tensors:

@@ -16,8 +16,9 @@ from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.inputs import Label
+from fewshot.model_fingerprint import model_fingerprint
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import (
     draw_pseudo_labels,

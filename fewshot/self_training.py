@@ -13,10 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
-from fewshot.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
 from fewshot.inputs import read_examples
 from fewshot.meta_weights import MetaWeights
+from fewshot.model_fingerprint import model_fingerprint
 from fewshot.rounds import Checkpoint, Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,

@@ -14,9 +14,9 @@ import fewshot
 from fewshot import LiSTClassifier, PCPClassifier, PromptClassifier, Unlabeled
 from fewshot.errors import CheckpointError, InputError, TuningError
 from fewshot.fine_tuning import TrainSettings
-from fewshot.fingerprint import model_fingerprint
 from fewshot.masked_lm import MaskedLM
 from fewshot.meta_weights import MetaWeights
+from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pretraining import Pretraining
 from fewshot.tuning import Adapter, Full, Head, LoRA, Perfect, SoftPrompt, Training, sessions
 from tests.tiny_models import tiny_bert

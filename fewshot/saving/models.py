@@ -1,7 +1,4 @@
-"""Codecs of masked language models: their configuration, state dict and tokenizer.
-
-``fewshot-mini`` is a reference to the installed weights, with the tensors that tuning changed.
-"""
+"""Codecs of what transformers makes: models by configuration and state dict, tokenizers."""
 
 from __future__ import annotations
 
@@ -13,10 +10,7 @@ import transformers
 from torch import Tensor, nn
 from transformers.initialization import no_init_weights
 
-from fewshot.errors import MissingExtraError, PersistenceError
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
-from fewshot.mini import MINI_NAME, fingerprint
+from fewshot.errors import PersistenceError
 from fewshot.quiet import quiet_transformers
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
@@ -117,87 +111,7 @@ def _frozen(tensor: Tensor) -> nn.Parameter:
     return nn.Parameter(tensor, requires_grad=False)
 
 
-def _encode_masked_lm(value: MaskedLM, writer: Writer, where: str) -> Json:
-    if value.added is not None:
-        raise PersistenceError(
-            f"{where} has {type(value.added).__name__} beside the model, which cannot be saved"
-        )
-    base = _mini_base(value)
-    if base is None:
-        return {
-            "name": value.name,
-            "model": writer.encode(value.model, where),
-            "tokenizer": writer.encode(value.tokenizer, where),
-        }
-    # All names of tied ones, as MaskedLM.copy asks for; each is stored once.
-    known = dict(base.model.named_parameters(remove_duplicate=False))
-    changed: dict[str, Json] = {
-        name: add_tensor(parameter, writer, f"{where}.{name}")
-        for name, parameter in value.model.named_parameters(remove_duplicate=False)
-        if not _has_same_bits(parameter, known[name])
-    }
-    return {"mini": fingerprint(), "changed": changed}
-
-
-def _mini_base(lm: MaskedLM) -> MaskedLM | None:
-    """Return the installed ``fewshot-mini`` if the model is that, or was tuned from it."""
-    if lm.name != MINI_NAME:
-        return None
-    try:
-        base = load_masked_lm(MINI_NAME)
-    except MissingExtraError:
-        return None
-    is_mini = (
-        _parameter_kinds(lm.model) == _parameter_kinds(base.model)
-        and lm.model.config.to_dict() == base.model.config.to_dict()
-        and lm.tokenizer.get_vocab() == base.tokenizer.get_vocab()
-    )
-    return base if is_mini else None
-
-
-def _parameter_kinds(model: nn.Module) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    parameters = model.named_parameters(remove_duplicate=False)
-    return {name: (parameter.shape, parameter.dtype) for name, parameter in parameters}
-
-
-def _has_same_bits(one: Tensor, other: Tensor) -> bool:
-    """Compare bits: as numbers, 0 and -0 are equal and NaN is not."""
-    if one.data_ptr() == other.data_ptr() and one.device == other.device:
-        return True
-    left, right = (tensor.detach().cpu().contiguous().view(torch.uint8) for tensor in (one, other))
-    return torch.equal(left, right)
-
-
-def _decode_masked_lm(content: Any, reader: Reader) -> MaskedLM:
-    if "mini" not in content:
-        model, tokenizer = reader.decode(content["model"]), reader.decode(content["tokenizer"])
-        return MaskedLM(model, tokenizer, name=content["name"])
-    if content["mini"] != fingerprint():
-        raise PersistenceError(
-            f"the estimator was saved with other weights of {MINI_NAME!r} than are installed "
-            f"(fingerprints {content['mini'][:12]} and {fingerprint()[:12]}); install the version "
-            "of fewshot that its config.json names, or fit it again"
-        )
-    base = load_masked_lm(MINI_NAME)
-    changed = content["changed"]
-    if not changed:
-        return base
-    tuned = base.copy(changed.__contains__)
-    with torch.no_grad():
-        for name, parameter in tuned.tuned_parameters().items():
-            parameter.copy_(reader.tensors[changed[name]])
-    tuned.freeze()
-    return tuned
-
-
 MODEL_CODECS: Sequence[Codec] = (
-    Codec(
-        "masked_lm",
-        lambda value: type(value) is MaskedLM,
-        _encode_masked_lm,
-        _decode_masked_lm,
-        is_shared=True,
-    ),
     Codec(
         "tokenizer",
         lambda value: isinstance(value, transformers.PreTrainedTokenizerBase),

@@ -1,0 +1,240 @@
+"""Codec of masked language models: whole, or as what differs from a backbone that is left out.
+
+``fewshot-mini`` is always left out: a folder refers to the installed weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fewshot.errors import FewShotError, MissingExtraError, PersistenceError
+from fewshot.loading import load_masked_lm
+from fewshot.masked_lm import MaskedLM
+from fewshot.mini import MINI_NAME, fingerprint
+from fewshot.model_fingerprint import model_fingerprint
+from fewshot.saving.added import decode_added, encode_added
+from fewshot.saving.codec import Codec, Json, Reader, Writer
+from fewshot.saving.tensors import add_tensor
+
+__all__ = ["GivenBackbone"]
+
+# What differs between loads of one model.
+_PASSING_SETTINGS = frozenset({"_name_or_path", "dtype", "torch_dtype", "transformers_version"})
+
+
+class GivenBackbone:
+    """The backbone that a folder is to refer to, or that it is loaded onto; or none.
+
+    Parameters
+    ----------
+    model : str, Path or MaskedLM, optional
+
+    Raises
+    ------
+    PersistenceError
+        If it was tuned with modules beside it.
+    """
+
+    def __init__(self, model: str | Path | MaskedLM | None) -> None:
+        self._lm = None if model is None else load_masked_lm(model)
+        self._is_used = False
+        if self._lm is not None and self._lm.added is not None:
+            raise PersistenceError(
+                f"{self._lm} has {type(self._lm.added).__name__} beside it; give the model that "
+                "it was tuned from"
+            )
+
+    @property
+    def codec(self) -> Codec:
+        """How models are written and read with this backbone."""
+        return Codec(
+            "masked_lm",
+            lambda value: type(value) is MaskedLM,
+            self._encode,
+            self._decode,
+            is_shared=True,
+        )
+
+    def check_used(self, problem: str) -> None:
+        """Check that some model was written or read with it.
+
+        Parameters
+        ----------
+        problem : str
+            What it means if none was, and what to do.
+
+        Raises
+        ------
+        PersistenceError
+            If none was: then it is not the one that belongs to these.
+        """
+        if self._lm is not None and not self._is_used:
+            raise PersistenceError(f"{problem}, got {_describe(self._lm)}")
+
+    def _encode(self, value: MaskedLM, writer: Writer, where: str) -> Json:
+        added = encode_added(value.added, writer, f"{where}.added")
+        base = _mini_base(value)
+        if base is not None:
+            self._is_used |= self._lm is not None and _is_same(self._lm, base)
+            return {
+                "mini": fingerprint(),
+                "changed": _changed(value, base, writer, where),
+                "added": added,
+            }
+        if self._lm is not None and _is_alike(value, self._lm):
+            self._is_used = True
+            return {
+                "backbone": _reference(self._lm),
+                "changed": _changed(value, self._lm, writer, where),
+                "added": added,
+            }
+        return {
+            "name": value.name,
+            "model": writer.encode(value.model, where),
+            "tokenizer": writer.encode(value.tokenizer, where),
+            "added": added,
+        }
+
+    def _decode(self, content: Any, reader: Reader) -> MaskedLM:
+        changed = content.get("changed", {})
+        if "mini" in content:
+            base = self._mini(content["mini"])
+        elif "backbone" in content:
+            base = self._backbone(content["backbone"])
+        else:
+            model, tokenizer = reader.decode(content["model"]), reader.decode(content["tokenizer"])
+            base = MaskedLM(model, tokenizer, name=content["name"])
+        added = decode_added(content.get("added"), base.model, reader)
+        if not changed and added is None:
+            return base
+        tuned = base.copy(changed.__contains__, added)
+        with torch.no_grad():
+            for name, parameter in tuned.model.named_parameters():
+                if name in changed:
+                    parameter.copy_(reader.tensors[changed[name]])
+        tuned.freeze()
+        return tuned
+
+    def _mini(self, expected: str) -> MaskedLM:
+        if expected != fingerprint():
+            raise PersistenceError(
+                f"the estimator was saved with other weights of {MINI_NAME!r} than are installed "
+                f"(fingerprints {expected[:12]} and {fingerprint()[:12]}); install the version "
+                "of fewshot that its config.json names, or fit it again"
+            )
+        base = load_masked_lm(MINI_NAME)
+        if self._lm is None:
+            return base
+        self._is_used = True
+        if not _is_same(self._lm, base):
+            raise PersistenceError(
+                f"the estimator was tuned from {MINI_NAME!r}, got {_describe(self._lm)}; leave "
+                "model out, or give that one"
+            )
+        return self._lm
+
+    def _backbone(self, reference: Mapping[str, Any]) -> MaskedLM:
+        base = _load(reference) if self._lm is None else self._lm
+        self._is_used = True
+        own = _reference(base)
+        if own["fingerprint"] == reference["fingerprint"]:
+            return base
+        expected = f"{reference['class']} of {reference['n_parameters']:,} parameters"
+        raise PersistenceError(
+            f"the estimator was tuned from {reference['name'] or 'a model'}, a {expected} with the "
+            f"fingerprint {reference['fingerprint'][:12]}, got {_describe(base)} with the "
+            f"fingerprint {own['fingerprint'][:12]}; give the same weights as model="
+        )
+
+
+def _load(reference: Mapping[str, Any]) -> MaskedLM:
+    """Load the backbone by the name that it had."""
+    name = reference["name"]
+    advice = "give it to fewshot.load(folder, model=...)"
+    if name is None:
+        raise PersistenceError(
+            f"the estimator was saved without its backbone, a {reference['class']} of "
+            f"{reference['n_parameters']:,} parameters that has no name; {advice}"
+        )
+    try:
+        return load_masked_lm(name)
+    except FewShotError as error:
+        raise PersistenceError(
+            f"the estimator was saved without its backbone {name!r}, which cannot be loaded "
+            f"({error}); {advice}"
+        ) from error
+
+
+def _reference(lm: MaskedLM) -> dict[str, Any]:
+    return {
+        "name": lm.name,
+        "class": type(lm.model).__name__,
+        "n_parameters": _n_parameters(lm),
+        "fingerprint": model_fingerprint(lm),
+    }
+
+
+def _describe(lm: MaskedLM) -> str:
+    return f"{lm}, a {type(lm.model).__name__} of {_n_parameters(lm):,} parameters"
+
+
+def _n_parameters(lm: MaskedLM) -> int:
+    return sum(parameter.numel() for parameter in lm.model.parameters())
+
+
+def _mini_base(lm: MaskedLM) -> MaskedLM | None:
+    """Return the installed ``fewshot-mini`` if the model is that, or was tuned from it."""
+    if lm.name != MINI_NAME:
+        return None
+    try:
+        base = load_masked_lm(MINI_NAME)
+    except MissingExtraError:
+        return None
+    return base if _is_alike(lm, base) else None
+
+
+def _is_same(one: MaskedLM, other: MaskedLM) -> bool:
+    return one is other or model_fingerprint(one) == model_fingerprint(other)
+
+
+def _is_alike(lm: MaskedLM, base: MaskedLM) -> bool:
+    """Tell whether a model may have been tuned from another: all but the weights are the same."""
+    return (
+        type(lm.model) is type(base.model)
+        and _parameter_kinds(lm.model) == _parameter_kinds(base.model)
+        and _settings(lm) == _settings(base)
+        and lm.tokenizer.get_vocab() == base.tokenizer.get_vocab()
+    )
+
+
+def _settings(lm: MaskedLM) -> dict[str, Any]:
+    settings: dict[str, Any] = lm.model.config.to_dict()
+    return {name: value for name, value in settings.items() if name not in _PASSING_SETTINGS}
+
+
+def _parameter_kinds(model: nn.Module) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    parameters = model.named_parameters(remove_duplicate=False)
+    return {name: (parameter.shape, parameter.dtype) for name, parameter in parameters}
+
+
+def _changed(lm: MaskedLM, base: MaskedLM, writer: Writer, where: str) -> dict[str, Json]:
+    """Write the tensors that differ; all names of tied ones, as :meth:`MaskedLM.copy` asks for."""
+    known = dict(base.model.named_parameters(remove_duplicate=False))
+    return {
+        name: add_tensor(parameter, writer, f"{where}.{name}")
+        for name, parameter in lm.model.named_parameters(remove_duplicate=False)
+        if not _has_same_bits(parameter, known[name])
+    }
+
+
+def _has_same_bits(one: Tensor, other: Tensor) -> bool:
+    """Compare bits: as numbers, 0 and -0 are equal and NaN is not."""
+    if one.data_ptr() == other.data_ptr() and one.device == other.device:
+        return True
+    left, right = (tensor.detach().cpu().contiguous().view(torch.uint8) for tensor in (one, other))
+    return torch.equal(left, right)
