@@ -433,7 +433,8 @@ def _weight(plan: _Plan, member: PromptClassifier, pool: list[Any]) -> float:
     if labelled is None or plan.settings.ensemble == "uniform":
         return 1.0
     texts = labelled.examples.rows()
-    zero_shot = clone(member).set_params(tuning="none").fit(texts + pool)
+    labels = [*labelled.labels.values.tolist(), *[None] * len(pool)]  # to find label words by
+    zero_shot = clone(member).set_params(tuning="none").fit(texts + pool, labels)
     best = zero_shot._class_scores(texts).argmax(1)
     return float(np.mean(zero_shot.classes_[best] == labelled.labels.values))
 

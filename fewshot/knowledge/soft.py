@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from fewshot.verbalizer import Verbalizer
 
 __all__ = ["PrototypeVerbalizer", "SoftVerbalizer", "Start", "fit_vectors"]
 
-Start = Literal["states", "words"]
+Start: TypeAlias = Literal["states", "words"]
 
 _MAX_ITERATIONS = 500
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 import fewshot
-from fewshot import PCPClassifier, Unlabeled, Verbalizer
+from fewshot import PCPClassifier, PETClassifier, Unlabeled, Verbalizer
 from fewshot.errors import FewShotError, ModelError, VerbalizerError
 from fewshot.knowledge import PetalVerbalizer, PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.soft import fit_vectors
@@ -295,6 +295,15 @@ def test_nested_settings_are_searched(lm):
     assert set(search.best_params_) == set(grid)
     n_words = search.best_params_["verbalizer__verbalizer__n_words"]
     assert search.best_estimator_.verbalizer_.coverage == {"business": n_words, "sports": n_words}
+
+
+@pytest.mark.parametrize("verbalizer", BOTH[:2], ids=str)
+def test_pet_finds_words_for_each_member(verbalizer, lm):
+    pet = PETClassifier(classifier(lm, verbalizer, tuning="head"), random_state=0, verbose=0)
+
+    pet.fit(TEXTS, Y, unlabeled=Unlabeled(["the goal and team", "money", "a vote", "the market"]))
+
+    assert pet.predict_proba(TEXTS).sum(1) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("verbalizer", [SoftVerbalizer(WORDS), PrototypeVerbalizer()], ids=str)
