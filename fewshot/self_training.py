@@ -30,7 +30,7 @@ from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, reso
 from fewshot.tuning.sessions import SessionRecord, Sessions
 from fewshot.unlabeled import text_keys
 
-__all__ = ["LiSTClassifier", "MetaWeights"]
+__all__ = ["LiSTClassifier", "MetaWeights", "list_adapter"]
 
 Weights: TypeAlias = Literal["meta", "uniform"]
 
@@ -58,7 +58,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
         the MLM head, as in the paper. Its epochs and batch size are those on the labelled texts.
     weights : {"meta", "uniform"} or MetaWeights, default="meta"
         How unlabelled texts weigh: by what they help on the labelled texts, or alike. An object
-        has settings, such as ``MetaWeights(batch_size=4)``.
+        has settings, such as ``MetaWeights(batch_size=8)``.
     n_steps : int, default=60
         Steps on unlabelled texts in a session; 1000 in the paper.
     batch_size : int, default=16
@@ -279,7 +279,7 @@ def _student(tuning: str | Tuning | None, teacher: Tuning) -> GradientTuning:
     """Return what students tune."""
     if tuning is None:
         is_light = isinstance(teacher, GradientTuning) and not isinstance(teacher, Full)
-        student = teacher if is_light else _list_adapter()
+        student = teacher if is_light else list_adapter()
     else:
         student = resolve_tuning(tuning)
     if not isinstance(student, GradientTuning):
@@ -301,8 +301,21 @@ def _student(tuning: str | Tuning | None, teacher: Tuning) -> GradientTuning:
     return student
 
 
-def _list_adapter() -> Adapter:
-    """Return what the paper tunes: linear adapters twice a layer, and the MLM head."""
+def list_adapter() -> Adapter:
+    """Return what students tune in the paper: linear adapters twice a layer, and the MLM head.
+
+    Without weight decay, warm-up and interpolation, as there. The learning rate is larger than
+    its 1e-4, for sessions are a tenth as long.
+
+    Returns
+    -------
+    Adapter
+
+    Examples
+    --------
+    >>> list_adapter().set_params(learning_rate=1e-4, num_epochs=50, batch_size=4).num_epochs
+    50
+    """
     return Adapter(
         reduction=8,
         placement="houlsby",

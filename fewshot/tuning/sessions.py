@@ -325,11 +325,7 @@ class _Session:
         self.learner.set_training(False)
         parameters = list(self.learner.parameters.values())
         loss = self._train_step(compared).task_loss(self.learner.scores(compared))
-        found = torch.autograd.grad(loss, parameters, allow_unused=True)
-        gradient = [
-            torch.zeros_like(parameter) if part is None else part
-            for parameter, part in zip(parameters, found, strict=True)
-        ]
+        gradient = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         targets = self.targets[batch].double()
         agreement = alignments(
             lambda: kl_losses(self.learner.scores(batch).double(), targets), parameters, gradient
