@@ -242,7 +242,8 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
             "rows with y=None (-1 among ints)"
         )
     texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
-    for clf in (base, clone(base).set_params(tuning=student)):
+    own = clone(base).set_params(tuning=student, template=base._template())
+    for clf in (base, own):
         classes = clf._plan(texts, labels, labelled.sample_weight).classes
         class_targets(labelled, classes, base.class_weight)
     base.set_params(labels=classes)
@@ -371,7 +372,9 @@ def _train(plan: _Plan, rounds: Rounds) -> tuple[PromptClassifier, SessionRecord
         rounds=rounds,
     )
     weight = [*plan.labelled.sample_weight, *np.ones(len(pool))]
-    final: PromptClassifier = clone(plan.base).set_params(tuning=sessions)
+    final: PromptClassifier = clone(plan.base)
+    # A strategy may have a default template; students keep that of the first teacher.
+    final.set_params(tuning=sessions, template=plan.base._template())
     final.fit(
         [*plan.labelled.examples.rows(), *pool],
         [*plan.labelled.labels.values.tolist(), *[None] * len(pool)],

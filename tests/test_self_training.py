@@ -276,6 +276,14 @@ def test_students_can_tune_by_any_gradients(tuning):
     assert np.isfinite(clf.predict_log_proba(X)).all()
 
 
+def test_students_keep_the_template_of_the_first_teacher():
+    estimator = prompt(Perfect(num_epochs=1))
+
+    clf = fit(learner(estimator, n_sessions=1, n_steps=2))
+
+    assert clf.estimator_.template_ == estimator._template()
+
+
 @pytest.mark.parametrize(
     ("tuning", "message"),
     [
