@@ -18,6 +18,7 @@ from fewshot.history import Epoch
 from fewshot.inputs import read_examples
 from fewshot.meta_weights import MetaWeights
 from fewshot.rounds import Checkpoint, Rounds, seed_of, started
+from fewshot.sampling import hold_out
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
@@ -245,7 +246,9 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
     own = clone(base).set_params(tuning=student, template=base._template())
     for clf in (base, own):
         classes = clf._plan(texts, labels, labelled.sample_weight).classes
-        class_targets(labelled, classes, base.class_weight)
+        targets, _ = class_targets(labelled, classes, base.class_weight)
+    if weights is not None:  # raises if there are too few to hold some out
+        hold_out(targets.argmax(1), weights.validation_fraction, np.random.default_rng(0))
     base.set_params(labels=classes)
     plan = _Plan(settings, labelled, data, base, student, weights, seed, checkpoint)
     checkpoint.begin(seed, _configuration(plan))

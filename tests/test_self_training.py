@@ -459,6 +459,7 @@ def test_a_loss_that_diverges_is_told(monkeypatch):
         ({"min_confidence": 1.0}, "min_confidence is from 0 to below 1"),
         ({"weights": "best"}, "weights is one of"),
         ({"weights": MetaWeights(batch_size=0)}, "batch_size"),
+        ({"weights": MetaWeights(validation_fraction=0.01)}, "validation_fraction=0.01"),
         ({"verbose": 2}, "verbose is 0 or 1"),
     ],
 )

@@ -206,6 +206,7 @@ class _Run:
             sessions.append(_Session(self.settings, own, learner, settings))
             return sessions[0].learn()
 
+        self.student = None  # its labels are all that is needed of it
         self.student = self.settings.student.tune_by(task, procedure)
         session = sessions[0]
         self.tuned = list(session.learner.parameters)
@@ -277,8 +278,6 @@ class _Session:
             return labelled, labelled
         classes = self.task.targets[labelled].argmax(1)
         held_out = labelled[hold_out(classes, meta.validation_fraction, self.task.rng)]
-        if not len(held_out) or len(held_out) == len(labelled):
-            return labelled, labelled
         return np.setdiff1d(labelled, held_out), held_out
 
     def _learn_soft_labels(self, rng: np.random.Generator) -> float:
