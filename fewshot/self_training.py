@@ -19,6 +19,7 @@ from fewshot.inputs import read_examples
 from fewshot.meta_weights import MetaWeights
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.rounds import Checkpoint, Rounds, seed_of, started
+from fewshot.sampling import hold_out
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
@@ -31,7 +32,7 @@ from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, reso
 from fewshot.tuning.sessions import SessionRecord, Sessions
 from fewshot.unlabeled import text_keys
 
-__all__ = ["LiSTClassifier", "MetaWeights"]
+__all__ = ["LiSTClassifier", "MetaWeights", "list_adapter"]
 
 Weights: TypeAlias = Literal["meta", "uniform"]
 
@@ -59,7 +60,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
         the MLM head, as in the paper. Its epochs and batch size are those on the labelled texts.
     weights : {"meta", "uniform"} or MetaWeights, default="meta"
         How unlabelled texts weigh: by what they help on the labelled texts, or alike. An object
-        has settings, such as ``MetaWeights(batch_size=4)``.
+        has settings, such as ``MetaWeights(batch_size=8)``.
     n_steps : int, default=60
         Steps on unlabelled texts in a session; 1000 in the paper.
     batch_size : int, default=16
@@ -243,9 +244,12 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
             "rows with y=None (-1 among ints)"
         )
     texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
-    for clf in (base, clone(base).set_params(tuning=student)):
+    own = clone(base).set_params(tuning=student, template=base._template())
+    for clf in (base, own):
         classes = clf._plan(texts, labels, labelled.sample_weight).classes
-        class_targets(labelled, classes, base.class_weight)
+        targets, _ = class_targets(labelled, classes, base.class_weight)
+    if weights is not None:  # raises if there are too few to hold some out
+        hold_out(targets.argmax(1), weights.validation_fraction, np.random.default_rng(0))
     base.set_params(labels=classes)
     plan = _Plan(settings, labelled, data, base, student, weights, seed, checkpoint)
     checkpoint.begin(seed, _configuration(plan))
@@ -280,7 +284,7 @@ def _student(tuning: str | Tuning | None, teacher: Tuning) -> GradientTuning:
     """Return what students tune."""
     if tuning is None:
         is_light = isinstance(teacher, GradientTuning) and not isinstance(teacher, Full)
-        student = teacher if is_light else _list_adapter()
+        student = teacher if is_light else list_adapter()
     else:
         student = resolve_tuning(tuning)
     if not isinstance(student, GradientTuning):
@@ -302,8 +306,21 @@ def _student(tuning: str | Tuning | None, teacher: Tuning) -> GradientTuning:
     return student
 
 
-def _list_adapter() -> Adapter:
-    """Return what the paper tunes: linear adapters twice a layer, and the MLM head."""
+def list_adapter() -> Adapter:
+    """Return what students tune in the paper: linear adapters twice a layer, and the MLM head.
+
+    Without weight decay, warm-up and interpolation, as there. The learning rate is larger than
+    its 1e-4, for sessions are a tenth as long.
+
+    Returns
+    -------
+    Adapter
+
+    Examples
+    --------
+    >>> list_adapter().set_params(learning_rate=1e-4, num_epochs=50, batch_size=4).num_epochs
+    50
+    """
     return Adapter(
         reduction=8,
         placement="houlsby",
@@ -359,7 +376,9 @@ def _train(plan: _Plan, rounds: Rounds) -> tuple[PromptClassifier, SessionRecord
         rounds=rounds,
     )
     weight = [*plan.labelled.sample_weight, *np.ones(len(pool))]
-    final: PromptClassifier = clone(plan.base).set_params(tuning=sessions)
+    final: PromptClassifier = clone(plan.base)
+    # A strategy may have a default template; students keep that of the first teacher.
+    final.set_params(tuning=sessions, template=plan.base._template())
     final.fit(
         [*plan.labelled.examples.rows(), *pool],
         [*plan.labelled.labels.values.tolist(), *[None] * len(pool)],

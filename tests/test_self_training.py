@@ -276,6 +276,14 @@ def test_students_can_tune_by_any_gradients(tuning):
     assert np.isfinite(clf.predict_log_proba(X)).all()
 
 
+def test_students_keep_the_template_of_the_first_teacher():
+    estimator = prompt(Perfect(num_epochs=1))
+
+    clf = fit(learner(estimator, n_sessions=1, n_steps=2))
+
+    assert clf.estimator_.template_ == estimator._template()
+
+
 @pytest.mark.parametrize(
     ("tuning", "message"),
     [
@@ -451,6 +459,7 @@ def test_a_loss_that_diverges_is_told(monkeypatch):
         ({"min_confidence": 1.0}, "min_confidence is from 0 to below 1"),
         ({"weights": "best"}, "weights is one of"),
         ({"weights": MetaWeights(batch_size=0)}, "batch_size"),
+        ({"weights": MetaWeights(validation_fraction=0.01)}, "validation_fraction=0.01"),
         ({"verbose": 2}, "verbose is 0 or 1"),
     ],
 )

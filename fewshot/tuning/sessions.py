@@ -206,6 +206,7 @@ class _Run:
             sessions.append(_Session(self.settings, own, learner, settings))
             return sessions[0].learn()
 
+        self.student = None  # its labels are all that is needed of it
         self.student = self.settings.student.tune_by(task, procedure)
         session = sessions[0]
         self.tuned = list(session.learner.parameters)
@@ -277,8 +278,6 @@ class _Session:
             return labelled, labelled
         classes = self.task.targets[labelled].argmax(1)
         held_out = labelled[hold_out(classes, meta.validation_fraction, self.task.rng)]
-        if not len(held_out) or len(held_out) == len(labelled):
-            return labelled, labelled
         return np.setdiff1d(labelled, held_out), held_out
 
     def _learn_soft_labels(self, rng: np.random.Generator) -> float:
@@ -325,11 +324,7 @@ class _Session:
         self.learner.set_training(False)
         parameters = list(self.learner.parameters.values())
         loss = self._train_step(compared).task_loss(self.learner.scores(compared))
-        found: tuple[Tensor | None, ...] = torch.autograd.grad(loss, parameters, allow_unused=True)
-        gradient = [
-            torch.zeros_like(parameter) if part is None else part
-            for parameter, part in zip(parameters, found, strict=True)
-        ]
+        gradient = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         targets = self.targets[batch].double()
         agreement = alignments(
             lambda: kl_losses(self.learner.scores(batch).double(), targets), parameters, gradient
