@@ -117,7 +117,7 @@ def import_lora(lm: MaskedLM, folder: str | Path) -> MaskedLM:
     """
     path = Path(folder)
     loaded = load_adapters(lm.without_added().model, path)
-    layers = _lora_layers(loaded.base_model.model, path)
+    layers = _lora_layers(loaded.get_base_model(), path)
     added = _modules(lm.model, layers, path)
     bare = lm.without_added().copy(_nothing, added)
     if not has_same_logits(bare.model, loaded.eval()):

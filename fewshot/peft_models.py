@@ -76,7 +76,7 @@ def merge_adapters(model: Any) -> transformers.PreTrainedModel:
     ModelError
         If the adapters are switched off, or of a kind that cannot become part of the weights.
     """
-    if "peft" not in sys.modules:  # nobody can have put adapters in
+    if sys.modules.get("peft") is None:  # nobody can have put adapters in
         plain: transformers.PreTrainedModel = model
         return plain
     inner = _unwrapped(model)
@@ -87,7 +87,8 @@ def merge_adapters(model: Any) -> transformers.PreTrainedModel:
             f"the adapters of {type(model).__name__} are switched off; switch them on to use them, "
             "or pass the model without them"
         )
-    merged = copy.deepcopy(inner).eval()
+    merged: transformers.PreTrainedModel = copy.deepcopy(inner)
+    merged.eval()
     expected = _logits(merged)
     try:
         _merge(merged)
@@ -174,9 +175,12 @@ def _read_config(folder: Path) -> Any:
     _check_there(folder, ADAPTER_CONFIG)
     with _quiet_peft():
         try:
-            return peft.PeftConfig.from_pretrained(str(folder))
+            config = peft.PeftConfig.from_pretrained(str(folder))
         except (KeyError, OSError, TypeError, ValueError) as error:
             raise ModelError(f"{folder / ADAPTER_CONFIG} cannot be read: {error!r}") from error
+    if config.peft_type is None:
+        raise ModelError(f"{folder / ADAPTER_CONFIG} cannot be read: it names no kind of adapters")
+    return config
 
 
 def _check_there(folder: Path, name: str) -> None:
