@@ -66,7 +66,10 @@ def with_trained_classes(task: TuningTask) -> TuningTask:
     if isinstance(words, LabelEmbeddings):
         states = scorer.states_at_masks(scorer.encode(task.views))
         shares = torch.from_numpy(task.sample_weight[:, None] * task.targets)
-        words = prototypes_of(words.classes, states, shares)
+        found = prototypes_of(words.classes, states, shares)
+        is_first = isinstance(words.vectors, nn.Parameter)  # label embeddings become prototypes
+        # States that were pulled to prototypes lie too near to tell how sure to be.
+        words = found if is_first else replace(found, temperature=words.temperature)
     elif words.is_tuned and words.vectors is not None:
         words = replace(words, vectors=words.vectors.detach().cpu())
     return replace(task, scorer=replace(scorer, words=words))

@@ -241,6 +241,8 @@ def test_prototypes_of_a_tuned_model_are_those_of_its_states(lm):
     states = clf.transform(TEXTS)
     expected = [states[np.array(Y) == label].mean(0) for label in ("business", "sports")]
     np.testing.assert_allclose(clf.label_words_.vectors[:, 0].numpy(), expected, atol=1e-5)
+    untuned = classifier(lm, PrototypeVerbalizer()).fit(TEXTS, Y)
+    assert clf.label_words_.temperature == untuned.label_words_.temperature
     losses = [row["loss"] for row in clf.history_]
     assert losses[-1] < losses[0]
 
