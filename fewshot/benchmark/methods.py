@@ -10,7 +10,8 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 import fewshot
@@ -118,7 +119,10 @@ def needs_labels(estimator: Estimator) -> bool:
     """Tell whether an estimator cannot be fitted without labels."""
     if isinstance(estimator, SemiSupervisedClassifier):
         return False
-    if not isinstance(estimator, BaseEstimator):
+    if isinstance(estimator, Pipeline):
+        return needs_labels(estimator[-1])
+    # The tags of others, such as a grid search, do not tell what the estimator inside needs.
+    if not (isinstance(estimator, ClassifierMixin) and isinstance(estimator, BaseEstimator)):
         return True
     return bool(get_tags(estimator).target_tags.required)
 

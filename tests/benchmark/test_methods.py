@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
 
 import fewshot
 from fewshot.benchmark.methods import (
@@ -137,6 +138,13 @@ def test_zero_shot_needs_no_labels_and_the_others_do() -> None:
     assert needs_labels(build("prompt"))
     assert needs_labels(build("tfidf"))
     assert needs_labels(object())
+
+
+def test_labels_are_needed_by_what_holds_a_classifier_that_needs_them() -> None:
+    # Their tags do not say so.
+    assert needs_labels(build(f"{SPECS}:bag_of_words"))
+    assert needs_labels(GridSearchCV(LogisticRegression(), {"C": [1]}))
+    assert not needs_labels(make_pipeline(build("prompt", tuning="none")))
 
 
 def test_a_loaded_model_shares_its_weights_and_has_encoded_nothing(tiny_bert, tmp_path) -> None:
