@@ -204,9 +204,9 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         """
         plan = self._plan(X, y, sample_weight)
         scorer, calibration = self._calibrate(plan)
-        with measured_memory(scorer.lm.device) as peak:
+        with measured_memory() as peak:
             result = self._tune(plan, scorer)
-        report = report_parameters(result, scorer.lm, peak.n_bytes)
+        report = report_parameters(result, scorer.lm, peak.rise(scorer.lm.device))
         warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length, _READ_WHOLE)
         self._set_fitted(plan, result, calibration)
         self.parameter_report_ = report

@@ -489,6 +489,12 @@ def _fit_final(plan: _Plan, lm: MaskedLM) -> TextClassifier:
     return final
 
 
+def forget_pretraining() -> None:
+    """Forget the adapted models and the scores that later fits on the same texts would reuse."""
+    _ADAPTED.clear()
+    _SCORES.clear()
+
+
 def _own_bytes(adapted: tuple[MaskedLM, list[Epoch]]) -> int:
     return sum(p.nbytes for p in adapted[0].model.parameters())
 

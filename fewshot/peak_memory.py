@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import ctypes
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,49 +17,93 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): the peak becomes what is resident now
 
 
+@dataclass(eq=False)
 class PeakMemory:
-    """What :func:`measured_memory` has found.
-
-    Attributes
-    ----------
-    n_bytes : int or None
-        How far memory rose above where it began; None where the system does not tell.
-    """
-
-    def __init__(self) -> None:
-        self.n_bytes: int | None = None
-
-
-@contextmanager
-def measured_memory(device: torch.device) -> Iterator[PeakMemory]:
-    """Measure the peak of what a device holds, above what it held before.
-
-    On a GPU it is what torch has allocated. On a CPU it is the resident memory of the process,
-    of all its threads: torch's tensors are not Python's, so ``tracemalloc`` does not see them.
-    It is read on Linux only; memory that the process had freed but not given back, and uses
-    again, does not count.
+    """What :func:`measured_memory` has found, in bytes.
 
     Parameters
     ----------
-    device : torch.device
+    process : int or None
+        The most that the process had resident, of all its threads. Where the system cannot start
+        a new count (elsewhere than on Linux), the most since the process began; None where nobody
+        counts (on Windows).
+    gpu : int or None
+        The most that torch had allocated on the GPU; None without one.
+    process_before, gpu_before : int or None
+        What it had before; of the process None where the system does not tell.
+    """
+
+    process: int | None = None
+    gpu: int | None = None
+    process_before: int | None = None
+    gpu_before: int | None = None
+
+    def rise(self, device: torch.device) -> int | None:
+        """Return how far the memory of a device rose above where it began.
+
+        Memory that the process had freed but not given back, and uses again, does not count.
+
+        Parameters
+        ----------
+        device : torch.device
+
+        Returns
+        -------
+        int or None
+            None where the system does not tell.
+        """
+        is_gpu = device.type == "cuda"
+        before = self.gpu_before if is_gpu else self.process_before
+        highest = self.gpu if is_gpu else self.process
+        return None if before is None or highest is None else max(0, highest - before)
+
+
+# There is one count for the process, which a measurement within another one starts anew: what was
+# seen until then is added to all that run.
+_running: list[PeakMemory] = []
+
+
+@contextmanager
+def measured_memory() -> Iterator[PeakMemory]:
+    """Measure the most memory that is in use within; measurements may be nested.
+
+    torch's tensors are not Python's, so ``tracemalloc`` does not see them.
 
     Yields
     ------
     PeakMemory
         Filled in at the end.
     """
-    peak = PeakMemory()
-    if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
+    _note()
+    peak = PeakMemory(gpu_before=_on_gpu(torch.cuda.memory_allocated))
+    # Memory that was freed but kept for later is not memory of what comes now.
+    with suppress(OSError, AttributeError):  # a C library that has no such function
+        ctypes.CDLL(None).malloc_trim(0)
+    _on_gpu(torch.cuda.reset_peak_memory_stats)
+    if _reset_peak():
+        peak.process_before = _resident("VmRSS")
+    _running.append(peak)
+    try:
         yield peak
-        peak.n_bytes = torch.cuda.max_memory_allocated(device) - before
-        return
-    resident = _resident("VmRSS") if _reset_peak() else None
-    yield peak
-    highest = _resident("VmHWM")
-    if resident is not None and highest is not None:
-        peak.n_bytes = max(0, highest - resident)
+    finally:
+        _note()
+        _running.remove(peak)
+
+
+def _note() -> None:
+    """Tell all measurements that run of the peak so far."""
+    process, gpu = _peak_of_process(), _on_gpu(torch.cuda.max_memory_allocated)
+    for peak in _running:
+        peak.process = _higher(peak.process, process)
+        peak.gpu = _higher(peak.gpu, gpu)
+
+
+def _higher(first: int | None, second: int | None) -> int | None:
+    return max((value for value in (first, second) if value is not None), default=None)
+
+
+def _on_gpu(ask: Callable[[], int | None]) -> int | None:
+    return ask() if torch.cuda.is_available() else None
 
 
 def _reset_peak() -> bool:
@@ -65,6 +112,18 @@ def _reset_peak() -> bool:
     except OSError:  # no Linux, or a container that forbids it
         return False
     return True
+
+
+def _peak_of_process() -> int | None:
+    highest = _resident("VmHWM")
+    if highest is not None:
+        return highest
+    try:
+        import resource  # which Windows does not have
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _resident(name: str) -> int | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 
 import numpy as np
 import torch
 
-__all__ = ["torch_seed"]
+__all__ = ["seeded_global_state", "torch_seed"]
 
 _LOCK = Lock()
 
@@ -27,3 +28,29 @@ def torch_seed(rng: np.random.Generator) -> Iterator[None]:
     with _LOCK, torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(2**63 - 1)))
         yield
+
+
+@contextmanager
+def seeded_global_state(seed: int) -> Iterator[None]:
+    """Seed Python's, numpy's and torch's global random states, for code of others that uses them.
+
+    Afterwards they are as before. In a thread other than the main one nothing happens: it would
+    change what other threads draw.
+
+    Parameters
+    ----------
+    seed : int
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import time
@@ -13,6 +14,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
@@ -20,15 +22,25 @@ from fewshot import __version__
 from fewshot.benchmark.data_sets.data_set import Split
 from fewshot.benchmark.data_sets.protocols import Text
 from fewshot.benchmark.measures import TokenCount, trainable_parameters
-from fewshot.benchmark.methods import Defaults, build_method, load_models, needs_labels
+from fewshot.benchmark.methods import (
+    Defaults,
+    build_method,
+    load_models,
+    needs_labels,
+    takes_unlabeled,
+)
 from fewshot.benchmark.metrics import evaluate
 from fewshot.benchmark.results import Cell, CellKey
 from fewshot.benchmark.results_file import now
 from fewshot.benchmark.selection import choose
 from fewshot.benchmark.spec import MethodSpec
+from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
-from fewshot.hardware import device_name, measured_memory
+from fewshot.hardware import device_name
+from fewshot.peak_memory import measured_memory
+from fewshot.seeding import seeded_global_state
 from fewshot.threads import threads_of_a_worker
+from fewshot.unlabeled import Unlabeled
 
 __all__ = ["CellTask", "failed_cell", "run_cell"]
 
@@ -36,7 +48,8 @@ _PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "transformers", "tokenizers",
     "sentence-transformers", "setfit",
 )  # fmt: skip
-_FRAMES_SHOWN, _WARNINGS_KEPT, _WARNING_LENGTH = 3, 5, 200
+_FRAMES_SHOWN, _WARNINGS_KEPT, _WARNING_LENGTH, _LABELS_SHOWN = 3, 5, 200, 3
+_MEGABYTE = 2**20
 
 # Any: an estimator, for which scikit-learn has no type.
 Estimator = Any
@@ -51,7 +64,7 @@ class CellTask:
     key : CellKey
     method : MethodSpec
     split : Split
-        Its texts without labels are those that a method may use at 0 shots.
+        Its texts without labels are those that the method may use.
     defaults : Defaults
     metric, title, data_hash : str
         Of the data set.
@@ -86,11 +99,12 @@ def run_cell(task: CellTask) -> Cell:
         warnings.catch_warnings(record=True) as caught,
         threadpool_limits(1, "blas"),  # so that results do not depend on the number of workers
         threads_of_a_worker(task.n_threads),
+        seeded_global_state(task.key.seed),
     ):
         warnings.simplefilter("always")
         try:
             cell = _measured(task)
-        except Exception as error:  # noqa: BLE001  # recorded: a failing cell stops nothing
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded: it stops nothing
             cell = failed_cell(task, f"{type(error).__name__}: {error}", _last_frames(error))
     return replace(cell, warnings=_texts(caught))
 
@@ -117,15 +131,16 @@ def _measured(task: CellTask) -> Cell:
     with measured_memory() as peak:
         started = time.perf_counter()
         chosen = _choose(task, estimator, tokens)
-        n_unlabeled = _fit(estimator, task)
+        n_unlabeled = _fit(estimator, split.train_texts, split.train_labels, split.unlabeled)
         learned = time.perf_counter()
         predicted, proba = _predict(estimator, split.test_texts)
         done = time.perf_counter()
-    if proba is None and hasattr(estimator, "predict_proba"):
-        proba = estimator.predict_proba(split.test_texts)
+    classes = [str(label) for label in getattr(estimator, "classes_", task.defaults.labels)]
+    if proba is None:
+        proba = _probabilities(estimator, split.test_texts)
+    _warn_unknown(predicted, task.defaults.labels)
     seen = split.train_texts if split.train_texts else split.unlabeled
     tokens.add(estimator, [*seen, *split.test_texts])
-    classes = [str(label) for label in getattr(estimator, "classes_", task.defaults.labels)]
     return replace(
         _blank(task),
         scores=evaluate(split.test_labels, predicted, proba, classes),
@@ -133,8 +148,8 @@ def _measured(task: CellTask) -> Cell:
         predict_seconds=done - learned,
         tokens=tokens.total,
         trainable_parameters=trainable_parameters(estimator),
-        peak_memory_mb=peak.process,
-        peak_gpu_memory_mb=peak.gpu,
+        peak_memory_mb=_megabytes(peak.process),
+        peak_gpu_memory_mb=_megabytes(peak.gpu),
         n_unlabeled=n_unlabeled,
         chosen=chosen,
         estimator=f"{type(estimator).__module__}.{type(estimator).__qualname__}",
@@ -149,10 +164,11 @@ def _choose(task: CellTask, estimator: Estimator, tokens: TokenCount) -> dict[st
 
     def score(fitted: Estimator, texts: list[Text], labels: list[str]) -> dict[str, float | None]:
         predicted, proba = _predict(fitted, texts)
-        if proba is None and hasattr(fitted, "predict_proba"):
-            proba = fitted.predict_proba(texts)
+        if proba is None:
+            proba = _probabilities(fitted, texts)
         tokens.add(fitted, split.train_texts)
-        return evaluate(labels, predicted, proba, [str(label) for label in fitted.classes_])
+        classes = [str(label) for label in getattr(fitted, "classes_", task.defaults.labels)]
+        return evaluate(labels, predicted, proba, classes)
 
     chosen = choose(
         estimator,
@@ -161,6 +177,7 @@ def _choose(task: CellTask, estimator: Estimator, tokens: TokenCount) -> dict[st
         split.train_labels,
         n_splits=task.validation_splits,
         seed=task.key.seed,
+        fit=lambda clf, texts, labels: _fit(clf, texts, labels, split.unlabeled),
         score=score,
         metric=task.metric,
     )
@@ -168,18 +185,25 @@ def _choose(task: CellTask, estimator: Estimator, tokens: TokenCount) -> dict[st
     return chosen
 
 
-def _fit(estimator: Estimator, task: CellTask) -> int:
-    """Fit, and return the number of texts without labels that were used."""
-    split = task.split
+def _fit(estimator: Estimator, texts: list[Text], labels: list[str], unlabeled: list[Text]) -> int:
+    """Fit, and return the number of texts that were used without labels."""
+    X, y, rest = _copied(texts), list(labels), _copied(unlabeled)
+    if takes_unlabeled(estimator):
+        pool = Unlabeled(rest) if rest else None
+        if y:
+            estimator.fit(X, y, unlabeled=pool)
+        else:
+            estimator.fit(unlabeled=pool)
+        return int(getattr(estimator, "n_unlabeled_", len(unlabeled)))
     if needs_labels(estimator):
-        estimator.fit(split.train_texts, split.train_labels)
+        estimator.fit(X, y)
         return 0
-    texts = split.train_texts if split.train_texts else split.unlabeled
-    if texts:
-        estimator.fit(texts)
+    seen = X if X else rest
+    if seen:
+        estimator.fit(seen)
     else:
         estimator.fit()
-    return len(texts)
+    return len(texts if texts else unlabeled)
 
 
 def _predict(
@@ -189,7 +213,38 @@ def _predict(
     if isinstance(estimator, TextClassifier):  # which predicts the most probable class
         proba = estimator.predict_proba(texts)
         return [str(label) for label in estimator.classes_[proba.argmax(1)]], proba
-    return [str(label) for label in estimator.predict(texts)], None
+    predicted = np.asarray(estimator.predict(_copied(texts)), dtype=object)
+    if predicted.ndim != 1:
+        raise InputError(f"predict gives an array of shape {predicted.shape}, expected labels")
+    return [str(label) for label in predicted], None
+
+
+def _probabilities(estimator: Estimator, texts: Sequence[Text]) -> npt.NDArray[Any] | None:
+    """Return the probabilities; None where there are none, or nobody says of which classes."""
+    if not (hasattr(estimator, "predict_proba") and hasattr(estimator, "classes_")):
+        return None
+    proba: npt.NDArray[Any] = estimator.predict_proba(_copied(texts))
+    return proba
+
+
+def _copied(texts: Sequence[Text]) -> list[Text]:
+    """Return texts that a method may change: those of the split are for others too."""
+    return copy.deepcopy(list(texts))
+
+
+def _megabytes(n_bytes: int | None) -> float | None:
+    return None if n_bytes is None else n_bytes / _MEGABYTE
+
+
+def _warn_unknown(predicted: Sequence[str], labels: Sequence[str]) -> None:
+    unknown = sorted(set(predicted) - set(labels))
+    if unknown:
+        n_wrong = sum(label in unknown for label in predicted)
+        warnings.warn(
+            f"{n_wrong} of {len(predicted)} predictions are no label of the data set and count as "
+            f"wrong, such as {unknown[:_LABELS_SHOWN]}",
+            stacklevel=2,
+        )
 
 
 def _blank(task: CellTask) -> Cell:
@@ -239,6 +294,6 @@ def _texts(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
     return tuple(texts)[:_WARNINGS_KEPT]
 
 
-def _last_frames(error: Exception) -> str:
+def _last_frames(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]
     return "".join(traceback.format_list(frames))

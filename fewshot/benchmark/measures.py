@@ -10,10 +10,12 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
 from fewshot.benchmark.data_sets.protocols import Text
+from fewshot.benchmark.methods import parts
 from fewshot.classifier import PromptClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.inputs import read_examples
 from fewshot.masked_lm import MaskedLM
+from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.setfit_classifier import SetFitClassifier
 from fewshot.tfidf_classifier import TfidfClassifier
 
@@ -72,7 +74,9 @@ class TokenCount:
 
 
 def trainable_parameters(fitted: Estimator) -> int | None:
-    """Count the numbers that ``fit`` may change.
+    """Count the numbers that ``fit`` may change or add.
+
+    Of a classifier that learns from other classifiers, PET, those of the one that it ends with.
 
     Parameters
     ----------
@@ -87,10 +91,12 @@ def trainable_parameters(fitted: Estimator) -> int | None:
         return trainable_parameters(fitted[-1])
     if isinstance(fitted, DummyClassifier):
         return 0
-    n_own = 0
+    if isinstance(fitted, SemiSupervisedClassifier):
+        return _of_semi_supervised(fitted)
     if isinstance(fitted, PromptClassifier):
-        head = 0 if fitted.head_ is None else fitted.head_.coef.size
-        return int(head) + _unshared(fitted.model, fitted.model_)
+        report = fitted.parameter_report_
+        return report.n_tuned + report.n_head
+    n_own = 0
     if isinstance(fitted, FineTuneClassifier):
         n_own = _unshared(fitted.model, fitted.model_)
     if isinstance(fitted, SetFitClassifier) and fitted.num_epochs:
@@ -100,11 +106,22 @@ def trainable_parameters(fitted: Estimator) -> int | None:
     return int(n_own + np.size(fitted.coef_) + np.size(fitted.intercept_))
 
 
+def _of_semi_supervised(fitted: SemiSupervisedClassifier) -> int | None:
+    """Count what has changed from the model at first to the classifier at the end."""
+    final = fitted.estimator_
+    while isinstance(final, SemiSupervisedClassifier):
+        final = final.estimator_
+    if not isinstance(final, PromptClassifier):
+        return trainable_parameters(final)
+    base = next(part for part in parts(fitted) if isinstance(part, PromptClassifier)).model
+    return _unshared(base, final.model_) + final.parameter_report_.n_head
+
+
 def _trained(fitted: Estimator) -> int:
     return sum(int(epoch.get("tokens", 0)) for epoch in fitted.history_)
 
 
 def _unshared(base: Any, tuned: MaskedLM) -> int:  # Any: a model by name is loaded by now
     """Count the parameters that a tuned model does not share with the one it was copied from."""
-    shared = {parameter.data_ptr() for parameter in base.model.parameters()}
-    return sum(p.numel() for p in tuned.model.parameters() if p.data_ptr() not in shared)
+    shared = {parameter.data_ptr() for _, parameter in base.named_parameters()}
+    return sum(p.numel() for _, p in tuned.named_parameters() if p.data_ptr() not in shared)

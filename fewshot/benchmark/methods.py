@@ -10,35 +10,55 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+import fewshot
 from fewshot.benchmark.selection import candidates
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifier import PromptClassifier
+from fewshot.continued_pretraining import PCPClassifier, forget_pretraining
 from fewshot.errors import BenchmarkError
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
+from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.setfit_classifier import SetFitClassifier
 from fewshot.template import Template
+from fewshot.tuning import resolve_tuning
 from fewshot.verbalizer import Verbalizer
 from fewshot.yaml_files import did_you_mean
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["SHORT_NAMES", "Defaults", "build_method", "load_models", "needs_labels", "parts"]
+__all__ = [
+    "SHORT_NAMES",
+    "Defaults",
+    "build_method",
+    "load_models",
+    "needs_labels",
+    "parts",
+    "takes_unlabeled",
+]
 
-# Import path, and settings that differ from the class's own.
-SHORT_NAMES: dict[str, tuple[str, dict[str, Any]]] = {
-    # Not "most_frequent", whose probabilities are 0 and 1: this one's are the classes' shares.
-    "majority": ("sklearn.dummy:DummyClassifier", {"strategy": "prior"}),
-    "tfidf": ("fewshot.tfidf_classifier:TfidfClassifier", {}),
-    "prompt": ("fewshot.classifier:PromptClassifier", {}),
-    "fine-tune": ("fewshot.fine_tune_classifier:FineTuneClassifier", {}),
-    "setfit": ("fewshot.setfit_classifier:SetFitClassifier", {}),
+_SUFFIX = "Classifier"
+_WITH_HYPHEN = {"finetune": "fine-tune"}
+
+
+def _short_name(class_name: str) -> str:
+    stem = class_name.removesuffix(_SUFFIX).lower()
+    return _WITH_HYPHEN.get(stem, stem)
+
+
+# Import paths: of the classifiers that the package exports, and of the majority.
+SHORT_NAMES: dict[str, str] = {
+    "majority": "sklearn.dummy:DummyClassifier",
+    **{_short_name(n): f"fewshot:{n}" for n in fewshot.__all__ if n.endswith(_SUFFIX)},
 }
+# Not "most_frequent", whose probabilities are 0 and 1: this one's are the classes' shares.
+_OWN_SETTINGS: dict[str, dict[str, Any]] = {"majority": {"strategy": "prior"}}
 _NESTED_KEYS = {"estimator", "settings"}
 _ENCODERS_KEPT = 2
 
@@ -66,7 +86,7 @@ def build_method(method: MethodSpec, defaults: Defaults, seed: int) -> Estimator
     """Build the estimator of a method, not fitted.
 
     Its parameters ``random_state``, those of nested estimators too, are the seed; ``verbose`` is
-    0; ``template``, ``verbalizer`` and ``labels`` that are None are those of the data set.
+    off; ``template``, ``verbalizer`` and ``labels`` that are None are those of the data set.
 
     Parameters
     ----------
@@ -91,24 +111,36 @@ def build_method(method: MethodSpec, defaults: Defaults, seed: int) -> Estimator
         )
     if hasattr(estimator, "get_params"):
         estimator.set_params(**_filled_in(estimator.get_params(deep=True), defaults, seed))
-    _check_grid(estimator, method)
+    _check_settings(estimator, method)
     return estimator
 
 
 def needs_labels(estimator: Estimator) -> bool:
-    """Tell by its tags whether an estimator cannot be fitted without labels."""
-    if not isinstance(estimator, BaseEstimator):
+    """Tell whether an estimator cannot be fitted without labels."""
+    if isinstance(estimator, SemiSupervisedClassifier):
+        return False
+    if isinstance(estimator, Pipeline):
+        return needs_labels(estimator[-1])
+    # The tags of others, such as a grid search, do not tell what the estimator inside needs.
+    if not (isinstance(estimator, ClassifierMixin) and isinstance(estimator, BaseEstimator)):
         return True
     return bool(get_tags(estimator).target_tags.required)
+
+
+def takes_unlabeled(estimator: Estimator) -> bool:
+    """Tell whether ``fit`` takes texts without labels besides the others, as ``unlabeled``."""
+    return "unlabeled" in inspect.signature(estimator.fit).parameters
 
 
 def load_models(estimator: Estimator) -> None:
     """Load the models that an estimator of this package names, so that ``fit`` need not.
 
-    A process loads a model once. Known states of texts are not shared: each call gives a masked
-    language model that has encoded nothing yet.
+    A process loads a model once. What was learned or encoded before is not shared: each call
+    gives a masked language model that has encoded nothing yet, and forgets pre-trained ones.
     """
     for part in parts(estimator):
+        if isinstance(part, PCPClassifier):
+            forget_pretraining()
         if isinstance(part, (PromptClassifier, FineTuneClassifier)):
             gc.collect()  # what an earlier fit has left would count as memory of this one
             lm = load_masked_lm(part.model)
@@ -136,9 +168,8 @@ def _load_sentence_encoder(name: str) -> SentenceTransformer:
 
 
 def _construct(path: str, settings: Mapping[str, Any], where: str) -> Estimator:
-    known_path, known_settings = SHORT_NAMES.get(path, (path, {}))
-    target = _import(known_path, where)
-    values = known_settings | {
+    target = _import(path, where)
+    values = _own_settings(path, target) | {
         name: _with_estimators(value, f"{where}: {name}") for name, value in settings.items()
     }
     arguments = {name: value for name, value in values.items() if "__" not in name}
@@ -147,20 +178,26 @@ def _construct(path: str, settings: Mapping[str, Any], where: str) -> Estimator:
         estimator = target(**arguments)
         nested = {name: value for name, value in values.items() if "__" in name}
         return estimator.set_params(**nested) if nested else estimator
-    except (TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # of the user's own code, perhaps
         raise BenchmarkError(f"{where}: {path!r} cannot be built: {error}") from error
 
 
+def _own_settings(path: str, target: Any) -> dict[str, Any]:
+    if isinstance(target, type) and issubclass(target, SemiSupervisedClassifier):
+        return {"estimator": PromptClassifier()}  # gets what the data set and the spec say
+    return _OWN_SETTINGS.get(path, {})
+
+
 def _import(path: str, where: str) -> Any:  # a class or a function
-    module_name, _, name = path.partition(":")
-    if not name:
+    module_name, _, name = SHORT_NAMES.get(path, path).partition(":")
+    if not name or not module_name or module_name.startswith("."):
         raise BenchmarkError(
             f"{where}: no estimator {path!r}{did_you_mean(path, SHORT_NAMES)}; the short names are "
             f"{list(SHORT_NAMES)}, an import path is such as 'sklearn.svm:LinearSVC'"
         )
     try:
         module = import_module(module_name)
-    except ImportError as error:
+    except Exception as error:  # a module may raise anything
         raise BenchmarkError(f"{where}: {module_name!r} cannot be imported: {error}") from error
     target = getattr(module, name, None)
     if not callable(target):
@@ -207,17 +244,20 @@ def _filled_in(parameters: Mapping[str, Any], defaults: Defaults, seed: int) -> 
         if name == "random_state":
             values[path] = seed
         elif name == "verbose":
-            values[path] = 0
+            values[path] = False if isinstance(value, bool) else 0  # Pipeline takes no int
         elif name in by_name and value is None:
             values[path] = by_name[name]
     return values
 
 
-def _check_grid(estimator: Estimator, method: MethodSpec) -> None:
-    for candidate in candidates(method.grid):
+def _check_settings(estimator: Estimator, method: MethodSpec) -> None:
+    """Raise if a candidate of the grid cannot be set, or a prompt has no such tuning."""
+    for candidate in [{}, *candidates(method.grid)]:
         try:
-            clone(estimator).set_params(**candidate)
+            changed = clone(estimator).set_params(**candidate) if candidate else estimator
+            for part in parts(changed):
+                if isinstance(part, PromptClassifier):
+                    resolve_tuning(part.tuning)
         except (TypeError, ValueError, AttributeError) as error:
-            raise BenchmarkError(
-                f"method {method.name!r}: grid: {candidate} cannot be set: {error}"
-            ) from error
+            place = f"grid: {candidate} cannot be set" if candidate else "wrong setting"
+            raise BenchmarkError(f"method {method.name!r}: {place}: {error}") from error

@@ -88,6 +88,8 @@ def open_results(path: Path | None, spec: Spec) -> Iterator[ResultsFile]:
     if path is None:
         yield ResultsFile(None, None, _new_header(spec), {})
         return
+    if not path.name:
+        raise BenchmarkError(f"{path}: the results go to a file, this is a folder; name a file")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -15,7 +15,13 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from fewshot.benchmark.cell import CellTask, failed_cell, run_cell
 from fewshot.benchmark.data_sets.data_set import DataSet, Split
 from fewshot.benchmark.data_sets.loading import load_data_set
-from fewshot.benchmark.methods import Defaults, build_method, load_models, needs_labels
+from fewshot.benchmark.methods import (
+    Defaults,
+    build_method,
+    load_models,
+    needs_labels,
+    takes_unlabeled,
+)
 from fewshot.benchmark.progress import Progress
 from fewshot.benchmark.results import Cell, CellKey, Results
 from fewshot.benchmark.results_file import ResultsFile, open_results
@@ -26,8 +32,7 @@ from fewshot.threads import thread_share
 
 __all__ = ["run"]
 
-# What a method that learns without labels may see at 0 shots, to calibrate.
-_UNLABELED_TEXTS = 200
+_CALIBRATION_TEXTS = 200  # what a prompt may see at 0 shots
 _SPLITS_KEPT = 64
 
 
@@ -84,20 +89,47 @@ def run(
     ... )  # doctest: +SKIP
     """
     spec = load_spec(spec)
+    workers = _count_workers(n_jobs)
     data_sets = _load_data_sets(spec, data_dir)
-    needing = _check_methods(spec, data_sets)
+    kinds = _check_methods(spec, data_sets)
     with open_results(None if results is None else Path(results), spec) as file:
         _check_same_data(file, data_sets)
-        keys = list(spec.cells(needing))
+        keys = _list_cells(spec, kinds)
         left = [key for key in keys if _is_left(file.cells.get(key), retry_failed)]
         _check_models(spec, data_sets, {key.method for key in left})
-        workers = joblib.effective_n_jobs(n_jobs)
         progress = Progress(sys.stderr if verbose else None, left, file.cells.values(), workers)
         progress.announce(f"{spec.name}: {len(keys)} cells, {len(keys) - len(left)} done before")
-        for cell in _run_all(list(_tasks(spec, data_sets, left, workers)), n_jobs):
+        for cell in _run_all(list(_tasks(spec, data_sets, kinds, left, workers)), n_jobs):
             file.append(cell)
             progress.tell(cell)
         return Results(file.header, tuple(file.cells.values()))
+
+
+class _Kind(NamedTuple):
+    """What a method learns from."""
+
+    needs_labels: bool
+    takes_unlabeled: bool
+
+
+def _count_workers(n_jobs: int | None) -> int:
+    is_number = isinstance(n_jobs, int) and not isinstance(n_jobs, bool) and n_jobs != 0
+    if n_jobs is not None and not is_number:
+        raise BenchmarkError(
+            f"n_jobs is the number of cells at once, -1 for all cores, got {n_jobs!r}"
+        )
+    return int(joblib.effective_n_jobs(n_jobs))
+
+
+def _list_cells(spec: Spec, kinds: Mapping[str, _Kind]) -> list[CellKey]:
+    keys = list(spec.cells(frozenset(name for name in kinds if kinds[name].needs_labels)))
+    if not keys:
+        raise BenchmarkError(
+            "the spec has no cell to run: every method is left out, or needs labels and all shots "
+            "are 0; add a method such as {name: Zero-shot, estimator: prompt, settings: {tuning: "
+            "none}}, or shots"
+        )
+    return keys
 
 
 def _load_data_sets(spec: Spec, data_dir: str | Path | None) -> dict[str, DataSet]:
@@ -127,15 +159,16 @@ def _check_halves(method: MethodSpec, entry: DataSetSpec, data: DataSet) -> None
         )
 
 
-def _check_methods(spec: Spec, data_sets: Mapping[str, DataSet]) -> frozenset[str]:
-    """Build each method for each data set; return those that have no cells at 0 shots."""
-    needing = set()
+def _check_methods(spec: Spec, data_sets: Mapping[str, DataSet]) -> dict[str, _Kind]:
+    """Build each method for each data set; return by its name what it learns from."""
+    kinds = {}
     for method in spec.methods:
         for data in data_sets.values():
             estimator = build_method(method, _defaults(data), 0)
-        if needs_labels(estimator) or method.grid:  # without labels nothing can be chosen
-            needing.add(method.name)
-    return frozenset(needing)
+        # Without labels nothing can be chosen.
+        is_needing = needs_labels(estimator) or bool(method.grid)
+        kinds[method.name] = _Kind(is_needing, takes_unlabeled(estimator))
+    return kinds
 
 
 def _check_same_data(file: ResultsFile, data_sets: Mapping[str, DataSet]) -> None:
@@ -167,23 +200,31 @@ def _defaults(data: DataSet) -> Defaults:
 
 
 def _tasks(
-    spec: Spec, data_sets: Mapping[str, DataSet], keys: Sequence[CellKey], n_workers: int
+    spec: Spec,
+    data_sets: Mapping[str, DataSet],
+    kinds: Mapping[str, _Kind],
+    keys: Sequence[CellKey],
+    n_workers: int,
 ) -> Iterator[CellTask]:
     entries = {entry.name: entry for entry in spec.data_sets}
     n_threads = thread_share(n_workers)
 
     @lru_cache(maxsize=_SPLITS_KEPT)
     def split(name: str, shots: int, seed: int) -> Split:
-        drawn = data_sets[name].split(shots, seed, entries[name].test_size)
-        return replace(drawn, unlabeled=drawn.unlabeled[: 0 if shots else _UNLABELED_TEXTS])
+        return data_sets[name].split(shots, seed, entries[name].test_size)
 
     for key in keys:
+        drawn = split(key.data_set, key.shots, key.seed)
+        if kinds[key.method].takes_unlabeled:
+            n_unlabeled = spec.unlabeled_texts
+        else:
+            n_unlabeled = 0 if key.shots else _CALIBRATION_TEXTS
         data = data_sets[key.data_set]
         metric = entries[key.data_set].metric
         yield CellTask(
             key=key,
             method=spec.method(key.method),
-            split=split(key.data_set, key.shots, key.seed),
+            split=replace(drawn, unlabeled=drawn.unlabeled[:n_unlabeled]),
             defaults=_defaults(data),
             metric=data.metric if metric is None else metric,
             title=data.title,

@@ -41,6 +41,7 @@ def choose(
     *,
     n_splits: int,
     seed: int,
+    fit: Callable[[Estimator, list[Text], list[str]], object],
     score: Callable[[Estimator, list[Text], list[str]], dict[str, float | None]],
     metric: str,
 ) -> dict[str, Any]:
@@ -59,6 +60,8 @@ def choose(
     labels : sequence of str
     n_splits : int
     seed : int
+    fit : callable
+        Fits an estimator to texts with their labels.
     score : callable
         Returns the scores of a fitted estimator on texts with their labels.
     metric : str
@@ -86,7 +89,7 @@ def choose(
         scores = []
         for train, valid in splits:
             fitted = clone(estimator).set_params(**candidate)
-            fitted.fit([texts[i] for i in train], [labels[i] for i in train])
+            fit(fitted, [texts[i] for i in train], [labels[i] for i in train])
             found = score(fitted, [texts[i] for i in valid], [labels[i] for i in valid])[metric]
             if found is None:
                 raise BenchmarkError(

@@ -11,9 +11,10 @@ from typing import Any
 
 from fewshot.benchmark.results import CellKey
 
-__all__ = ["VALIDATION_SPLITS", "DataSetSpec", "LeftOut", "MethodSpec", "Spec"]
+__all__ = ["UNLABELED_TEXTS", "VALIDATION_SPLITS", "DataSetSpec", "LeftOut", "MethodSpec", "Spec"]
 
 VALIDATION_SPLITS = 4
+UNLABELED_TEXTS = 1000  # what PETClassifier and PCPClassifier use at most by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ class Spec:
     left_out : tuple of LeftOut
     validation_splits : int
         Random splits of the labelled texts in halves, by which a method with a grid chooses.
+    unlabeled_texts : int
+        The most texts without labels that a method gets which learns from them.
     """
 
     name: str
@@ -107,16 +110,19 @@ class Spec:
     data_sets: tuple[DataSetSpec, ...]
     left_out: tuple[LeftOut, ...] = ()
     validation_splits: int = VALIDATION_SPLITS
+    unlabeled_texts: int = UNLABELED_TEXTS
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON has it."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.unlabeled_texts == UNLABELED_TEXTS:
+            del content["unlabeled_texts"]  # so that the hash of specs without it stays the same
         return content
 
     @property
     def hash(self) -> str:
         """SHA-256 of the spec: two benchmarks with the same one have the same cells."""
-        text = json.dumps(asdict(self), ensure_ascii=False)
+        text = json.dumps(self.to_dict(), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def method(self, name: str) -> MethodSpec:

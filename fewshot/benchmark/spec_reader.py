@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.benchmark.metrics import METRICS
-from fewshot.benchmark.spec import VALIDATION_SPLITS, DataSetSpec, LeftOut, MethodSpec, Spec
+from fewshot.benchmark.spec import (
+    UNLABELED_TEXTS,
+    VALIDATION_SPLITS,
+    DataSetSpec,
+    LeftOut,
+    MethodSpec,
+    Spec,
+)
 from fewshot.errors import BenchmarkError, VerbalizerError
 from fewshot.yaml_files import did_you_mean, read_yaml
 
@@ -19,12 +26,14 @@ __all__ = ["load_spec"]
 _BASELINES = {"majority": "Majority", "tfidf": "TF-IDF", "setfit": "SetFit"}
 _SPEC_KEYS = (
     "name", "methods", "data_sets", "shots", "seeds", "test_size", "left_out", "validation_splits",
+    "unlabeled_texts",
 )  # fmt: skip
 _METHOD_KEYS = ("name", "estimator", "settings", "grid")
 _LEFT_OUT_KEYS = ("method", "data_sets", "reason")
 # What a data set's entry says besides where its texts come from.
 _PROTOCOL_KEYS = ("name", "shots", "seeds", "test_size", "metric", "template", "verbalizer")
 _WORDS = ("template", "verbalizer")  # settings that hold text, in which a number is a word
+_LARGEST_SEED = 2**32 - 1  # of numpy and scikit-learn
 
 
 def load_spec(source: str | Path | Mapping[str, Any] | Spec) -> Spec:
@@ -60,6 +69,8 @@ def load_spec(source: str | Path | Mapping[str, Any] | Spec) -> Spec:
         return source
     if isinstance(source, Mapping):
         return _read_spec(source, "the spec")
+    if not isinstance(source, (str, Path)):
+        raise BenchmarkError(f"a spec is a YAML file or a mapping, got {source!r}")
     path = Path(source)
     try:
         content = read_yaml(path)
@@ -110,12 +121,17 @@ def _read_spec(content: Mapping[str, Any], where: str) -> Spec:
         validation_splits=_whole(
             content.get("validation_splits", VALIDATION_SPLITS), 1, f"{where}: validation_splits"
         ),
+        unlabeled_texts=_whole(
+            content.get("unlabeled_texts", UNLABELED_TEXTS), 1, f"{where}: unlabeled_texts"
+        ),
     )
     _check_distinct([method.name for method in spec.methods], f"{where}: methods")
     _check_distinct([data.name for data in spec.data_sets], f"{where}: data_sets")
     _check_json(spec, where)
-    left_out = [_left_out(item, spec, where) for item in content.get("left_out", [])]
-    return replace(spec, left_out=tuple(left_out))
+    if "left_out" not in content or content["left_out"] == []:
+        return spec
+    entries = _list(content["left_out"], f"{where}: left_out")
+    return replace(spec, left_out=tuple(_left_out(item, spec, where) for item in entries))
 
 
 def _with_baselines(methods: Sequence[MethodSpec]) -> Iterator[MethodSpec]:
@@ -140,7 +156,10 @@ def _method(item: object, where: str) -> MethodSpec:
     _check_keys(entry, ("name", "estimator"), _METHOD_KEYS, f"{where}: methods")
     name = _text(entry["name"], f"{where}: methods: name")
     here = f"{where}: method {name!r}"
-    settings = dict(_mapping(entry.get("settings", {}), f"{here}: settings"))
+    settings = {
+        str(key): value
+        for key, value in _mapping(entry.get("settings", {}), f"{here}: settings").items()
+    }
     grid = {
         str(key): list(_list(values, f"{here}: grid: {key}"))
         for key, values in _mapping(entry.get("grid", {}), f"{here}: grid").items()
@@ -163,7 +182,7 @@ def _data_set(item: object, defaults: Mapping[str, Any], where: str) -> DataSetS
         if key not in entry:
             raise BenchmarkError(f"{here}: no {key}; add '{key}: [...]' there or for all data sets")
     metric = entry.get("metric")
-    if metric is not None and metric not in METRICS:
+    if metric is not None and metric not in list(METRICS):  # a list, since it may be anything
         raise BenchmarkError(
             f"{here}: no metric {metric!r}{did_you_mean(str(metric), METRICS)}; "
             f"the metrics are {list(METRICS)}"
@@ -173,7 +192,7 @@ def _data_set(item: object, defaults: Mapping[str, Any], where: str) -> DataSetS
     return DataSetSpec(
         name=name,
         shots=_counts(entry["shots"], f"{here}: shots"),
-        seeds=_counts(entry["seeds"], f"{here}: seeds"),
+        seeds=_seeds(entry["seeds"], f"{here}: seeds"),
         test_size=_whole(test_size, 1, f"{here}: test_size") if is_capped else None,
         metric=metric,
         template=entry.get("template"),
@@ -265,3 +284,10 @@ def _counts(value: object, where: str) -> tuple[int, ...]:
     counts = tuple(_whole(item, 0, where) for item in _list(value, where))
     _check_distinct([str(count) for count in counts], where)
     return counts
+
+
+def _seeds(value: object, where: str) -> tuple[int, ...]:
+    seeds = _counts(value, where)
+    if max(seeds) > _LARGEST_SEED:
+        raise BenchmarkError(f"{where}: {max(seeds)} is too large; seeds go to {_LARGEST_SEED}")
+    return seeds

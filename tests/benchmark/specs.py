@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import random
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -100,6 +102,86 @@ class Dying(Failing):
             os.kill(os.getpid(), signal.SIGKILL)
         self.classes_ = sorted(set(y))
         return self
+
+
+class Raising:
+    """Cannot be built."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("out of order")
+
+
+class Exiting(Failing):
+    """Ends the program while it learns."""
+
+    def fit(self, X: list[str], y: list[str]) -> Exiting:
+        raise SystemExit("enough")
+
+
+class Greedy(Failing):
+    """Empties all lists that it gets."""
+
+    def fit(self, X: list[str], y: list[str]) -> Greedy:
+        self.classes_ = sorted(set(y))
+        X.clear()
+        y.clear()
+        return self
+
+    def predict(self, X: list[str]) -> list[str]:
+        predicted = [self.classes_[0]] * len(X)
+        X.clear()
+        return predicted
+
+
+class Drawing(Slow):
+    """Draws from the global random states."""
+
+    def predict(self, X: list[str]) -> list[str]:
+        return [random.choice(self.classes_) for _ in X[::2]] + [
+            str(np.random.choice(self.classes_)) for _ in X[1::2]
+        ]
+
+
+class Strange(Slow):
+    """Predicts what no text is."""
+
+    def predict(self, X: list[str]) -> list[str]:
+        return ["weather", *super().predict(X[1:])]
+
+
+class Nested(Slow):
+    """Predicts a column instead of a list."""
+
+    def predict(self, X: list[str]) -> list[list[str]]:
+        return [[label] for label in super().predict(X)]
+
+
+class Nameless:
+    """Has probabilities, and does not say of which classes."""
+
+    def fit(self, X: list[str], y: list[str]) -> None:
+        self.answer = y[0]
+
+    def predict(self, X: list[str]) -> list[str]:
+        return [self.answer] * len(X)
+
+    def predict_proba(self, X: list[str]) -> np.ndarray:
+        return np.tile([1.0, 0.0], (len(X), 1))
+
+
+class Learning(Slow):
+    """Learns from unlabelled texts, if there are any, and remembers them."""
+
+    seen: list = []  # noqa: RUF012
+
+    def __init__(self, random_state: int | None = None, answer: int = 0) -> None:
+        super().__init__(random_state)
+        self.answer = answer
+
+    def fit(self, X: list[str], y: list[str], unlabeled: Any = None) -> Learning:
+        rows = [row for part in unlabeled.batches(["text"]) for row in part.rows()]
+        Learning.seen.append((list(X), rows))
+        return super().fit(X, y)
 
 
 def bag_of_words(alpha: float = 1.0) -> Pipeline:

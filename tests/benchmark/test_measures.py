@@ -13,10 +13,13 @@ from sklearn.preprocessing import StandardScaler
 
 from fewshot.benchmark.measures import TokenCount, trainable_parameters
 from fewshot.classifier import PromptClassifier
+from fewshot.continued_pretraining import PCPClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.masked_lm import MaskedLM
+from fewshot.pretraining import Pretraining
 from fewshot.tfidf_classifier import TfidfClassifier
-from fewshot.tuning import BitFit, Full
+from fewshot.tuning import BitFit, Full, LoRA, SoftPrompt
+from fewshot.unlabeled import Unlabeled
 
 TEXTS = ["ball ball one", "vote", "ball two", "vote for three"]
 LABELS = ["sport", "politics", "sport", "politics"]
@@ -88,6 +91,43 @@ def test_parameters_of_prompts_are_those_that_their_tuning_changes(tiny_roberta)
     }
 
     assert found == {"none": 0, "head": 2 * hidden, "bias": biases + 2 * hidden}
+
+
+def test_parameters_of_added_modules_are_counted_and_those_of_the_shared_model_not(
+    tiny_roberta,
+) -> None:
+    config = tiny_roberta[0].config
+    hidden, head = config.hidden_size, 2 * config.hidden_size
+
+    found = {
+        name: trainable_parameters(prompt(tiny_roberta, tuning).fit(TEXTS, LABELS))
+        for name, tuning in {
+            "lora": LoRA(rank=2, num_epochs=1),
+            "soft": SoftPrompt(length=3, num_epochs=1),
+        }.items()
+    }
+
+    # A and B, of query and value, in each layer.
+    assert found == {
+        "lora": 2 * 2 * 2 * hidden * config.num_hidden_layers + head,
+        "soft": 3 * hidden + head,
+    }
+
+
+def test_parameters_of_pretraining_are_all_that_differs_in_the_end(tiny_roberta) -> None:
+    pretraining = Pretraining(num_epochs=1)
+    base = prompt(tiny_roberta, "head").set_params(calibration="none")
+    settings = {"pretraining": pretraining, "random_state": 0, "verbose": 0}
+    counts = {}
+    for tuning in ("head", Full(num_epochs=1)):
+        clf = PCPClassifier(base.set_params(tuning=tuning), **settings)
+        clf.fit(TEXTS, LABELS, unlabeled=Unlabeled(["vote ball", "ball one two"]))
+        counts[type(clf.estimator_.tuning).__name__] = trainable_parameters(clf)
+
+    whole = sum(parameter.numel() for parameter in tiny_roberta[0].parameters())
+    head = 2 * tiny_roberta[0].config.hidden_size
+    assert head < counts["str"] < whole, "the tables of embeddings are frozen"
+    assert counts["str"] <= counts["Full"] <= whole + head
 
 
 def test_fine_tuning_changes_the_encoder_and_a_layer(tiny_roberta) -> None:

@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
 
+import fewshot
 from fewshot.benchmark.methods import (
     SHORT_NAMES,
     Defaults,
     build_method,
     load_models,
     needs_labels,
+    takes_unlabeled,
 )
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifier import PromptClassifier
@@ -34,16 +37,38 @@ def build(estimator: str, seed: int = 7, grid: dict | None = None, **settings: A
     return build_method(MethodSpec("M", estimator, settings, grid or {}), DEFAULTS, seed)
 
 
-def test_the_short_names_are_classifiers() -> None:
+def test_the_short_names_are_the_majority_and_the_classifiers_of_the_package() -> None:
     built = {name: type(build(name)).__name__ for name in SHORT_NAMES}
 
-    assert built == {
-        "majority": "DummyClassifier",
-        "tfidf": "TfidfClassifier",
-        "prompt": "PromptClassifier",
-        "fine-tune": "FineTuneClassifier",
-        "setfit": "SetFitClassifier",
-    }
+    exported = {name for name in fewshot.__all__ if name.endswith("Classifier")}
+    assert set(built.values()) == {"DummyClassifier"} | exported
+    assert built["majority"] == "DummyClassifier"
+    assert built["tfidf"] == "TfidfClassifier"
+    assert built["fine-tune"] == "FineTuneClassifier"
+    assert built["setfit"] == "SetFitClassifier"
+    assert built["pet"] == "PETClassifier"
+    assert built["pcp"] == "PCPClassifier"
+
+
+@pytest.mark.parametrize("name", ["pet", "pcp"])
+def test_a_classifier_inside_one_that_learns_from_unlabelled_texts_is_filled_in(name: str) -> None:
+    built = build(name, estimator__tuning="head")
+
+    assert built.estimator.tuning == "head"
+    assert built.estimator.template is DEFAULTS.template
+    assert built.estimator.verbalizer is DEFAULTS.verbalizer
+    assert built.estimator.random_state == built.random_state == 7
+    assert takes_unlabeled(built)
+    assert not needs_labels(built)
+    assert not takes_unlabeled(built.estimator)
+
+
+def test_a_pipeline_is_silenced_in_a_way_that_it_accepts() -> None:
+    pipeline = build(f"{SPECS}:bag_of_words")
+
+    pipeline.fit(["good", "bad"], ["a", "b"])  # scikit-learn refuses a verbose that is no bool
+
+    assert pipeline.verbose is False
 
 
 def test_the_majority_has_the_shares_of_the_classes_as_probabilities() -> None:
@@ -115,6 +140,13 @@ def test_zero_shot_needs_no_labels_and_the_others_do() -> None:
     assert needs_labels(object())
 
 
+def test_labels_are_needed_by_what_holds_a_classifier_that_needs_them() -> None:
+    # Their tags do not say so.
+    assert needs_labels(build(f"{SPECS}:bag_of_words"))
+    assert needs_labels(GridSearchCV(LogisticRegression(), {"C": [1]}))
+    assert not needs_labels(make_pipeline(build("prompt", tuning="none")))
+
+
 def test_a_loaded_model_shares_its_weights_and_has_encoded_nothing(tiny_bert, tmp_path) -> None:
     model, tokenizer = tiny_bert
     model.save_pretrained(tmp_path)
@@ -158,6 +190,11 @@ def test_a_loaded_model_shares_its_weights_and_has_encoded_nothing(tiny_bert, tm
         ("sklearn.pipeline:Pipeline", {}, {}, "cannot be built: .*steps"),
         ("prompt", {}, {"tuning__rate": [1]}, "grid: {'tuning__rate': 1} cannot be set"),
         ("tfidf", {}, {"D": [1]}, "grid: {'D': 1} cannot be set: Invalid parameter 'D'"),
+        ("prompt", {"tuning": "ful"}, {}, "wrong setting: .*did you mean 'full'"),
+        ("prompt", {}, {"tuning": ["ful"]}, "grid: {'tuning': 'ful'} cannot be set: .*'full'"),
+        (":X", {}, {}, "no estimator ':X'"),
+        (".module:X", {}, {}, "no estimator '.module:X'"),
+        (f"{SPECS}:Raising", {}, {}, "cannot be built: out of order"),
     ],
 )
 def test_a_mistake_is_told(estimator: str, settings: dict, grid: dict, message: str) -> None:

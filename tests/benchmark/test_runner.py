@@ -17,7 +17,7 @@ import pytest
 from fewshot.benchmark.results import Cell, CellKey, read_results
 from fewshot.benchmark.runner import run
 from fewshot.errors import BenchmarkError, FewShotError, InputError
-from tests.benchmark.specs import NO_SETFIT, Spy, small_spec
+from tests.benchmark.specs import NO_SETFIT, Learning, Spy, small_spec
 
 SPECS = "tests.benchmark.specs"
 SPY = {"name": "Spy", "estimator": f"{SPECS}:Spy"}
@@ -34,6 +34,109 @@ def tiny_prompt(folder: Path, tiny: Any, **settings: Any) -> dict[str, Any]:
     tokenizer.save_pretrained(folder / "model")
     settings = {"model": str(folder / "model"), "tuning": "none"} | settings
     return {"name": "Prompt", "estimator": "prompt", "settings": settings}
+
+
+def only(name: str) -> dict[str, Any]:
+    return {"name": name, "estimator": f"{SPECS}:{name}"}
+
+
+def cells_of(folder: Path, *names: str, n_jobs: int = 1, **changes: Any) -> dict[str, list[Cell]]:
+    results = run(small_spec(folder, *map(only, names), **changes), n_jobs=n_jobs, verbose=0)
+    return {name: [cell for cell in results.cells if cell.method == name] for name in names}
+
+
+# ---- Methods that do as they please -----------------------------------------------------------
+
+
+def test_what_a_method_does_to_its_texts_is_not_seen_by_others(tmp_path: Path) -> None:
+    found = cells_of(tmp_path, "Greedy", "Slow")
+
+    assert [cell.error for cell in found["Greedy"]] == ["", ""]
+    assert [cell.scores["accuracy"] for cell in found["Slow"]] == [0.5, 0.5]
+
+
+def test_a_method_that_ends_the_program_fails_alone(tmp_path: Path) -> None:
+    found = cells_of(tmp_path, "Exiting", "Slow")
+
+    assert [cell.error for cell in found["Exiting"]] == ["SystemExit: enough"] * 2
+    assert all(cell.is_done for cell in found["Slow"])
+
+
+def test_global_random_states_start_at_the_seed_and_stay_as_they_were(tmp_path: Path) -> None:
+    np.random.seed(3)
+    before = np.random.get_state()[1].tolist()
+
+    alone = cells_of(tmp_path, "Drawing")["Drawing"]
+    after_others = cells_of(tmp_path, "Slow", "Drawing", n_jobs=2)["Drawing"]
+
+    assert scores(tuple(alone)) == scores(tuple(after_others))
+    assert np.random.get_state()[1].tolist() == before
+
+
+def test_predictions_of_unknown_labels_are_wrong_and_told(tmp_path: Path) -> None:
+    (cell,) = cells_of(tmp_path, "Strange", seeds=[0], test_size=10)["Strange"]
+
+    assert cell.scores["accuracy"] <= 0.5
+    assert "1 of 10 predictions are no label of the data set" in cell.warnings[0]
+    assert "weather" in cell.warnings[0]
+
+
+def test_predictions_that_are_no_list_fail(tmp_path: Path) -> None:
+    (cell,) = cells_of(tmp_path, "Nested", seeds=[0], test_size=10)["Nested"]
+
+    assert cell.error == "InputError: predict gives an array of shape (10, 1), expected labels"
+
+
+def test_probabilities_of_nobody_knows_which_classes_do_not_count(tmp_path: Path) -> None:
+    (cell,) = cells_of(tmp_path, "Nameless", seeds=[0])["Nameless"]
+
+    assert cell.scores["accuracy"] == 0.5
+    assert cell.scores["log_loss"] is None
+
+
+# ---- Texts without labels ---------------------------------------------------------------------
+
+
+def test_a_method_that_takes_unlabelled_texts_gets_others_than_train_and_test(
+    tmp_path: Path,
+) -> None:
+    Learning.seen, Spy.seen = [], []
+
+    (cell,) = cells_of(tmp_path, "Learning", "Spy", seeds=[0], unlabeled_texts=7)["Learning"]
+
+    ((train, unlabeled),) = Learning.seen
+    (_, spied, _), (_, test, _) = Spy.seen
+    assert train == spied
+    assert len(unlabeled) == cell.n_unlabeled == 7
+    assert not set(unlabeled) & {*train, *test}
+
+
+def test_a_grid_is_chosen_with_the_same_unlabelled_texts(tmp_path: Path) -> None:
+    Learning.seen = []
+    method = only("Learning") | {"grid": {"answer": [0, 1]}}
+
+    run(small_spec(tmp_path, method, seeds=[0], unlabeled_texts=3), verbose=0)
+
+    assert len(Learning.seen) == 2 * 4 + 1  # two settings on four splits, then all labels
+    assert len({tuple(unlabeled) for _, unlabeled in Learning.seen}) == 1
+
+
+@pytest.mark.parametrize("name", ["pet", "pcp"])
+def test_self_training_and_pretraining_run_with_and_without_labels(
+    tmp_path: Path, tiny_bert: Any, name: str
+) -> None:
+    prompt = tiny_prompt(tmp_path, tiny_bert)
+    settings = {"estimator__model": prompt["settings"]["model"], "estimator__tuning": "head"}
+    method = {"name": name, "estimator": name, "settings": settings}
+
+    found = run(
+        small_spec(tmp_path, method, shots=[0, 2], seeds=[0], unlabeled_texts=9), verbose=0
+    ).cells
+
+    cells = {cell.shots: cell for cell in found if cell.method == name}
+    assert [(cells[k].error, cells[k].n_unlabeled) for k in (0, 2)] == [("", 9), ("", 9)]
+    assert cells[2].tokens is None
+    assert cells[2].trainable_parameters > 0
 
 
 # ---- What a run is ----------------------------------------------------------------------------
@@ -356,3 +459,22 @@ def test_results_of_other_texts_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BenchmarkError, match="the texts of 'mine' are not those"):
         run(spec, results=path, verbose=0)
+
+
+@pytest.mark.parametrize("n_jobs", [0, "2", 1.5, True])
+def test_a_number_of_jobs_that_is_none_is_told_before_anything_is_loaded(n_jobs: Any) -> None:
+    with pytest.raises(BenchmarkError, match="n_jobs is the number of cells at once"):
+        run(
+            {"methods": ["majority"], "data_sets": ["x"], "shots": [1], "seeds": [0]}, n_jobs=n_jobs
+        )
+
+
+@pytest.mark.parametrize("name", ["", "."])
+def test_results_do_not_go_to_a_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BenchmarkError, match="this is a folder; name a file"):
+        run(small_spec(tmp_path), results=name, verbose=0)
+
+
+def test_a_spec_without_any_cell_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="the spec has no cell to run"):
+        run(small_spec(tmp_path, shots=[0]), verbose=0)

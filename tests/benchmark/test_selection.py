@@ -39,6 +39,7 @@ def choose_by(metric: str, grid: dict, labels: list[str] = LABELS) -> dict:
         labels,
         n_splits=3,
         seed=0,
+        fit=Guess.fit,
         score=lambda fitted, X, y: evaluate(y, fitted.predict(X), None, ["a", "b"]),
         metric=metric,
     )
@@ -108,7 +109,15 @@ def test_a_metric_where_less_is_better_is_turned_round() -> None:
     grid = {"answer": ["bad", "good"]}
 
     chosen = choose(
-        Guess(), grid, TEXTS, LABELS, n_splits=2, seed=0, score=score, metric="log_loss"
+        Guess(),
+        grid,
+        TEXTS,
+        LABELS,
+        n_splits=2,
+        seed=0,
+        fit=Guess.fit,
+        score=score,
+        metric="log_loss",
     )
 
     assert chosen == {"answer": "good"}

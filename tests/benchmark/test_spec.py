@@ -51,6 +51,13 @@ def test_a_method_is_left_out_on_the_data_sets_named_or_on_all() -> None:
 
 def test_the_hash_tells_specs_apart_that_differ_in_anything() -> None:
     changes = [{}, {"name": "N"}, {"seeds": [1]}, {"test_size": 5}, {"validation_splits": 2}]
+    changes += [{"unlabeled_texts": 5}]
 
     assert len({load_spec(minimal(**change)).hash for change in changes}) == len(changes)
     assert load_spec(minimal()).hash == load_spec(minimal()).hash
+
+
+def test_the_hash_of_a_spec_stays_the_same_from_version_to_version() -> None:
+    spec = load_spec(minimal(methods=[{"name": "P", "estimator": "prompt"}], test_size=9))
+
+    assert spec.hash == "430962465fceb66a114a993f669e8cbdfd2ec8699ed682042112b9648181656d"

@@ -162,6 +162,11 @@ def test_a_spec_is_returned_as_it_is() -> None:
             "no 'bbc_new' in this spec.*did you mean 'bbc_news'",
         ),
         ({"left_out": [{"method": "SetFit"}]}, "the key 'reason' is missing"),
+        ({"left_out": "SetFit"}, "left_out: expected a list such as .*got 'SetFit'"),
+        ({"left_out": None}, "left_out: expected a list such as .*got None"),
+        ({"data_sets": [{"name": "bbc_news", "metric": ["ece"]}]}, r"no metric \['ece'\]"),
+        ({"seeds": [0, 2**32]}, "seeds: 4294967296 is too large"),
+        ({"unlabeled_texts": 0}, "unlabeled_texts: expected a whole number, 1 or more, got 0"),
     ],
 )
 def test_a_mistake_is_told(changes: dict[str, Any], message: str) -> None:
@@ -205,3 +210,9 @@ def test_the_spec_of_the_documentation_is_read(tmp_path: Path) -> None:
     tickets = spec.data_sets[-1]
     assert tickets.verbalizer == {"billing": ["money", "invoices"], "no answer": ["nothing"]}
     assert [entry.reason for entry in spec.left_out] == ["half an hour a cell on our machine"]
+
+
+@pytest.mark.parametrize("source", [5, None, ["spec.yaml"]])
+def test_what_is_neither_a_file_nor_a_mapping_is_no_spec(source: Any) -> None:
+    with pytest.raises(BenchmarkError, match="a spec is a YAML file or a mapping"):
+        load_spec(source)
