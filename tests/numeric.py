@@ -113,7 +113,7 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
         rng = np.random.default_rng(0)
         rows = numbers[rng.integers(0, len(numbers), self.n_unlabeled)]
         moved = rows + 0.3 * self.scale_ * rng.normal(size=rows.shape)
-        return {"unlabeled": Unlabeled([f"{text} text" for text in self._texts(moved)])}
+        return {"unlabeled": Unlabeled([f"{text} {text}" for text in self._texts(moved)])}
 
     def _names(self) -> NDArray[Any]:
         if self.label_words is None:
