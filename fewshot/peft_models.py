@@ -136,12 +136,13 @@ def load_adapters(model: transformers.PreTrainedModel, folder: Path) -> PeftMode
                 saved = set(file.keys())
         except (OSError, RuntimeError, SafetensorError, ValueError) as error:
             raise ModelError(f"cannot load the adapters in {folder}: {error}") from error
-    # Peft itself only warns of these.
-    others = sorted(saved ^ set(peft.get_peft_model_state_dict(loaded)))
-    if others:
+    # With save_embedding_layers="auto" peft would ask the hub.
+    expected = set(peft.get_peft_model_state_dict(loaded, save_embedding_layers=False))
+    others = (expected - saved) | (saved - expected - set(loaded.state_dict()))
+    if others:  # of which peft itself only warns
         raise ModelError(
             f"the adapters in {folder} are for another model than {type(model).__name__}: "
-            f"{others[:3]} are in one of the two only"
+            f"{sorted(others)[:3]} are in one of the two only"
         )
     return loaded
 

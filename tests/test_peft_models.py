@@ -222,3 +222,20 @@ def test_without_peft_the_error_has_the_line_that_installs_it(tiny_bert, tmp_pat
         load_masked_lm(folder)
 
     assert isinstance(caught.value, (FewShotError, ImportError))
+
+
+def test_tuned_embeddings_in_a_folder_are_taken_over_and_no_hub_is_asked(tmp_path, monkeypatch):
+    base = load_masked_lm(save_tiny(tmp_path / "base"))
+    carrier = wrapped(base.model)
+    with torch.no_grad():
+        carrier.get_base_model().get_input_embeddings().weight.add_(0.01)
+    carrier.save_pretrained(tmp_path / "adapters", save_embedding_layers=True)
+
+    def refuse(*_args, **_keywords):
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr("peft.utils.save_and_load.check_file_exists_on_hf_hub", refuse)
+
+    lm = load_masked_lm(tmp_path / "adapters")
+
+    assert (logits(lm.model) - logits(carrier)).abs().max() < 1e-4

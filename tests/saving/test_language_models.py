@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import fewshot
-from fewshot import FineTuneClassifier, MaskedLM, TfidfClassifier
+from fewshot import FineTuneClassifier, MaskedLM, PETClassifier, TfidfClassifier, Unlabeled
 from fewshot.errors import PersistenceError
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.tuning import STRATEGIES
@@ -123,8 +123,19 @@ def test_an_unpickled_classifier_is_saved_without_its_backbone(tmp_path):
     assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
 
 
+def test_every_member_of_an_ensemble_is_stored_without_the_backbone(tmp_path):
+    lm = tiny_lm()
+    clf = PETClassifier(fit(lm, "lora"), templates=["{text} {mask}"], random_state=0, verbose=0)
+    clf.fit(TEXTS, LABELS, unlabeled=Unlabeled(["a film", "a bad movie"]))
+
+    clf.save(tmp_path / "delta", backbone=lm)
+
+    loaded = fewshot.load(tmp_path / "delta", model=lm)
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+    assert _tensor_bytes(tmp_path / "delta") < _backbone_bytes(lm) / 3
+
+
 @needs_mini
-@pytest.mark.slow
 def test_modules_beside_the_embedded_model_are_stored_without_it(tmp_path):
     clf = fit("fewshot-mini", "lora")
 
