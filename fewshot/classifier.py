@@ -19,6 +19,7 @@ from fewshot.dry_run import DryRun
 from fewshot.errors import (
     CalibrationWarning,
     InputError,
+    LabelWordError,
     LabelWordWarning,
     TemplateError,
     TuningError,
@@ -325,6 +326,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)
         verbalizer, words = self._resolve_words(tuning, data, lm, template, room)
+        _check_head(words, lm)
         aggregation = _resolve_aggregation(self.aggregation, verbalizer)
         scorer = PromptScorer(lm, template, words, aggregation, room)
         wordings = tuning.wordings(template)
@@ -469,6 +471,15 @@ def _check_virtual_tokens(template: Template, tuning: Tuning, lm: MaskedLM) -> N
             f"{unnamed[0]} of the template {template.text!r} starts as words drawn at random, and "
             f"{tuning} does not tune them; name words, such as {{soft:It was}}, or tune by "
             "gradient, with tuning='prompt' for example"
+        )
+
+
+def _check_head(words: LabelWords | LabelEmbeddings, lm: MaskedLM) -> None:
+    is_product = isinstance(words, LabelWords) and words.vectors is None
+    if is_product and lm.added is not None and lm.added.skips_head:
+        raise LabelWordError(
+            "the model was tuned with tuning='perfect', which leaves out the MLM head that scores "
+            "label words; use tuning='perfect', PrototypeVerbalizer(), or the model before tuning"
         )
 
 

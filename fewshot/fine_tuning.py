@@ -25,8 +25,10 @@ __all__ = [
     "SecondLoss",
     "TrainSettings",
     "TrainStep",
+    "check_trained",
     "distillation_loss",
     "parameter_groups",
+    "smoothed",
     "soft_cross_entropy",
     "train",
 ]
@@ -200,9 +202,13 @@ def soft_cross_entropy(
     >>> soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.ones(1))
     tensor(0.6931)
     """
-    smooth = (1 - label_smoothing) * targets + label_smoothing / targets.shape[1]
-    losses = -(smooth * scores.log_softmax(-1)).sum(-1)
+    losses = -(smoothed(targets, label_smoothing) * scores.log_softmax(-1)).sum(-1)
     return (losses * weights).mean()
+
+
+def smoothed(targets: Tensor, label_smoothing: float) -> Tensor:
+    """Return targets [n, n_classes] of which a share is spread evenly over the classes."""
+    return (1 - label_smoothing) * targets + label_smoothing / targets.shape[1]
 
 
 def distillation_loss(
@@ -297,6 +303,27 @@ def train(
     if settings.patience is not None:
         best.restore()
     return history
+
+
+def check_trained(scores: npt.NDArray[np.float64], learning_rate: float) -> None:
+    """Check the scores of what was trained: of the last step no loss was computed.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, n_classes)
+    learning_rate : float
+        For the message.
+
+    Raises
+    ------
+    TuningError
+        If one is NaN or infinite.
+    """
+    if not np.isfinite(scores).all():
+        raise TuningError(
+            "the trained model gives scores that are no finite numbers: it has diverged at the "
+            f"last step; lower learning_rate={learning_rate}"
+        )
 
 
 class _Run:

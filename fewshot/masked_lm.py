@@ -19,6 +19,7 @@ from fewshot.errors import ModelError
 from fewshot.mask_head import mask_head, stub_encoder
 from fewshot.peft_models import merge_adapters
 from fewshot.prompts import Prompts, Rows, TokenCache, plan_batches
+from fewshot.row_products import SMALLEST_PRODUCT, n_copies
 from fewshot.states import MaskStates, StateCache
 from fewshot.threads import map_single_threaded
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["EncoderCounts", "MaskedLM"]
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
-# Rows from which matrix products give each row the same bits whatever the number of rows
-# (measured with MKL, one thread).
-_SMALLEST_PRODUCT = 16
 _VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
 _ROWS_AT_ONCE = 256  # states; what is computed over the vocabulary, is for so many at once
 _LONGEST = 512  # tokens; longer only when asked for
@@ -456,7 +454,7 @@ class MaskedLM:
     ) -> Iterator[tuple[Rows, tuple[Tensor, Tensor]]]:
         def run(rows: Rows) -> tuple[Rows, tuple[Tensor, Tensor]]:
             batch = prompts.take(rows)
-            copies = -(-_SMALLEST_PRODUCT // int(batch.lengths.sum())) if is_cpu else 1
+            copies = n_copies(int(batch.lengths.sum())) if is_cpu else 1
             with torch.inference_mode():
                 mask, mean = self.forward(prompts.take(np.tile(rows, copies)))
             return rows, (mask[: len(rows)], mean[: len(rows)])
@@ -482,8 +480,8 @@ class MaskedLM:
     def _run_head(self, states: Tensor) -> Tensor:
         """Run the MLM head on states [..., hidden], in products that are never tiny."""
         rows = states.flatten(0, -2)[:, None]
-        copies = -(-_SMALLEST_PRODUCT // len(rows))
-        values: Tensor = self._head(inputs_embeds=rows.repeat(copies, 1, 1)).logits
+        repeated = rows.repeat(n_copies(len(rows)), 1, 1)
+        values: Tensor = self._head(inputs_embeds=repeated).logits
         return values[: len(rows), 0].view(*states.shape[:-1], -1)
 
     def _count(self, prompts: Prompts) -> None:
@@ -498,7 +496,7 @@ class MaskedLM:
         """
         generator = torch.Generator().manual_seed(0)
         width = self.model.config.hidden_size
-        states = torch.randn(_SMALLEST_PRODUCT, 1, width, generator=generator)
+        states = torch.randn(SMALLEST_PRODUCT, 1, width, generator=generator)
         states = states.to(next(self.model.parameters()))
         tokens = torch.arange(5, device=self.device)
         try:

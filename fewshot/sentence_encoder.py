@@ -19,14 +19,13 @@ from fewshot.loading import hub_answers
 from fewshot.mini import MINI_NAME, load_sentence_encoder_path
 from fewshot.prompts import Rows, plan_batches
 from fewshot.quiet import quiet_transformers
+from fewshot.row_products import n_copies
 from fewshot.sequence_model import token_ids
 from fewshot.threads import map_single_threaded
 
 __all__ = ["SentenceEncoder", "TokenizedTexts"]
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
-# Rows from which matrix products give each row the same bits whatever the number of rows.
-_SMALLEST_PRODUCT = 16
 _NO_CODE = (
     "code that comes with a model is never run; if you trust it, load it with "
     "SentenceTransformer(..., trust_remote_code=True) yourself and pass that"
@@ -147,7 +146,7 @@ class SentenceEncoder:
     def _forward(self, texts: TokenizedTexts, rows: Rows) -> torch.Tensor:
         """Embed texts of one length, in products that are never tiny, [n, hidden]."""
         ids = np.stack([texts.ids[i] for i in rows])  # [n, length]
-        copies = -(-_SMALLEST_PRODUCT // ids.size)
+        copies = n_copies(ids.size)
         inputs = torch.from_numpy(np.tile(ids, (copies, 1)).astype(np.int64))
         inputs = inputs.to(self.transformer.device)
         with torch.inference_mode():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fewshot.fine_tuning import Batch, Learner, TrainSettings, train
+from fewshot.fine_tuning import Batch, Learner, TrainSettings, check_trained, train
 from fewshot.history import Epoch
 from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
@@ -145,6 +145,7 @@ class SequenceModel:
         lm.freeze()
         weight, bias = head.weight.detach().cpu(), head.bias.detach().cpu()
         model = replace(self, lm=lm, coef=weight.T.numpy().copy(), intercept=bias.numpy().copy())
+        check_trained(model.scores(prompts), settings.learning_rate)
         return model, history
 
     def _is_tuned(self, name: str) -> bool:

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewshot.errors import HubError, InputError, ModelError, TruncationWarning
+from fewshot.errors import HubError, InputError, ModelError, TruncationWarning, TuningError
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.masked_lm import MaskedLM
 from tests.numeric import LABEL_WORDS, NumericAdapter
@@ -266,3 +266,8 @@ def test_learns_nothing_from_empty_texts_but_takes_them(lm):
     clf = make(lm, num_epochs=1).fit(["", "great"], [0, 1])
 
     assert np.isfinite(clf.predict_proba(["", "🎉", "\n"])).all()
+
+
+def test_a_last_step_that_diverges_is_an_error(lm):
+    with pytest.raises(TuningError, match="no finite numbers.*at the last step; lower learning_r"):
+        make(lm, learning_rate=1e30, num_epochs=1, batch_size=6).fit(TEXTS, LABELS)

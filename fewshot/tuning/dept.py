@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
+from fewshot.model_parts import embedding_width
 from fewshot.template import Template
 from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_values import Initial
@@ -109,6 +110,12 @@ class DePT(PromptTuning):
     def new_modules(self, task: TuningTask) -> DecomposedPrompt:
         """Build the prompt and the update, which starts as nothing."""
         length = self.n_tokens(task.scorer.template)
+        width = embedding_width(task.scorer.lm.model)
+        if self.rank > width:
+            raise TuningError(
+                f"rank of {type(self).__name__} is at most {width}, the width of the word "
+                f"embeddings of {task.scorer.lm}, got {self.rank}"
+            )
         added = self._modules(task, length, _longest(task))
         if length:
             added.prompt.data.copy_(self.initial_values(task, length))

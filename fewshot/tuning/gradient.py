@@ -14,7 +14,15 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Batch, Learner, SecondLoss, TrainSettings, TrainStep, train
+from fewshot.fine_tuning import (
+    Batch,
+    Learner,
+    SecondLoss,
+    TrainSettings,
+    TrainStep,
+    check_trained,
+    train,
+)
 from fewshot.history import Epoch
 from fewshot.masked_lm import MaskedLM
 from fewshot.sampling import hold_out
@@ -152,6 +160,7 @@ class GradientTuning(Tuning):
         _interpolate(tuned, start, share)
         lm.freeze()
         own = with_trained_classes(own)
+        check_trained(own.scorer.class_scores(own.scorer.encode(own.views)), self.learning_rate)
         head = fit_head(own, self.C)
         return TuningResult(own.scorer, replace(head, temperature=_TEMPERATURE), history)
 

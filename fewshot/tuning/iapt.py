@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from dataclasses import dataclass
 from numbers import Integral
+from threading import local
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -133,8 +134,14 @@ class _Pass:
     n_layers: int = 0  # that it went through
 
 
-# Batches run side by side on threads, each with a value of its own.
-_PASS: ContextVar[_Pass | None] = ContextVar("pass", default=None)
+class _Passes(local):
+    """The passes that are under way: batches run side by side on threads, each with its own."""
+
+    def __init__(self) -> None:
+        self.of: WeakKeyDictionary[GeneratedPrompt, _Pass] = WeakKeyDictionary()
+
+
+_PASSES = _Passes()
 
 
 class GeneratedPrompt(AddedModules):
@@ -186,7 +193,7 @@ class GeneratedPrompt(AddedModules):
         embedded = insert(self.start, attention, embeddings)
         is_text = embedded.attention.clone()
         is_text[:, 1 : 1 + self.n_inserted] = 0
-        _PASS.set(_Pass(is_text))
+        _PASSES.of[self] = _Pass(is_text)
         return embedded
 
     def attach(self, model: Backbone) -> None:
@@ -197,7 +204,7 @@ class GeneratedPrompt(AddedModules):
     def _generate(
         self, inputs: tuple[Any, ...], keywords: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        now = _PASS.get()
+        now = _PASSES.of.get(self)
         if now is None or now.n_layers == len(self.activations):
             return inputs, keywords
         states = inputs[0] if inputs else keywords["hidden_states"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
@@ -212,8 +212,8 @@ def merge(lm: MaskedLM) -> MaskedLM:
 def _target_names(targets: Any, layers: Sequence[EncoderLayer]) -> list[str]:
     """Return the names of all target modules, the lowest layer first."""
     known = get_args(Target)
-    is_good = not isinstance(targets, str) and len(targets) > 0 and set(targets) <= set(known)
-    if not is_good:
+    is_several = isinstance(targets, Collection) and not isinstance(targets, str)
+    if not is_several or not targets or any(target not in known for target in targets):
         raise TuningError(f"targets of LoRA are some of {list(known)}, got {targets!r}")
     names: list[str] = []
     for layer in layers:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fewshot.added_modules import AddedModules, Setting, Stacked
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import TrainStep
+from fewshot.fine_tuning import TrainStep, smoothed
 from fewshot.inputs import Label
 from fewshot.label_embeddings import LabelEmbeddings, matching_scores, multi_class_hinge
 from fewshot.masked_lm import MaskedLM
@@ -155,8 +155,8 @@ class Perfect(GradientTuning):
 
         def hinge(step: TrainStep) -> Tensor:
             states = scorer.train_states(task.views, step.rows)
-            losses = multi_class_hinge(matching_scores(states, vectors), step.targets)
-            return (losses * step.weights).mean()
+            targets = smoothed(step.targets, step.label_smoothing)
+            return step.mean(multi_class_hinge(matching_scores(states, vectors), targets))
 
         return hinge
 

@@ -11,6 +11,8 @@ from scipy.optimize import least_squares
 from scipy.special import erf
 from torch import Tensor, nn
 
+from fewshot.row_products import n_copies
+
 __all__ = ["PromptGenerator", "Rational", "gelu_coefficients"]
 
 _NUMERATOR, _DENOMINATOR = 5, 4  # degrees
@@ -42,9 +44,7 @@ class Rational(nn.Module):
 
     def unclamped(self, x: Tensor) -> Tensor:
         """Return the quotient as it is, for values within [-3, 3]."""
-        powers = torch.stack([x**i for i in range(_NUMERATOR + 1)], -1)
-        below = (powers[..., 1 : _DENOMINATOR + 1] * self.denominator).sum(-1)
-        return (powers * self.numerator).sum(-1) / (1 + below.abs())
+        return _polynomial(self.numerator, x) / (1 + (x * _polynomial(self.denominator, x)).abs())
 
 
 class PromptGenerator(nn.Module):
@@ -97,8 +97,19 @@ class PromptGenerator(nn.Module):
         -------
         Tensor of shape (n, n_tokens, width)
         """
-        tokens: Tensor = activation(self.pooled(states, attention)) @ self.up + self.up_bias
-        return tokens
+        pooled: Tensor = activation(self.pooled(states, attention))
+        rows = pooled.flatten(0, 1)
+        tokens = rows.repeat(n_copies(len(rows)), 1) @ self.up + self.up_bias
+        return tokens[: len(rows)].unflatten(0, pooled.shape[:2])
+
+
+def _polynomial(coefficients: Tensor, x: Tensor) -> Tensor:
+    """Return the polynomial, the constant first, at each value."""
+    # By Horner's rule: the bits of a sum over a last axis of powers depend on the other values.
+    value = torch.zeros_like(x)
+    for coefficient in coefficients.flip(0):
+        value = value * x + coefficient
+    return value
 
 
 @cache

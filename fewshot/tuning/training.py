@@ -99,6 +99,16 @@ class Training(BaseEstimator):
         if is_nested and isinstance(params.get("adversarial", self.adversarial), str):
             name = params.get("adversarial", self.adversarial)
             params = params | {"adversarial": resolve_adversarial(name)}
+        for part, example in (
+            ("adversarial", "'fgm'"),
+            ("consistency", "TemplateConsistency([...])"),
+        ):
+            is_nested = any(name.startswith(f"{part}__") for name in params)
+            if is_nested and params.get(part, getattr(self, part)) is None:
+                raise TuningError(
+                    f"{part} of Training is None and has no settings; set it first, such as "
+                    f"{part}={example}"
+                )
         super().set_params(**params)
         return self
 

@@ -8,7 +8,7 @@ import torch
 
 from fewshot.errors import InputError, TuningError
 from fewshot.masked_lm import MaskedLM
-from fewshot.tuning import BitFit, Full, Training
+from fewshot.tuning import BitFit, Full, LoRA, Training
 from fewshot.tuning.gradient import _held_out
 from fewshot.tuning.head import fit_state_head
 from tests.tiny_models import tiny_modernbert
@@ -349,3 +349,12 @@ def test_tokens_of_an_epoch_are_those_of_all_prompts(tiny_bert):
     history = Full(num_epochs=1).tune(task).history
 
     assert history[0]["tokens"] == int(task.views[1].lengths.sum())
+
+
+@pytest.mark.parametrize("kind", [Full, LoRA])
+@pytest.mark.parametrize("learning_rate", [1e30, np.inf])
+def test_a_last_step_that_diverges_is_an_error(tiny_bert, kind, learning_rate):
+    strategy = kind(learning_rate=learning_rate, num_epochs=1, batch_size=10)
+
+    with pytest.raises(TuningError, match="no finite numbers.*at the last step; lower learning_r"):
+        strategy.tune(make_task(tiny_bert))

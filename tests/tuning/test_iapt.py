@@ -8,6 +8,7 @@ import torch
 
 from fewshot.errors import TuningError
 from fewshot.tuning import IAPT, SoftPrompt
+from tests.test_added_modules import fresh_copy, prompts_for
 from tests.tuning.tasks import make_task
 
 
@@ -123,3 +124,33 @@ def test_a_second_prompt_in_front_leaves_the_tokens_in_their_places(tiny_bert):
 def test_a_setting_out_of_range_is_refused(tiny_bert, settings, message):
     with pytest.raises(TuningError, match=message):
         IAPT(**settings).tune(make_task(tiny_bert))
+
+
+def test_states_do_not_depend_on_the_batch_to_the_last_bit(tiny):
+    lm = noisy(IAPT(length=3).prepare(make_task(tiny))).scorer.lm
+    prompts = prompts_for(lm)
+
+    together = fresh_copy(lm).states(prompts)
+
+    for row in range(len(prompts)):
+        alone = fresh_copy(lm).states(prompts.take([row]))
+        assert np.array_equal(alone.mask[0], together.mask[row])
+
+
+def test_a_tuned_model_can_be_tuned_once_more_on_top(tiny):
+    task = noisy(IAPT(length=3).prepare(make_task(tiny)))
+    task.scorer.lm.freeze()
+    lower = task.scorer.lm.added
+    made = {"lower": [], "upper": []}
+
+    own = IAPT(length=2).prepare(task)
+
+    added = own.scorer.lm.added
+    for name, part in (("lower", added.lower), ("upper", added.upper)):
+        for generator in part.generators:
+            generator.register_forward_hook(
+                lambda _module, _inputs, tokens, to=made[name]: to.append(tuple(tokens.shape))
+            )
+    own.scorer.lm.forward(task.views[1].take([0]))
+    n_layers = len(lower.activations)
+    assert made == {"lower": [(1, 3, 32)] * n_layers, "upper": [(1, 2, 32)] * n_layers}

@@ -142,6 +142,11 @@ def test_dropout_acts_in_training_only(tiny_bert):
         ({"dropout": 1.0}, "dropout of LoRA is from 0 to below 1, got 1.0"),
         ({"targets": "query"}, r"targets of LoRA are some of \['query', .*got 'query'"),
         ({"targets": ["q"]}, r"targets of LoRA are some of .*got \['q'\]"),
+        ({"targets": None}, "targets of LoRA are some of .*got None"),
+        (
+            {"targets": ["query", ["key"]]},
+            r"targets of LoRA are some of .*got \['query', \['key'\]\]",
+        ),
         ({"targets": []}, r"targets of LoRA are some of .*got \[\]"),
         ({"num_epochs": 0}, "num_epochs of LoRA is a whole number"),
     ],

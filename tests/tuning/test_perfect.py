@@ -165,3 +165,33 @@ def test_settings_out_of_range_are_refused(tiny_bert, tuning, message):
 def test_other_strategies_have_no_label_embeddings(tiny_bert):
     with pytest.raises(TuningError, match="SoftPrompt scores label words"):
         SoftPrompt().label_embeddings(["a", "b"], MaskedLM(*tiny_bert, device="cpu"))
+
+
+@pytest.mark.parametrize("tuning", ["none", "head", "prompt"])
+def test_a_model_tuned_without_the_head_scores_no_words(tiny, tuning):
+    tuned = classifier(tiny).fit(TEXTS, LABELS).model_
+    words = {"politics": ["politics"], "sports": ["sports"]}
+
+    with pytest.raises(LabelWordError, match="tuned with tuning='perfect'.*before tuning"):
+        PromptClassifier("{mask} {text}", words, model=tuned, tuning=tuning).fit(TEXTS, LABELS)
+
+
+def test_a_tuned_model_can_be_tuned_once_more_on_top(tiny):
+    first = classifier(tiny).fit(TEXTS, LABELS)
+    before = first.predict_proba(TEXTS)
+
+    second = classifier(tiny).set_params(model=first.model_).fit(TEXTS, LABELS)
+
+    assert second.predict_proba(TEXTS) == pytest.approx(before, abs=0.2)
+    assert np.array_equal(first.predict_proba(TEXTS), before)
+
+
+def test_label_smoothing_moves_the_targets_of_the_hinge(tiny_bert):
+    def losses(label_smoothing):
+        training = Training(label_smoothing=label_smoothing)
+        strategy = Perfect(1e-9, num_epochs=4, n_masks=2, training=training)
+        return [row["loss"] for row in classifier(tiny_bert, strategy).fit(TEXTS, LABELS).history_]
+
+    hard, smooth = losses(0.0), losses(0.5)
+
+    assert smooth[-1] > hard[-1] + 0.01

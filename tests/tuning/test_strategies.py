@@ -80,6 +80,18 @@ def test_finer_settings_can_be_changed_by_name_where_none_were_given():
     assert changed.set_params(training__patience=2).training.schedule == "cosine"
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("adversarial__epsilon", "adversarial of Training is None.*such as adversarial='fgm'"),
+        ("consistency__weight", "consistency of Training is None.*TemplateConsistency"),
+    ],
+)
+def test_settings_of_a_switch_that_is_off_are_refused(setting, message):
+    with pytest.raises(TuningError, match=message):
+        Full().set_params(**{f"training__{setting}": 2.0})
+
+
 def test_a_misspelt_setting_fails_at_the_call():
     with pytest.raises(TypeError, match="learning_rat"):
         Full(learning_rat=1e-5)
