@@ -46,7 +46,7 @@ from fewshot.training_data import (
     label_array,
     read_training_data,
 )
-from fewshot.tuning import GradientTuning, NoTuning, Tuning, resolve_tuning
+from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_templates import has_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask, scores_with_head
 from fewshot.verbalizer import Verbalizer
@@ -464,7 +464,7 @@ def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
 
 
 def _check_virtual_tokens(template: Template, tuning: Tuning, lm: MaskedLM) -> None:
-    is_tuned = isinstance(tuning, GradientTuning) or has_template_tokens(lm)
+    is_tuned = tuning.tunes_virtual_tokens or has_template_tokens(lm)
     unnamed = [soft.shown for soft in template.soft if soft.text is None]
     if unnamed and not is_tuned:
         raise TemplateError(

@@ -18,7 +18,7 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.meta_weights import MetaWeights
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pretraining import Pretraining
-from fewshot.tuning import Adapter, Full, Head, LoRA, Perfect, SoftPrompt, Training, sessions
+from fewshot.tuning import Adapter, BitFit, Full, Head, LoRA, Perfect, SoftPrompt, Training, sessions
 from tests.tiny_models import tiny_bert
 
 X = [
@@ -325,6 +325,16 @@ def test_cross_validation_takes_the_pool():
     )
 
     assert scores["test_score"].shape == (2,)
+
+
+def test_virtual_tokens_of_the_template_are_tuned_too():
+    first = prompt(BitFit(num_epochs=1), template="{text} {soft:2} {mask}")
+    clf = learner(first, n_steps=2)
+
+    fit(clf)
+
+    assert clf.estimator_.template_.soft
+    assert np.allclose(clf.predict_proba(POOL).sum(1), 1)
 
 
 def test_saved_and_loaded_it_predicts_the_same(tmp_path):

@@ -117,6 +117,11 @@ class GradientTuning(Tuning):
             If a setting is out of range, or the model lacks what the strategy tunes.
         """
 
+    @property
+    def tunes_virtual_tokens(self) -> bool:
+        """True."""
+        return True
+
     def rate_factors(self, lm: MaskedLM) -> dict[str, float]:  # noqa: ARG002  # others need it
         """Return factors of the learning rate for some of the tuned parameters, by name."""
         return {}

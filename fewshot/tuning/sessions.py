@@ -20,11 +20,10 @@ from fewshot.pseudo_labels import soft_labels
 from fewshot.rounds import Arrays, Rounds, seed_of
 from fewshot.sampling import hold_out
 from fewshot.seeding import torch_seed
-from fewshot.template import Template
 from fewshot.threads import limited_threads
+from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.soft_templates import with_template_tokens
-from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import StateHead, TuningResult, TuningTask, scores_with_head
 
 __all__ = ["SessionRecord", "Sessions"]
@@ -58,7 +57,7 @@ class SessionRecord:
     history: list[dict[str, float]]
 
 
-class Sessions(Tuning):
+class Sessions(DelegatedTuning):
     """LiST's procedure as a strategy: another one says what students tune.
 
     Beside its settings it has ``record_`` after :meth:`tune`.
@@ -113,9 +112,10 @@ class Sessions(Tuning):
         self.record_ = run.record()
         return run.result()
 
-    def room(self, max_length: int, template: Template) -> int:
-        """Return the room that students leave."""
-        return self.student.room(max_length, template)
+    @property
+    def delegate(self) -> GradientTuning:
+        """What students tune by."""
+        return self.student
 
 
 class _Run:

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 
 __all__ = ["SoftTargets"]
 
 
-class SoftTargets(Tuning):
+class SoftTargets(DelegatedTuning):
     """Tune by another strategy, on probabilities of the classes.
 
     Parameters
@@ -40,6 +41,11 @@ class SoftTargets(Tuning):
         self.targets = targets
         self.temperature = temperature
         self.mlm_weight = mlm_weight
+
+    @property
+    def delegate(self) -> Tuning:
+        """The strategy that tunes."""
+        return self.tuning
 
     def tune(self, task: TuningTask) -> TuningResult:
         """Hand the changed task on; see :meth:`Tuning.tune`."""

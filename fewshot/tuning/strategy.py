@@ -69,6 +69,11 @@ class Tuning(BaseEstimator, ABC):
         """Whether words stand for the classes; else :meth:`label_embeddings` do."""
         return True
 
+    @property
+    def tunes_virtual_tokens(self) -> bool:
+        """Whether the virtual tokens of a template are tuned."""
+        return False
+
     def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:  # noqa: ARG002
         """Return what stands for the classes before tuning, in place of label words.
 
