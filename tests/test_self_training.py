@@ -18,7 +18,17 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.meta_weights import MetaWeights
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pretraining import Pretraining
-from fewshot.tuning import Adapter, BitFit, Full, Head, LoRA, Perfect, SoftPrompt, Training, sessions
+from fewshot.tuning import (
+    Adapter,
+    BitFit,
+    Full,
+    Head,
+    LoRA,
+    Perfect,
+    SoftPrompt,
+    Training,
+    sessions,
+)
 from tests.tiny_models import tiny_bert
 
 X = [
