@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from fewshot.errors import TuningError
 from fewshot.history import Epoch
+from fewshot.losses import distillation_loss, soft_cross_entropy
 from fewshot.seeding import torch_seed
 from fewshot.threads import limited_threads
 
@@ -26,10 +27,7 @@ __all__ = [
     "TrainSettings",
     "TrainStep",
     "check_trained",
-    "distillation_loss",
     "parameter_groups",
-    "smoothed",
-    "soft_cross_entropy",
     "train",
 ]
 
@@ -58,7 +56,7 @@ class TrainSettings:
     max_grad_norm : float
     label_smoothing : float
     temperature : float
-        What scores and log-targets are divided by; other than 1 for :func:`distillation_loss`.
+        What scores and log-targets are divided by; other than 1 for distillation.
     patience : int, optional
         Epochs without a better loss after which training stops. The best weights are restored.
     """
@@ -173,76 +171,6 @@ class Learner:
     loss: Callable[[TrainStep], Tensor] | None = None
     rate_factors: Mapping[str, float] = field(default_factory=dict)
     second_loss: SecondLoss | None = None
-
-
-def soft_cross_entropy(
-    scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0
-) -> Tensor:
-    """Return the mean of weighted cross-entropies with soft or hard targets.
-
-    The divisor is the number of examples, not the sum of their weights: weights are to count in
-    a batch of one, too.
-
-    Parameters
-    ----------
-    scores : Tensor of shape (n, n_classes)
-    targets : Tensor of shape (n, n_classes)
-        Probabilities.
-    weights : Tensor of shape (n,)
-    label_smoothing : float, default=0.0
-        Share of the target that is spread evenly over the classes.
-
-    Returns
-    -------
-    Tensor of shape ()
-
-    Examples
-    --------
-    >>> import torch
-    >>> soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.ones(1))
-    tensor(0.6931)
-    """
-    losses = -(smoothed(targets, label_smoothing) * scores.log_softmax(-1)).sum(-1)
-    return (losses * weights).mean()
-
-
-def smoothed(targets: Tensor, label_smoothing: float) -> Tensor:
-    """Return targets [n, n_classes] of which a share is spread evenly over the classes."""
-    return (1 - label_smoothing) * targets + label_smoothing / targets.shape[1]
-
-
-def distillation_loss(
-    scores: Tensor, targets: Tensor, weights: Tensor, temperature: float
-) -> Tensor:
-    """Return ``T^2 KL(targets at temperature T || softmax(scores / T))``, weighted and averaged.
-
-    Parameters
-    ----------
-    scores : Tensor of shape (n, n_classes)
-    targets : Tensor of shape (n, n_classes)
-        Probabilities at temperature 1.
-    weights : Tensor of shape (n,)
-    temperature : float
-
-    Returns
-    -------
-    Tensor of shape ()
-
-    References
-    ----------
-    Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, section 2.
-
-    Examples
-    --------
-    >>> import torch
-    >>> target = torch.tensor([[2.0, 0.0]]).softmax(-1)
-    >>> distillation_loss(torch.zeros(1, 2), target, torch.ones(1), 2.0)
-    tensor(0.4438)
-    """
-    softened = (targets.log() / temperature).softmax(-1)
-    predicted = (scores / temperature).log_softmax(-1)
-    losses = nn.functional.kl_div(predicted, softened, reduction="none").sum(-1)
-    return temperature**2 * (losses * weights).mean()
 
 
 def train(

@@ -6,9 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from threading import Lock
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,8 @@ from fewshot.errors import ModelError, TemplateError
 from fewshot.inputs import Examples
 from fewshot.shortening import Ids, fit_slots, is_cut
 from fewshot.template import Mask, Separator, Slot, Soft, Template, Text
+from fewshot.tokenizing import TOKENIZER_LOCK, Tokenizer, encode, tells_spaces
+from fewshot.virtual_tokens import soft_ids
 
 __all__ = [
     "Padding",
@@ -25,20 +26,12 @@ __all__ = [
     "SlotTokens",
     "TokenCache",
     "build_prompts",
-    "ordinary_tokens",
     "plan_batches",
-    "soft_ids",
     "tokenize_slots",
 ]
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 Padding: TypeAlias = Literal["none", "batch"]
-# Any: transformers' tokenizers share no usable static type.
-Tokenizer: TypeAlias = Any
-
-# Whether "[MASK]" in a text is special is a state of the tokenizer that each call sets.
-_TOKENIZER_LOCK = Lock()
-_SPACE_MARKS = "▁Ġ"  # that unigram and byte-level tokens start with
 _TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
 _TEXTS_REMEMBERED = 20_000  # some 10 MB for short texts
 
@@ -156,8 +149,8 @@ def tokenize_slots(
     dict
         Token ids of each example by field and place; "[MASK]" in a text stays text.
     """
-    tells_spaces = _tells_spaces(tokenizer)
-    keys = {key for template in templates for key in _slot_keys(template, tells_spaces)}
+    spaces_count = tells_spaces(tokenizer)
+    keys = {key for template in templates for key in _slot_keys(template, spaces_count)}
     remembered = TokenCache(0) if cache is None else cache
     return {
         key: remembered.fill(
@@ -200,7 +193,7 @@ def build_prompts(
         If a slot that must stay whole does not fit; the message names the row.
     """
     layout = _Layout.of(tokenizer, template, n_masks)
-    keys = _slot_keys(template, _tells_spaces(tokenizer))
+    keys = _slot_keys(template, tells_spaces(tokenizer))
     columns = [slots[key] for key in keys]
     room = max_length - layout.n_fixed
     if room < len(keys):
@@ -276,7 +269,7 @@ class _Layout:
         # Every slot is stood in for by the mask token: so the tokenizer itself cuts the template
         # at these places and treats spaces there as it does beside any special token.
         mask_id = tokenizer.mask_token_id
-        with _TOKENIZER_LOCK:
+        with TOKENIZER_LOCK:
             encoded = tokenizer(_skeleton(tokenizer, template), add_special_tokens=True)
         ids = np.array(encoded["input_ids"], dtype=np.int32)
         holes = np.flatnonzero(ids == mask_id)
@@ -314,74 +307,6 @@ class _Layout:
         return np.concatenate(pieces), positions[Mask], positions[Soft]
 
 
-def ordinary_tokens(tokenizer: Tokenizer, n_tokens: int = 5000) -> Ids:
-    """Return the ids of the first words of the vocabulary, which are frequent ones.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    n_tokens : int, default=5000
-        How many at most, as in Lester et al. (2021), section 3.2.
-
-    Returns
-    -------
-    ndarray of int32
-        Whole words of two letters or more where the vocabulary marks them.
-    """
-    found = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    names = {i: name for i, name in enumerate(found) if name is not None}
-    marks = tuple(_SPACE_MARKS)
-    starts = marks if any(name.startswith(marks) for name in names.values()) else ""
-    words = (i for i, name in names.items() if name.startswith(starts) and _is_word(name))
-    return np.fromiter(islice(words, n_tokens), dtype=np.int32)
-
-
-def _is_word(name: str) -> bool:
-    word = name.lstrip(_SPACE_MARKS)
-    return len(word) > 1 and word.isalpha()
-
-
-def soft_ids(tokenizer: Tokenizer, template: Template) -> list[Ids]:
-    """Return the ids of the words that virtual tokens start as, for each ``{soft}`` of a template.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    template : Template
-
-    Returns
-    -------
-    list of ndarray of int32
-        Where the template names no words, the same words are drawn each time.
-
-    Raises
-    ------
-    TemplateError
-        If the tokenizer does not know the words that the template names.
-    """
-    drawn = np.random.default_rng(0)  # the same words each time: a template is a fixed thing
-    ids = []
-    before = ""
-    for segment in template.segments:
-        if isinstance(segment, Soft) and segment.text is None:
-            ids.append(drawn.choice(ordinary_tokens(tokenizer), segment.length))
-        elif isinstance(segment, Soft):
-            ids.append(_word_ids(tokenizer, segment, template, before[-1:].isspace()))
-        before = segment.text if isinstance(segment, Text) else ""
-    return ids
-
-
-def _word_ids(tokenizer: Tokenizer, soft: Soft, template: Template, after_space: bool) -> Ids:
-    space = " " if after_space and _tells_spaces(tokenizer) else ""
-    ids = np.array(_encode(tokenizer, [f"{space}{soft.text}"])[0], dtype=np.int32)
-    if not len(ids) or tokenizer.unk_token_id in ids:
-        raise TemplateError(
-            f"{soft.shown} of the template {template.text!r} has words that "
-            f"{type(tokenizer).__name__} does not know; write others, or {{soft:2}} for two tokens"
-        )
-    return ids
-
-
 def _skeleton(tokenizer: Tokenizer, template: Template) -> str:
     if tokenizer.mask_token_id is None:
         raise ModelError(
@@ -406,19 +331,15 @@ def _stand_in(tokenizer: Tokenizer, segment: Slot | Mask | Separator | Soft) -> 
     return str(tokenizer.sep_token if isinstance(segment, Separator) else tokenizer.mask_token)
 
 
-def _slot_keys(template: Template, tells_spaces: bool) -> list[_SlotKey]:
+def _slot_keys(template: Template, spaces_count: bool) -> list[_SlotKey]:
     keys = []
     before = ""
     for segment in template.segments:
         if isinstance(segment, Slot):
-            after_space = tells_spaces and before[-1:].isspace()
+            after_space = spaces_count and before[-1:].isspace()
             keys.append(_SlotKey(segment.field, segment.bare, after_space))
         before = segment.text if isinstance(segment, Text) else ""
     return keys
-
-
-def _tells_spaces(tokenizer: Tokenizer) -> bool:
-    return _encode(tokenizer, ["a"]) != _encode(tokenizer, [" a"])
 
 
 def _tokenize_field(tokenizer: Tokenizer, texts: list[str], key: _SlotKey) -> list[Ids]:
@@ -430,7 +351,7 @@ def _tokenize_field(tokenizer: Tokenizer, texts: list[str], key: _SlotKey) -> li
         # An empty text after a space would leave a token for the space alone.
         spaced = [space + text.lstrip() if space and text.strip() else text for text in filled]
         ids += [
-            _plain(np.array(row, dtype=np.int32), tokenizer) for row in _encode(tokenizer, spaced)
+            _plain(np.array(row, dtype=np.int32), tokenizer) for row in encode(tokenizer, spaced)
         ]
     return ids
 
@@ -441,17 +362,3 @@ def _plain(ids: Ids, tokenizer: Tokenizer) -> Ids:
         return ids
     special = np.array(tokenizer.all_special_ids, dtype=np.int32)
     return np.where(np.isin(ids, special), np.int32(tokenizer.unk_token_id), ids)
-
-
-def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
-    with _TOKENIZER_LOCK:
-        encoded = tokenizer(
-            texts,
-            add_special_tokens=False,
-            split_special_tokens=True,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids

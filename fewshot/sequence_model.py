@@ -15,7 +15,8 @@ from fewshot.fine_tuning import Batch, Learner, TrainSettings, check_trained, tr
 from fewshot.history import Epoch
 from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts, Tokenizer
+from fewshot.prompts import Prompts
+from fewshot.tokenizing import Tokenizer
 
 __all__ = ["Pooling", "SequenceModel", "token_ids"]
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts, Tokenizer
+from fewshot.prompts import Prompts
+from fewshot.tokenizing import Tokenizer
 
 __all__ = ["Hidden", "Ids", "TokenMasking", "masked_loss"]
 

@@ -1,4 +1,4 @@
-"""The training loop: losses, schedules, early stopping and random states, worked out by hand."""
+"""The training loop: schedules, early stopping and random states, worked out by hand."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from fewshot.fine_tuning import (
     Learner,
     SecondLoss,
     TrainSettings,
-    distillation_loss,
-    soft_cross_entropy,
     train,
 )
+from fewshot.losses import soft_cross_entropy
 
 
 class Linear:
@@ -63,48 +62,10 @@ def run(model: Linear, targets=Y, weights=None, seed=0, valid=None, **changes):
 # ---- The loss ---------------------------------------------------------------------------------
 
 
-def distil(student, target, temperature):
-    targets = torch.tensor(target).softmax(-1)
-    return float(
-        distillation_loss(torch.tensor(student), targets, torch.ones(len(targets)), temperature)
-    )
-
-
-@pytest.mark.parametrize(("temperature", "expected"), [(2.0, 0.443776), (1.0, 0.327813)])
-def test_distillation_compares_at_a_temperature(temperature, expected):  # pet.md, E3
-    assert distil([[0.0, 0.0]], [[2.0, 0.0]], temperature) == pytest.approx(expected, abs=1e-6)
-
-
-def test_distillation_averages_over_the_batch():  # pet.md, E3
-    both = distil([[0.0, 0.0], [1.0, 3.0]], [[2.0, 0.0], [0.0, 2.0]], 2.0)
-
-    assert both == pytest.approx(0.221888, abs=1e-6)
-
-
-def test_distillation_is_zero_for_scores_that_differ_by_a_constant():
-    assert distil([[5.0, 3.0]], [[2.0, 0.0]], 2.0) == pytest.approx(0.0, abs=1e-6)
-
-
-def test_distillation_takes_probabilities_of_zero():
-    loss = distillation_loss(
-        torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.ones(1), temperature=2.0
-    )
-
-    assert float(loss) == pytest.approx(4 * math.log(2))
-
-
 def test_a_second_loss_is_mixed_in_by_its_share():  # pet.md, E4
     second = SecondLoss(lambda: torch.tensor(3.0), share=1e-4)
 
     assert float(second.joined(torch.tensor(0.5))) == pytest.approx(0.50025)
-
-
-def test_scores_of_label_words_alone_decide_the_loss():  # pet.md, E1, and pcp.md, E2
-    one = soft_cross_entropy(torch.tensor([[1.5, 0.5]]), torch.eye(2)[:1], torch.ones(1))
-    two = soft_cross_entropy(torch.tensor([[3.0, 1.0]]), torch.eye(2)[:1], torch.ones(1))
-
-    assert float(one) == pytest.approx(0.313262, abs=1e-6)
-    assert float(two) == pytest.approx(0.126928, abs=1e-6)
 
 
 def test_training_lowers_the_second_loss_too():
@@ -122,61 +83,9 @@ def test_training_lowers_the_second_loss_too():
     assert float(model.bias[1].detach()) == pytest.approx(3.0, abs=0.5)
 
 
-def test_one_hot_targets_give_the_usual_cross_entropy():
-    scores = torch.tensor([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]])
-    targets = torch.eye(3)[[1, 0]]
-
-    loss = soft_cross_entropy(scores, targets, torch.ones(2))
-
-    expected = nn.functional.cross_entropy(scores, torch.tensor([1, 0]))
-    assert float(loss) == pytest.approx(float(expected))
-
-
-def test_soft_targets_by_hand():
-    loss = soft_cross_entropy(
-        torch.tensor([[0.0, math.log(3)]]), torch.tensor([[0.5, 0.5]]), torch.ones(1)
-    )
-
-    # Probabilities 1/4 and 3/4: -(ln .25 + ln .75) / 2.
-    assert float(loss) == pytest.approx(0.836988, abs=1e-6)
-
-
-def test_a_weight_counts_in_a_batch_of_one_too():
-    loss = soft_cross_entropy(torch.zeros(1, 2), torch.eye(2)[:1], torch.tensor([3.0]))
-
-    assert float(loss) == pytest.approx(3 * math.log(2))
-
-
 def test_training_that_diverges_is_an_error():
     with pytest.raises(TuningError, match=r"the loss is (nan|inf) .*lower learning_rate"):
         run(Linear(X), learning_rate=1e38, num_epochs=20, max_grad_norm=1e38)
-
-
-def test_weights_multiply_the_losses_of_a_batch():
-    scores = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
-
-    loss = soft_cross_entropy(scores, torch.eye(2), torch.tensor([1.0, 3.0]))
-
-    assert float(loss) == pytest.approx((math.log(4) + 3 * math.log(2)) / 2)
-
-
-def test_label_smoothing_by_hand():
-    scores = torch.tensor([[0.0, math.log(3)]])
-    target = torch.tensor([[0.0, 1.0]])
-
-    loss = soft_cross_entropy(scores, target, torch.ones(1), label_smoothing=0.2)
-
-    # Smooth targets .1 and .9.
-    assert float(loss) == pytest.approx(-(0.1 * math.log(0.25) + 0.9 * math.log(0.75)))
-
-
-def test_label_smoothing_is_torchs():
-    scores = torch.tensor([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]])
-
-    loss = soft_cross_entropy(scores, torch.eye(3)[[1, 0]], torch.ones(2), label_smoothing=0.3)
-
-    expected = nn.functional.cross_entropy(scores, torch.tensor([1, 0]), label_smoothing=0.3)
-    assert float(loss) == pytest.approx(float(expected))
 
 
 # ---- Steps and schedules ----------------------------------------------------------------------

@@ -482,11 +482,6 @@ def test_taken_rows_keep_the_places_of_virtual_tokens(wordpiece):
     assert prompts.take([1]).soft_positions.tolist() == [[3, 4]]
 
 
-def test_virtual_tokens_of_unknown_words_are_refused(wordpiece):
-    with pytest.raises(TemplateError, match=r"\[soft:日本\] .* does not know"):
-        build(wordpiece, "{text} {soft:日本} {mask}", ["a goal"])
-
-
 # ---- Token cache ------------------------------------------------------------------------------
 
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from fewshot.added_modules import AddedModules, Setting, Stacked
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import TrainStep, smoothed
+from fewshot.fine_tuning import TrainStep
 from fewshot.inputs import Label
 from fewshot.label_embeddings import LabelEmbeddings, matching_scores, multi_class_hinge
+from fewshot.losses import smoothed
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, norm_names
 from fewshot.seeding import torch_seed

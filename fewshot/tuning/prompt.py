@@ -14,7 +14,6 @@ from torch import Tensor
 
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import soft_ids
 from fewshot.template import Template
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.prompt_pretraining import pretrain
@@ -36,6 +35,7 @@ from fewshot.tuning.soft_tokens import (
 from fewshot.tuning.strategy import Checks, check_settings
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
+from fewshot.virtual_tokens import soft_ids
 
 __all__ = ["PromptTuning", "SoftPrompt"]
 

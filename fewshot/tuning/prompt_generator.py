@@ -100,7 +100,8 @@ class PromptGenerator(nn.Module):
         pooled: Tensor = activation(self.pooled(states, attention))
         rows = pooled.flatten(0, 1)
         tokens = rows.repeat(n_copies(len(rows)), 1) @ self.up + self.up_bias
-        return tokens[: len(rows)].unflatten(0, pooled.shape[:2])
+        made: Tensor = tokens[: len(rows)].view(*pooled.shape[:2], -1)
+        return made
 
 
 def _polynomial(coefficients: Tensor, x: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts, ordinary_tokens
+from fewshot.prompts import Prompts
 from fewshot.tuning.bayes_prompt import domain_particles, prompt_from_particles
 from fewshot.tuning.soft_tokens import SoftTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
+from fewshot.virtual_tokens import ordinary_tokens
 
 __all__ = [
     "Initial",

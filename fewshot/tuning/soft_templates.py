@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import soft_ids
 from fewshot.template import Template
 from fewshot.tuning.soft_tokens import TemplateTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
+from fewshot.virtual_tokens import soft_ids
 
 __all__ = ["has_template_tokens", "template_tokens", "with_template_tokens"]
 

@@ -356,5 +356,5 @@ def test_tokens_of_an_epoch_are_those_of_all_prompts(tiny_bert):
 def test_a_last_step_that_diverges_is_an_error(tiny_bert, kind, learning_rate):
     strategy = kind(learning_rate=learning_rate, num_epochs=1, batch_size=10)
 
-    with pytest.raises(TuningError, match="no finite numbers.*at the last step; lower learning_r"):
+    with pytest.raises(TuningError, match=r"no finite numbers.*at the last step; lower learning_r"):
         strategy.tune(make_task(tiny_bert))

@@ -172,7 +172,7 @@ def test_a_model_tuned_without_the_head_scores_no_words(tiny, tuning):
     tuned = classifier(tiny).fit(TEXTS, LABELS).model_
     words = {"politics": ["politics"], "sports": ["sports"]}
 
-    with pytest.raises(LabelWordError, match="tuned with tuning='perfect'.*before tuning"):
+    with pytest.raises(LabelWordError, match=r"tuned with tuning='perfect'.*before tuning"):
         PromptClassifier("{mask} {text}", words, model=tuned, tuning=tuning).fit(TEXTS, LABELS)
 
 
