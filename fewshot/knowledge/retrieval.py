@@ -99,10 +99,12 @@ def contrasted(
     VerbalizerError
         If the model's scores are the other way round than was said.
     """
-    firsts = {label: sentence.format(term=row[0]) for label, row in names.items()}
+    firsts = {label: sentence.replace("{term}", row[0]) for label, row in names.items()}
     cross_encoder.check_convention(list(firsts.values()))
     places = [(label, i) for label, row in found.items() for i in kept(row)]
-    pairs = [(firsts[label], sentence.format(term=found[label][i].term)) for label, i in places]
+    pairs = [
+        (firsts[label], sentence.replace("{term}", found[label][i].term)) for label, i in places
+    ]
     scores = cross_encoder.score(pairs)
     side = f"not {cross_encoder.keep} {cross_encoder.threshold:g}"
     rows = {label: list(row) for label, row in found.items()}
@@ -188,8 +190,8 @@ def _scored(
     rows = list(cleaned)
     similarity: Sequence[npt.NDArray[np.float64] | None] = [None] * len(rows)
     if encoder is not None:
-        terms = [sentence.format(term=term) for _, found, _ in rows for term in found.terms]
-        sentences = [[sentence.format(term=name) for name in names[c]] for c in task.classes]
+        terms = [sentence.replace("{term}", term) for _, found, _ in rows for term in found.terms]
+        sentences = [[sentence.replace("{term}", name) for name in names[c]] for c in task.classes]
         ends = np.cumsum([len(found.terms) for _, found, _ in rows])
         similarity = np.split(cosines(encoder, terms, sentences), ends[:-1])
     return [

@@ -164,6 +164,12 @@ def test_terms_and_names_are_put_into_the_sentence(find):
     assert words(find([GivenTerms({"a": ["x"]})], encoder, sentence="on {term}"))["a"] == ["x"]
 
 
+def test_other_braces_of_the_sentence_stay(find):
+    encoder = TableEncoder(**{"x {y}": (1, 0), "alpha {y}": (1, 0), "beta {y}": (0, 1)})
+
+    assert words(find([GivenTerms({"a": ["x"]})], encoder, sentence="{term} {y}"))["a"] == ["x"]
+
+
 def test_terms_unknown_to_the_tokenizer_are_dropped():
     found = {"a": [FoundTerm("a", "日本", "given", 1.0), FoundTerm("a", "x", "given", 0.5)]}
 
