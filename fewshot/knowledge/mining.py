@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.settings import is_whole
+from fewshot.settings import is_number, is_whole
 from fewshot.verbalizer import Verbalizer
 
 __all__ = ["CorpusTerms", "association"]
@@ -58,6 +58,10 @@ class CorpusTerms(TermSource):
             raise SourceError(
                 "longest and min_texts of CorpusTerms are whole numbers, at least 1, got "
                 f"{self.longest!r} and {self.min_texts!r}"
+            )
+        if not is_number(self.max_share) or not 0 < self.max_share <= 1:
+            raise SourceError(
+                f"max_share of CorpusTerms is above 0, and 1 at most, got {self.max_share!r}"
             )
         if task.examples is None:
             return Candidates((), np.zeros((0, len(task.classes))), is_pool=True)

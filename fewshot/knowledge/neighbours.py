@@ -14,6 +14,7 @@ from fewshot.knowledge.candidates import Candidates, Names, TermSource
 from fewshot.label_words import LabelWords
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompts import build_prompts, tokenize_slots
+from fewshot.settings import is_whole
 from fewshot.verbalizer import Verbalizer
 
 __all__ = ["ModelNeighbours", "VocabularyWords"]
@@ -79,6 +80,11 @@ class ModelNeighbours(TermSource):
         known = get_args(Literal["predictions", "embeddings"])
         if self.by not in known:
             raise SourceError(f"by of ModelNeighbours is one of {list(known)}, got {self.by!r}")
+        if not is_whole(self.n_candidates, 1):
+            raise SourceError(
+                "n_candidates of ModelNeighbours is a whole number, at least 1, got "
+                f"{self.n_candidates!r}"
+            )
         words = vocabulary_words(task.lm.tokenizer)
         tokens = torch.tensor(list(words.values()))
         near = _predicted if self.by == "predictions" else _embedded

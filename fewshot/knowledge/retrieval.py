@@ -99,10 +99,12 @@ def contrasted(
     VerbalizerError
         If the model's scores are the other way round than was said.
     """
-    firsts = {label: sentence.format(term=row[0]) for label, row in names.items()}
+    firsts = {label: sentence.replace("{term}", row[0]) for label, row in names.items()}
     cross_encoder.check_convention(list(firsts.values()))
     places = [(label, i) for label, row in found.items() for i in kept(row)]
-    pairs = [(firsts[label], sentence.format(term=found[label][i].term)) for label, i in places]
+    pairs = [
+        (firsts[label], sentence.replace("{term}", found[label][i].term)) for label, i in places
+    ]
     scores = cross_encoder.score(pairs)
     side = f"not {cross_encoder.keep} {cross_encoder.threshold:g}"
     rows = {label: list(row) for label, row in found.items()}
@@ -125,7 +127,7 @@ def known_to(found: Found, names: Names, token_ids: Callable[[str], list[int] | 
     owners = {_ids(token_ids(name)): 2.0 for row in names.values() for name in row}
     rows = {label: list(row) for label, row in found.items()}
     places = [(label, i) for label, row in rows.items() for i in kept(row)]
-    for label, i in sorted(places, key=lambda at: -_strength(rows[at[0]][at[1]])):
+    for label, i in sorted(places, key=lambda at: _order(rows[at[0]][at[1]])):
         term = rows[label][i]
         ids = token_ids(term.term)
         if ids is None:
@@ -188,8 +190,8 @@ def _scored(
     rows = list(cleaned)
     similarity: Sequence[npt.NDArray[np.float64] | None] = [None] * len(rows)
     if encoder is not None:
-        terms = [sentence.format(term=term) for _, found, _ in rows for term in found.terms]
-        sentences = [[sentence.format(term=name) for name in names[c]] for c in task.classes]
+        terms = [sentence.replace("{term}", term) for _, found, _ in rows for term in found.terms]
+        sentences = [[sentence.replace("{term}", name) for name in names[c]] for c in task.classes]
         ends = np.cumsum([len(found.terms) for _, found, _ in rows])
         similarity = np.split(cosines(encoder, terms, sentences), ends[:-1])
     return [
@@ -246,7 +248,7 @@ def _in_one_class(found: Found) -> Found:
             merged[label, term.term.casefold()] = term if other is None else _merged(other, term)
     best: dict[str, FoundTerm] = {}
     for (_, key), term in merged.items():
-        if key not in best or _strength(term) > _strength(best[key]):
+        if key not in best or _order(term) < _order(best[key]):
             best[key] = term
     rows: Found = {label: [] for label in found}
     for (label, key), term in merged.items():
@@ -266,6 +268,11 @@ def _merged(one: FoundTerm, other: FoundTerm) -> FoundTerm:
     return replace(
         first, source=f"{one.source}+{other.source}", source_score=max(scores, default=None)
     )
+
+
+def _order(term: FoundTerm) -> tuple[float, str]:
+    # Of equals one must be chosen, but not by the order in which the classes were given.
+    return -_strength(term), str(term.label)
 
 
 def _strength(term: FoundTerm) -> float:

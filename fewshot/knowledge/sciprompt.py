@@ -208,7 +208,10 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         has_texts = task.examples is not None
         limits = {
             "n_terms": (self.n_terms is None or is_whole(self.n_terms, 1), "1 or more, or None"),
-            "sentence": ("{term}" in str(self.sentence), "a str with '{term}' in it"),
+            "sentence": (
+                isinstance(self.sentence, str) and "{term}" in self.sentence,
+                "a str with '{term}' in it",
+            ),
             "min_similarity": (is_number(self.min_similarity), "a number, such as 0.2"),
             "temperature": (is_positive(self.temperature), "a number above 0"),
             "weights": (self.weights in get_args(Weighting), f"of {list(get_args(Weighting))}"),
@@ -226,21 +229,24 @@ class SciPromptVerbalizer(LearnedVerbalizer):
                 "frequency_cut and relevance ask the model about texts: pass some in fit (labels "
                 "may be left out), or leave both as they are by default"
             )
-        sources: Sequence[object] = [] if self.sources is None else list(self.sources)
-        unfit = [source for source in sources if not isinstance(source, TermSource)]
-        if unfit:
+        is_list = isinstance(self.sources, Sequence) and len(self.sources) > 0
+        is_good = is_list and all(isinstance(source, TermSource) for source in self.sources)
+        if self.sources is not None and not is_good:
             raise VerbalizerError(
-                "sources are of fewshot.knowledge, such as WordNet(), TermFile(path), "
-                f"GivenTerms(mapping) or Lookup(function), got {unfit[0]!r}"
+                "sources is None, or a list of one or more of fewshot.knowledge, such as "
+                "[WordNet(), TermFile(path), GivenTerms(mapping), Lookup(function)], got "
+                f"{self.sources!r}"
             )
 
 
 class SciPromptSoftVerbalizer(SciPromptVerbalizer):
     """Find label words, and make them one vector for each class.
 
-    The vector is the weighted mean of the decoder's rows of the words; the state at the mask is
-    multiplied with it. A score costs the same however many words there are. The words are the same
-    as :class:`SciPromptVerbalizer`'s, which has the parameters too.
+    The vector is the mean of the decoder's rows of the words, each times its weight; the state at
+    the mask is multiplied with it. A score costs the same however many words there are. The words
+    are the same as :class:`SciPromptVerbalizer`'s, which has the parameters too. With
+    ``weights="score"`` the vector of a class whose words score low is short, as in SciPrompt; all
+    other weights sum to 1 in each class.
 
     References
     ----------
@@ -277,6 +283,11 @@ def class_names(
     """
     if names is None:
         return Verbalizer.from_labels(classes).label_words
+    if not isinstance(names, Mapping):
+        raise VerbalizerError(
+            f"names is a mapping of labels to what they are called, such as {{0: 'sports'}}, got "
+            f"{names!r}"
+        )
     missing = [label for label in classes if label not in names]
     unknown = [label for label in names if label not in classes]
     if missing or unknown:
@@ -290,7 +301,7 @@ def class_names(
 
 def _score(term: FoundTerm) -> float:
     value = term.source_score if term.similarity is None else term.similarity
-    return _FULL_SCORE if value is None else min(value, _FULL_SCORE)
+    return _FULL_SCORE if value is None else min(max(value, 0.0), _FULL_SCORE)
 
 
 def _warn_uncovered(names: Names, found: Found) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
 from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.settings import is_whole
 
 __all__ = ["WordNet", "WordNetFiles"]
 
@@ -81,6 +82,10 @@ class WordNet(TermSource):
         unknown = [relation for relation in self.relations if relation not in _RELATIONS]
         if unknown:
             raise SourceError(f"relations of WordNet are of {list(_RELATIONS)}, got {unknown}")
+        if not is_whole(self.senses, 1):
+            raise SourceError(
+                f"senses of WordNet is a whole number, 1 or more, got {self.senses!r}"
+            )
         files = _load(_find_folder(self.folder))
         found = {
             label: dict.fromkeys(self._tied(files, words), 1.0) for label, words in names.items()

@@ -79,3 +79,8 @@ def test_a_head_without_rows_has_no_neighbours_by_embeddings(task, monkeypatch):
 def test_an_unknown_way_is_refused(task):
     with pytest.raises(SourceError, match=r"one of \['predictions', 'embeddings'\], got 'magic'"):
         ModelNeighbours(by="magic").find(NAMES, task)
+
+
+def test_a_number_of_candidates_below_one_is_refused(task):
+    with pytest.raises(SourceError, match=r"n_candidates of ModelNeighbours .*at least 1, got 0"):
+        ModelNeighbours(n_candidates=0).find(NAMES, task)

@@ -94,6 +94,24 @@ def test_the_order_of_classes_decides_nothing(find):
     assert both[0] == both[1] == {"a": ["two", "own"], "b": ["other", "one"]}
 
 
+def test_the_order_of_classes_does_not_decide_between_equals(find):
+    source = GivenTerms({"a": ["x"], "b": ["x"]})
+
+    found = [words(find([source], classes=classes)) for classes in (("a", "b"), ("b", "a"))]
+
+    assert found[0] == found[1] == {"a": ["x"], "b": []}
+
+
+def test_the_order_of_classes_does_not_decide_between_equal_tokens():
+    row = {"a": [FoundTerm("a", "X", "given", 0.5)], "b": [FoundTerm("b", "x", "given", 0.5)]}
+    names = {"a": ("alpha",), "b": ("beta",)}
+    ids = {"alpha": [1], "beta": [2], "x": [3], "X": [3]}.get
+
+    found = [words(known_to({c: row[c] for c in classes}, names, ids)) for classes in ("ab", "ba")]
+
+    assert found[0] == found[1] == {"a": ["X"], "b": []}
+
+
 def test_the_same_word_in_other_letters_is_the_same_term(find):
     found = find([GivenTerms({"a": {"CLIL": 0.5}, "b": {"clil": 0.75}})])
 
@@ -162,6 +180,12 @@ def test_terms_and_names_are_put_into_the_sentence(find):
     encoder = TableEncoder(**{"on x": (1, 0), "on alpha": (1, 0), "on beta": (0, 1)})
 
     assert words(find([GivenTerms({"a": ["x"]})], encoder, sentence="on {term}"))["a"] == ["x"]
+
+
+def test_other_braces_of_the_sentence_stay(find):
+    encoder = TableEncoder(**{"x {y}": (1, 0), "alpha {y}": (1, 0), "beta {y}": (0, 1)})
+
+    assert words(find([GivenTerms({"a": ["x"]})], encoder, sentence="{term} {y}"))["a"] == ["x"]
 
 
 def test_terms_unknown_to_the_tokenizer_are_dropped():

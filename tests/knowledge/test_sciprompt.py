@@ -28,9 +28,13 @@ from fewshot.knowledge import (
     TermFile,
     VerbalizerTask,
     VocabularyWords,
+    sciprompt,
 )
+from fewshot.knowledge.neighbours import vocabulary_words
+from fewshot.knowledge.similarity import TermEncoder
 from fewshot.label_words import LabelWords, aggregate, word_log_probs
 from fewshot.masked_lm import MaskedLM
+from fewshot.sentence_encoder import SentenceEncoder
 from fewshot.template import Template
 from tests.tiny_sentences import tiny_cross_encoder, tiny_sentence_transformer
 
@@ -301,6 +305,38 @@ def test_rare_tokens_and_irrelevant_terms_are_dropped(lm):
     assert all(why.startswith("relevance ") for why in reasons["cut"] + reasons["ratio"])
 
 
+def test_a_term_opposite_to_the_name_weighs_nothing(lm, monkeypatch):
+    class Opposite:
+        def embed(self, texts):
+            return np.array([[-1.0 if text == "vote" else 1.0] for text in texts])
+
+    monkeypatch.setattr(sciprompt, "term_encoder", lambda _model: Opposite())
+    source = GivenTerms({"sports": ["vote", "team"], "business": ["market"]})
+
+    found = SciPromptVerbalizer([source], min_similarity=-2.0).resolve(LABELS, model=lm)
+
+    assert found["sports"] == ("sports", "team", "vote")
+    assert found.weights["sports"] == (1.0, 1.0, 0.0)
+
+
+@pytest.mark.filterwarnings("ignore::fewshot.errors.CoverageWarning")
+def test_fifty_classes_are_embedded_in_one_pass_and_not_again(lm, tiny_bert, monkeypatch):
+    encoder = TermEncoder(SentenceEncoder.load(tiny_sentence_transformer(tiny_bert), None))
+    monkeypatch.setattr(sciprompt, "term_encoder", lambda _model: encoder)
+    labels = sorted(vocabulary_words(lm.tokenizer))[:50]
+    finder = SciPromptVerbalizer([CorpusTerms(max_share=0.6), VocabularyWords()])
+    clf = classifier(lm, finder, labels=labels)
+
+    first = clf.fit(TEXTS).verbalizer_
+    passes, texts = encoder.n_passes, encoder.n_texts
+    second = clf.fit(TEXTS).verbalizer_
+
+    assert len(first.labels) == 50
+    assert passes == 1
+    assert (encoder.n_passes, encoder.n_texts) == (1, texts)
+    assert second == first
+
+
 # ---- Bad input --------------------------------------------------------------------------------
 
 
@@ -335,7 +371,11 @@ def test_thresholds_that_drop_everything_leave_the_names_and_say_so(lm):
         ({"frequency_cut": 1.0}, "frequency_cut is from 0 to below 1, got 1.0"),
         ({"min_similarity": None}, "min_similarity is a number, such as 0.2, got None"),
         ({"frequency_cut": 0.5}, "ask the model about texts: pass some in fit"),
-        ({"sources": [["football"]]}, r"sources are of fewshot.knowledge.*got \['football'\]"),
+        ({"sources": [["football"]]}, r"of fewshot.knowledge.*got \[\['football'\]\]"),
+        ({"sources": []}, r"sources is None, or a list of one or more.*got \[\]"),
+        ({"sources": TERMS}, r"sources is None, or a list .*got GivenTerms\("),
+        ({"sentence": ["{term}"]}, r"sentence is a str with '\{term\}' in it, got \['"),
+        ({"names": ["money", "sport"]}, r"names is a mapping of labels.*got \['money', 'sport'\]"),
     ],
 )
 def test_bad_settings_are_refused(settings, message, lm):
@@ -434,6 +474,18 @@ def test_soft_words_are_one_vector_a_class(lm):
     second = rows[hard.index[1]] * clf.verbalizer_.weights["business"][1]
     third = rows[hard.index[2:4]].mean(0) * clf.verbalizer_.weights["business"][2]
     torch.testing.assert_close(words.vectors[0], (first + second + third) / 3)
+
+
+@pytest.mark.parametrize("weights", ["uniform", "softmax", "learnable"])
+def test_weights_that_are_shares_make_vectors_that_score_as_the_words(weights, lm):
+    # Shares sum to 1 in each class, so a class with more words has no shorter vector.
+    hard = classifier(lm, given(weights=weights)).fit(TEXTS, Y)
+
+    soft = classifier(lm, SciPromptSoftVerbalizer([TERMS], encoder=None, weights=weights))
+
+    np.testing.assert_allclose(
+        soft.fit(TEXTS, Y).predict_proba(TEXTS), hard.predict_proba(TEXTS), atol=1e-5
+    )
 
 
 def test_a_function_as_source_cannot_be_saved_but_its_words_can(lm, tmp_path):

@@ -86,6 +86,11 @@ def test_an_unknown_relation_is_refused(folder, task):
         WordNet(folder, relations=["antonyms"]).find({"a": ["x"], "b": ["y"]}, task)
 
 
+def test_a_number_of_senses_below_one_is_refused(folder, task):
+    with pytest.raises(SourceError, match="senses of WordNet is a whole number, 1 or more, got 0"):
+        WordNet(folder, senses=0).find({"a": ["x"], "b": ["y"]}, task)
+
+
 @pytest.mark.skipif(not _DEBIAN.is_dir(), reason="Debian's package wordnet-base is not installed")
 def test_debians_files_are_read(task):
     terms = found(WordNet(), task, "email spam")
