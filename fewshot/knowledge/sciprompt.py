@@ -229,6 +229,9 @@ class SciPromptVerbalizer(LearnedVerbalizer):
                 "frequency_cut and relevance ask the model about texts: pass some in fit (labels "
                 "may be left out), or leave both as they are by default"
             )
+        self._check_sources()
+
+    def _check_sources(self) -> None:
         is_list = isinstance(self.sources, Sequence) and len(self.sources) > 0
         is_good = is_list and all(isinstance(source, TermSource) for source in self.sources)
         if self.sources is not None and not is_good:
@@ -236,6 +239,13 @@ class SciPromptVerbalizer(LearnedVerbalizer):
                 "sources is None, or a list of one or more of fewshot.knowledge, such as "
                 "[WordNet(), TermFile(path), GivenTerms(mapping), Lookup(function)], got "
                 f"{self.sources!r}"
+            )
+        sources = [VocabularyWords()] if self.sources is None else self.sources
+        has_words_of_all = any(isinstance(source, VocabularyWords) for source in sources)
+        if self.encoder is None and has_words_of_all:
+            raise VerbalizerError(
+                "VocabularyWords, one of the default sources, leaves it to the encoder which words "
+                "fit a class, and encoder is None; give an encoder or other sources"
             )
 
 
