@@ -206,10 +206,11 @@ class SciPromptVerbalizer(LearnedVerbalizer):
 
     def _check(self, task: VerbalizerTask) -> None:
         has_texts = task.examples is not None
+        sentence: object = self.sentence
         limits = {
             "n_terms": (self.n_terms is None or is_whole(self.n_terms, 1), "1 or more, or None"),
             "sentence": (
-                isinstance(self.sentence, str) and "{term}" in self.sentence,
+                isinstance(sentence, str) and "{term}" in sentence,
                 "a str with '{term}' in it",
             ),
             "min_similarity": (is_number(self.min_similarity), "a number, such as 0.2"),
@@ -232,15 +233,15 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         self._check_sources()
 
     def _check_sources(self) -> None:
-        is_list = isinstance(self.sources, Sequence) and len(self.sources) > 0
-        is_good = is_list and all(isinstance(source, TermSource) for source in self.sources)
-        if self.sources is not None and not is_good:
+        default = [CorpusTerms(), VocabularyWords()]
+        sources: Any = default if self.sources is None else self.sources  # may be anything
+        is_list = isinstance(sources, Sequence) and len(sources) > 0
+        if not is_list or not all(isinstance(source, TermSource) for source in sources):
             raise VerbalizerError(
                 "sources is None, or a list of one or more of fewshot.knowledge, such as "
                 "[WordNet(), TermFile(path), GivenTerms(mapping), Lookup(function)], got "
-                f"{self.sources!r}"
+                f"{sources!r}"
             )
-        sources = [VocabularyWords()] if self.sources is None else self.sources
         has_words_of_all = any(isinstance(source, VocabularyWords) for source in sources)
         if self.encoder is None and has_words_of_all:
             raise VerbalizerError(
