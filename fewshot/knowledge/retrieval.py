@@ -207,7 +207,9 @@ def _of_class(
     ranks, strength = found.ranks, found.strength
     is_meant = found.scores[:, number] > 0
     if found.is_pool:  # a term that belongs to no class in particular goes to its nearest one
-        is_meant &= (ranks.argmax(1) == number) & (strength[:, number] > min_similarity)
+        is_nearest = ranks == ranks.max(1, keepdims=True)
+        is_meant &= is_nearest[:, number] & (is_nearest.sum(1) == 1)
+        is_meant &= strength[:, number] > min_similarity
     order = np.argsort(-ranks[:, number], kind="stable")
     rows, n_kept = [], 0
     for i in order[is_meant[order]]:

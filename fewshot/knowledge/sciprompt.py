@@ -206,10 +206,11 @@ class SciPromptVerbalizer(LearnedVerbalizer):
 
     def _check(self, task: VerbalizerTask) -> None:
         has_texts = task.examples is not None
+        sentence: object = self.sentence
         limits = {
             "n_terms": (self.n_terms is None or is_whole(self.n_terms, 1), "1 or more, or None"),
             "sentence": (
-                isinstance(self.sentence, str) and "{term}" in self.sentence,
+                isinstance(sentence, str) and "{term}" in sentence,
                 "a str with '{term}' in it",
             ),
             "min_similarity": (is_number(self.min_similarity), "a number, such as 0.2"),
@@ -229,13 +230,23 @@ class SciPromptVerbalizer(LearnedVerbalizer):
                 "frequency_cut and relevance ask the model about texts: pass some in fit (labels "
                 "may be left out), or leave both as they are by default"
             )
-        is_list = isinstance(self.sources, Sequence) and len(self.sources) > 0
-        is_good = is_list and all(isinstance(source, TermSource) for source in self.sources)
-        if self.sources is not None and not is_good:
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        default = [CorpusTerms(), VocabularyWords()]
+        sources: Any = default if self.sources is None else self.sources  # may be anything
+        is_list = isinstance(sources, Sequence) and len(sources) > 0
+        if not is_list or not all(isinstance(source, TermSource) for source in sources):
             raise VerbalizerError(
                 "sources is None, or a list of one or more of fewshot.knowledge, such as "
                 "[WordNet(), TermFile(path), GivenTerms(mapping), Lookup(function)], got "
-                f"{self.sources!r}"
+                f"{sources!r}"
+            )
+        has_words_of_all = any(isinstance(source, VocabularyWords) for source in sources)
+        if self.encoder is None and has_words_of_all:
+            raise VerbalizerError(
+                "VocabularyWords, one of the default sources, leaves it to the encoder which words "
+                "fit a class, and encoder is None; give an encoder or other sources"
             )
 
 

@@ -133,6 +133,13 @@ def test_terms_of_a_pool_go_to_their_nearest_class(find):
     assert reasons(found) == {}
 
 
+def test_terms_of_a_pool_that_are_as_near_to_two_classes_go_to_none(find):
+    encoder = TableEncoder(x=(1, 0), y=(1, 1))
+
+    assert words(find([Pool(["x", "y"])], encoder)) == {"a": ["x"], "b": []}
+    assert words(find([Pool(["x", "y"])])) == {"a": [], "b": []}
+
+
 def test_each_source_gives_so_many_terms_at_most(find):
     encoder = TableEncoder(x=(0.9, 0), y=(0.8, 0), z=(0.7, 0))
 

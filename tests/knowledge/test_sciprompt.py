@@ -372,6 +372,10 @@ def test_thresholds_that_drop_everything_leave_the_names_and_say_so(lm):
         ({"min_similarity": None}, "min_similarity is a number, such as 0.2, got None"),
         ({"frequency_cut": 0.5}, "ask the model about texts: pass some in fit"),
         ({"sources": [["football"]]}, r"of fewshot.knowledge.*got \[\['football'\]\]"),
+        (
+            {"sources": None},
+            "VocabularyWords, one of the default sources, leaves it to the encoder",
+        ),
         ({"sources": []}, r"sources is None, or a list of one or more.*got \[\]"),
         ({"sources": TERMS}, r"sources is None, or a list .*got GivenTerms\("),
         ({"sentence": ["{term}"]}, r"sentence is a str with '\{term\}' in it, got \['"),
