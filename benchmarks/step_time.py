@@ -3,12 +3,14 @@
 CPU seconds on one thread, which other programs on the machine hardly change, as a ratio to a step
 of full tuning in the same run: strategies take turns, and the median of the rounds counts. A step's
 cost is the difference between a longer and a shorter fit on the same BBC News articles, so that
-calibration and the regression after training drop out.
+calibration and the regression after training drop out. ``--memory`` measures instead how far memory
+rises in a fit, in a process of its own for each strategy.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import time
 import warnings
@@ -38,11 +40,14 @@ def main() -> None:
     """Print the cost of a step for each strategy and each training switch."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step_time", description=__doc__)
     parser.add_argument("--repeats", type=int, default=5, help="rounds, of which the median counts")
+    parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
     torch.set_num_threads(1)
-    for line in _lines(_strategies(), arguments.repeats):
+    lines = _memory_lines() if arguments.memory else _lines(_strategies(), arguments.repeats)
+    for line in lines:
         sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def _strategies() -> dict[str, GradientTuning]:
@@ -71,6 +76,20 @@ def _lines(timed: dict[str, GradientTuning], repeats: int) -> Iterator[str]:
     yield f"A step on 8 BBC News articles, CPU time of one thread, median of {repeats} rounds"
     for name, taken in milliseconds.items():
         yield f"{name:<24} {median(taken):7.1f} ms   {median(taken) / full:5.2f} of full tuning"
+
+
+def _memory_lines() -> Iterator[str]:
+    yield "Rise of memory in a fit on 20 BBC News articles, MiB"
+    names = [name for name, s in STRATEGIES.items() if issubclass(s, GradientTuning)]
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for name, peak in zip(names, pool.imap(_peak, names), strict=True):
+            yield f"{name:<24} {'unknown' if peak is None else f'{peak / 2**20:7.0f}'}"
+
+
+def _peak(name: str) -> int | None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", FewShotWarning)
+    return _fitted(STRATEGIES[name](), 2).parameter_report_.peak_memory_bytes
 
 
 def _step(strategy: GradientTuning) -> float:

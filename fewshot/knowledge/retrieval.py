@@ -153,7 +153,7 @@ def _cleaned(
     odd: dict[Label, list[str]] = {}
     if not candidates.is_pool:
         for i in np.flatnonzero(~has_letter):
-            for number in np.flatnonzero(candidates.scores[i]):
+            for number in np.flatnonzero(candidates.scores[i]).tolist():
                 odd.setdefault(classes[number], []).append(candidates.terms[i])
     _warn_mended(candidates, clean, classes)
     best: dict[str, npt.NDArray[np.float64]] = {}
