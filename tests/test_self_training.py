@@ -347,8 +347,9 @@ def test_virtual_tokens_of_the_template_are_tuned_too():
     assert np.allclose(clf.predict_proba(POOL).sum(1), 1)
 
 
-def test_saved_and_loaded_it_predicts_the_same(tmp_path):
-    clf = fit(learner(tuning="bitfit", weights=MetaWeights(batch_size=2)))
+@pytest.mark.parametrize("tuning", ["bitfit", adapter()], ids=["bitfit", "adapter"])
+def test_saved_and_loaded_it_predicts_the_same(tmp_path, tuning):
+    clf = fit(learner(tuning=tuning, weights=MetaWeights(batch_size=2)))
 
     clf.save(tmp_path / "model")
     again = fewshot.load(tmp_path / "model")
