@@ -37,7 +37,7 @@ from fewshot.knowledge import GivenTerms, SoftVerbalizer, VocabularyWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.semi_supervised import SemiSupervisedClassifier
-from fewshot.tuning import BitFit, Full, Head
+from fewshot.tuning import BitFit, Full, Head, LoRA
 from tests.tiny_models import tiny_bert
 from tests.tiny_sentences import tiny_sentence_transformer
 
@@ -90,6 +90,7 @@ ESTIMATORS = {
         )
     ),
     "prompt-full": lambda: prompt(Full(num_epochs=2, learning_rate=1e-3)),
+    "prompt-lora": lambda: prompt(LoRA(2, num_epochs=2)),
     "prompt-soft": lambda: prompt(BitFit(num_epochs=2)).set_params(verbalizer=SoftVerbalizer()),
     "tfidf": TfidfClassifier,
     "setfit": lambda: SetFitClassifier(
