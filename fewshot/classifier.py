@@ -15,22 +15,26 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from fewshot.calibration import Calibration
+from fewshot.class_words import (
+    check_head,
+    resolve_aggregation,
+    resolve_verbalizer,
+    verbalizer_classes,
+    verbalizer_task,
+)
 from fewshot.dry_run import DryRun
 from fewshot.errors import (
     CalibrationWarning,
     InputError,
-    LabelWordError,
-    LabelWordWarning,
     TemplateError,
     TuningError,
-    VerbalizerError,
     warn_user,
 )
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.inputs import Label, Labels, read_examples
+from fewshot.inputs import Label, read_examples
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import Aggregation, LabelWords, MultiToken
-from fewshot.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
+from fewshot.learned_verbalizer import LearnedVerbalizer
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.parameter_report import report_parameters
@@ -326,8 +330,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)
         verbalizer, words = self._resolve_words(tuning, data, lm, template, room)
-        _check_head(words, lm)
-        aggregation = _resolve_aggregation(self.aggregation, verbalizer)
+        check_head(words, lm)
+        aggregation = resolve_aggregation(self.aggregation, verbalizer)
         scorer = PromptScorer(lm, template, words, aggregation, room)
         wordings = tuning.wordings(template)
         if data is None:
@@ -357,13 +361,13 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         if not tuning.uses_label_words and self.verbalizer is None and data is not None:
             classes = class_labels(data.labels, self.labels)
             return None, tuning.label_embeddings(classes, lm)
-        verbalizer = _resolve_verbalizer(self.verbalizer, self.labels, data)
-        classes = _classes(verbalizer, self.labels, data)
+        verbalizer = resolve_verbalizer(self.verbalizer, self.labels, data)
+        classes = verbalizer_classes(verbalizer, self.labels, data)
         if not tuning.uses_label_words:
             plain = None if isinstance(verbalizer, LearnedVerbalizer) else verbalizer
             return plain, tuning.label_embeddings(classes, lm)
         if isinstance(verbalizer, LearnedVerbalizer):
-            task = _verbalizer_task(classes, lm, template, max_length, self.multi_token, data)
+            task = verbalizer_task(classes, lm, template, max_length, self.multi_token, data)
             return verbalizer.resolve_words(task).label_words(task)
         return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, self.multi_token)
 
@@ -474,15 +478,6 @@ def _check_virtual_tokens(template: Template, tuning: Tuning, lm: MaskedLM) -> N
         )
 
 
-def _check_head(words: LabelWords | LabelEmbeddings, lm: MaskedLM) -> None:
-    is_product = isinstance(words, LabelWords) and words.vectors is None
-    if is_product and lm.added is not None and lm.added.skips_head:
-        raise LabelWordError(
-            "the model was tuned with tuning='perfect', which leaves out the MLM head that scores "
-            "label words; use tuning='perfect', PrototypeVerbalizer(), or the model before tuning"
-        )
-
-
 def _read(
     X: Any, y: Any, sample_weight: Any, template: Template, tuning: Tuning
 ) -> TrainingData | None:
@@ -509,68 +504,6 @@ def _read(
             f"{tuning} needs labelled texts, but no row of y has a label (and a weight above 0)"
         )
     return data
-
-
-def _resolve_verbalizer(
-    verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None,
-    labels: Sequence[Label] | None,
-    data: TrainingData | None,
-) -> Verbalizer | LearnedVerbalizer:
-    if isinstance(verbalizer, Verbalizer):
-        return verbalizer
-    if verbalizer is not None and not isinstance(verbalizer, LearnedVerbalizer):
-        return Verbalizer(verbalizer)
-    if data is None and labels is None:
-        raise VerbalizerError(
-            "without data there are no labels to take label words from; pass verbalizer= or labels="
-        )
-    if isinstance(verbalizer, LearnedVerbalizer):
-        return verbalizer
-    no_labels = Labels(np.array([], dtype=object), np.array([], dtype=bool))
-    return Verbalizer.from_labels(class_labels(no_labels if data is None else data.labels, labels))
-
-
-def _verbalizer_task(
-    classes: Sequence[Label],
-    lm: MaskedLM,
-    template: Template,
-    max_length: int,
-    multi_token: MultiToken,
-    data: TrainingData | None,
-) -> VerbalizerTask:
-    task = VerbalizerTask(tuple(classes), lm, template, max_length, multi_token)
-    if data is None:
-        return task
-    targets, weights = class_targets(data, classes, None)
-    return replace(task, examples=data.examples, targets=targets, sample_weight=weights)
-
-
-def _resolve_aggregation(
-    aggregation: Aggregation | Literal["auto"], verbalizer: Verbalizer | None
-) -> Aggregation:
-    by_label = {} if verbalizer is None else verbalizer.weights
-    has_weights = any(len(set(weights)) > 1 for weights in by_label.values())
-    if aggregation == "auto":
-        return "weighted" if has_weights else "mean"
-    if has_weights and aggregation != "weighted":
-        warn_user(
-            f"the verbalizer weighs its words, but aggregation={aggregation!r} does not use the "
-            "weights; use aggregation='weighted'",
-            LabelWordWarning,
-        )
-    return aggregation
-
-
-def _classes(
-    verbalizer: Verbalizer | LearnedVerbalizer,
-    labels: Sequence[Label] | None,
-    data: TrainingData | None,
-) -> list[Label]:
-    if isinstance(verbalizer, LearnedVerbalizer):
-        no_labels = Labels(np.array([], dtype=object), np.array([], dtype=bool))
-        return class_labels(no_labels if data is None else data.labels, labels)
-    given = list(verbalizer.labels) if labels is None else list(verbalizer.subset(labels).labels)
-    return sorted(given) if data is None else class_labels(data.labels, given)
 
 
 def _domain_weights(plan: _Plan) -> npt.NDArray[np.float64]:
