@@ -166,8 +166,7 @@ class GradientTuning(Tuning):
         lm.freeze()
         own = with_trained_classes(own)
         check_trained(own.scorer.class_scores(own.scorer.encode(own.views)), self.learning_rate)
-        head = fit_head(own, self.C)
-        return TuningResult(own.scorer, replace(head, temperature=_TEMPERATURE), history)
+        return TuningResult(own.scorer, fit_head(own, self.C, _TEMPERATURE), history)
 
     def wordings(self, template: Template) -> tuple[Template, ...]:
         """Return the other wordings that training asks for."""

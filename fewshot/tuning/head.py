@@ -17,7 +17,8 @@ __all__ = ["Head", "fit_head", "fit_state_head"]
 
 _MAX_ITERATIONS = 1000
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
-_C_DISTILLED = 1.0  # docs/self_training.md
+_C_DISTILLED = 100.0  # divided by the number of texts; docs/self_training.md
+_ALONE_FROM = 100  # texts with a teacher's labels, from which it takes no prompt beside it; the same
 
 
 class Head(Tuning):
@@ -53,19 +54,37 @@ class Head(Tuning):
         """Fit the regression; see :meth:`Tuning.tune`."""
         if self.C is not None:
             check_setting(self, "C", Real, lambda value: value > 0, "positive, or None")
-        head = fit_head(task, self.C)
-        is_alone = task.distillation_temperature is not None
-        return TuningResult(task.scorer, replace(head, prompt_share=0.0) if is_alone else head)
+        return TuningResult(task.scorer, fit_head(task, self.C))
 
 
-def fit_head(task: TuningTask, C: float | None) -> StateHead:
-    """Fit the regression on the mean states of a task's scorer; see :func:`fit_state_head`."""
-    if C is None and task.distillation_temperature is not None:
-        C = _C_DISTILLED
+def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> StateHead:
+    """Fit the regression on the mean states of a task's scorer; see :func:`fit_state_head`.
+
+    It is added to the prompt's scores; but where it learned a teacher's probabilities of many texts,
+    which hold what a prompt says, it stands alone.
+
+    Parameters
+    ----------
+    task : TuningTask
+    C : float or None
+    temperature : float
+        What its sum with the prompt's scores is divided by.
+
+    Returns
+    -------
+    StateHead
+    """
+    is_distilled = task.distillation_temperature is not None
+    n_texts = float(task.sample_weight.sum())
+    if C is None and is_distilled:
+        C = _C_DISTILLED / n_texts
     if C is None:
-        C = float(np.clip(_C_A_LABEL * task.sample_weight.sum(), *_C_RANGE))
+        C = float(np.clip(_C_A_LABEL * n_texts, *_C_RANGE))
     states = task.scorer.mean_states(task.scorer.encode(task.views))
-    return fit_state_head(states, task.targets, task.sample_weight, C=C)
+    head = fit_state_head(states, task.targets, task.sample_weight, C=C)
+    if is_distilled and n_texts >= _ALONE_FROM:
+        return replace(head, prompt_share=0.0)
+    return replace(head, temperature=temperature)
 
 
 def fit_state_head(
