@@ -326,6 +326,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         _check_choice("aggregation", self.aggregation, ("auto", *get_args(Aggregation)))
         data = _read(X, y, sample_weight, template, tuning)
         lm = self._language_model()
+        tuning.check(lm, template)
         _check_virtual_tokens(template, tuning, lm)
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)

@@ -93,10 +93,10 @@ class EPT(DePT):
         )
         self.n_spaces = n_spaces
 
-    def n_tokens(self, template: Template) -> int:
-        """Return how many virtual tokens stand before the text."""
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
         check_settings(self, _CHECKS)
-        return super().n_tokens(template)
 
     def _modules(self, task: TuningTask, length: int, n_positions: int) -> FusedPrompt:
         return FusedPrompt(

@@ -152,6 +152,7 @@ class GradientTuning(Tuning):
         TuningError
             If a setting is out of range, or there is nothing to tune.
         """
+        self.check(task.scorer.lm, task.scorer.template)
         warmth = task.distillation_temperature
         settings = replace(self._settings(), temperature=1.0 if warmth is None else warmth)
         own = with_class_vectors(with_template_tokens(self.prepare(task)))
@@ -169,9 +170,17 @@ class GradientTuning(Tuning):
         head = fit_head(own, self.C)
         return TuningResult(own.scorer, replace(head, temperature=_TEMPERATURE), history)
 
+    def check(self, lm: MaskedLM, template: Template) -> None:  # noqa: ARG002  # others need them
+        """Check the settings; see :meth:`Tuning.check`."""
+        check_settings(self, _CHECKS, may_be_none=("interpolation", "C"))
+        if not isinstance(self._training, Training):
+            raise TuningError(
+                f"training of {type(self).__name__} is a Training or None, got {self.training!r}"
+            )
+        self._training.check()
+
     def wordings(self, template: Template) -> tuple[Template, ...]:
         """Return the other wordings that training asks for."""
-        self._settings()  # checks them
         consistency = self._training.consistency
         return () if consistency is None else consistency.wordings(template)
 
@@ -231,13 +240,7 @@ class GradientTuning(Tuning):
         )
 
     def _settings(self) -> TrainSettings:
-        check_settings(self, _CHECKS, may_be_none=("interpolation", "C"))
         training = self._training
-        if not isinstance(training, Training):
-            raise TuningError(
-                f"training of {type(self).__name__} is a Training or None, got {training!r}"
-            )
-        training.check()
         return TrainSettings(
             self.learning_rate,
             self.num_epochs,

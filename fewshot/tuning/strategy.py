@@ -55,6 +55,20 @@ class Tuning(BaseEstimator, ABC):
             If a setting is out of range.
         """
 
+    def check(self, lm: MaskedLM, template: Template) -> None:  # not all have settings
+        """Check the settings for a model and a template, before any work.
+
+        Parameters
+        ----------
+        lm : MaskedLM
+        template : Template
+
+        Raises
+        ------
+        TuningError
+            If one is out of range, or the model lacks what the strategy tunes.
+        """
+
     def wordings(self, template: Template) -> tuple[Template, ...]:  # noqa: ARG002  # others need it
         """Return other wordings of a template that tuning also needs the examples in."""
         return ()
@@ -89,7 +103,7 @@ class Tuning(BaseEstimator, ABC):
         Raises
         ------
         TuningError
-            If a setting is out of range, or the strategy uses label words.
+            If the strategy uses label words.
         """
         raise TuningError(f"{type(self).__name__} scores label words; it has no label embeddings")
 

@@ -11,7 +11,9 @@ import numpy as np
 from torch import nn
 
 from fewshot.errors import TuningError
+from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, encoder_layers, head_names, is_table, norm_names
+from fewshot.template import Template
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.strategy import check_setting
 from fewshot.tuning.task import TuningTask
@@ -42,6 +44,11 @@ class SubsetTuning(GradientTuning):
         TuningError
             If a setting is out of range for this model.
         """
+
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
+        self.tuned_names(lm.model, np.random.default_rng(0))
 
     def prepare(self, task: TuningTask) -> TuningTask:
         """Return the task with a copy of the model, in which these weights are tuned."""

@@ -196,7 +196,7 @@ def test_words_that_the_tokenizer_does_not_know_are_refused(tiny_bert):
 
 def test_an_unknown_start_is_refused(tiny_bert):
     with pytest.raises(TuningError, match=r"initial of SoftPrompt is one of .*got 'word'"):
-        SoftPrompt(initial="word").prepare(make_task(tiny_bert))
+        SoftPrompt(initial="word").tune(make_task(tiny_bert))
 
 
 def test_a_start_from_another_backbone_is_refused(tiny_bert, tiny_roberta):
@@ -328,8 +328,10 @@ def test_a_start_from_a_model_gives_a_template_its_virtual_tokens(tiny_bert):
     second = classifier(tiny_bert, strategy, template).fit(TEXTS, LABELS)
 
     torch.testing.assert_close(second.model_.added.tokens, first.model_.added.tokens)
+    other = classifier(tiny_bert, strategy, "{mask} {soft:3} {text}")
     with pytest.raises(TuningError, match="has 3 virtual tokens, the model to start from has 2"):
-        classifier(tiny_bert, strategy, "{mask} {soft:3} {text}").fit(TEXTS, LABELS)
+        other.fit(TEXTS, LABELS)
+    assert other.model.counts.prompts == 0
 
 
 def test_random_values_are_for_virtual_tokens_without_words(tiny_bert):
