@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from fewshot.aggregation import Aggregation
 from fewshot.calibration import Calibration
 from fewshot.class_words import (
     check_head,
@@ -33,7 +34,7 @@ from fewshot.errors import (
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.inputs import Label, read_examples
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import Aggregation, LabelWords, MultiToken
+from fewshot.label_words import LabelWords, MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
