@@ -141,7 +141,7 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         -------
         Verbalizer
         """
-        classes = read_labels(list(labels))
+        classes = read_labels(labels)
         lm = load_masked_lm(model)
         parsed = template if isinstance(template, Template) else Template(template)
         examples = None if texts is None else read_examples(texts, parsed.field_names)

@@ -388,6 +388,11 @@ def test_bad_settings_are_refused(settings, message, lm):
         given().set_params(**settings).resolve(LABELS, model=lm)
 
 
+def test_a_label_in_place_of_a_list_is_refused(lm):
+    with pytest.raises(VerbalizerError, match=r"labels is a list of all labels.*, got 'sports'"):
+        given().resolve("sports", model=lm)
+
+
 # ---- In a classifier --------------------------------------------------------------------------
 
 
