@@ -25,7 +25,7 @@ from fewshot.model_parts import (
 )
 from fewshot.template import Template
 from fewshot.tuning.added import AddedTuning
-from fewshot.tuning.strategy import Checks, check_choice, check_settings
+from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -146,7 +146,7 @@ class Adapter(AddedTuning):
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_settings(self, _CHECKS)
+        check_all(self, _CHECKS)
         check_choice(self, "placement", get_args(Placement))
         check_choice(self, "activation", get_args(Activation))
         check_choice(self, "embeddings", get_args(Embeddings))

@@ -11,7 +11,7 @@ from fewshot.template import Template
 from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_values import Initial
 from fewshot.tuning.soft_tokens import DecomposedPrompt
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -99,7 +99,7 @@ class DePT(PromptTuning):
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_settings(self, _CHECKS)
+        check_all(self, _CHECKS)
         width = embedding_width(lm.model)
         if self.rank > width:
             raise TuningError(

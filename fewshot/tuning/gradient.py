@@ -39,7 +39,7 @@ from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.head import fit_head
 from fewshot.tuning.regularizer import Regularizer
 from fewshot.tuning.soft_templates import with_template_tokens
-from fewshot.tuning.strategy import Checks, Tuning, check_settings
+from fewshot.tuning.strategy import Checks, Tuning, check_all
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.tuning.training import Training
 
@@ -172,7 +172,7 @@ class GradientTuning(Tuning):
 
     def check(self, lm: MaskedLM, template: Template) -> None:  # noqa: ARG002  # others need them
         """Check the settings; see :meth:`Tuning.check`."""
-        check_settings(self, _CHECKS, may_be_none=("interpolation", "C"))
+        check_all(self, _CHECKS, may_be_none=("interpolation", "C"))
         if not isinstance(self._training, Training):
             raise TuningError(
                 f"training of {type(self).__name__} is a Training or None, got {self.training!r}"

@@ -20,7 +20,7 @@ from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_generator import PromptGenerator, Rational
 from fewshot.tuning.prompt_values import Initial
 from fewshot.tuning.soft_tokens import insert
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -107,7 +107,7 @@ class IAPT(PromptTuning):
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_settings(self, _CHECKS)
+        check_all(self, _CHECKS)
         model = lm.model
         encoder_layers(model)  # raises if they are not known
         width = model.config.hidden_size

@@ -17,7 +17,7 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, EncoderLayer, Role, encoder_layers, weight_of
 from fewshot.template import Template
 from fewshot.tuning.added import AddedTuning
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -99,7 +99,7 @@ class LoRA(AddedTuning):
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_settings(self, _CHECKS)
+        check_all(self, _CHECKS)
         model = lm.model
         names = _target_names(self.targets, encoder_layers(model))
         smallest = min(min(weight_of(model, name).shape) for name in names)

@@ -23,7 +23,7 @@ from fewshot.tuning.adapter import AdapterModules
 from fewshot.tuning.added import check_acting
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.soft_templates import with_template_tokens
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -115,7 +115,7 @@ class Perfect(GradientTuning):
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_settings(self, _CHECKS)
+        check_all(self, _CHECKS)
         encoder_layers(lm.model)  # raises if they are not known
         if self._training.regularizes():
             raise TuningError(

@@ -32,7 +32,7 @@ from fewshot.tuning.soft_tokens import (
     TemplateTokens,
     soft_tokens_of,
 )
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 from fewshot.virtual_tokens import soft_ids
@@ -95,7 +95,7 @@ class PromptTuning(AddedTuning):
         low = self._smallest_length
         expected = f"a whole number, at least {low}, or None"
         checks: Checks = {"length": (Integral, lambda value: value >= low, expected)}
-        check_settings(self, checks, may_be_none=("length",))
+        check_all(self, checks, may_be_none=("length",))
         if isinstance(self.initial, MaskedLM):
             self._check_start(lm, self.initial, template)
         elif self.initial not in get_args(Initial):

@@ -21,9 +21,9 @@ __all__ = [
     "Checks",
     "NoTuning",
     "Tuning",
+    "check_all",
     "check_choice",
     "check_setting",
-    "check_settings",
 ]
 
 # Of each setting: its kind, what is good, and that in words.
@@ -166,10 +166,8 @@ def check_setting(
         raise TuningError(f"{name} of {type(owner).__name__} is {expected}, got {value!r}")
 
 
-def check_settings(
-    owner: BaseEstimator, checks: Checks, *, may_be_none: Collection[str] = ()
-) -> None:
-    """Check settings of a strategy.
+def check_all(owner: BaseEstimator, checks: Checks, *, may_be_none: Collection[str] = ()) -> None:
+    """Check several settings of a strategy, one after the other.
 
     Raises
     ------

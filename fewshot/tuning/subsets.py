@@ -15,7 +15,7 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, encoder_layers, head_names, is_table, norm_names
 from fewshot.template import Template
 from fewshot.tuning.gradient import GradientTuning
-from fewshot.tuning.strategy import check_setting
+from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -103,8 +103,7 @@ class Full(SubsetTuning):
 
     def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
         """Return the names of all parameters but, by default, the embeddings."""
-        if self.embeddings not in ("frozen", "tuned"):
-            raise TuningError(f"embeddings is 'frozen' or 'tuned', got {self.embeddings!r}")
+        check_choice(self, "embeddings", ("frozen", "tuned"))
         names = _names(model)
         return names if self.embeddings == "tuned" else {n for n in names if not is_table(n)}
 
