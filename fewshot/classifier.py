@@ -52,7 +52,7 @@ from fewshot.training_data import (
     read_training_data,
 )
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
-from fewshot.tuning.soft_templates import has_template_tokens
+from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask, scores_with_head
 from fewshot.verbalizer import Verbalizer
 
@@ -328,7 +328,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         data = _read(X, y, sample_weight, template, tuning)
         lm = self._language_model()
         tuning.check(lm, template)
-        _check_virtual_tokens(template, tuning, lm)
+        check_template_tokens(lm, template, is_tuned=tuning.tunes_virtual_tokens)
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)
         verbalizer, words = self._resolve_words(tuning, data, lm, template, room)
@@ -467,17 +467,6 @@ def _is_zero_shot(tuning: str | Tuning) -> bool:
 def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise InputError(f"{name} is one of {list(known)}, got {value!r}")
-
-
-def _check_virtual_tokens(template: Template, tuning: Tuning, lm: MaskedLM) -> None:
-    is_tuned = tuning.tunes_virtual_tokens or has_template_tokens(lm)
-    unnamed = [soft.shown for soft in template.soft if soft.text is None]
-    if unnamed and not is_tuned:
-        raise TemplateError(
-            f"{unnamed[0]} of the template {template.text!r} starts as words drawn at random, and "
-            f"{tuning} does not tune them; name words, such as {{soft:It was}}, or tune by "
-            "gradient, with tuning='prompt' for example"
-        )
 
 
 def _read(

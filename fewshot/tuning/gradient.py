@@ -38,7 +38,7 @@ from fewshot.tuning.class_vectors import (
 from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.head import fit_head
 from fewshot.tuning.regularizer import Regularizer
-from fewshot.tuning.soft_templates import with_template_tokens
+from fewshot.tuning.soft_templates import check_wording_tokens, with_template_tokens
 from fewshot.tuning.strategy import Checks, Tuning, check_all
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.tuning.training import Training
@@ -170,7 +170,7 @@ class GradientTuning(Tuning):
         head = fit_head(own, self.C)
         return TuningResult(own.scorer, replace(head, temperature=_TEMPERATURE), history)
 
-    def check(self, lm: MaskedLM, template: Template) -> None:  # noqa: ARG002  # others need them
+    def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         check_all(self, _CHECKS, may_be_none=("interpolation", "C"))
         if not isinstance(self._training, Training):
@@ -178,6 +178,8 @@ class GradientTuning(Tuning):
                 f"training of {type(self).__name__} is a Training or None, got {self.training!r}"
             )
         self._training.check()
+        for wording in self.wordings(template):
+            check_wording_tokens(lm, wording, template)
 
     def wordings(self, template: Template) -> tuple[Template, ...]:
         """Return the other wordings that training asks for."""

@@ -35,7 +35,7 @@ from fewshot.tuning.soft_tokens import (
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
-from fewshot.virtual_tokens import soft_ids
+from fewshot.virtual_tokens import count_soft, soft_ids
 
 __all__ = ["PromptTuning", "SoftPrompt"]
 
@@ -246,7 +246,7 @@ class SoftPrompt(PromptTuning):
         super()._check_start(lm, initial, template)
         if self.n_tokens(template):
             return
-        n_own = sum(map(len, soft_ids(lm.tokenizer, template)))
+        n_own = count_soft(lm.tokenizer, template)
         n_warm = len(warm_values(lm, initial, TemplateTokens))
         if n_warm != n_own:
             raise TuningError(
