@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fewshot.aggregation import Aggregation
 from fewshot.errors import LabelWordError, LabelWordWarning, VerbalizerError, warn_user
 from fewshot.inputs import Label, Labels
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import Aggregation, LabelWords, MultiToken
+from fewshot.label_words import LabelWords, MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
 from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template

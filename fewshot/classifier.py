@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from fewshot.aggregation import Aggregation
 from fewshot.calibration import Calibration
 from fewshot.class_words import (
     check_head,
@@ -33,7 +34,7 @@ from fewshot.errors import (
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.inputs import Label, read_examples
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import Aggregation, LabelWords, MultiToken
+from fewshot.label_words import LabelWords, MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
@@ -51,7 +52,7 @@ from fewshot.training_data import (
     read_training_data,
 )
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
-from fewshot.tuning.soft_templates import has_template_tokens
+from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask, scores_with_head
 from fewshot.verbalizer import Verbalizer
 
@@ -326,7 +327,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         _check_choice("aggregation", self.aggregation, ("auto", *get_args(Aggregation)))
         data = _read(X, y, sample_weight, template, tuning)
         lm = self._language_model()
-        _check_virtual_tokens(template, tuning, lm)
+        tuning.check(lm, template)
+        check_template_tokens(lm, template, is_tuned=tuning.tunes_virtual_tokens)
         max_length = lm.checked_max_length(self.max_length)
         room = tuning.room(max_length, template)
         verbalizer, words = self._resolve_words(tuning, data, lm, template, room)
@@ -465,17 +467,6 @@ def _is_zero_shot(tuning: str | Tuning) -> bool:
 def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise InputError(f"{name} is one of {list(known)}, got {value!r}")
-
-
-def _check_virtual_tokens(template: Template, tuning: Tuning, lm: MaskedLM) -> None:
-    is_tuned = tuning.tunes_virtual_tokens or has_template_tokens(lm)
-    unnamed = [soft.shown for soft in template.soft if soft.text is None]
-    if unnamed and not is_tuned:
-        raise TemplateError(
-            f"{unnamed[0]} of the template {template.text!r} starts as words drawn at random, and "
-            f"{tuning} does not tune them; name words, such as {{soft:It was}}, or tune by "
-            "gradient, with tuning='prompt' for example"
-        )
 
 
 def _read(

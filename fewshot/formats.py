@@ -49,8 +49,6 @@ class LabelWordRows:
         if labels is None:
             names = read_labels(self._own_labels())
             return dict(zip(names, self.words, strict=True))
-        if isinstance(labels, str):
-            raise VerbalizerError(f"labels is a sequence of labels, got the str {labels!r}")
         names = read_labels(labels)
         if self.labels is not None:
             return self._reordered(names)

@@ -34,15 +34,19 @@ _NOT_A_WORD = re.compile(r"[\W_]+")
 _CAMEL_CASE = re.compile(r"(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 
-def read_labels(labels: Sequence[object]) -> tuple[Label, ...]:
+def read_labels(labels: object) -> tuple[Label, ...]:
     """Return the labels as plain str or int.
 
     Raises
     ------
     VerbalizerError
-        If there are fewer than two, one stands twice, one is neither str nor int or is -1, or
-        the two types are mixed.
+        If they are no list, there are fewer than two, one stands twice, one is neither str nor
+        int or is -1, or the two types are mixed.
     """
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise VerbalizerError(
+            f"labels is a list of all labels, such as ['no', 'yes'], got {labels!r}"
+        )
     read = tuple(_read_label(label) for label in labels)
     if len(read) < 2:
         raise VerbalizerError(f"expected at least two labels, got {list(read)}")

@@ -11,10 +11,11 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from fewshot.aggregation import Aggregation
 from fewshot.errors import VerbalizerError
 from fewshot.inputs import Examples, Label
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import Aggregation, LabelWords, MultiToken
+from fewshot.label_words import LabelWords, MultiToken
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts, build_prompts, tokenize_slots
 from fewshot.scoring import Encoded, PromptScorer

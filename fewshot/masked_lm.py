@@ -325,9 +325,7 @@ class MaskedLM:
         for _, parameter in self.named_parameters():
             if id(parameter) not in memo:
                 memo[id(parameter)] = nn.Parameter(parameter.detach().clone())
-        twin = copy.copy(self)
-        twin.counts = EncoderCounts()
-        twin.tokens = self.tokens
+        twin = self._same_but_counts()
         below: AddedModules | None = copy.deepcopy(self.added, memo)
         if added is not None:
             added.to(next(self.model.parameters()))
@@ -337,8 +335,7 @@ class MaskedLM:
 
     def without_added(self) -> MaskedLM:
         """Return the model alone, with the parameters of this one."""
-        bare = copy.copy(self)
-        bare.counts, bare.tokens = EncoderCounts(), self.tokens
+        bare = self._same_but_counts()
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self._buffers())}
         bare._set_model(copy.deepcopy(self.model, dict[int, Any](shared)), None)
         return bare
@@ -379,6 +376,13 @@ class MaskedLM:
             parameter.requires_grad = False
         self.train(mode=False)
         self._cache = StateCache()
+
+    def _same_but_counts(self) -> MaskedLM:
+        # Not copy.copy: __setstate__ probes, and sets the hooks of the model that is shared anew.
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.counts = EncoderCounts()
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MaskedLM:
         return self

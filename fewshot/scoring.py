@@ -11,11 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fewshot.aggregation import Aggregation, aggregate, word_log_probs
 from fewshot.calibration import Calibration, content_free_examples, word_prior
 from fewshot.errors import LabelWordError
 from fewshot.inputs import Examples
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import Aggregation, LabelWords, aggregate, word_log_probs
+from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
 from fewshot.states import MaskStates

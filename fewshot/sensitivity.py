@@ -19,6 +19,7 @@ from fewshot.inputs import Examples, read_examples, read_labels
 from fewshot.prompts import tokenize_slots
 from fewshot.scoring import Encoded, PromptScorer
 from fewshot.template import Template
+from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import scores_with_head
 from fewshot.wordings import read_wordings
 
@@ -145,7 +146,10 @@ def template_sensitivity(
     NotFittedError
         Before ``fit``.
     TemplateError
-        If a template cannot be parsed, or has a field that the classifier's own lacks.
+        If a template cannot be parsed, has a field that the classifier's own lacks, or virtual
+        tokens that name no words and were not tuned.
+    ModelError
+        If a template has another number of virtual tokens than the model was tuned with.
     InputError
         If there is no wording other than the classifier's own, no row of `y` has a label, or `clf`
         is no prompt classifier.
@@ -166,6 +170,8 @@ def template_sensitivity(
         raise InputError(
             f"templates holds no wording other than the classifier's own, {own.text!r}"
         )
+    for wording in others:
+        check_template_tokens(clf.model_, wording)
     examples = read_examples(X, own.field_names)
     labels = None if y is None else read_labels(y, len(examples))
     if labels is not None and not labels.is_labelled.any():

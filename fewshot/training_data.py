@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,13 +74,12 @@ def class_labels(labels: Labels, given: Sequence[Label] | None = None) -> list[L
     Raises
     ------
     InputError
-        If there are fewer than two, a label occurs that is not given, or what is given is no
-        list.
+        If there are fewer than two, or a label occurs that is not given.
     VerbalizerError
-        If one that is given stands twice, is neither str nor int, or the two are mixed.
+        If those given are no list, one stands twice, is neither str nor int, or the two are mixed.
     """
     found = labels.classes()
-    classes = found if given is None else _given_labels(given)
+    classes = found if given is None else sorted(read_distinct_labels(given))
     unknown = [label for label in found if label not in classes]
     if unknown:
         raise InputError(
@@ -142,12 +141,6 @@ def labelled_part(
 def label_array(classes: Sequence[Label]) -> npt.NDArray[Any]:
     """Return classes as ``classes_`` holds them: int64, or object for str."""
     return np.array(classes, dtype=np.int64 if isinstance(classes[0], int) else object)
-
-
-def _given_labels(given: Sequence[Label]) -> list[Label]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise InputError(f"labels is a list of all labels, such as ['no', 'yes'], got {given!r}")
-    return sorted(read_distinct_labels(given))
 
 
 def _advice(unknown: Sequence[Label], classes: Sequence[Label]) -> str:

@@ -95,7 +95,7 @@ class Verbalizer:
                 "expected a mapping such as {'neg': ['bad'], 'pos': ['good']}, "
                 f"got {type(label_words).__name__}: {label_words!r}"
             )
-        labels = read_labels(list(label_words))
+        labels = read_labels(label_words)
         pairs = zip(labels, label_words.values(), strict=True)
         entries = {label: read_entries(label, words) for label, words in pairs}
         check_distinct(entries)
@@ -246,7 +246,7 @@ class Verbalizer:
         VerbalizerError
             If labels are numbers or have no letters, or two names become the same word.
         """
-        return cls(name_words(read_labels(list(labels))))
+        return cls(name_words(read_labels(labels)))
 
     @classmethod
     def from_file(

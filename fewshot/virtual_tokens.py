@@ -11,7 +11,7 @@ from fewshot.shortening import Ids
 from fewshot.template import Soft, Template, Text
 from fewshot.tokenizing import Tokenizer, encode, tells_spaces
 
-__all__ = ["ordinary_tokens", "soft_ids"]
+__all__ = ["count_soft", "ordinary_tokens", "soft_ids"]
 
 _SPACE_MARKS = "▁Ġ"  # that unigram and byte-level tokens start with
 
@@ -44,6 +44,11 @@ def soft_ids(tokenizer: Tokenizer, template: Template) -> list[Ids]:
             ids.append(_word_ids(tokenizer, segment, template, before[-1:].isspace()))
         before = segment.text if isinstance(segment, Text) else ""
     return ids
+
+
+def count_soft(tokenizer: Tokenizer, template: Template) -> int:
+    """Return the number of virtual tokens of a template; see :func:`soft_ids`."""
+    return sum(map(len, soft_ids(tokenizer, template)))
 
 
 def _word_ids(tokenizer: Tokenizer, soft: Soft, template: Template, after_space: bool) -> Ids:

@@ -256,6 +256,17 @@ def test_a_copy_keeps_what_was_added_and_shares_it(lm, kind):
     assert all(theirs[name].data_ptr() == ours[name].data_ptr() for name in ours)
 
 
+def test_copies_leave_the_hooks_of_the_original_alone(bert):
+    own = moved(bert.copy(nothing, Push(bert.model)))
+    before = [list(module._forward_hooks.items()) for module in own.model.modules()]
+
+    own.copy(lambda name: name.endswith("bias"))
+    own.without_added()
+
+    assert [list(module._forward_hooks.items()) for module in own.model.modules()] == before
+    assert any(before)
+
+
 def test_a_copy_to_tune_what_was_added_leaves_the_original(bert):
     prompts = prompts_for(bert)
     twin = moved(bert.copy(nothing, Push(bert.model)))

@@ -151,7 +151,7 @@ def test_a_missing_file_and_a_binary_file_are_refused(tmp_path):
         ({"index": -1}, "index is a number from 0, got -1"),
         ({"labels": ["a"]}, r"expected at least two labels, got \['a'\]"),
         ({"labels": ["a", "b", "c"]}, r"a line for each of the 3 labels \['a', 'b', 'c'\], got 2"),
-        ({"labels": "ab"}, "labels is a sequence of labels, got the str 'ab'"),
+        ({"labels": "ab"}, r"labels is a list of all labels.*, got 'ab'"),
         ({"labels": ["a", "a"]}, "the label 'a' stands twice"),
         ({"on_shared": "keep"}, "on_shared is 'raise' or 'drop', got 'keep'"),
     ],

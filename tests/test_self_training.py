@@ -28,6 +28,7 @@ from fewshot.tuning import (
     SoftPrompt,
     Training,
     sessions,
+    student_training,
 )
 from tests.tiny_models import tiny_bert
 
@@ -72,14 +73,14 @@ def fit(clf, pool=POOL) -> LiSTClassifier:
 def watched(monkeypatch):
     """Note every student before it learns: its tuned parameters and its task."""
     starts = []
-    plain = sessions._Session.learn
+    plain = student_training.StudentTraining.learn
 
     def noted(session):
         values = {n: p.detach().clone() for n, p in session.learner.parameters.items()}
         starts.append((values, session))
         return plain(session)
 
-    monkeypatch.setattr(sessions._Session, "learn", noted)
+    monkeypatch.setattr(student_training.StudentTraining, "learn", noted)
     return starts
 
 
@@ -202,9 +203,9 @@ def test_uniform_weights_are_alike():
 
 def test_meta_weights_are_never_negative_and_sum_to_one_at_most(monkeypatch):
     found = []
-    plain = sessions.normalized_weights
+    plain = student_training.normalized_weights
     monkeypatch.setattr(
-        sessions, "normalized_weights", lambda a: found.append(plain(a)) or plain(a)
+        student_training, "normalized_weights", lambda a: found.append(plain(a)) or plain(a)
     )
 
     clf = fit(learner(n_steps=10))
@@ -217,7 +218,7 @@ def test_meta_weights_are_never_negative_and_sum_to_one_at_most(monkeypatch):
 
 def test_steps_without_a_useful_text_change_nothing(monkeypatch):
     starts, ends = [], []
-    plain = sessions._Session._learn_soft_labels
+    plain = student_training.StudentTraining._learn_soft_labels
 
     def noted(session, rng):
         parameters = session.learner.parameters.values()
@@ -226,8 +227,10 @@ def test_steps_without_a_useful_text_change_nothing(monkeypatch):
         ends.append([p.detach().clone() for p in parameters])
         return loss
 
-    monkeypatch.setattr(sessions._Session, "_learn_soft_labels", noted)
-    monkeypatch.setattr(sessions, "alignments", lambda losses, *_: -torch.ones(len(losses())))
+    monkeypatch.setattr(student_training.StudentTraining, "_learn_soft_labels", noted)
+    monkeypatch.setattr(
+        student_training, "alignments", lambda losses, *_: -torch.ones(len(losses()))
+    )
 
     fit(learner(n_sessions=1, weights=MetaWeights(warmup_fraction=0.0)))
 
@@ -451,7 +454,9 @@ def test_an_error_of_training_is_raised_and_the_estimator_stays_as_it_was(monkey
     clf = fit(learner(n_sessions=1))
     before = dict(vars(clf))
     monkeypatch.setattr(
-        sessions, "kl_losses", lambda *_: (_ for _ in ()).throw(RuntimeError("out of memory"))
+        student_training,
+        "kl_losses",
+        lambda *_: (_ for _ in ()).throw(RuntimeError("out of memory")),
     )
 
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -461,7 +466,9 @@ def test_an_error_of_training_is_raised_and_the_estimator_stays_as_it_was(monkey
 
 
 def test_a_loss_that_diverges_is_told(monkeypatch):
-    monkeypatch.setattr(sessions, "kl_losses", lambda scores, _: scores.sum(1) * float("nan"))
+    monkeypatch.setattr(
+        student_training, "kl_losses", lambda scores, _: scores.sum(1) * float("nan")
+    )
 
     with pytest.raises(TuningError, match="the loss is nan at step 1 of 10 of a session"):
         fit(learner(weights="uniform"))

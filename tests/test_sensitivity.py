@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 import fewshot
 from fewshot import PromptClassifier, TemplateSensitivity, TfidfClassifier, template_sensitivity
-from fewshot.errors import InputError, TemplateError
+from fewshot.errors import InputError, ModelError, TemplateError
 from fewshot.masked_lm import MaskedLM
 from fewshot.sensitivity import _summarise
 from fewshot.template import Template
@@ -261,6 +261,19 @@ def test_an_unfitted_classifier_is_an_error():
 def test_wrong_input_is_an_error(templates, y, error, message, tiny_bert):
     with pytest.raises(error, match=message):
         template_sensitivity(fitted(tiny_bert), TEXTS, templates, y)
+
+
+def test_a_wording_whose_virtual_tokens_nothing_has_tuned_is_refused(tiny_bert):
+    plain = fitted(tiny_bert)
+    tuned = fitted(tiny_bert, template="{mask} {soft:2} {text}", tuning="prompt")
+    n_before = tuned.model_.counts.prompts
+
+    with pytest.raises(TemplateError, match=r"\[soft:2\] .* starts as words drawn at random"):
+        template_sensitivity(plain, TEXTS, ["{text} {soft:2} {mask}"])
+    with pytest.raises(ModelError, match=r"tuned with 2 virtual tokens .* this template has 3"):
+        template_sensitivity(tuned, ["a new text"], ["{text} {soft:3} {mask}"])
+    assert tuned.model_.counts.prompts == n_before
+    assert len(template_sensitivity(tuned, TEXTS, ["{text} {soft:2} {mask}"]).changed) == 2
 
 
 def test_only_prompt_classifiers_have_templates():

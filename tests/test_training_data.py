@@ -81,8 +81,12 @@ def test_given_classes_become_plain_values():
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ("ab", InputError, r"labels is a list of all labels, such as \['no', 'yes'\], got 'ab'"),
-        (2, InputError, "labels is a list of all labels.* got 2"),
+        (
+            "ab",
+            VerbalizerError,
+            "labels is a list of all labels.* got 'ab'",
+        ),
+        (2, VerbalizerError, "labels is a list of all labels.* got 2"),
         (["a", 1], VerbalizerError, r"expected labels all of str or all of int, got \['a', 1\]"),
         (["a", "b", "a"], VerbalizerError, "the label 'a' stands twice"),
         (["a", 1.5], VerbalizerError, "a label is a str or an int, got float: 1.5"),

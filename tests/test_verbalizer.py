@@ -272,6 +272,12 @@ def test_labels_without_letters_ask_for_a_verbalizer(labels):
         Verbalizer.from_labels(labels)
 
 
+@pytest.mark.parametrize("labels", ["sports", 3])
+def test_labels_that_are_no_list_are_refused(labels):
+    with pytest.raises(VerbalizerError, match=f"labels is a list of all labels.*, got {labels!r}"):
+        Verbalizer.from_labels(labels)
+
+
 def test_names_that_become_the_same_word_are_refused():
     with pytest.raises(VerbalizerError, match="'a b' stands for both 'a_b' and 'a-b'"):
         Verbalizer.from_labels(["a_b", "a-b"])

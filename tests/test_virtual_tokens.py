@@ -6,7 +6,7 @@ import pytest
 
 from fewshot.errors import TemplateError
 from fewshot.template import Template
-from fewshot.virtual_tokens import ordinary_tokens, soft_ids
+from fewshot.virtual_tokens import count_soft, ordinary_tokens, soft_ids
 
 
 def names_of(tokenizer, ids) -> list[str]:
@@ -19,6 +19,13 @@ def test_each_place_has_the_words_that_it_names(tiny):
     ids = soft_ids(tokenizer, Template("{text} {soft:it was} {mask} {soft:news}"))
 
     assert [names_of(tokenizer, part) for part in ids] == [["it", "was"], ["news"]]
+
+
+def test_virtual_tokens_of_all_places_are_counted(tiny):
+    template = Template("{text} {soft:it was} {mask} {soft:3}")
+
+    assert count_soft(tiny[1], template) == 2 + 3
+    assert count_soft(tiny[1], Template("{text} {mask}")) == 0
 
 
 def test_a_place_without_words_has_the_same_drawn_words_each_time(tiny):

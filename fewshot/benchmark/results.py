@@ -14,6 +14,7 @@ from fewshot.errors import BenchmarkError
 __all__ = ["FORMAT", "Cell", "CellKey", "Header", "Results", "read_results"]
 
 FORMAT = 1
+_SHOWN = 60  # characters of a line
 
 
 class CellKey(NamedTuple):
@@ -185,7 +186,7 @@ def read_results(path: str | Path) -> Results:
     lines = text.split("\n")[:-1]
     if not lines:
         raise BenchmarkError(f"{path}: no results file: it holds no whole line; run the benchmark")
-    header = _header(_content(lines[0], "header", f"{path}, line 1"), path)
+    header = _header(lines[0], path)
     cells: dict[CellKey, Cell] = {}
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}, line {number}"
@@ -200,11 +201,17 @@ def _content(line: str, kind: str, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise BenchmarkError(f"{where}: not JSON: {error}; mend or delete the line") from error
     if not isinstance(content, dict) or content.get("kind") != kind:
-        raise BenchmarkError(f"{where}: expected a {kind} of a benchmark, got {line[:60]!r}")
+        raise BenchmarkError(f"{where}: expected a {kind} of a benchmark, got {line[:_SHOWN]!r}")
     return content
 
 
-def _header(content: dict[str, Any], path: Path) -> Header:
+def _header(line: str, path: Path) -> Header:
+    try:
+        content = _content(line, "header", f"{path}, line 1")
+    except BenchmarkError as error:  # to mend or delete that line would not help
+        raise BenchmarkError(
+            f"{path}: no results file: it begins with {line[:_SHOWN]!r}; name another one"
+        ) from error
     found = content.get("format")
     if found != FORMAT:
         raise BenchmarkError(

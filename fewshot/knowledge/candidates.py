@@ -6,16 +6,18 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
+from fewshot.errors import VerbalizerError
 from fewshot.inputs import Label
 from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.verbalizer import Verbalizer
 
-__all__ = ["Candidates", "Names", "TermSource", "clean_term", "collect"]
+__all__ = ["Candidates", "Names", "TermSource", "class_names", "clean_term", "collect"]
 
 Names: TypeAlias = Mapping[Label, Sequence[str]]
 
@@ -73,6 +75,34 @@ class TermSource(BaseEstimator, ABC):
         SourceError
             If the source's data is missing; the message says how to get it.
         """
+
+
+def class_names(
+    classes: Sequence[Label], names: Mapping[Any, str | Sequence[str]] | None
+) -> dict[Label, tuple[str, ...]]:
+    """Return the names of classes as words: those given, else the labels, cleaned.
+
+    Raises
+    ------
+    VerbalizerError
+        If labels are no words and are not named, or a name is missing, blank or of two classes.
+    """
+    if names is None:
+        return Verbalizer.from_labels(classes).label_words
+    if not isinstance(names, Mapping):
+        raise VerbalizerError(
+            f"names is a mapping of labels to what they are called, such as {{0: 'sports'}}, got "
+            f"{names!r}"
+        )
+    missing = [label for label in classes if label not in names]
+    unknown = [label for label in names if label not in classes]
+    if missing or unknown:
+        raise VerbalizerError(
+            f"names= has no name for the labels {missing} and names the unknown {unknown}; the "
+            f"labels are {list(classes)}"
+        )
+    given = Verbalizer({label: names[label] for label in classes})
+    return given.label_words
 
 
 def collect(terms: Mapping[Label, Mapping[str, float]], classes: Sequence[Label]) -> Candidates:

@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from fewshot.errors import CoverageWarning, VerbalizerError, warn_user
 from fewshot.inputs import Label, read_examples
-from fewshot.knowledge.candidates import Names, TermSource
+from fewshot.knowledge.candidates import Names, TermSource, class_names
 from fewshot.knowledge.filters import Relevance, Weighting, term_weights
 from fewshot.knowledge.mining import CorpusTerms
 from fewshot.knowledge.neighbours import VocabularyWords
@@ -141,7 +141,7 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         -------
         Verbalizer
         """
-        classes = read_labels(list(labels))
+        classes = read_labels(labels)
         lm = load_masked_lm(model)
         parsed = template if isinstance(template, Template) else Template(template)
         examples = None if texts is None else read_examples(texts, parsed.field_names)
@@ -280,34 +280,6 @@ class SciPromptSoftVerbalizer(SciPromptVerbalizer):
         with torch.inference_mode():
             vectors = words.class_vectors(rows)
         return replace(resolved, vectors=vectors.clone())
-
-
-def class_names(
-    classes: Sequence[Label], names: Mapping[Any, str | Sequence[str]] | None
-) -> dict[Label, tuple[str, ...]]:
-    """Return the names of classes as words: those given, else the labels, cleaned.
-
-    Raises
-    ------
-    VerbalizerError
-        If labels are no words and are not named, or a name is missing, blank or of two classes.
-    """
-    if names is None:
-        return Verbalizer.from_labels(classes).label_words
-    if not isinstance(names, Mapping):
-        raise VerbalizerError(
-            f"names is a mapping of labels to what they are called, such as {{0: 'sports'}}, got "
-            f"{names!r}"
-        )
-    missing = [label for label in classes if label not in names]
-    unknown = [label for label in names if label not in classes]
-    if missing or unknown:
-        raise VerbalizerError(
-            f"names= has no name for the labels {missing} and names the unknown {unknown}; the "
-            f"labels are {list(classes)}"
-        )
-    given = Verbalizer({label: names[label] for label in classes})
-    return given.label_words
 
 
 def _score(term: FoundTerm) -> float:

@@ -13,10 +13,11 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from torch import Tensor
 
+from fewshot.aggregation import segment_sum
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import labelled_states
 from fewshot.label_embeddings import prototypes_of
-from fewshot.label_words import LabelWords, segment_sum
+from fewshot.label_words import LabelWords
 from fewshot.learned_verbalizer import (
     LearnedVerbalizer,
     ResolvedPrototypes,

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from fewshot.label_words import word_log_probs
+from fewshot.aggregation import word_log_probs
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.verbalizer import Verbalizer
 

@@ -23,8 +23,9 @@ from fewshot.model_parts import (
     norm_names,
     weight_of,
 )
+from fewshot.template import Template
 from fewshot.tuning.added import AddedTuning
-from fewshot.tuning.strategy import Checks, check_choice, check_settings
+from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -56,6 +57,7 @@ _FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "linear": lambda values: values,
 }
 _SPREAD = 0.02  # of new weights, as BERT's initializer_range
+_INVERTIBLE_REDUCTION = 4  # width of the embeddings through that of the bottlenecks
 _LINEAR_SPREAD = 2e-4  # LiST's adapters, both matrices
 _CHECKS: Checks = {
     "reduction": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
@@ -141,25 +143,32 @@ class Adapter(AddedTuning):
         self.embeddings = embeddings
         self.also_tuned = also_tuned
 
-    def new_modules(self, task: TuningTask) -> AdapterModules:
-        """Build the adapters of all layers."""
-        check_settings(self, _CHECKS)
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
+        check_all(self, _CHECKS)
         check_choice(self, "placement", get_args(Placement))
         check_choice(self, "activation", get_args(Activation))
         check_choice(self, "embeddings", get_args(Embeddings))
         check_choice(self, "also_tuned", get_args(AlsoTuned))
-        lm = task.scorer.lm
         width = int(lm.model.config.hidden_size)
         if self.reduction > width:
             raise TuningError(
                 f"reduction of Adapter is at most {width}, the width of {lm}, got {self.reduction}"
             )
+        encoder_layers(lm.model)  # raises if they are not known
+        if self.embeddings == "invertible":
+            _check_invertible(lm)
+
+    def new_modules(self, task: TuningTask) -> AdapterModules:
+        """Build the adapters of all layers."""
+        model = task.scorer.lm.model
         inner = 0
         if self.embeddings == "invertible":
-            inner = _invertible_width(lm)
+            inner = embedding_width(model) // _INVERTIBLE_REDUCTION
         return AdapterModules(
-            lm.model,
-            size=width // int(self.reduction),
+            model,
+            size=int(model.config.hidden_size) // int(self.reduction),
             placement=self.placement,
             activation=self.activation,
             scaling=float(self.scaling),
@@ -347,13 +356,13 @@ def _attach_beside(first: nn.Module, last: nn.Module, block: nn.Module) -> None:
     after(last, add)
 
 
-def _invertible_width(lm: MaskedLM) -> int:
-    """Return the width of the invertible network's bottlenecks: a quarter of the embeddings'."""
+def _check_invertible(lm: MaskedLM) -> None:
+    """Check that the inverse of a change of the embeddings can stand before the output."""
     width, outputs = embedding_width(lm.model), lm.model.get_output_embeddings()
-    if not lm.has_rows or outputs.weight.shape[1] != width or width % 4:
+    is_whole = width % _INVERTIBLE_REDUCTION == 0
+    if not lm.has_rows or outputs.weight.shape[1] != width or not is_whole:
         raise TuningError(
             f"embeddings='invertible' of Adapter needs an MLM head that ends in a matrix of the "
-            f"width of the word embeddings, a multiple of 4, which {type(lm.model).__name__} has "
-            "not; use embeddings='none'"
+            f"width of the word embeddings, a multiple of {_INVERTIBLE_REDUCTION}, which "
+            f"{type(lm.model).__name__} has not; use embeddings='none'"
         )
-    return width // 4

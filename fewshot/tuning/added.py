@@ -26,7 +26,9 @@ class AddedTuning(GradientTuning):
 
     @abstractmethod
     def new_modules(self, task: TuningTask) -> AddedModules:
-        """Build the modules with their initial values; torch's random state is seeded.
+        """Build the modules with their initial values, when the settings are checked.
+
+        Torch's random state is seeded.
 
         Parameters
         ----------
@@ -35,11 +37,6 @@ class AddedTuning(GradientTuning):
         Returns
         -------
         AddedModules
-
-        Raises
-        ------
-        TuningError
-            If a setting is out of range, or the model is of a kind that cannot have them.
         """
 
     def tuned_names(self, task: TuningTask) -> set[str]:  # noqa: ARG002  # others need it

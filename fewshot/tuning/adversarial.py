@@ -19,7 +19,7 @@ from fewshot.embedding_noise import (
     sign_ball_step,
 )
 from fewshot.errors import TuningError
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 
 __all__ = ["FGM", "SMART", "Adversarial", "resolve_adversarial"]
 
@@ -65,7 +65,7 @@ class FGM(BaseEstimator):
         TuningError
             If one is out of range.
         """
-        check_settings(self, _POSITIVE)
+        check_all(self, _POSITIVE)
 
     def passes(self) -> float:
         """Return what it adds to a step, in forward passes."""
@@ -137,7 +137,7 @@ class SMART(BaseEstimator):
         TuningError
             If one is out of range.
         """
-        check_settings(self, _POSITIVE | {"weight": _POSITIVE["epsilon"]})
+        check_all(self, _POSITIVE | {"weight": _POSITIVE["epsilon"]})
 
     def passes(self) -> float:
         """Return what it adds to a step, in forward passes."""

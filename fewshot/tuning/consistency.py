@@ -13,7 +13,7 @@ from torch import Tensor
 from fewshot.divergences import jensen_shannon, kl_divergence
 from fewshot.errors import TuningError
 from fewshot.template import Template
-from fewshot.tuning.strategy import check_setting
+from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.wordings import read_wordings
 
 __all__ = ["Divergence", "TemplateConsistency"]
@@ -77,11 +77,7 @@ class TemplateConsistency(BaseEstimator):
             If one is out of range.
         """
         check_setting(self, "weight", Real, lambda value: value >= 0, "0 or more")
-        if self.divergence not in get_args(Divergence):
-            raise TuningError(
-                f"divergence of TemplateConsistency is one of {list(get_args(Divergence))}, got "
-                f"{self.divergence!r}"
-            )
+        check_choice(self, "divergence", get_args(Divergence))
 
     def wordings(self, template: Template) -> tuple[Template, ...]:
         """Return the wordings of a template other than itself.

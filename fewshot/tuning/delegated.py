@@ -37,6 +37,10 @@ class DelegatedTuning(Tuning):
         """As the other strategy."""
         return self.delegate.tunes_virtual_tokens
 
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings of the other strategy."""
+        self.delegate.check(lm, template)
+
     def wordings(self, template: Template) -> tuple[Template, ...]:
         """Return the wordings that the other strategy needs."""
         return self.delegate.wordings(template)

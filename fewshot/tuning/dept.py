@@ -11,7 +11,7 @@ from fewshot.template import Template
 from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_values import Initial
 from fewshot.tuning.soft_tokens import DecomposedPrompt
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -96,26 +96,25 @@ class DePT(PromptTuning):
         """Return 4."""
         return _LENGTH
 
-    def n_tokens(self, template: Template) -> int:
-        """Return how many virtual tokens stand before the text."""
-        check_settings(self, _CHECKS)
-        length = super().n_tokens(template)
-        if length == 0 and self.rank == 0:
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
+        check_all(self, _CHECKS)
+        width = embedding_width(lm.model)
+        if self.rank > width:
+            raise TuningError(
+                f"rank of {type(self).__name__} is at most {width}, the width of the word "
+                f"embeddings of {lm}, got {self.rank}"
+            )
+        if self.rank == 0 and self.n_tokens(template) == 0:
             raise TuningError(
                 f"length and rank of {type(self).__name__} are both 0, so that there is nothing "
                 "to tune; raise one"
             )
-        return length
 
     def new_modules(self, task: TuningTask) -> DecomposedPrompt:
         """Build the prompt and the update, which starts as nothing."""
         length = self.n_tokens(task.scorer.template)
-        width = embedding_width(task.scorer.lm.model)
-        if self.rank > width:
-            raise TuningError(
-                f"rank of {type(self).__name__} is at most {width}, the width of the word "
-                f"embeddings of {task.scorer.lm}, got {self.rank}"
-            )
         added = self._modules(task, length, _longest(task))
         if length:
             added.prompt.data.copy_(self.initial_values(task, length))

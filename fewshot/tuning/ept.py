@@ -9,7 +9,7 @@ from fewshot.template import Template
 from fewshot.tuning.dept import DePT
 from fewshot.tuning.prompt_values import Initial
 from fewshot.tuning.soft_tokens import FusedPrompt
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -93,10 +93,10 @@ class EPT(DePT):
         )
         self.n_spaces = n_spaces
 
-    def n_tokens(self, template: Template) -> int:
-        """Return how many virtual tokens stand before the text."""
-        check_settings(self, _CHECKS)
-        return super().n_tokens(template)
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
+        check_all(self, _CHECKS)
 
     def _modules(self, task: TuningTask, length: int, n_positions: int) -> FusedPrompt:
         return FusedPrompt(

@@ -38,8 +38,8 @@ from fewshot.tuning.class_vectors import (
 from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.head import fit_head
 from fewshot.tuning.regularizer import Regularizer
-from fewshot.tuning.soft_templates import with_template_tokens
-from fewshot.tuning.strategy import Checks, Tuning, check_settings
+from fewshot.tuning.soft_templates import check_wording_tokens, with_template_tokens
+from fewshot.tuning.strategy import Checks, Tuning, check_all
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.tuning.training import Training
 
@@ -152,6 +152,7 @@ class GradientTuning(Tuning):
         TuningError
             If a setting is out of range, or there is nothing to tune.
         """
+        self.check(task.scorer.lm, task.scorer.template)
         warmth = task.distillation_temperature
         settings = replace(self._settings(), temperature=1.0 if warmth is None else warmth)
         own = with_class_vectors(with_template_tokens(self.prepare(task)))
@@ -168,9 +169,19 @@ class GradientTuning(Tuning):
         check_trained(own.scorer.class_scores(own.scorer.encode(own.views)), self.learning_rate)
         return TuningResult(own.scorer, fit_head(own, self.C, _TEMPERATURE), history)
 
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        check_all(self, _CHECKS, may_be_none=("interpolation", "C"))
+        if not isinstance(self._training, Training):
+            raise TuningError(
+                f"training of {type(self).__name__} is a Training or None, got {self.training!r}"
+            )
+        self._training.check()
+        for wording in self.wordings(template):
+            check_wording_tokens(lm, wording, template)
+
     def wordings(self, template: Template) -> tuple[Template, ...]:
         """Return the other wordings that training asks for."""
-        self._settings()  # checks them
         consistency = self._training.consistency
         return () if consistency is None else consistency.wordings(template)
 
@@ -230,13 +241,7 @@ class GradientTuning(Tuning):
         )
 
     def _settings(self) -> TrainSettings:
-        check_settings(self, _CHECKS, may_be_none=("interpolation", "C"))
         training = self._training
-        if not isinstance(training, Training):
-            raise TuningError(
-                f"training of {type(self).__name__} is a Training or None, got {training!r}"
-            )
-        training.check()
         return TrainSettings(
             self.learning_rate,
             self.num_epochs,

@@ -9,7 +9,7 @@ import numpy as np
 
 from fewshot.errors import TuningError
 from fewshot.model_parts import Backbone, EncoderLayer, Role, encoder_layers, head_names, is_table
-from fewshot.tuning.strategy import Checks, check_choice, check_settings
+from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.subsets import SubsetTuning
 from fewshot.tuning.training import Training
 
@@ -97,7 +97,7 @@ class Half(SubsetTuning):
 
     def tuned_names(self, model: Backbone, rng: np.random.Generator) -> set[str]:
         """Return the names of the parameters that are drawn, and those of the MLM head."""
-        check_settings(self, _CHECKS)
+        check_all(self, _CHECKS)
         check_choice(self, "granularity", get_args(Granularity))
         check_choice(self, "embeddings", ("frozen", "tuned"))
         # Each stage has a draw of its own from the same seed.

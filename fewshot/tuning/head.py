@@ -10,6 +10,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from fewshot.masked_lm import MaskedLM
+from fewshot.template import Template
 from fewshot.tuning.strategy import Tuning, check_setting
 from fewshot.tuning.task import StateHead, TuningResult, TuningTask
 
@@ -50,10 +52,14 @@ class Head(Tuning):
     def __init__(self, C: float | None = None) -> None:
         self.C = C
 
-    def tune(self, task: TuningTask) -> TuningResult:
-        """Fit the regression; see :meth:`Tuning.tune`."""
+    def check(self, lm: MaskedLM, template: Template) -> None:  # noqa: ARG002  # others need them
+        """Check the penalty; see :meth:`Tuning.check`."""
         if self.C is not None:
             check_setting(self, "C", Real, lambda value: value > 0, "positive, or None")
+
+    def tune(self, task: TuningTask) -> TuningResult:
+        """Fit the regression; see :meth:`Tuning.tune`."""
+        self.check(task.scorer.lm, task.scorer.template)
         return TuningResult(task.scorer, fit_head(task, self.C))
 
 

@@ -20,7 +20,7 @@ from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_generator import PromptGenerator, Rational
 from fewshot.tuning.prompt_values import Initial
 from fewshot.tuning.soft_tokens import insert
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -104,18 +104,23 @@ class IAPT(PromptTuning):
         """Return 4."""
         return _LENGTH
 
-    def new_modules(self, task: TuningTask) -> GeneratedPrompt:
-        """Build the generators, which start as adding nothing to the words."""
-        check_settings(self, _CHECKS)
-        model = task.scorer.lm.model
-        length = self.n_tokens(task.scorer.template)
-        encoder_layers(model)  # checks that they are known
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
+        check_all(self, _CHECKS)
+        model = lm.model
+        encoder_layers(model)  # raises if they are not known
         width = model.config.hidden_size
         if self.bottleneck > width:
             raise TuningError(
                 f"bottleneck of IAPT is at most {width} for the states of "
                 f"{type(model).__name__}, got {self.bottleneck}"
             )
+
+    def new_modules(self, task: TuningTask) -> GeneratedPrompt:
+        """Build the generators, which start as adding nothing to the words."""
+        model = task.scorer.lm.model
+        length = self.n_tokens(task.scorer.template)
         added = GeneratedPrompt(
             model,
             length=length,

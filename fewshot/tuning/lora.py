@@ -15,8 +15,9 @@ from fewshot.added_modules import AddedModules, Setting, after
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, EncoderLayer, Role, encoder_layers, weight_of
+from fewshot.template import Template
 from fewshot.tuning.added import AddedTuning
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -95,10 +96,11 @@ class LoRA(AddedTuning):
         self.dropout = dropout
         self.targets = targets
 
-    def new_modules(self, task: TuningTask) -> LoRAModules:
-        """Build the updates of all layers."""
-        check_settings(self, _CHECKS)
-        model = task.scorer.lm.model
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
+        check_all(self, _CHECKS)
+        model = lm.model
         names = _target_names(self.targets, encoder_layers(model))
         smallest = min(min(weight_of(model, name).shape) for name in names)
         if self.rank > smallest:
@@ -106,6 +108,11 @@ class LoRA(AddedTuning):
                 f"rank of LoRA is at most {smallest} for the matrices of "
                 f"{type(model).__name__}, got {self.rank}"
             )
+
+    def new_modules(self, task: TuningTask) -> LoRAModules:
+        """Build the updates of all layers."""
+        model = task.scorer.lm.model
+        names = _target_names(self.targets, encoder_layers(model))
         return LoRAModules(
             model, names, rank=int(self.rank), alpha=float(self.alpha), dropout=float(self.dropout)
         )

@@ -16,13 +16,14 @@ from fewshot.inputs import Label
 from fewshot.label_embeddings import LabelEmbeddings, matching_scores, multi_class_hinge
 from fewshot.losses import smoothed
 from fewshot.masked_lm import MaskedLM
-from fewshot.model_parts import Backbone, norm_names
+from fewshot.model_parts import Backbone, encoder_layers, norm_names
 from fewshot.seeding import torch_seed
+from fewshot.template import Template
 from fewshot.tuning.adapter import AdapterModules
 from fewshot.tuning.added import check_acting
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.soft_templates import with_template_tokens
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -111,14 +112,19 @@ class Perfect(GradientTuning):
         """False."""
         return False
 
-    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:
-        """Return prototypes of nothing for each class and mask."""
-        check_settings(self, _CHECKS)
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
+        check_all(self, _CHECKS)
+        encoder_layers(lm.model)  # raises if they are not known
         if self._training.regularizes():
             raise TuningError(
                 f"{type(self).__name__} has a loss of its own, which takes no adversarial, "
                 "r_drop or consistency of Training; leave these out"
             )
+
+    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:
+        """Return prototypes of nothing for each class and mask."""
         blank = torch.zeros(len(classes), int(self.n_masks), lm.model.config.hidden_size)
         return LabelEmbeddings(tuple(classes), blank, 1.0)
 

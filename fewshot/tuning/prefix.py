@@ -15,6 +15,7 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone
 from fewshot.prefix_attention import KeysValues, attention_modules, put_prefix, record_attention
 from fewshot.prompts import Prompts
+from fewshot.template import Template
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
@@ -84,8 +85,9 @@ class Prefix(AddedTuning):
         self.length = length
         self.init = init
 
-    def new_modules(self, task: TuningTask) -> PrefixModules:
-        """Build the prefixes of all layers."""
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
         check_setting(
             self,
             "length",
@@ -94,6 +96,10 @@ class Prefix(AddedTuning):
             f"a whole number from 1 to {_LONGEST}",
         )
         check_choice(self, "init", get_args(Init))
+        attention_modules(lm.model)  # raises if a prefix cannot be put there
+
+    def new_modules(self, task: TuningTask) -> PrefixModules:
+        """Build the prefixes of all layers."""
         lm = task.scorer.lm
         added = PrefixModules(lm.model, length=int(self.length))
         if self.init == "text":

@@ -32,10 +32,10 @@ from fewshot.tuning.soft_tokens import (
     TemplateTokens,
     soft_tokens_of,
 )
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
-from fewshot.virtual_tokens import soft_ids
+from fewshot.virtual_tokens import count_soft, soft_ids
 
 __all__ = ["PromptTuning", "SoftPrompt"]
 
@@ -89,32 +89,27 @@ class PromptTuning(AddedTuning):
     def default_length(self, template: Template) -> int:
         """Return the number of virtual tokens where none is given."""
 
-    def n_tokens(self, template: Template) -> int:
-        """Return how many virtual tokens stand before the text.
-
-        Raises
-        ------
-        TuningError
-            If `length` or `initial` cannot be used.
-        """
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
         low = self._smallest_length
         expected = f"a whole number, at least {low}, or None"
         checks: Checks = {"length": (Integral, lambda value: value >= low, expected)}
-        check_settings(self, checks, may_be_none=("length",))
-        if not isinstance(self.initial, MaskedLM):
-            if self.initial not in get_args(Initial):
-                raise TuningError(
-                    f"initial of {type(self).__name__} is one of {list(get_args(Initial))}, or the "
-                    f"model_ of a fitted classifier, got {self.initial!r}"
-                )
-            return self.default_length(template) if self.length is None else int(self.length)
-        found = [part for part in soft_tokens_of(self.initial.added) if _is_inserted(part)]
-        if self.length is not None and found and len(found[0].vectors) != self.length:
+        check_all(self, checks, may_be_none=("length",))
+        if isinstance(self.initial, MaskedLM):
+            self._check_start(lm, self.initial, template)
+        elif self.initial not in get_args(Initial):
             raise TuningError(
-                f"length={self.length} of {type(self).__name__} differs from the prompt to start "
-                f"from, which has {len(found[0].vectors)} virtual tokens; leave length out"
+                f"initial of {type(self).__name__} is one of {list(get_args(Initial))}, or the "
+                f"model_ of a fitted classifier, got {self.initial!r}"
             )
-        return len(found[0].vectors) if found else self.default_length(template)
+
+    def n_tokens(self, template: Template) -> int:
+        """Return how many virtual tokens stand before the text."""
+        if self.length is not None:
+            return int(self.length)
+        inserted = _inserted(self.initial)
+        return self.default_length(template) if inserted is None else len(inserted.vectors)
 
     def room(self, max_length: int, template: Template) -> int:
         """Return the tokens that are left beside the virtual ones; see :meth:`Tuning.room`."""
@@ -148,6 +143,17 @@ class PromptTuning(AddedTuning):
         if self.initial == "bayes":
             return bayes_values(lm, task, length)
         return word_values(lm, self.words, length)
+
+    def _check_start(self, lm: MaskedLM, initial: MaskedLM, template: Template) -> None:
+        """Check that virtual tokens can start as those of another model."""
+        inserted = _inserted(initial)
+        if inserted is not None and len(inserted.vectors) != self.n_tokens(template):
+            raise TuningError(
+                f"length={self.length} of {type(self).__name__} differs from the prompt to start "
+                f"from, which has {len(inserted.vectors)} virtual tokens; leave length out"
+            )
+        if self.n_tokens(template):
+            warm_values(lm, initial, InsertedPrompt)
 
     @property
     def _smallest_length(self) -> int:
@@ -236,17 +242,23 @@ class SoftPrompt(PromptTuning):
         prompt.prompt.data.copy_(self.initial_values(task, length))
         return prompt
 
+    def _check_start(self, lm: MaskedLM, initial: MaskedLM, template: Template) -> None:
+        super()._check_start(lm, initial, template)
+        if self.n_tokens(template):
+            return
+        n_own = count_soft(lm.tokenizer, template)
+        n_warm = len(warm_values(lm, initial, TemplateTokens))
+        if n_warm != n_own:
+            raise TuningError(
+                f"the template {template.text!r} has {n_own} virtual tokens, the model to start "
+                f"from has {n_warm}; start from one with the same template"
+            )
+
     def _template_tokens(self, task: TuningTask) -> TemplateTokens:
         lm, template = task.scorer.lm, task.scorer.template
         tokens = template_tokens(lm, template)
         if isinstance(self.initial, MaskedLM):
-            warm = warm_values(lm, self.initial, TemplateTokens)
-            if len(warm) != len(tokens.tokens):
-                raise TuningError(
-                    f"the template {template.text!r} has {len(tokens.tokens)} virtual tokens, the "
-                    f"model to start from has {len(warm)}; start from one with the same template"
-                )
-            tokens.tokens.data.copy_(warm)
+            tokens.tokens.data.copy_(warm_values(lm, self.initial, TemplateTokens))
         elif self.initial not in ("words", "mlm"):
             ids = soft_ids(lm.tokenizer, template)
             is_free = np.repeat([soft.text is None for soft in template.soft], [*map(len, ids)])
@@ -265,5 +277,7 @@ def _text_weights(task: TuningTask) -> npt.NDArray[np.float64]:
     return weights
 
 
-def _is_inserted(part: SoftTokens) -> bool:
-    return isinstance(part, InsertedPrompt)
+def _inserted(initial: Initial | MaskedLM) -> InsertedPrompt | None:
+    """Return the prompt before the text of a model to start from, the uppermost if several."""
+    parts = soft_tokens_of(initial.added) if isinstance(initial, MaskedLM) else ()
+    return next((part for part in parts if isinstance(part, InsertedPrompt)), None)

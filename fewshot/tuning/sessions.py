@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
 
 from fewshot.errors import InputError, TuningError
-from fewshot.fine_tuning import Batch, Learner, TrainSettings, TrainStep, parameter_groups
+from fewshot.fine_tuning import Learner, TrainSettings
 from fewshot.history import Epoch
-from fewshot.meta_weights import MetaWeights, alignments, kl_losses, normalized_weights
+from fewshot.meta_weights import MetaWeights
 from fewshot.pseudo_labels import soft_labels
 from fewshot.rounds import Arrays, Rounds, seed_of
-from fewshot.sampling import hold_out
-from fewshot.seeding import torch_seed
-from fewshot.threads import limited_threads
 from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.soft_templates import with_template_tokens
+from fewshot.tuning.student_training import StudentTraining
 from fewshot.tuning.task import StateHead, TuningResult, TuningTask, scores_with_head
 
 __all__ = ["SessionRecord", "Sessions"]
@@ -200,18 +197,27 @@ class _Run:
     def _learn(self, number: int) -> tuple[TuningResult, list[float]]:
         """Have a new student learn what the newest model says."""
         self.targets = soft_labels(self.scores, self.settings.temperature)
-        task, sessions = self._soft(self._task_of(number)), []
+        task, runs = self._soft(self._task_of(number)), []
 
         def procedure(own: TuningTask, learner: Learner, settings: TrainSettings) -> list[Epoch]:
-            sessions.append(_Session(self.settings, own, learner, settings))
-            return sessions[0].learn()
+            runs.append(
+                StudentTraining(
+                    own,
+                    learner,
+                    settings,
+                    n_steps=self.settings.n_steps,
+                    batch_size=self.settings.batch_size,
+                    weights=self.settings.weights,
+                )
+            )
+            return runs[0].learn()
 
         self.student = None  # its labels are all that is needed of it
         self.student = self.settings.student.tune_by(task, procedure)
-        session = sessions[0]
-        self.tuned = list(session.learner.parameters)
-        self.weights.append(session.mean_weights(self.pool))
-        return self.student, [session.loss, session.labelled_loss]
+        training = runs[0]
+        self.tuned = list(training.learner.parameters)
+        self.weights.append(training.mean_weights(self.pool))
+        return self.student, [training.loss, training.labelled_loss]
 
     def _soft(self, task: TuningTask) -> TuningTask:
         """Return the task with the teacher's labels for the texts that it is sure of."""
@@ -227,157 +233,6 @@ class _Run:
         targets[self.pool] = self.targets
         weights[self.pool] = is_sure.astype(np.float64)
         return replace(task, targets=targets, sample_weight=weights, distillation_temperature=1.0)
-
-
-class _Session:
-    """How one student learns: from soft labels, then from the labelled texts."""
-
-    def __init__(
-        self, settings: Sessions, task: TuningTask, learner: Learner, training: TrainSettings
-    ) -> None:
-        self.settings, self.task, self.learner, self.training = settings, task, learner, training
-        is_used = task.sample_weight > 0
-        self.pool = task.unlabelled[is_used[task.unlabelled]]
-        labelled = np.setdiff1d(np.flatnonzero(is_used), self.pool)
-        self.labelled, self.compared = self._split(labelled)
-        mean = task.sample_weight[self.labelled].mean()
-        self.targets = torch.from_numpy(task.targets).float()
-        self.sample_weight = torch.from_numpy(task.sample_weight / mean).float()
-        self.sums, self.n_drawn = np.zeros(len(is_used)), np.zeros(len(is_used))
-        self.n_steps = settings.n_steps + training.steps(len(self.labelled))
-        self.step = self.n_tokens = 0
-        self.loss = self.labelled_loss = np.nan
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(learner.parameters, training, learner.rate_factors)
-        )
-
-    def learn(self) -> list[Epoch]:
-        """Train in place."""
-        started, rng = time.perf_counter(), self.task.rng
-        batch_tokens = self.settings.batch_size * int(self.learner.n_tokens[self.pool].mean())
-        with torch_seed(rng), limited_threads(batch_tokens):
-            self.learner.set_training(True)
-            self.loss = self._learn_soft_labels(rng)
-            self.labelled_loss = self._learn_labels(rng)
-            self.learner.set_training(False)
-        seconds = time.perf_counter() - started
-        return [
-            Epoch(epoch=0, loss=self.loss, steps=self.step, tokens=self.n_tokens, seconds=seconds)
-        ]
-
-    def mean_weights(self, pool: Batch) -> npt.NDArray[np.float64]:
-        """Return the mean weight of texts in the steps after the warm-up."""
-        is_used = np.isin(pool, self.pool)
-        mean = self.sums[pool] / np.maximum(self.n_drawn[pool], 1)
-        return np.where(is_used & (self.n_drawn[pool] == 0), np.nan, mean)
-
-    def _split(self, labelled: Batch) -> tuple[Batch, Batch]:
-        """Return the labelled texts to train on, and those that gradients are compared with."""
-        meta = self.settings.weights
-        if meta is None or not meta.validation_fraction:
-            return labelled, labelled
-        classes = self.task.targets[labelled].argmax(1)
-        held_out = labelled[hold_out(classes, meta.validation_fraction, self.task.rng)]
-        return np.setdiff1d(labelled, held_out), held_out
-
-    def _learn_soft_labels(self, rng: np.random.Generator) -> float:
-        """Take the steps on unlabelled texts; return the mean loss of the last pass."""
-        meta, losses = self.settings.weights, []
-        n_warm = 0 if meta is None else round(meta.warmup_fraction * self.settings.n_steps)
-        batches = _endless(self.pool, self.settings.batch_size, rng)
-        classes = self.task.targets[self.compared].argmax(1)
-        compared = _endless(self.compared, 1 if meta is None else meta.batch_size, rng, classes)
-        for step in range(self.settings.n_steps):
-            batch = next(batches)
-            weights = torch.full((len(batch),), 1.0 / len(batch))
-            is_warm = step >= n_warm
-            if meta is not None and is_warm:
-                weights = self._meta_weights(batch, next(compared))
-            if is_warm:
-                self.sums[batch] += len(batch) * weights.double().numpy()
-                self.n_drawn[batch] += 1
-            targets = self.targets[batch]
-            rows = kl_losses(self.learner.scores(batch), targets)
-            losses.append(float(rows.detach().mean()))
-            self._update((weights * rows).sum(), batch, is_idle=not bool(weights.any()))
-        return float(np.mean(losses[-max(1, len(losses) // 4) :]))
-
-    def _learn_labels(self, rng: np.random.Generator) -> float:
-        """Take the epochs on labelled texts; return the mean loss of the last one."""
-        mean = np.nan
-        for _ in range(self.training.num_epochs):
-            total = 0.0
-            order = rng.permutation(self.labelled)
-            for start in range(0, len(order), self.training.batch_size):
-                batch = order[start : start + self.training.batch_size]
-                loss = self._train_step(batch).task_loss(self.learner.scores(batch))
-                self._update(loss, batch, is_idle=False)
-                total += len(batch) * float(loss.detach())
-            mean = total / len(order)
-        return mean
-
-    def _meta_weights(self, batch: Batch, compared: Batch) -> Tensor:
-        """Weigh pseudo-labelled texts by how far their gradients agree with that of labelled ones.
-
-        Without dropout, so that both are of the same function.
-        """
-        self.learner.set_training(False)
-        parameters = list(self.learner.parameters.values())
-        loss = self._train_step(compared).task_loss(self.learner.scores(compared))
-        gradient = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
-        targets = self.targets[batch].double()
-        agreement = alignments(
-            lambda: kl_losses(self.learner.scores(batch).double(), targets), parameters, gradient
-        )
-        self.learner.set_training(True)
-        self.n_tokens += int(self.learner.n_tokens[compared].sum())
-        return normalized_weights(agreement).float()
-
-    def _update(self, loss: Tensor, batch: Batch, *, is_idle: bool) -> None:
-        """Take a step of the optimiser; none where all weights are 0, for it has momentum."""
-        rate = self.training.learning_rate * self.training.rate(self.step, self.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        self.step += 1
-        self.n_tokens += int(self.learner.n_tokens[batch].sum())
-        if not bool(loss.isfinite()):
-            raise TuningError(
-                f"the loss is {loss.item()} at step {self.step} of {self.n_steps} of a session: it "
-                f"has diverged; lower learning_rate={self.training.learning_rate}"
-            )
-        if is_idle:
-            return
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.learner.parameters.values(), self.training.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def _train_step(self, batch: Batch) -> TrainStep:
-        return TrainStep(
-            batch, self.targets[batch], self.sample_weight[batch], self.training.label_smoothing
-        )
-
-
-def _endless(
-    rows: Batch,
-    batch_size: int,
-    rng: np.random.Generator,
-    classes: npt.NDArray[np.int64] | None = None,
-) -> Iterator[Batch]:
-    """Yield batches of pass after pass, each in a new order; with classes, of all classes alike.
-
-    The gradient of a batch with more of one class than of others mostly says that this class is
-    the more frequent one, whatever the texts.
-    """
-    while True:
-        places = rng.permutation(len(rows))
-        if classes is not None:
-            of_class = [places[classes[places] == label] for label in np.unique(classes)]
-            turns = np.concatenate([np.arange(len(part)) for part in of_class])
-            places = np.concatenate(of_class)[np.lexsort((rng.random(len(rows)), turns))]
-        order = rows[places]
-        for start in range(0, len(order), batch_size):
-            yield order[start : start + batch_size]
 
 
 def _head_arrays(head: StateHead | None) -> Arrays:

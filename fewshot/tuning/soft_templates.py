@@ -1,4 +1,4 @@
-"""The virtual tokens of a template, tuned along with whatever else a strategy tunes."""
+"""The virtual tokens of a template: who knows them, and how any strategy tunes them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,65 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from fewshot.errors import TemplateError
 from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template
 from fewshot.tuning.soft_tokens import TemplateTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
-from fewshot.virtual_tokens import soft_ids
+from fewshot.virtual_tokens import count_soft, soft_ids
 
-__all__ = ["has_template_tokens", "template_tokens", "with_template_tokens"]
+__all__ = [
+    "check_template_tokens",
+    "check_wording_tokens",
+    "template_tokens",
+    "with_template_tokens",
+]
+
+
+def check_template_tokens(lm: MaskedLM, template: Template, *, is_tuned: bool = False) -> None:
+    """Check that a model can read a template with virtual tokens.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+    template : Template
+    is_tuned : bool, default=False
+        Whether the virtual tokens are going to be tuned.
+
+    Raises
+    ------
+    ModelError
+        If the model was tuned with another number of them.
+    TemplateError
+        If some start as no words, and neither were tuned nor are going to be.
+    """
+    known = _tokens_beside(lm)
+    if known and template.soft:
+        known[0].check_places(count_soft(lm.tokenizer, template))
+    unnamed = [soft.shown for soft in template.soft if soft.text is None]
+    if unnamed and not known and not is_tuned:
+        raise TemplateError(
+            f"{unnamed[0]} of the template {template.text!r} starts as words drawn at random, "
+            "which nothing tunes; name words, such as {soft:It was}, or tune by gradient, with "
+            "tuning='prompt' for example"
+        )
+
+
+def check_wording_tokens(lm: MaskedLM, wording: Template, template: Template) -> None:
+    """Check that what is tuned as a template's virtual tokens fits into another wording.
+
+    Raises
+    ------
+    TemplateError
+        If the wording has another number of them, and not none.
+    """
+    n_wording, n_own = (count_soft(lm.tokenizer, each) for each in (wording, template))
+    if n_wording not in (0, n_own):
+        raise TemplateError(
+            f"the wording {wording.text!r} has {n_wording} virtual tokens, the template "
+            f"{template.text!r} has {n_own}: these are tuned for both, so that a wording has as "
+            "many, or none"
+        )
 
 
 def with_template_tokens(task: TuningTask) -> TuningTask:
@@ -32,10 +84,7 @@ def with_template_tokens(task: TuningTask) -> TuningTask:
     lm, template = task.scorer.lm, task.scorer.template
     tuned = lm.tuned_parameters()
     is_tuned = any(
-        part.tokens is parameter
-        for part in soft_tokens_of(lm.added)
-        if isinstance(part, TemplateTokens)
-        for parameter in tuned.values()
+        part.tokens is parameter for part in _tokens_beside(lm) for parameter in tuned.values()
     )
     if is_tuned or not template.soft:
         return task
@@ -57,7 +106,7 @@ def template_tokens(lm: MaskedLM, template: Template) -> TemplateTokens:
     """
     ids = np.concatenate(soft_ids(lm.tokenizer, template)).tolist()
     tokens = TemplateTokens(lm.model, length=len(ids))
-    before = [part for part in soft_tokens_of(lm.added) if isinstance(part, TemplateTokens)]
+    before = _tokens_beside(lm)
     with torch.no_grad():
         if before and len(before[0].tokens) == len(ids):
             tokens.tokens.copy_(before[0].tokens)
@@ -66,6 +115,6 @@ def template_tokens(lm: MaskedLM, template: Template) -> TemplateTokens:
     return tokens
 
 
-def has_template_tokens(lm: MaskedLM) -> bool:
-    """Tell whether a model was tuned with virtual tokens in its template."""
-    return any(isinstance(part, TemplateTokens) for part in soft_tokens_of(lm.added))
+def _tokens_beside(lm: MaskedLM) -> list[TemplateTokens]:
+    """Return the virtual tokens that a model was tuned with in its template, upper ones first."""
+    return [part for part in soft_tokens_of(lm.added) if isinstance(part, TemplateTokens)]

@@ -180,15 +180,24 @@ class TemplateTokens(SoftTokens):
         """The vectors."""
         return self.tokens
 
-    def place(self, embeddings: Tensor, soft_positions: Tensor) -> Tensor:
-        """Put the vectors in their places."""
-        n_soft = soft_positions.shape[1]
+    def check_places(self, n_soft: int) -> None:
+        """Check that there are as many places as vectors.
+
+        Raises
+        ------
+        ModelError
+            If there are not.
+        """
         if n_soft != len(self.tokens):
             raise ModelError(
                 f"the model was tuned with {len(self.tokens)} virtual tokens in its template, and "
                 f"this template has {n_soft}; use the template that it was tuned with, one without "
                 "virtual tokens, or the model before tuning"
             )
+
+    def place(self, embeddings: Tensor, soft_positions: Tensor) -> Tensor:
+        """Put the vectors in their places."""
+        self.check_places(soft_positions.shape[1])
         rows = torch.arange(len(embeddings), device=embeddings.device)[:, None]
         tokens = self.tokens.to(embeddings.dtype).expand(len(embeddings), -1, -1)
         return embeddings.index_put((rows, soft_positions), tokens)

@@ -21,9 +21,9 @@ __all__ = [
     "Checks",
     "NoTuning",
     "Tuning",
+    "check_all",
     "check_choice",
     "check_setting",
-    "check_settings",
 ]
 
 # Of each setting: its kind, what is good, and that in words.
@@ -53,6 +53,20 @@ class Tuning(BaseEstimator, ABC):
         ------
         TuningError
             If a setting is out of range.
+        """
+
+    def check(self, lm: MaskedLM, template: Template) -> None:  # not all have settings
+        """Check the settings for a model and a template, before any work.
+
+        Parameters
+        ----------
+        lm : MaskedLM
+        template : Template
+
+        Raises
+        ------
+        TuningError
+            If one is out of range, or the model lacks what the strategy tunes.
         """
 
     def wordings(self, template: Template) -> tuple[Template, ...]:  # noqa: ARG002  # others need it
@@ -89,7 +103,7 @@ class Tuning(BaseEstimator, ABC):
         Raises
         ------
         TuningError
-            If a setting is out of range, or the strategy uses label words.
+            If the strategy uses label words.
         """
         raise TuningError(f"{type(self).__name__} scores label words; it has no label embeddings")
 
@@ -152,10 +166,8 @@ def check_setting(
         raise TuningError(f"{name} of {type(owner).__name__} is {expected}, got {value!r}")
 
 
-def check_settings(
-    owner: BaseEstimator, checks: Checks, *, may_be_none: Collection[str] = ()
-) -> None:
-    """Check settings of a strategy.
+def check_all(owner: BaseEstimator, checks: Checks, *, may_be_none: Collection[str] = ()) -> None:
+    """Check several settings of a strategy, one after the other.
 
     Raises
     ------

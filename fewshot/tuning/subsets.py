@@ -11,9 +11,11 @@ import numpy as np
 from torch import nn
 
 from fewshot.errors import TuningError
+from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, encoder_layers, head_names, is_table, norm_names
+from fewshot.template import Template
 from fewshot.tuning.gradient import GradientTuning
-from fewshot.tuning.strategy import check_setting
+from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
@@ -42,6 +44,11 @@ class SubsetTuning(GradientTuning):
         TuningError
             If a setting is out of range for this model.
         """
+
+    def check(self, lm: MaskedLM, template: Template) -> None:
+        """Check the settings; see :meth:`Tuning.check`."""
+        super().check(lm, template)
+        self.tuned_names(lm.model, np.random.default_rng(0))
 
     def prepare(self, task: TuningTask) -> TuningTask:
         """Return the task with a copy of the model, in which these weights are tuned."""
@@ -96,8 +103,7 @@ class Full(SubsetTuning):
 
     def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
         """Return the names of all parameters but, by default, the embeddings."""
-        if self.embeddings not in ("frozen", "tuned"):
-            raise TuningError(f"embeddings is 'frozen' or 'tuned', got {self.embeddings!r}")
+        check_choice(self, "embeddings", ("frozen", "tuned"))
         names = _names(model)
         return names if self.embeddings == "tuned" else {n for n in names if not is_table(n)}
 

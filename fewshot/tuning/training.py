@@ -11,7 +11,7 @@ from fewshot.errors import TuningError
 from fewshot.fine_tuning import Schedule
 from fewshot.tuning.adversarial import FGM, SMART, Adversarial, resolve_adversarial
 from fewshot.tuning.consistency import TemplateConsistency
-from fewshot.tuning.strategy import Checks, check_settings
+from fewshot.tuning.strategy import Checks, check_all, check_choice
 
 __all__ = ["Training"]
 
@@ -120,11 +120,8 @@ class Training(BaseEstimator):
         TuningError
             If one is out of range.
         """
-        check_settings(self, _CHECKS, may_be_none=("patience",))
-        if self.schedule not in get_args(Schedule):
-            raise TuningError(
-                f"schedule of Training is one of {list(get_args(Schedule))}, got {self.schedule!r}"
-            )
+        check_all(self, _CHECKS, may_be_none=("patience",))
+        check_choice(self, "schedule", get_args(Schedule))
         resolve_adversarial(self.adversarial)
         if isinstance(self.consistency, TemplateConsistency):
             self.consistency.check()

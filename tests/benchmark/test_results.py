@@ -63,9 +63,9 @@ def test_a_key_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
     [
         ([], "holds no whole line"),
         (["{"], "holds no whole line"),
-        (["{\n"], "line 1: not JSON"),
-        (["[]\n"], "line 1: expected a header of a benchmark, got '\\[\\]'"),
-        ([cell().to_line()], "line 1: expected a header"),
+        (["method,accuracy\n"], "no results file: it begins with 'method,accuracy'; name another"),
+        (["[]\n"], r"no results file: it begins with '\[\]'; name another one"),
+        ([cell().to_line()], r"no results file: it begins with '\{\"kind\": \"cell\""),
         (['{"kind": "header", "format": 2}\n'], "format is 2, this version of fewshot reads 1"),
         (['{"kind": "header", "format": 1}\n'], "the header has no 'spec'"),
         ([HEADER.to_line(), "{\n", cell().to_line()], "line 2: not JSON.*mend or delete the line"),

@@ -133,7 +133,7 @@ def test_a_file_that_is_no_results_file_is_left_alone(tmp_path: Path, text: str)
     path = tmp_path / "novel.txt"
     path.write_text(text, encoding="utf-8")
 
-    with pytest.raises(BenchmarkError, match=r"not JSON|no results file"):
+    with pytest.raises(BenchmarkError, match="no results file"):
         write(path, 0)
 
     assert path.read_text(encoding="utf-8") == text

@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV
 
 import fewshot
 from fewshot import PromptClassifier, SciPromptVerbalizer, Verbalizer
+from fewshot.aggregation import aggregate, word_log_probs
 from fewshot.errors import CoverageWarning, PersistenceError, VerbalizerError
 from fewshot.inputs import Examples
 from fewshot.knowledge import (
@@ -32,7 +33,7 @@ from fewshot.knowledge import (
 )
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.knowledge.similarity import TermEncoder
-from fewshot.label_words import LabelWords, aggregate, word_log_probs
+from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.sentence_encoder import SentenceEncoder
 from fewshot.template import Template
@@ -385,6 +386,11 @@ def test_thresholds_that_drop_everything_leave_the_names_and_say_so(lm):
 def test_bad_settings_are_refused(settings, message, lm):
     with pytest.raises(VerbalizerError, match=message):
         given().set_params(**settings).resolve(LABELS, model=lm)
+
+
+def test_a_label_in_place_of_a_list_is_refused(lm):
+    with pytest.raises(VerbalizerError, match=r"labels is a list of all labels.*, got 'sports'"):
+        given().resolve("sports", model=lm)
 
 
 # ---- In a classifier --------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import fewshot
 from fewshot import PromptClassifier, template_sensitivity
 from fewshot.errors import TemplateError, TuningError
 from fewshot.masked_lm import MaskedLM
-from fewshot.tuning import Full, TemplateConsistency, Training
+from fewshot.tuning import Full, SoftPrompt, TemplateConsistency, Training
 from tests.tuning.tasks import TEXTS, make_task
 
 TEMPLATE = "{mask} news: {text}"
@@ -133,6 +133,38 @@ def test_wrong_settings_are_errors_before_training(consistency, error, message, 
     with pytest.raises(error, match=message):
         clf.fit(TEXTS, LABELS)
     assert not hasattr(clf, "model_")
+
+
+@pytest.mark.parametrize("tuning", [Full, SoftPrompt])
+@pytest.mark.parametrize(
+    ("template", "wording", "message"),
+    [
+        ("{mask} {soft:2} {text}", "{soft:3} {mask} {text}", "has 3 virtual tokens, .* has 2: "),
+        ("{mask} {text}", "{mask} {soft:2} {text}", "has 2 virtual tokens, .* has 0: "),
+    ],
+)
+def test_a_wording_with_other_virtual_tokens_is_refused_before_any_text_is_encoded(
+    tuning, template, wording, message, tiny_bert
+):
+    training = Training(consistency=TemplateConsistency([wording]))
+    clf = classifier(tiny_bert).set_params(template=template, tuning=tuning(training=training))
+
+    with pytest.raises(TemplateError, match=message):
+        clf.fit(TEXTS, LABELS)
+
+    assert clf.model.counts.prompts == 0
+
+
+@pytest.mark.parametrize("wording", ["{soft:2} {mask} {text}", "A {mask} text: {text}"])
+def test_a_wording_shares_the_virtual_tokens_of_the_template_or_has_none(wording, tiny_bert):
+    training = Training(consistency=TemplateConsistency([wording]))
+    clf = classifier(tiny_bert).set_params(
+        template="{mask} {soft:2} {text}", tuning=SoftPrompt(num_epochs=1, training=training)
+    )
+
+    clf.fit(TEXTS, LABELS)
+
+    assert sum(p.numel() for p in clf.model_.added.parameters()) == 2 * 32
 
 
 def test_a_task_without_the_wordings_is_an_error(tiny_bert):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -120,12 +118,12 @@ def test_either_part_can_be_left_out_but_not_both(tiny_bert):
     task = make_task(tiny_bert)
 
     update = DePT(length=0, rank=2, num_epochs=1).tune(task).scorer.lm.added
-    prompt = DePT(length=2, rank=0).prepare(replace(task)).scorer.lm.added
+    prompt = DePT(length=2, rank=0).prepare(task).scorer.lm.added
 
     assert update.n_inserted == 0
     assert prompt.offset.positions.shape[1] == 0
     with pytest.raises(TuningError, match="length and rank of DePT are both 0"):
-        DePT(length=0, rank=0).prepare(task)
+        DePT(length=0, rank=0).tune(task)
 
 
 @pytest.mark.parametrize(

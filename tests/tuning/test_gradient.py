@@ -339,7 +339,7 @@ def test_finer_settings_that_are_no_training_object_are_refused(tiny_bert):
 
 
 def test_an_unknown_choice_of_embeddings_is_refused(tiny_bert):
-    with pytest.raises(TuningError, match="embeddings is 'frozen' or 'tuned', got 'some'"):
+    with pytest.raises(TuningError, match=r"embeddings of Full is one of .*, got 'some'"):
         Full(embeddings="some").tune(make_task(tiny_bert))
 
 

@@ -80,29 +80,46 @@ def test_weight_and_bias_of_a_module_go_together(tiny):
 
 
 @pytest.mark.parametrize(
-    ("kind", "config", "layers", "half"),
+    ("kind", "config", "total", "layers", "half"),
     [
-        (BertForMaskedLM, BertConfig(), 85_054_464, 42_527_232),
+        (BertForMaskedLM, BertConfig(), 109_514_298, 85_054_464, 42_527_232),
         (
             RobertaForMaskedLM,
             RobertaConfig(vocab_size=50_265, max_position_embeddings=514, type_vocab_size=1),
+            124_697_433,
             85_054_464,
             42_527_232,
         ),
+        (
+            BertForMaskedLM,
+            BertConfig(
+                vocab_size=120,
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                intermediate_size=64,
+                max_position_embeddings=64,
+            ),
+            24_344,
+            17_088,
+            8_544,
+        ),
     ],
-    ids=["bert-base", "roberta-base"],
+    ids=["bert-base", "roberta-base", "tiny"],
 )
-def test_half_of_a_base_model_is_as_large_as_worked_out(kind, config, layers, half):
+def test_half_of_a_model_is_as_large_as_worked_out(kind, config, total, layers, half):
     model = on_meta(kind, config)
     starts = tuple(f"{layer.name}." for layer in encoder_layers(model))
     sizes = {name: p.numel() for name, p in model.named_parameters() if name.startswith(starts)}
 
     drawn = [name for name in draw(model) if name in sizes]
 
+    assert sum(p.numel() for p in model.parameters()) == total
     assert sum(sizes.values()) == layers
     # The two feed-forward matrices differ by 3072 - 768 biases: chance decides in each layer.
     n_upper = sum(name.endswith("intermediate.dense.bias") for name in drawn)
-    off = (n_upper - 6) * (3072 - 768)
+    off = n_upper - config.num_hidden_layers / 2
+    off *= config.intermediate_size - config.hidden_size
     assert sum(sizes[name] for name in drawn) == half + off
 
 

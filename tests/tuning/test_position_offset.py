@@ -38,6 +38,14 @@ def test_the_worked_example():
     assert module(3).tolist() == [[4, -8], [8, -16], [0, 0]]
 
 
+def test_ones_shift_all_inputs_by_the_scaled_value():
+    module = offset(3, 1, 1)
+    module.positions.data.fill_(1.0)
+    module.directions.data.fill_(0.25)
+
+    assert module(3).tolist() == [[8 * 0.25]] * 3
+
+
 def test_at_first_the_offset_is_nothing_and_rows_are_within_their_bound():
     module = offset(256, 45, 16)
 

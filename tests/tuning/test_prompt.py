@@ -11,7 +11,7 @@ import torch
 from sklearn.base import clone
 
 from fewshot import PromptClassifier
-from fewshot.errors import TemplateError, TuningError
+from fewshot.errors import ModelError, TemplateError, TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.tuning import DePT, SoftPrompt
 from fewshot.tuning.soft_tokens import InsertedPrompt, soft_tokens_of
@@ -196,7 +196,7 @@ def test_words_that_the_tokenizer_does_not_know_are_refused(tiny_bert):
 
 def test_an_unknown_start_is_refused(tiny_bert):
     with pytest.raises(TuningError, match=r"initial of SoftPrompt is one of .*got 'word'"):
-        SoftPrompt(initial="word").prepare(make_task(tiny_bert))
+        SoftPrompt(initial="word").tune(make_task(tiny_bert))
 
 
 def test_a_start_from_another_backbone_is_refused(tiny_bert, tiny_roberta):
@@ -303,7 +303,9 @@ def test_virtual_tokens_are_interpolated_towards_their_words(tiny_bert):
 
 def test_virtual_tokens_without_words_are_refused_where_nothing_tunes_them(tiny_bert):
     for tuning in ("none", "head"):
-        with pytest.raises(TemplateError, match=r"\[soft:2\] .* drawn at random.* does not tune"):
+        with pytest.raises(
+            TemplateError, match=r"\[soft:2\] .* drawn at random, which nothing tunes"
+        ):
             classifier(tiny_bert, tuning, "{mask} {soft:2} {text}").fit(TEXTS, LABELS)
 
 
@@ -316,8 +318,18 @@ def test_a_model_tuned_with_virtual_tokens_serves_the_same_template_again(tiny_b
 
     assert np.isfinite(again.predict_proba(TEXTS)).all()
     torch.testing.assert_close(on.model_.added.upper.tokens, first.model_.added.tokens)
-    with pytest.raises(ValueError, match=r"tuned with 2 virtual tokens .* this template has 1"):
-        classifier(first.model_, "none", "{mask} {soft:news} {text}").fit(TEXTS)
+
+
+@pytest.mark.parametrize("tuning", ["none", "prompt"])
+def test_a_model_tuned_with_other_virtual_tokens_is_refused_before_it_reads(tiny_bert, tuning):
+    model = classifier(tiny_bert, "prompt", "{mask} {soft:2} {text}").fit(TEXTS, LABELS).model_
+    n_before = model.counts.prompts
+
+    other = PromptClassifier("{mask} {soft:news} {text}", WORDS, model=model, tuning=tuning)
+    with pytest.raises(ModelError, match=r"tuned with 2 virtual tokens .* this template has 1"):
+        other.fit(["a new text", *TEXTS], ["sports", *LABELS])
+
+    assert model.counts.prompts == n_before
 
 
 def test_a_start_from_a_model_gives_a_template_its_virtual_tokens(tiny_bert):
@@ -328,8 +340,10 @@ def test_a_start_from_a_model_gives_a_template_its_virtual_tokens(tiny_bert):
     second = classifier(tiny_bert, strategy, template).fit(TEXTS, LABELS)
 
     torch.testing.assert_close(second.model_.added.tokens, first.model_.added.tokens)
+    other = classifier(tiny_bert, strategy, "{mask} {soft:3} {text}")
     with pytest.raises(TuningError, match="has 3 virtual tokens, the model to start from has 2"):
-        classifier(tiny_bert, strategy, "{mask} {soft:3} {text}").fit(TEXTS, LABELS)
+        other.fit(TEXTS, LABELS)
+    assert other.model.counts.prompts == 0
 
 
 def test_random_values_are_for_virtual_tokens_without_words(tiny_bert):

@@ -6,8 +6,31 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from fewshot import PromptClassifier
 from fewshot.errors import FewShotError, TuningError
-from fewshot.tuning import BitFit, Full, Head, NoTuning, Training, resolve_tuning
+from fewshot.masked_lm import MaskedLM
+from fewshot.tuning import (
+    EPT,
+    IAPT,
+    Adapter,
+    BitFit,
+    DePT,
+    Full,
+    Half,
+    Head,
+    LastLayers,
+    LoRA,
+    NoTuning,
+    Perfect,
+    Prefix,
+    SoftPrompt,
+    Training,
+    resolve_tuning,
+)
+from tests.tiny_models import tiny_albert, tiny_deberta, tiny_deberta_v2_tied, tiny_modernbert
+from tests.tuning.tasks import TEXTS
+
+LABELS = ["sports"] * 5 + ["politics"] * 5
 
 
 @pytest.mark.parametrize(
@@ -64,6 +87,58 @@ def test_strategies_are_cloned_with_all_their_settings(strategy):
     assert repr(twin) == repr(strategy)
     training = strategy.get_params().get("training")
     assert training is None or twin.training is not training
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        LoRA(rank=33),
+        LoRA(targets=["q"]),
+        Adapter(reduction=33),
+        DePT(rank=33),
+        DePT(length=0, rank=0),
+        EPT(n_spaces=0),
+        IAPT(bottleneck=33),
+        Prefix(length=0),
+        SoftPrompt(length=0),
+        SoftPrompt(initial="word"),
+        LastLayers(3),
+        Half(ratio=2),
+        Full(num_epochs=0),
+        Perfect(n_masks=0),
+        Head(C=0),
+    ],
+    ids=repr,
+)
+def test_a_setting_out_of_range_is_refused_before_any_text_is_encoded(tiny_bert, strategy):
+    lm = MaskedLM(*tiny_bert, device="cpu")
+    clf = PromptClassifier(model=lm, tuning=strategy, verbose=0)
+
+    with pytest.raises(TuningError, match=f"of {type(strategy).__name__}"):
+        clf.fit(TEXTS, LABELS)
+
+    assert lm.counts.prompts == 0
+    assert not hasattr(clf, "classes_")
+
+
+@pytest.mark.parametrize(
+    ("make", "strategy", "message"),
+    [
+        (tiny_deberta, Prefix(), "a prefix cannot be put into the attention of Deberta"),
+        (tiny_deberta_v2_tied, Adapter(embeddings="invertible"), "needs an MLM head"),
+        (tiny_albert, LastLayers(1), "layers of Albert.* share their weights"),
+        (tiny_modernbert, BitFit(), "encoder of ModernBert.* has no biases"),
+    ],
+)
+def test_a_model_that_lacks_what_is_tuned_is_refused_before_any_text_is_encoded(
+    make, strategy, message
+):
+    lm = MaskedLM(*make(), device="cpu")
+
+    with pytest.raises(TuningError, match=message):
+        PromptClassifier(model=lm, tuning=strategy, verbose=0).fit(TEXTS, LABELS)
+
+    assert lm.counts.prompts == 0
 
 
 def test_settings_can_be_changed_by_name():

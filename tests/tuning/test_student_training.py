@@ -1,4 +1,4 @@
-"""A session on a task small enough to know what should happen: wrong labels are found out."""
+"""A student on a task small enough to know what should happen: wrong labels are found out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from fewshot.fine_tuning import Learner, TrainSettings
 from fewshot.meta_weights import MetaWeights
-from fewshot.tuning import sessions
+from fewshot.tuning.student_training import StudentTraining, _endless
 
 N_LABELLED, N_POOL, N_TEST, WIDTH = 20, 150, 500, 10
 
@@ -41,13 +41,12 @@ def planted(weights, seed):
     )
     sample_weight = (np.arange(n + N_TEST) < n).astype(float)
     task = SimpleNamespace(unlabelled=pool, sample_weight=sample_weight, targets=targets, rng=rng)
-    settings = SimpleNamespace(n_steps=150, batch_size=16, weights=weights)
-    training = TrainSettings(3e-2, num_epochs=1, batch_size=4, weight_decay=0.0, warmup_ratio=0.0)
+    settings = TrainSettings(3e-2, num_epochs=1, batch_size=4, weight_decay=0.0, warmup_ratio=0.0)
 
-    session = sessions._Session(settings, task, learner, training)
-    session.learn()
+    training = StudentTraining(task, learner, settings, n_steps=150, batch_size=16, weights=weights)
+    training.learn()
 
-    found = session.mean_weights(pool)
+    found = training.mean_weights(pool)
     right = layer(x[n:]).argmax(1).numpy() == truth[n:]
     return np.nanmean(found[~is_flipped]), np.nanmean(found[is_flipped]), right.mean()
 
@@ -65,7 +64,7 @@ def test_batches_hold_all_classes_alike():
     rows = np.arange(100, 112)
     classes = np.array([0] * 6 + [1] * 3 + [2] * 3)
 
-    batches = sessions._endless(rows, 6, np.random.default_rng(0), classes)
+    batches = _endless(rows, 6, np.random.default_rng(0), classes)
 
     first, second = (classes[next(batches) - 100].tolist() for _ in range(2))
     assert [first.count(label) for label in (0, 1, 2)] == [2, 2, 2]
@@ -73,6 +72,6 @@ def test_batches_hold_all_classes_alike():
 
 
 def test_without_classes_each_pass_holds_every_row_once():
-    batches = sessions._endless(np.arange(5), 2, np.random.default_rng(0))
+    batches = _endless(np.arange(5), 2, np.random.default_rng(0))
 
     assert sorted(np.concatenate([next(batches) for _ in range(3)])) == [0, 1, 2, 3, 4]
