@@ -216,7 +216,8 @@ def _tasks(
     for key in keys:
         drawn = split(key.data_set, key.shots, key.seed)
         if kinds[key.method].takes_unlabeled:
-            n_unlabeled = spec.unlabeled_texts
+            own = entries[key.data_set].unlabeled_texts
+            n_unlabeled = spec.unlabeled_texts if own is None else own
         else:
             n_unlabeled = 0 if key.shots else _CALIBRATION_TEXTS
         data = data_sets[key.data_set]

@@ -57,6 +57,8 @@ class DataSetSpec:
     source : dict
         Where the texts come from, if the name does not tell: see
         :func:`fewshot.benchmark.load_data_set`.
+    unlabeled_texts : int, optional
+        The most texts without labels; by default as many as the spec says.
     """
 
     name: str
@@ -67,6 +69,7 @@ class DataSetSpec:
     template: str | None = None
     verbalizer: dict[str, Any] | None = None
     source: dict[str, Any] = field(default_factory=dict)
+    unlabeled_texts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,12 @@ class Spec:
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON has it."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        # So that the hash of specs without them stays the same.
         if self.unlabeled_texts == UNLABELED_TEXTS:
-            del content["unlabeled_texts"]  # so that the hash of specs without it stays the same
+            del content["unlabeled_texts"]
+        for data in content["data_sets"]:
+            if data["unlabeled_texts"] is None:
+                del data["unlabeled_texts"]
         return content
 
     @property

@@ -31,7 +31,9 @@ _SPEC_KEYS = (
 _METHOD_KEYS = ("name", "estimator", "settings", "grid")
 _LEFT_OUT_KEYS = ("method", "data_sets", "reason")
 # What a data set's entry says besides where its texts come from.
-_PROTOCOL_KEYS = ("name", "shots", "seeds", "test_size", "metric", "template", "verbalizer")
+_PROTOCOL_KEYS = (
+    "name", "shots", "seeds", "test_size", "unlabeled_texts", "metric", "template", "verbalizer",
+)  # fmt: skip
 _WORDS = ("template", "verbalizer")  # settings that hold text, in which a number is a word
 _LARGEST_SEED = 2**32 - 1  # of numpy and scikit-learn
 
@@ -200,6 +202,9 @@ def _data_set(item: object, defaults: Mapping[str, Any], where: str) -> DataSetS
         if verbalizer is None
         else dict(_mapping(verbalizer, f"{here}: verbalizer")),
         source={key: value for key, value in entry.items() if key not in _PROTOCOL_KEYS},
+        unlabeled_texts=_whole(entry["unlabeled_texts"], 1, f"{here}: unlabeled_texts")
+        if "unlabeled_texts" in entry
+        else None,
     )
 
 

@@ -20,7 +20,7 @@ __all__ = ["Head", "fit_head", "fit_state_head"]
 _MAX_ITERATIONS = 1000
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/self_training.md
-_ALONE_FROM = 100  # texts with a teacher's labels, from which it takes no prompt beside it; the same
+_ALONE_FROM = 100  # texts with labels of a teacher; the same
 
 
 class Head(Tuning):
@@ -66,8 +66,8 @@ class Head(Tuning):
 def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> StateHead:
     """Fit the regression on the mean states of a task's scorer; see :func:`fit_state_head`.
 
-    It is added to the prompt's scores; but where it learned a teacher's probabilities of many texts,
-    which hold what a prompt says, it stands alone.
+    It is added to the prompt's scores; but where it learned what a teacher says of many texts,
+    which holds what a prompt says, it stands alone.
 
     Parameters
     ----------

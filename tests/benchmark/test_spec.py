@@ -51,7 +51,7 @@ def test_a_method_is_left_out_on_the_data_sets_named_or_on_all() -> None:
 
 def test_the_hash_tells_specs_apart_that_differ_in_anything() -> None:
     changes = [{}, {"name": "N"}, {"seeds": [1]}, {"test_size": 5}, {"validation_splits": 2}]
-    changes += [{"unlabeled_texts": 5}]
+    changes += [{"unlabeled_texts": 5}, {"data_sets": [{"name": "bbc_news", "unlabeled_texts": 5}]}]
 
     assert len({load_spec(minimal(**change)).hash for change in changes}) == len(changes)
     assert load_spec(minimal()).hash == load_spec(minimal()).hash

@@ -10,7 +10,7 @@ from fewshot.tuning.soft_targets import SoftTargets
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import StateHead, TuningResult
 from tests.tiny_models import tiny_bert
-from tests.tuning.tasks import make_task
+from tests.tuning.tasks import TEXTS, make_task
 
 
 class Noting(Tuning):
@@ -43,11 +43,22 @@ def test_without_targets_labels_stay(task):
     assert noting.task.mlm_weight == 0.1
 
 
-def test_a_distilled_regression_leaves_the_prompt_out(task):
-    result = SoftTargets(Head(), targets=task.targets).tune(task)
+@pytest.mark.parametrize("tuning", [Head(), Full(1e-3, num_epochs=1)])
+@pytest.mark.parametrize(("n_texts", "share"), [(99, 1.0), (100, 0.0)])
+def test_a_regression_on_many_distilled_texts_leaves_the_prompt_out(tuning, n_texts, share):
+    task = make_task(tiny_bert(), texts=(TEXTS * 10)[:n_texts])
 
-    assert result.head.prompt_share == 0.0
-    assert Head().tune(task).head.prompt_share == 1.0
+    assert SoftTargets(tuning, targets=task.targets).tune(task).head.prompt_share == share
+    assert tuning.tune(task).head.prompt_share == 1.0
+
+
+def test_the_penalty_of_a_distilled_regression_grows_with_the_texts():
+    few, many = (make_task(tiny_bert(), texts=TEXTS * times) for times in (10, 20))
+
+    once, twice = (SoftTargets(Head(), targets=task.targets).tune(task) for task in (few, many))
+
+    # C is 100 / n: texts that are all there twice change nothing.
+    np.testing.assert_allclose(once.head.coef, twice.head.coef, rtol=1e-4, atol=1e-6)
 
 
 def test_a_share_of_zero_leaves_the_regression_alone():
