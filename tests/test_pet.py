@@ -283,14 +283,18 @@ def test_members_are_labelled_by_others_only(monkeypatch):
     plain = module.merge_scores
 
     def noted(scores, weights):
-        seen.append(scores.shape[0])
+        seen.append(scores)
         return plain(scores, weights)
 
     monkeypatch.setattr(module, "merge_scores", noted)
-    fit(pet(templates=TEMPLATES, n_repetitions=1, generations=1))
+    clf = pet(templates=TEMPLATES, n_repetitions=1, generations=1)
+    fit(clf)
 
     # One other labels each of the two members, and both are merged in the end.
-    assert seen == [1, 1, 2]
+    assert [len(scores) for scores in seen] == [1, 1, 2]
+    first, second = fit(clf.set_params(generations=0)) and seen[-1]
+    np.testing.assert_array_equal(seen[0][0], second)
+    np.testing.assert_array_equal(seen[1][0], first)
 
 
 def test_ipet_ends_when_a_class_is_never_predicted():
