@@ -156,7 +156,7 @@ def cloze_examples(spec: Spec, data: DataSet) -> list[Example]:
     split = data.split(entry.shots[0], entry.seeds[0], entry.test_size)
     labels = sorted(set(split.test_labels))
     texts = [split.test_texts[split.test_labels.index(label)] for label in labels]
-    defaults = Defaults(data.template, data.verbalizer, data.labels)
+    defaults = Defaults(data.templates, data.verbalizer, data.labels)
     zero_shot, tuned = (
         build_method(spec.method(name), defaults, entry.seeds[0]) for name in (_ZERO_SHOT, _TUNED)
     )

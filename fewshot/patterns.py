@@ -106,14 +106,7 @@ def shared_classes(members: Sequence[Member], labelled: TrainingData | None) -> 
     InputError
         If their labels differ.
     """
-    found: list[list[Label]] = []
-    for member in members:
-        clf = clone(member.estimator)
-        if labelled is None:
-            found.append(clf.set_params(tuning="none")._plan(None, None, None).classes)
-        else:
-            texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
-            found.append(clf._plan(texts, labels, labelled.sample_weight).classes)
+    found = [_classes(member, labelled) for member in members]
     for member, classes in zip(members, found, strict=True):
         if classes != found[0]:
             raise InputError(
@@ -121,6 +114,20 @@ def shared_classes(members: Sequence[Member], labelled: TrainingData | None) -> 
                 f"{found[0]} and {member.estimator.template!r} has {classes}; mend the verbalizers"
             )
     return found[0]
+
+
+def _classes(member: Member, labelled: TrainingData | None) -> list[Label]:
+    clf: PromptClassifier = clone(member.estimator)
+    if labelled is None:
+        return clf.set_params(tuning="none")._plan(None, None, None).classes
+    texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
+    try:
+        return clf._plan(texts, labels, labelled.sample_weight).classes
+    except InputError as error:
+        if member.pattern == 0:
+            raise
+        # The first pattern takes these labels, so the fault is this one's.
+        raise InputError(f"the pattern {member.estimator.template!r}: {error}") from error
 
 
 def _listed(templates: Any) -> list[Pattern]:

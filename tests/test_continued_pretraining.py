@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from fewshot import (
     Unlabeled,
 )
 from fewshot.errors import CheckpointError, InputError
+from fewshot.knowledge import SoftVerbalizer
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.tuning import Full, Head
@@ -115,6 +117,30 @@ def test_lines_hold_the_text_and_the_predicted_word(monkeypatch):
 
     assert lines[0] == "football team it was politics."
     assert sorted(lines) == sorted(f"{text} it was politics." for text in [*X, *POOL])
+
+
+class Scored(PromptClassifier):
+    """Scores all texts alike."""
+
+    scores = (0.0, 1.0)
+
+    def _class_scores(self, X):
+        return np.array([self.scores] * len(X))
+
+
+def test_a_scale_gets_the_word_of_its_nearer_end(monkeypatch):  # pcp.md, E5
+    # STS-B as two classes, the ends of its scale: the score is the expected label.
+    ends = {0: "bad", 5: "great"}
+    base = prompt(verbalizer=ends, template="{a} {mask} , {b}")
+    predictor = Scored(**base.get_params(deep=False))
+    pairs, labels = [("football", "team"), ("law", "vote")], [0, 5]
+
+    lines = lines_of(pcp(base, predictor=predictor), monkeypatch, [("a", "b")], pairs, labels)
+
+    fitted = clone(predictor).fit(pairs, labels)
+    score = fitted.predict_proba([("a", "b")]) @ fitted.classes_
+    assert score.tolist() == pytest.approx([3.655293], abs=1e-6)
+    assert lines == ["football great, team", "law great, vote", "a great, b"]
 
 
 def test_predicted_words_of_labelled_texts_are_no_gold_ones(monkeypatch):
@@ -273,6 +299,42 @@ def test_the_adapted_model_goes_into_any_other_estimator():
 
     for other in (PromptClassifier(model=lm, tuning="head"), fewshot.FineTuneClassifier(lm)):
         other.set_params(verbose=0).fit(X, Y).predict(POOL)
+
+
+def test_soft_words_and_patterns_start_from_the_adapted_model():  # pcp.md, E6
+    settings = Pretraining(1e-2, 2, embeddings="tuned")
+    clf = fit(pcp(prompt(tuning="none"), pretraining=settings))
+
+    soft = prompt(
+        template="{text} {soft:it was} {mask} .", verbalizer=SoftVerbalizer(WORDS), tuning="none"
+    ).set_params(model=clf.model_, labels=["politics", "sports"], calibration="none")
+    hard = prompt(tuning="none", calibration="none").set_params(model=clf.model_)
+
+    given, adapted = (lm.model.get_output_embeddings() for lm in (clf.estimator.model, clf.model_))
+    ids = clf.model_.tokenizer.convert_tokens_to_ids(["politics", "sports"])
+    vectors = soft.fit().label_words_.vectors
+    assert torch.equal(vectors, adapted.weight[ids])
+    assert not torch.isclose(vectors, given.weight[ids]).all(1).any()
+    # The words of the pattern are those of the adapted model too; only the biases are missing.
+    gap = soft._class_scores(POOL) - hard.fit()._class_scores(POOL)
+    bias = adapted.bias[ids].detach().numpy()
+    np.testing.assert_allclose(gap[:, 0] - gap[:, 1], bias[1] - bias[0], atol=1e-5)
+
+
+def test_without_biases_a_soft_prompt_starts_as_the_hard_one():  # pcp.md, E6
+    model, tokenizer = tiny_bert()
+    model = deepcopy(model)
+    torch.nn.init.zeros_(model.get_output_embeddings().bias)
+    hard = prompt((model, tokenizer), tuning="none", calibration="none")
+
+    soft = clone(hard).set_params(
+        template="{text} {soft:It was} {mask} .",
+        verbalizer=SoftVerbalizer(WORDS),
+        labels=["politics", "sports"],
+    )
+
+    expected = hard.fit().predict_proba(POOL)
+    np.testing.assert_allclose(soft.fit().predict_proba(POOL), expected, atol=1e-7)
 
 
 def test_the_given_model_is_not_changed():

@@ -44,6 +44,14 @@ def test_the_hinge_loss_is_divided_by_the_number_of_classes(scores, loss):
     assert value.item() == pytest.approx(reference.item())
 
 
+def test_the_hinge_loss_of_multi_mask_pet_is_the_same_but_for_the_divisor():  # pet.md, E6
+    losses = torch.tensor([2.0, 2.5, 3.5])  # minus the scores of the right and two wrong labels
+
+    value = multi_class_hinge(-losses[None, None], torch.eye(3)[:1])
+
+    assert 3 * value.item() == pytest.approx(0.5)
+
+
 def test_the_hinge_loss_is_the_mean_over_masks_and_soft_targets():
     scores = torch.tensor([[[1.0, 2.0], [3.0, 0.0]]])  # losses 1 and 0 for class 0; 0 and 2 for 1
 

@@ -24,7 +24,7 @@ from tests.tuning.tasks import make_task
         (1.0, 0.0, [4 / 7, 0, 3 / 7]),
     ],
 )
-def test_weights_are_what_is_above_zero_normalised(rate, guard, expected):  # E1
+def test_weights_are_what_is_above_zero_normalised(rate, guard, expected):  # list.md, E1
     weights = normalized_weights(rate * torch.tensor([2.0, -0.5, 1.5]), guard)
 
     assert weights.tolist() == pytest.approx(expected, abs=1e-6)
@@ -34,7 +34,7 @@ def logistic_losses(theta, x, y):
     return nn.functional.binary_cross_entropy_with_logits(x @ theta, y, reduction="none")
 
 
-def test_alignments_are_the_derivatives_by_the_weights_of_a_virtual_step():  # E2
+def test_alignments_are_the_derivatives_by_the_weights_of_a_virtual_step():  # list.md, E2
     theta = nn.Parameter(torch.tensor([0.1, -0.2], dtype=torch.float64))
     x = torch.tensor([[1.0, 2.0], [0.0, 1.0], [2.0, -1.0]], dtype=torch.float64)
     y = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
@@ -49,7 +49,7 @@ def test_alignments_are_the_derivatives_by_the_weights_of_a_virtual_step():  # E
     assert weights.tolist() == pytest.approx([0.811108, 0, 0.188883], abs=1e-6)
 
 
-def test_kl_differs_from_cross_entropy_by_the_entropy_of_the_targets():  # E3
+def test_kl_differs_from_cross_entropy_by_the_entropy_of_the_targets():  # list.md, E3
     targets, scores = torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([[1.0, 0.0, -1.0]])
 
     divergence = float(kl_losses(scores, targets))
@@ -58,7 +58,7 @@ def test_kl_differs_from_cross_entropy_by_the_entropy_of_the_targets():  # E3
     assert divergence + 0.801819 == pytest.approx(0.807606, abs=1e-6)
 
 
-def test_the_gradient_of_kl_is_the_difference_of_probabilities():  # E3
+def test_the_gradient_of_kl_is_the_difference_of_probabilities():  # list.md, E3
     scores = torch.tensor([[1.0, 0.0, -1.0]], requires_grad=True)
 
     kl_losses(scores, torch.tensor([[0.7, 0.2, 0.1]])).sum().backward()
@@ -67,7 +67,7 @@ def test_the_gradient_of_kl_is_the_difference_of_probabilities():  # E3
     assert scores.grad[0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
-def test_equal_examples_weigh_alike():  # E4
+def test_equal_examples_weigh_alike():  # list.md, E4
     assert normalized_weights(torch.ones(16), 1e-5).tolist() == pytest.approx([0.06249996] * 16)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import subprocess
 import sys
 import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -283,14 +283,18 @@ def test_members_are_labelled_by_others_only(monkeypatch):
     plain = module.merge_scores
 
     def noted(scores, weights):
-        seen.append(scores.shape[0])
+        seen.append(scores)
         return plain(scores, weights)
 
     monkeypatch.setattr(module, "merge_scores", noted)
-    fit(pet(templates=TEMPLATES, n_repetitions=1, generations=1))
+    clf = pet(templates=TEMPLATES, n_repetitions=1, generations=1)
+    fit(clf)
 
     # One other labels each of the two members, and both are merged in the end.
-    assert seen == [1, 1, 2]
+    assert [len(scores) for scores in seen] == [1, 1, 2]
+    first, second = fit(clf.set_params(generations=0)) and seen[-1]
+    np.testing.assert_array_equal(seen[0][0], second)
+    np.testing.assert_array_equal(seen[1][0], first)
 
 
 def test_ipet_ends_when_a_class_is_never_predicted():
@@ -339,26 +343,21 @@ def test_texts_are_tokenised_once_for_all_patterns_and_members():
 
 
 def test_one_tuned_model_is_alive_at_a_time(monkeypatch):
-    alive = []
-    plain = _Prompt.fit
+    copies, alive = [], []
+    plain = MaskedLM.copy
 
-    def noted(clf, *args, **params):
-        gc.collect()
-        tuned = [
-            lm for lm in gc.get_objects()
-            if isinstance(lm, MaskedLM) and lm is not base and lm.name == "watched"
-        ]  # fmt: skip
-        alive.append(len(tuned))
-        return plain(clf, *args, **params)
+    def noted(lm, *args):
+        twin = plain(lm, *args)
+        copies.append(weakref.ref(twin.model))
+        alive.append(sum(model() is not None for model in copies))
+        return twin
 
-    clf = pet(Full(num_epochs=1), n_repetitions=2)
-    base = clf.estimator.model
-    base.name = "watched"
-    monkeypatch.setattr(_Prompt, "fit", noted)
+    monkeypatch.setattr(MaskedLM, "copy", noted)
 
-    fit(clf)
+    fit(pet(Full(num_epochs=1), n_repetitions=2, generations=1))
 
-    assert max(alive) == 0  # at the start of each fit no tuned copy is left
+    # Eight members and the final one; none waits for the garbage collector.
+    assert alive == [1] * 9
 
 
 # ---- Seeds and interruptions ------------------------------------------------------------------

@@ -199,6 +199,20 @@ def test_vectors_take_the_place_of_the_decoders_rows(tiny_bert):
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
+def test_vectors_copied_from_the_decoders_rows_lack_its_bias_only(tiny_bert):  # pcp.md, E6
+    by_rows = make_scorer(tiny_bert, {"neg": "bad", "pos": "great"}, multi_token="mean")
+    decoder, words = by_rows.lm._decoder, by_rows.words
+    by_vectors = replace(by_rows, words=replace(words, vectors=decoder.weight[words.tokens]))
+    texts = encode(by_rows, TEXTS)
+
+    gap = by_vectors.word_scores(texts) - by_rows.word_scores(texts)
+
+    biases = decoder.bias[words.tokens[words.index]].detach()
+    expected = -biases.double().expand(len(TEXTS), 2)
+    assert float(expected.abs().min()) > 1e-3
+    torch.testing.assert_close(gap, expected, atol=1e-12, rtol=0)
+
+
 def test_many_classes_are_scored_from_the_same_states(tiny_bert):
     words = ["great", "bad", "film", "news", "market", "vote", "player", "music", "person", "place"]
     few = make_scorer(tiny_bert, {0: words[0], 1: words[1]}, multi_token="mean")

@@ -140,7 +140,7 @@ def test_students_learn_what_their_teacher_says():
     assert clf.agreement_[0] > 0.9
 
 
-def test_the_learning_rate_falls_over_both_parts_of_a_session():  # E6
+def test_the_learning_rate_falls_over_both_parts_of_a_session():  # list.md, E6
     settings = TrainSettings(1e-4, num_epochs=50, batch_size=4, warmup_ratio=0.0)
 
     n_steps = 1000 + settings.steps(30)

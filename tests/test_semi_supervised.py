@@ -21,9 +21,10 @@ from fewshot import (
     PromptClassifier,
     Unlabeled,
 )
-from fewshot.errors import InputError, LeakageWarning, UnlabeledWarning
+from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
+from fewshot.rounds import Checkpoint
 from fewshot.semi_supervised import read_learning_data
 from fewshot.tuning import BitFit, Head
 from tests.tiny_models import tiny_bert
@@ -222,6 +223,43 @@ def test_what_is_saved_holds_no_text_of_the_pool(learner, tmp_path):
 
 
 # ---- Bad input --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"X": X, "y": Y},
+        {"X": X, "y": Y, "unlabeled": Unlabeled(())},
+        {"X": X, "y": Y, "unlabeled": Unlabeled(X)},
+        {"X": X[:4], "y": Y[:4], "unlabeled": Unlabeled(POOL)},
+        {"X": X[:2], "y": Y, "unlabeled": Unlabeled(POOL)},
+        {"X": [*X[:7], None], "y": Y, "unlabeled": Unlabeled(POOL)},
+        {"X": X, "y": Y, "unlabeled": Unlabeled([*POOL, 3])},
+        {"X": X, "y": [*Y[:7], "animal"], "unlabeled": Unlabeled(POOL)},
+        {"X": X, "y": Y, "unlabeled": Unlabeled(POOL), "sample_weight": [-1.0] * 8},
+    ],
+    ids=["no pool", "empty pool", "labelled pool", "one class", "short X", "no text", "no text "
+         "in the pool", "unknown label", "negative weight"],
+)  # fmt: skip
+def test_bad_input_is_refused_before_any_text_is_encoded(learner, params):
+    learner.set_params(estimator__labels=["politics", "sports"])
+    lm = learner.estimator.model
+
+    with pytest.raises(InputError):
+        learner.fit(**params)
+
+    assert lm.counts.prompts == 0
+    assert not hasattr(learner, "classes_")
+
+
+def test_another_fits_checkpoint_is_refused_before_any_text_is_encoded(learner, tmp_path):
+    Checkpoint(tmp_path).begin(0, {"method": "another"})
+    lm = learner.set_params(checkpoint_dir=tmp_path).estimator.model
+
+    with pytest.raises(CheckpointError, match="is of another fit: it differs in "):
+        learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert lm.counts.prompts == 0
 
 
 def test_a_list_as_long_as_the_data_warns(learner):

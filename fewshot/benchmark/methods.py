@@ -60,6 +60,7 @@ SHORT_NAMES: dict[str, str] = {
 # Not "most_frequent", whose probabilities are 0 and 1: this one's are the classes' shares.
 _OWN_SETTINGS: dict[str, dict[str, Any]] = {"majority": {"strategy": "prior"}}
 _NESTED_KEYS = {"estimator", "settings"}
+_N_PATTERNS = 4  # of an ensemble: members cost a fit each
 _ENCODERS_KEPT = 2
 
 # Any: an estimator, for which scikit-learn has no type; it need not be a BaseEstimator.
@@ -72,12 +73,13 @@ class Defaults:
 
     Parameters
     ----------
-    template : Template
+    templates : tuple of Template
+        The default one first.
     verbalizer : Verbalizer
     labels : tuple of str
     """
 
-    template: Template
+    templates: tuple[Template, ...]
     verbalizer: Verbalizer
     labels: tuple[str, ...]
 
@@ -86,7 +88,8 @@ def build_method(method: MethodSpec, defaults: Defaults, seed: int) -> Estimator
     """Build the estimator of a method, not fitted.
 
     Its parameters ``random_state``, those of nested estimators too, are the seed; ``verbose`` is
-    off; ``template``, ``verbalizer`` and ``labels`` that are None are those of the data set.
+    off; ``template``, ``verbalizer`` and ``labels`` that are None are those of the data set, and so
+    are ``templates`` (the first four) of a set that has several.
 
     Parameters
     ----------
@@ -234,7 +237,7 @@ def _check_arguments(target: Any, arguments: Mapping[str, Any], where: str) -> N
 
 def _filled_in(parameters: Mapping[str, Any], defaults: Defaults, seed: int) -> dict[str, Any]:
     by_name = {
-        "template": defaults.template,
+        "template": defaults.templates[0],
         "verbalizer": defaults.verbalizer,
         "labels": list(defaults.labels),
     }
@@ -247,7 +250,18 @@ def _filled_in(parameters: Mapping[str, Any], defaults: Defaults, seed: int) -> 
             values[path] = False if isinstance(value, bool) else 0  # Pipeline takes no int
         elif name in by_name and value is None:
             values[path] = by_name[name]
+        elif name == "templates" and value is None:
+            own = parameters.get(path.removesuffix(name) + "estimator__template")
+            values[path] = _patterns(own, defaults)
     return values
+
+
+def _patterns(own: str | Template | None, defaults: Defaults) -> list[str | Template] | None:
+    """Return the patterns of an ensemble: that of its estimator first, then the data set's."""
+    text = own.text if isinstance(own, Template) else own
+    first: list[str | Template] = [] if own is None else [own]
+    patterns = [*first, *(t for t in defaults.templates if t.text != text)][:_N_PATTERNS]
+    return patterns if len(patterns) > 1 else None
 
 
 def _check_settings(estimator: Estimator, method: MethodSpec) -> None:

@@ -196,7 +196,7 @@ def _check_models(spec: Spec, data_sets: Mapping[str, DataSet], names: set[str])
 
 
 def _defaults(data: DataSet) -> Defaults:
-    return Defaults(data.template, data.verbalizer, data.labels)
+    return Defaults(data.templates, data.verbalizer, data.labels)
 
 
 def _tasks(

@@ -27,7 +27,7 @@ def data_set(training: Pool | ShotFiles, test: LabelledTexts) -> DataSet:
         "Mine",
         "none",
         "myself",
-        Template("{text} It was {mask}."),
+        (Template("{text} It was {mask}."),),
         Verbalizer({"neg": ["bad"], "pos": ["good"]}),
         "accuracy",
         training,
@@ -49,6 +49,11 @@ def published() -> DataSet:
     }
     pool = texts("a", neg=4, pos=4).texts
     return data_set(ShotFiles(files, pool, "in total"), texts("test", neg=3, pos=3))
+
+
+def test_a_data_set_needs_a_template(sampled: DataSet) -> None:
+    with pytest.raises(InputError, match="the data set 'mine' has no template"):
+        replace(sampled, templates=())
 
 
 # ---- Drawing from a pool ----------------------------------------------------------------------

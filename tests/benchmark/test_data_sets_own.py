@@ -11,7 +11,8 @@ import pytest
 
 from fewshot.benchmark.data_sets import load_data_set
 from fewshot.errors import HubError, InputError, TemplateError, VerbalizerError
-from tests.benchmark.data_folder import write, write_json_lines
+from fewshot.library import load_task
+from tests.benchmark.data_folder import write, write_json_lines, write_list
 
 OWN = {"name": "tickets", "text": "body", "label": "team"}
 LABELS = ("billing", "shipping")
@@ -66,7 +67,7 @@ def test_template_and_verbalizer_may_be_given(train: str) -> None:
     words = {"shipping": ["parcel", "post"], "billing": ["money"]}
     data = load_data_set(OWN | {"train": train, "template": "{text} ({mask})", "verbalizer": words})
 
-    assert data.template.text == "{text} ({mask})"
+    assert [template.text for template in data.templates] == ["{text} ({mask})"]
     assert data.verbalizer.label_words == {"billing": ("money",), "shipping": ("parcel", "post")}
 
 
@@ -160,8 +161,6 @@ def test_template_and_verbalizer_must_fit(train: str) -> None:
 
 
 def test_a_known_data_set_takes_another_prompt_too(tmp_path: Path) -> None:
-    from tests.benchmark.data_folder import write_list
-
     write_list(tmp_path)
     words = {"not_entailment": "false", "entailment": "true"}
     data = load_data_set(
@@ -171,6 +170,23 @@ def test_a_known_data_set_takes_another_prompt_too(tmp_path: Path) -> None:
 
     assert data.template.preview(data.test.texts[0]) == "first 100? [MASK]. Rte 100"
     assert data.verbalizer.label_words == {"entailment": ("true",), "not_entailment": ("false",)}
+
+
+def test_a_template_that_is_given_comes_before_those_of_the_library(tmp_path: Path) -> None:
+    write_list(tmp_path)
+    library = [template.text for template in load_task("sst2").templates]
+    for given in ("Well, {mask}! {text}", library[2]):
+        data = load_data_set({"name": "list_sst2", "template": given}, tmp_path)
+
+        texts = [template.text for template in data.templates]
+        assert texts == [given, *(text for text in library if text != given)]
+
+
+def test_templates_with_a_field_of_another_name_are_left_out(tmp_path: Path) -> None:
+    write_list(tmp_path)
+    data = load_data_set({"name": "list_sst2", "template": "{body} is {mask}"}, tmp_path)
+
+    assert [template.text for template in data.templates] == ["{body} is {mask}"]
 
 
 # ---- Data sets of the hub, here folders that `datasets` reads in the same way ------------------

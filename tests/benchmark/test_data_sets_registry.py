@@ -17,6 +17,7 @@ from fewshot.benchmark.data_sets.packages import read_rotten_tomatoes
 from fewshot.benchmark.data_sets.registry import data_set_table
 from fewshot.errors import InputError, MissingExtraError
 from fewshot.library import load_task
+from tests.benchmark.data_folder import write_list
 
 DOCS = Path(__file__).parents[2] / "docs" / "data_sets.md"
 
@@ -46,6 +47,15 @@ def test_each_data_set_has_a_task_of_the_library_and_says_how_it_is_split(name: 
     assert task.licence
     assert "test" in entry.protocol
     assert re.fullmatch(r"[\w./-]+", entry.url)
+
+
+def test_a_data_set_has_the_templates_of_its_task(tmp_path: Path) -> None:
+    write_list(tmp_path)
+
+    data = load_data_set("list_rte", tmp_path)
+
+    assert data.templates == load_task("rte").templates
+    assert data.template == data.templates[0]
 
 
 def test_the_table_of_the_documentation_is_that_of_the_registry() -> None:

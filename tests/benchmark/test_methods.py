@@ -27,9 +27,8 @@ from fewshot.template import Template
 from fewshot.tuning import Full
 from fewshot.verbalizer import Verbalizer
 
-DEFAULTS = Defaults(
-    Template("{text} {mask}"), Verbalizer({"a": ["good"], "b": ["bad"]}), ("a", "b")
-)
+TEMPLATES = tuple(Template(f"{{text}} {word} {{mask}}") for word in ("", "is", "was", "are", "by"))
+DEFAULTS = Defaults(TEMPLATES, Verbalizer({"a": ["good"], "b": ["bad"]}), ("a", "b"))
 SPECS = "tests.benchmark.specs"
 
 
@@ -55,12 +54,37 @@ def test_a_classifier_inside_one_that_learns_from_unlabelled_texts_is_filled_in(
     built = build(name, estimator__tuning="head")
 
     assert built.estimator.tuning == "head"
-    assert built.estimator.template is DEFAULTS.template
+    assert built.estimator.template is TEMPLATES[0]
     assert built.estimator.verbalizer is DEFAULTS.verbalizer
     assert built.estimator.random_state == built.random_state == 7
     assert takes_unlabeled(built)
     assert not needs_labels(built)
     assert not takes_unlabeled(built.estimator)
+
+
+def test_an_ensemble_gets_the_first_templates_of_the_data_set() -> None:
+    inside = MethodSpec("M", "pcp", {"estimator": {"estimator": "pet"}}, {})
+
+    assert build("pet").templates == list(TEMPLATES[:4])
+    assert build_method(inside, DEFAULTS, 0).estimator.templates == list(TEMPLATES[:4])
+    assert build("pet", templates=["{mask}: {text}"]).templates == ["{mask}: {text}"]
+
+
+@pytest.mark.parametrize("own", ["{text} was {mask}", "{mask}: {text}"])
+def test_the_template_of_the_estimator_is_the_first_pattern(own: str) -> None:
+    patterns = build("pet", estimator__template=own).templates
+
+    others = [template for template in TEMPLATES if template.text != own]
+    assert patterns == [own, *others[:3]]
+
+
+def test_an_ensemble_for_a_data_set_of_one_template_chooses_its_patterns_itself() -> None:
+    defaults = Defaults(TEMPLATES[:1], DEFAULTS.verbalizer, DEFAULTS.labels)
+
+    built = build_method(MethodSpec("M", "pet", {}, {}), defaults, 0)
+
+    assert built.templates is None
+    assert built.estimator.template is TEMPLATES[0]
 
 
 def test_a_pipeline_is_silenced_in_a_way_that_it_accepts() -> None:
@@ -84,7 +108,7 @@ def test_seed_silence_and_the_prompt_of_the_data_set_are_filled_in() -> None:
 
     assert prompt.random_state == 7
     assert prompt.verbose == 0
-    assert prompt.template is DEFAULTS.template
+    assert prompt.template is TEMPLATES[0]
     assert prompt.verbalizer is DEFAULTS.verbalizer
     assert prompt.labels == ["a", "b"]
 

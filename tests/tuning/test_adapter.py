@@ -31,6 +31,12 @@ def test_a_block_of_the_usual_sizes_has_as_many_parameters_as_published(width, s
     assert sum(parameter.numel() for parameter in block.parameters()) == expected
 
 
+def test_lists_adapters_of_roberta_large_have_as_many_parameters_as_published():  # list.md, E5
+    block = Block(1024, 128, "linear", 1.0)
+
+    assert 24 * 2 * sum(parameter.numel() for parameter in block.parameters()) == 12_582_912
+
+
 def test_an_invertible_network_for_bert_base_has_as_many_parameters_as_published():
     network = Invertible(768, 192)
 
@@ -49,7 +55,7 @@ def test_the_number_of_parameters_is_that_of_the_formula(tiny, family, placement
     assert found == n_layers * n_blocks * (2 * 32 * size + size + 32)  # 162 a block
 
 
-def test_lists_adapters_have_no_biases(tiny_bert):
+def test_lists_adapters_have_no_biases(tiny_bert):  # list.md, E5
     added = Adapter(**LIST).new_modules(make_task(tiny_bert))
 
     assert len(added.blocks) == 4
@@ -81,14 +87,17 @@ def test_lists_adapters_start_near_the_identity(tiny_bert):
     np.testing.assert_allclose(states.mask, task.scorer.lm.states(task.views[1]).mask, atol=1e-4)
 
 
-def test_a_linear_block_with_one_zero_matrix_is_the_identity():
-    block = Block(8, 2, "linear", 1.0)
-    states = torch.randn(3, 8)
+@pytest.mark.parametrize("matrix", ["down", "up"])
+def test_with_one_zero_matrix_lists_adapters_are_the_identity(tiny_bert, matrix):  # list.md, E5
+    task = make_task(tiny_bert)
+    lm = Adapter(**LIST).prepare(task).scorer.lm
 
     with torch.no_grad():
-        block.down.weight.zero_()
+        for block in lm.added.blocks:
+            getattr(block, matrix).weight.zero_()
 
-    assert not block(states).any()
+    states = task.scorer.lm.states(task.views[1])
+    assert np.array_equal(lm.states(task.views[1]).mask, states.mask)
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear"])

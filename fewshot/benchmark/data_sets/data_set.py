@@ -67,8 +67,8 @@ class DataSet:
         Terms of the data, which are not part of this package.
     source : str
         Who made the data, and where the texts were read.
-    template : Template
-        The default one.
+    templates : tuple of Template
+        The default one, then others that suit the task.
     verbalizer : Verbalizer
         The default one; its labels are those of the data set.
     metric : {"accuracy", "weighted_f1", "macro_f1"}
@@ -83,7 +83,7 @@ class DataSet:
     Raises
     ------
     InputError
-        If there is no test text.
+        If there is no template or no test text.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class DataSet:
     >>> pool = LabelledTexts(("a bad film", "a good film"), ("neg", "pos"))
     >>> test = LabelledTexts(("bad", "good"), ("neg", "pos"))
     >>> data = DataSet(
-    ...     "mine", "Mine", "none", "myself", Template("{text} It was {mask}."),
+    ...     "mine", "Mine", "none", "myself", (Template("{text} It was {mask}."),),
     ...     Verbalizer({"neg": ["bad"], "pos": ["good"]}), "accuracy", Pool(pool), test,
     ... )
     >>> sorted(data.split(shots=1, seed=0).train_texts)
@@ -102,7 +102,7 @@ class DataSet:
     title: str
     licence: str
     source: str
-    template: Template
+    templates: tuple[Template, ...]
     verbalizer: Verbalizer
     metric: MetricName
     training: Pool | ShotFiles
@@ -110,8 +110,15 @@ class DataSet:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.templates:
+            raise InputError(f"the data set {self.name!r} has no template; give one at least")
         if not self.test.texts:
             raise InputError(f"the data set {self.name!r} has no test texts; add some")
+
+    @property
+    def template(self) -> Template:
+        """The default template."""
+        return self.templates[0]
 
     @property
     def labels(self) -> tuple[str, ...]:

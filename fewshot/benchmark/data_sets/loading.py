@@ -38,7 +38,8 @@ def load_data_set(
         - for data on the Hugging Face hub ``hub``: its id, and if needed ``config``; ``train``
           and ``test`` are names of splits then.
 
-        With ``template`` and ``verbalizer`` a mapping also replaces the default prompt.
+        With ``template`` and ``verbalizer`` a mapping also replaces the default prompt. The other
+        templates of a set that is known by name come after the given one.
     data_dir : path, optional
         The folder of the data sets that come with no package. By default the environment
         variable ``FEWSHOT_DATA``.
@@ -80,7 +81,12 @@ def load_data_set(
         if settings.get("verbalizer") is not None:
             words = read_verbalizer(data.name, settings["verbalizer"], data.labels)
             data = replace(data, verbalizer=words)
-    return data if template is None else replace(data, template=_template(template, data))
+    if template is None:
+        return data
+    first = _template(template, data)
+    # The default one for texts of any kind says less than what the user has written.
+    others = () if is_own else [t for t in data.templates if t.field_names == first.field_names]
+    return replace(data, templates=(first, *(t for t in others if t.text != first.text)))
 
 
 def _check_keys(settings: Mapping[str, Any], *, is_own: bool) -> None:

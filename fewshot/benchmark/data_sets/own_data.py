@@ -127,7 +127,7 @@ def load_own_data(own: OwnData) -> DataSet:
         title=own.name if own.title is None else own.title,
         licence=_TERMS,
         source=own.source,
-        template=_default_template(own),
+        templates=(_default_template(own),),
         verbalizer=_verbalizer(own, content.labels),
         metric="accuracy",
         training=content.training,

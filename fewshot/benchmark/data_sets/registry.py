@@ -77,7 +77,7 @@ def load_registered(name: str, data_dir: str | os.PathLike[str] | None) -> DataS
         title=entry.title,
         licence=task.licence,
         source=f"{task.source} Texts: {entry.url}",
-        template=task.templates[0],
+        templates=task.templates,
         verbalizer=Verbalizer.from_dict(words | {"labels": list(labels)}).subset(content.labels),
         metric=_METRICS[task.metric],
         training=content.training,

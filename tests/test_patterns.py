@@ -1,0 +1,79 @@
+"""Patterns: what an ensemble's members are, and patterns that do not fit together."""
+
+from __future__ import annotations
+
+import pytest
+
+from fewshot import PETClassifier, PromptClassifier, Template, Unlabeled
+from fewshot.errors import InputError
+from fewshot.masked_lm import MaskedLM
+from fewshot.patterns import read_members, shared_fields
+from tests.tiny_models import tiny_bert
+
+X, Y = ["football team", "election vote"], ["sports", "politics"]
+WORDS = {"politics": "politics", "sports": "sports"}
+TEMPLATES = ["{text} {mask}", "{mask} : {text}"]
+
+
+def prompt(**settings) -> PromptClassifier:
+    lm = MaskedLM(*tiny_bert(), device="cpu")
+    return PromptClassifier(model=lm, verbalizer=WORDS, verbose=0, **settings)
+
+
+def texts_of(members) -> list[str]:
+    return [member.estimator._template().text for member in members]
+
+
+def test_a_field_of_another_name_stands_in_the_general_patterns_too():
+    members = read_members(None, prompt(template="{body} is {mask}"), 1)
+
+    assert texts_of(members) == [
+        "{body} is {mask}", "{body} ({mask})", "[ Category: {mask} ] {body}", "{mask}: {body}",
+    ]  # fmt: skip
+
+
+def test_members_are_numbered_by_pattern_then_by_repetition():
+    members = read_members(TEMPLATES, prompt(), 2)
+
+    numbers = [(member.pattern, member.repetition) for member in members]
+    assert numbers == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert texts_of(members) == [TEMPLATES[0]] * 2 + [TEMPLATES[1]] * 2
+
+
+def test_a_pair_brings_words_of_its_own():
+    words = {"politics": "law", "sports": "game"}
+
+    plain, own = read_members([TEMPLATES[0], (Template(TEMPLATES[1]), words)], prompt(), 1)
+
+    assert (plain.estimator.verbalizer, own.estimator.verbalizer) == (WORDS, words)
+
+
+def test_fields_may_stand_in_another_order():
+    members = read_members(["{a} {mask} {b}", "{b} {mask} {a}"], prompt(), 1)
+
+    assert shared_fields(members) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            {"politics": "politics", "sports": "game", "animal": "animal"},
+            "all patterns need the same labels, but '{text} {mask}' has .*'sports'.* and "
+            "'{mask} : {text}' has .*'animal'.*mend the verbalizers",
+        ),
+        (
+            {"politics": "politics", "sport": "sports"},
+            r"the pattern '{mask} : {text}': y holds the labels \['sports'\], which are unknown; "
+            r"known are \['politics', 'sport'\]",
+        ),
+    ],
+)
+def test_patterns_that_disagree_on_labels_are_named_before_any_text_is_encoded(words, message):
+    base = prompt()
+    clf = PETClassifier(base, templates=[TEMPLATES[0], (TEMPLATES[1], words)], verbose=0)
+
+    with pytest.raises(InputError, match=message):
+        clf.fit(X, Y, unlabeled=Unlabeled(["law and government"]))
+
+    assert base.model.counts.prompts == 0
