@@ -34,12 +34,15 @@ class Hidden(NamedTuple):
         Where the tokens stand that are to be found.
     originals : ndarray of shape (n_targets,)
         What stood there.
+    soft_positions : ndarray of shape (n_prompts, n_soft), optional
+        Where virtual tokens stand.
     """
 
     ids: list[Ids]
     rows: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64]
     originals: npt.NDArray[np.int64]
+    soft_positions: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,20 @@ class TokenMasking:
         special = np.array(sorted(tokenizer.all_special_ids), dtype=np.int64)
         return cls(int(tokenizer.mask_token_id), special, len(tokenizer), probability)
 
-    def hide(self, ids: Sequence[Ids], rng: np.random.Generator) -> Hidden:
+    def hide(
+        self,
+        ids: Sequence[Ids],
+        rng: np.random.Generator,
+        soft_positions: npt.NDArray[np.int64] | None = None,
+    ) -> Hidden:
         """Choose tokens and replace them.
 
         Parameters
         ----------
         ids : sequence of ndarray
         rng : numpy.random.Generator
+        soft_positions : ndarray of shape (n_prompts, n_soft), optional
+            Where virtual tokens stand, which are never chosen.
 
         Returns
         -------
@@ -87,6 +97,8 @@ class TokenMasking:
         flat = np.concatenate(list(ids)).astype(np.int64)
         starts = np.cumsum(lengths) - lengths
         is_chosen = (rng.random(len(flat)) < self.probability) & ~np.isin(flat, self.special_ids)
+        if soft_positions is not None:
+            is_chosen[starts[:, None] + soft_positions] = False
         chosen = np.flatnonzero(is_chosen)
         originals = flat[chosen]
         fate = rng.random(len(chosen))
@@ -98,7 +110,7 @@ class TokenMasking:
         )
         rows = np.repeat(np.arange(len(ids)), lengths)[chosen]
         hidden = np.split(flat.astype(np.int32), starts[1:])
-        return Hidden(hidden, rows, chosen - starts[rows], originals)
+        return Hidden(hidden, rows, chosen - starts[rows], originals, soft_positions)
 
 
 def masked_loss(lm: MaskedLM, hidden: Hidden) -> Tensor:
@@ -117,7 +129,8 @@ def masked_loss(lm: MaskedLM, hidden: Hidden) -> Tensor:
     if not len(hidden.originals):
         return torch.zeros((), device=lm.device)
     n = len(hidden.ids)
-    prompts = Prompts(hidden.ids, np.zeros((n, 1), dtype=np.int64), np.arange(n), n, 0)
+    no_masks = np.zeros((n, 1), dtype=np.int64)
+    prompts = Prompts(hidden.ids, no_masks, np.arange(n), n, 0, hidden.soft_positions)
     logits = lm.logits_at(prompts, hidden.rows, hidden.positions)  # [n_targets, vocabulary]
     originals = torch.from_numpy(hidden.originals).to(logits.device)
     return nn.functional.cross_entropy(logits, originals)

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
+from fewshot.prompts import build_prompts, tokenize_slots
+from fewshot.template import Template
 from fewshot.token_masking import Hidden, TokenMasking, masked_loss
+from fewshot.tuning.soft_templates import template_tokens
 from tests.tiny_models import tiny_bert
 
 
@@ -76,6 +80,17 @@ def test_what_is_not_chosen_stays():
         assert restored.tolist() == line.tolist()
 
 
+def test_virtual_tokens_are_never_hidden():
+    masking = TokenMasking(mask_id=4, special_ids=np.arange(5), n_tokens=100, probability=1.0)
+    ids = [np.arange(5, 10, dtype=np.int32), np.arange(20, 23, dtype=np.int32)]
+
+    hidden = masking.hide(ids, np.random.default_rng(0), np.array([[1, 2], [0, 2]]))
+
+    assert hidden.positions.tolist() == [0, 3, 4, 1]
+    assert hidden.rows.tolist() == [0, 0, 0, 1]
+    assert hidden.soft_positions.tolist() == [[1, 2], [0, 2]]
+
+
 def test_each_draw_is_new():
     masking = TokenMasking(4, np.arange(5), 100)
     rng = np.random.default_rng(0)
@@ -113,3 +128,18 @@ def test_without_a_target_the_loss_is_zero(lm):
     empty = np.empty(0, dtype=np.int64)
 
     assert float(masked_loss(lm, Hidden(lines(lm, ["a"]), empty, empty, empty))) == 0.0
+
+
+def test_the_loss_reads_virtual_tokens_as_they_are_tuned(lm):
+    template = Template("{soft:2} {text} {mask}")
+    tokens = template_tokens(lm, template)
+    own = lm.copy(lambda name: False, tokens)
+    slots = tokenize_slots(lm.tokenizer, [template], Examples({"text": ["football"]}), lm.tokens)
+    prompts = build_prompts(lm.tokenizer, template, slots, max_length=16)
+    word = np.array([prompts.ids[0].tolist().index(lm.tokenizer("football")["input_ids"][1])])
+    hidden = Hidden(prompts.ids, np.array([0]), word, np.array([7]), prompts.soft_positions)
+
+    masked_loss(own, hidden).backward()
+
+    (tuned,) = own.tuned_parameters().values()
+    assert bool(tuned.grad.any())

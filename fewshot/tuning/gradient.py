@@ -295,7 +295,8 @@ def _second_loss(task: TuningTask, batch_size: int) -> SecondLoss | None:
 
     def loss() -> Tensor:
         rows = task.rng.choice(unlabelled, min(batch_size, len(unlabelled)), replace=False)
-        return masked_loss(lm, masking.hide([prompts.ids[row] for row in rows], task.rng))
+        soft = None if prompts.soft_positions is None else prompts.soft_positions[rows]
+        return masked_loss(lm, masking.hide([prompts.ids[row] for row in rows], task.rng, soft))
 
     return SecondLoss(loss, task.mlm_weight)
 
