@@ -46,9 +46,14 @@ class Examples:
         return Examples({name: [texts[i] for i in chosen] for name, texts in self.columns.items()})
 
     def rows(self) -> list[Any]:
-        """Return what :func:`read_examples` reads: texts, or tuples of texts by field."""
+        """Return what :func:`read_examples` reads: texts, or mappings of several fields.
+
+        Not tuples: another template may have the fields in another order.
+        """
         columns = list(self.columns.values())
-        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        if len(columns) == 1:
+            return columns[0]
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def joined(self, separator: str = " ") -> list[str]:
         """Return one text an example: its fields, joined."""

@@ -186,6 +186,23 @@ def test_the_soft_pattern_of_pairs(monkeypatch):
     assert lines[0] == "football team politics, win"
 
 
+def test_a_predictor_may_have_the_fields_in_another_order(monkeypatch):
+    seen = []
+
+    class Noted(Fixed):
+        def _class_scores(self, X):
+            seen.extend(self._template().preview(row) for row in X)
+            return super()._class_scores(X)
+
+    base = prompt(template="{a} {mask} , {b}")
+    predictor = Noted(**base.get_params(deep=False)).set_params(template="{b} . {mask} {a}")
+    pairs = [(text, "win") for text in X]
+
+    lines_of(pcp(base, predictor=predictor), monkeypatch, [("a", "team")], pairs, Y)
+
+    assert seen[0] == "win . [MASK] football team"
+
+
 def test_bare_texts_are_the_baseline(monkeypatch):
     lines = lines_of(pcp(objective="mlm"), monkeypatch)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import warnings
 
-from fewshot import PETClassifier, PromptClassifier, Template, Unlabeled
-from fewshot.errors import InputError
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from fewshot import FineTuneClassifier, PETClassifier, PromptClassifier, Template, Unlabeled
+from fewshot.errors import InputError, LeakageWarning
 from fewshot.masked_lm import MaskedLM
 from fewshot.patterns import read_members, shared_fields
 from tests.tiny_models import tiny_bert
@@ -52,6 +56,41 @@ def test_fields_may_stand_in_another_order():
     members = read_members(["{a} {mask} {b}", "{b} {mask} {a}"], prompt(), 1)
 
     assert shared_fields(members) == ("a", "b")
+
+
+@pytest.mark.parametrize("as_tuples", [True, False])
+def test_each_field_gets_its_text_whatever_its_place_in_a_pattern(as_tuples):
+    both = ["{a} ? {mask} , {b}", "{b} . {mask} {a}"]
+    rows = [{"a": f"football {i}", "b": f"the law {i}"} for i in range(9)]
+    given = [(row["a"], row["b"]) for row in rows] if as_tuples else rows
+
+    clf = PETClassifier(prompt(tuning="head"), templates=both, random_state=0, verbose=0)
+    clf.fit(unlabeled=Unlabeled(given))
+
+    alone = [prompt(template=text, tuning="none").fit(rows)._class_scores(rows) for text in both]
+    expected = softmax(np.mean(alone, axis=0), axis=1)
+    np.testing.assert_allclose(clf.soft_labels_, expected, atol=1e-6)
+
+
+def test_a_final_classifier_may_have_the_fields_in_another_order():
+    final = prompt(template="{b} . {mask} {a}", tuning="head")
+    linear = FineTuneClassifier(final.model, num_epochs=1, verbose=0)
+    rows = [("football team", "the law"), ("election", "a vote"), ("goal", "player")] * 3
+    named = [dict(zip("ab", row, strict=True)) for row in rows]
+
+    for estimator in (final, linear):
+        clf = PETClassifier(
+            prompt(tuning="head"),
+            templates=["{a} ? {mask} , {b}", "{b} {mask} {a}"],
+            final_estimator=estimator,
+            random_state=0,
+            verbose=0,
+        ).fit(unlabeled=Unlabeled(rows))
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LeakageWarning)
+            ours = clf.predict_proba(rows)
+        assert np.array_equal(ours, clf.estimator_.predict_proba(named))
 
 
 @pytest.mark.parametrize(
