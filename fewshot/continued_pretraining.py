@@ -152,6 +152,9 @@ class PCPClassifier(SemiSupervisedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
+        _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)
+
     def fit(
         self, X: Any = None, y: Any = None, *, sample_weight: Any = None, unlabeled: Any = None
     ) -> PCPClassifier:
@@ -243,6 +246,8 @@ def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
             "with y=None (-1 among ints). With label_source='gold' labelled ones are enough"
         )
     words = _checked_words(base, predictor, data)
+    if isinstance(settings.estimator, SemiSupervisedClassifier):
+        settings.estimator._check_fit(*_final_data(data))
     plan = _Plan(settings, data, base, predictor, words, pretraining, seed, checkpoint)
     checkpoint.begin(seed, _configuration(plan))
     return plan
@@ -473,20 +478,23 @@ def _fit_final(plan: _Plan, lm: MaskedLM) -> TextClassifier:
     if final.random_state is None:
         final.set_params(random_state=seed_of(plan.seed, 4))
     final.set_params(verbose=0)
-    labelled, pool = plan.data.labelled, plan.data.pool.examples
-    if labelled is None:
-        texts, labels, weights = None, None, None
-    else:
-        texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
-        weights = labelled.sample_weight
+    texts, labels, weights, rest = _final_data(plan.data)
     if isinstance(final, SemiSupervisedClassifier):
-        rest = Unlabeled(pool.rows()) if len(pool) else None
         final.fit(texts, labels, sample_weight=weights, unlabeled=rest)
-    elif labelled is None:
-        final.set_params(tuning="none").fit(pool.rows())
+    elif labels is None:
+        final.set_params(tuning="none").fit(plan.data.pool.examples.rows())
     else:
         final.fit(texts, labels, sample_weight=weights)
     return final
+
+
+def _final_data(data: LearningData) -> tuple[Any, Any, Any, Unlabeled | None]:
+    """Return texts, labels, weights and unlabelled texts, as a ``fit`` takes them."""
+    rest = Unlabeled(data.pool.examples.rows()) if len(data.pool) else None
+    if data.labelled is None:
+        return None, None, None, rest
+    labels = data.labelled.labels.values.tolist()
+    return data.labelled.examples.rows(), labels, data.labelled.sample_weight, rest
 
 
 def forget_pretraining() -> None:

@@ -162,6 +162,9 @@ class PETClassifier(SemiSupervisedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
+        _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)
+
     def fit(
         self, X: Any = None, y: Any = None, *, sample_weight: Any = None, unlabeled: Any = None
     ) -> PETClassifier:
@@ -260,6 +263,11 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     for member in members:
         member.estimator.set_params(labels=classes)
     _check_final(settings.final_estimator, base)
+    if isinstance(settings.final_estimator, PromptClassifier):
+        own = clone(settings.final_estimator).set_params(labels=classes)
+        pair = [members[0], Member(own, len(members), 0)]
+        shared_fields(pair)
+        shared_classes(pair, data.labelled)
     if data.labelled is not None:
         class_targets(data.labelled, classes, base.class_weight)
         _check_several(data)
@@ -436,16 +444,18 @@ def _weight(plan: _Plan, member: PromptClassifier, pool: list[Any]) -> float:
     labels = [*labelled.labels.values.tolist(), *[None] * len(pool)]  # to find label words by
     zero_shot = clone(member).set_params(tuning="none").fit(texts + pool, labels)
     best = zero_shot._class_scores(texts).argmax(1)
-    return float(np.mean(zero_shot.classes_[best] == labelled.labels.values))
+    is_right = zero_shot.classes_[best] == labelled.labels.values
+    return float(np.average(is_right, weights=labelled.sample_weight))
 
 
 def _member_tuning(plan: _Plan, member: PromptClassifier, n_examples: int) -> Tuning:
     """Return the tuning of a member, for about as many steps whatever the generation."""
     tuning: Tuning = clone(resolve_tuning(member.tuning))
-    n_labelled = sum(plan.counts)
+    n_first = sum(plan.counts)
+    if not n_first:  # the first members that learn at all, those of generation 1, learn from these
+        n_first = min(_ZERO_LABEL_EXAMPLES, n_examples)
     if isinstance(tuning, GradientTuning):
-        if n_labelled:
-            tuning.set_params(num_epochs=max(1, round(tuning.num_epochs * n_labelled / n_examples)))
+        tuning.set_params(num_epochs=max(1, round(tuning.num_epochs * n_first / n_examples)))
         if plan.settings.mlm_weight:
             return SoftTargets(tuning, mlm_weight=plan.settings.mlm_weight)
     return tuning

@@ -26,7 +26,7 @@ __all__ = ["Pretraining", "pretrain"]
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa
 _BATCHES_SORTED = 50
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # a step without a hidden token is none of Adam's
 _HISTORY = ("epoch", "loss", "learning_rate", "tokens", "seconds")
 
 
@@ -229,13 +229,12 @@ class _Run:
         self.history = _as_history(arrays["history"])
         for name, parameter in self.parameters.items():
             parameter.data.copy_(torch.from_numpy(arrays[f"weight {name}"]))
-            moments: dict[str, Any] = {"step": torch.tensor(float(self.step))}
-            for moment in _MOMENTS:
-                if f"{moment} {name}" in arrays:
-                    saved = torch.from_numpy(arrays[f"{moment} {name}"])
-                    moments[moment] = saved.to(parameter.device)
-            if len(moments) > 1:
-                self.optimizer.state[parameter] = moments
+            if f"step {name}" in arrays:
+                saved = {m: torch.from_numpy(arrays[f"{m} {name}"]) for m in _MOMENTS}
+                device = parameter.device
+                self.optimizer.state[parameter] = {
+                    m: tensor.to(device) if tensor.ndim else tensor for m, tensor in saved.items()
+                }
 
 
 def even_batches(

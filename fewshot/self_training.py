@@ -152,6 +152,9 @@ class LiSTClassifier(SemiSupervisedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
+        _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)
+
     def fit(
         self, X: Any = None, y: Any = None, *, sample_weight: Any = None, unlabeled: Any = None
     ) -> LiSTClassifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,10 @@ class SemiSupervisedClassifier(TextClassifier):
         truth = data.labels.values[labelled].tolist()
         weights = None if sample_weight is None else data.sample_weight[labelled]
         return float(accuracy_score(truth, predicted.tolist(), sample_weight=weights))
+
+    @abstractmethod
+    def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
+        """Make all checks of ``fit``, and nothing else."""
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples = read_examples(X, self.fields_)

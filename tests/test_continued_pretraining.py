@@ -14,13 +14,14 @@ from sklearn.model_selection import GridSearchCV
 import fewshot
 import fewshot.continued_pretraining as module
 from fewshot import (
+    LiSTClassifier,
     PCPClassifier,
     PETClassifier,
     PromptClassifier,
     Template,
     Unlabeled,
 )
-from fewshot.errors import CheckpointError, InputError
+from fewshot.errors import CheckpointError, FewShotError, InputError
 from fewshot.knowledge import SoftVerbalizer
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
@@ -553,6 +554,26 @@ def test_a_predictor_with_other_labels_is_refused():
 
     with pytest.raises(InputError, match="predictor has the labels"):
         fit(pcp(predictor=other))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "settings", "message"),
+    [
+        (PETClassifier, {"generations": -1}, "generations is a whole number"),
+        (PETClassifier, {"templates": ["{text} without a mask"]}, "exactly one {mask}"),
+        (LiSTClassifier, {"n_steps": 0}, "n_steps is a whole number"),
+        (LiSTClassifier, {"tuning": "head"}, "tune by gradients"),
+    ],
+)
+def test_an_estimator_that_cannot_be_fitted_is_refused_before_any_work(
+    estimator, settings, message
+):
+    base = prompt()
+
+    with pytest.raises(FewShotError, match=message):
+        fit(pcp(estimator(base, verbose=0, **settings)))
+
+    assert base.model.counts.prompts == 0
 
 
 def test_bad_input_is_refused_before_any_text_is_encoded():

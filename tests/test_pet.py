@@ -24,7 +24,7 @@ from fewshot import (
     Verbalizer,
 )
 from fewshot.classifier import PromptClassifier as _Prompt
-from fewshot.errors import CheckpointError, InputError, TemplateError
+from fewshot.errors import CheckpointError, FewShotError, InputError, TemplateError
 from fewshot.masked_lm import MaskedLM
 from fewshot.tuning import Full, Head
 from tests.tiny_models import tiny_bert
@@ -97,6 +97,16 @@ def test_members_weigh_by_their_accuracy_before_tuning():
     for template, weight in zip(TEMPLATES, clf.member_weights_, strict=True):
         zero_shot = prompt("none", template=template).fit([*X, *POOL])
         assert weight == pytest.approx(np.mean(zero_shot.predict(X) == Y))
+
+
+def test_texts_of_weight_zero_do_not_count_in_the_accuracy():
+    plain, weighted = (pet().set_params(estimator__calibration="none") for _ in range(2))
+    wrong = ["sports", *Y[1:9], "sports"]
+
+    plain.fit(X[:9], wrong[:9], unlabeled=Unlabeled(POOL))
+    weighted.fit(X, wrong, sample_weight=[1.0] * 9 + [0.0], unlabeled=Unlabeled(POOL))
+
+    assert weighted.member_weights_.tolist() == pytest.approx(plain.member_weights_.tolist())
 
 
 def test_in_a_uniform_ensemble_all_weigh_alike():
@@ -259,6 +269,26 @@ def test_each_generation_trains_from_the_first_model_on_more_texts():
     rows = [row for row in clf.history_ if "generation" in row]
     assert [row["n_pseudo"] for row in rows[:4]] == [0, 0, 0, 0]
     assert all(0 < row["n_pseudo"] <= 36 for row in rows[4:])
+
+
+@pytest.mark.parametrize("given", [{"X": X, "y": Y}, {}], ids=["labels", "no labels"])
+def test_members_of_later_generations_take_fewer_epochs(monkeypatch, given):
+    import fewshot.pet as module
+
+    taken = []
+    plain = module._member_tuning
+
+    def noted(plan, member, n_examples):
+        tuning = plain(plan, member, n_examples)
+        taken.append((n_examples, tuning.num_epochs))
+        return tuning
+
+    monkeypatch.setattr(module, "_member_tuning", noted)
+    pool = [f"{text} {i}" for text in POOL for i in range(8)]
+    pet(Full(num_epochs=8), generations=2).fit(**given, unlabeled=Unlabeled(pool))
+
+    assert (10, 8) in taken
+    assert (50, 2) in taken
 
 
 def test_quotas_keep_the_ratio_of_the_labels(monkeypatch):
@@ -476,6 +506,25 @@ def test_an_error_of_a_member_is_raised_and_the_estimator_stays_as_it_was(monkey
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
         fit(pet(**settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"template": "{a} {b} {mask}"}, "same fields"),
+        ({"template": "{text} without a mask"}, "exactly one {mask}"),
+        ({"verbalizer": {"politics": "law", "sport": "game"}}, "no label 'sports'"),
+        ({"tuning": Full(num_epochs=0)}, "num_epochs of Full"),
+    ],
+)
+def test_a_final_classifier_that_cannot_be_fitted_is_refused_before_any_work(settings, message):
+    final = prompt(template=TEMPLATES[0]).set_params(**settings)
+    clf = pet(final_estimator=final)
+
+    with pytest.raises(FewShotError, match=message):
+        fit(clf)
+
+    assert clf.estimator.model.counts.prompts == 0
 
 
 def test_a_bad_template_is_refused():

@@ -69,8 +69,9 @@ def test_the_same_seed_gives_the_same_weights(lm):
         assert torch.equal(a, b)
 
 
-def test_an_interrupted_training_goes_on_to_the_same_weights(lm, tmp_path, monkeypatch):
-    settings = Pretraining(1e-3, 4, batch_size=4)
+@pytest.mark.parametrize("batch_size", [4, 1])  # of 1: some steps hide no token
+def test_an_interrupted_training_goes_on_to_the_same_weights(lm, tmp_path, monkeypatch, batch_size):
+    settings = Pretraining(1e-3, 4, batch_size=batch_size)
     whole, history = run(lm, corpus(lm), settings)
     import fewshot.pretraining as module
 

@@ -14,6 +14,7 @@ import fewshot
 from fewshot import LiSTClassifier, PCPClassifier, PromptClassifier, Unlabeled
 from fewshot.errors import CheckpointError, InputError, TuningError
 from fewshot.fine_tuning import TrainSettings
+from fewshot.knowledge import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.masked_lm import MaskedLM
 from fewshot.meta_weights import MetaWeights
 from fewshot.model_fingerprint import model_fingerprint
@@ -411,14 +412,20 @@ def test_an_interrupted_fit_goes_on_to_the_same_result(tmp_path, monkeypatch, st
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fit_that_was_stopped_after_its_last_session_has_its_student(tmp_path, monkeypatch):
-    whole = fit(learner())
+@pytest.mark.parametrize(
+    "words", [WORDS, SoftVerbalizer(WORDS), PrototypeVerbalizer()], ids=["words", "soft", "means"]
+)
+def test_a_fit_that_was_stopped_after_its_last_session_has_its_student(
+    tmp_path, monkeypatch, words
+):
+    base = prompt(verbalizer=words)
+    whole = fit(learner(base))
     with monkeypatch.context() as patched:
         patched.setattr(sessions._Run, "record", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            fit(learner(checkpoint_dir=tmp_path))
+            fit(learner(base, checkpoint_dir=tmp_path))
 
-    again = fit(learner(checkpoint_dir=tmp_path))
+    again = fit(learner(base, checkpoint_dir=tmp_path))
 
     assert np.array_equal(whole.predict_proba(X), again.predict_proba(X))
 

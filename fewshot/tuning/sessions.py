@@ -14,6 +14,8 @@ import torch
 from fewshot.errors import InputError, TuningError
 from fewshot.fine_tuning import Learner, TrainSettings
 from fewshot.history import Epoch
+from fewshot.label_embeddings import LabelEmbeddings
+from fewshot.label_words import LabelWords
 from fewshot.meta_weights import MetaWeights
 from fewshot.pseudo_labels import soft_labels
 from fewshot.rounds import Arrays, Rounds, seed_of
@@ -29,7 +31,7 @@ __all__ = ["SessionRecord", "Sessions"]
 FirstTeacher: TypeAlias = "Callable[[], tuple[Scores, list[Epoch]]]"
 
 _COLUMNS = ("loss", "labelled_loss", "agreement", "steps", "tokens", "seconds")
-_PARAMETER, _HEAD = "parameter.", "head."
+_PARAMETER, _HEAD, _WORDS = "parameter.", "head.", "words."
 
 Scores: TypeAlias = npt.NDArray[np.float64]
 
@@ -153,7 +155,7 @@ class _Run:
             parameters = dict(self.student.scorer.lm.named_parameters())
             for name in self.tuned:
                 arrays[_PARAMETER + name] = parameters[name].detach().cpu().numpy()
-            arrays |= _head_arrays(self.student.head)
+            arrays |= _head_arrays(self.student.head) | _word_arrays(self.student.scorer.words)
         return arrays
 
     def restore(self, arrays: Arrays) -> None:
@@ -170,7 +172,8 @@ class _Run:
             for name, parameter in parameters.items():
                 parameter.copy_(torch.from_numpy(arrays[_PARAMETER + name]))
         own.scorer.lm.freeze()
-        self.student = TuningResult(own.scorer, _head_of(arrays))
+        words = _words_of(arrays, own.scorer.words)
+        self.student = TuningResult(replace(own.scorer, words=words), _head_of(arrays))
 
     def result(self) -> TuningResult:
         """Return the last student."""
@@ -215,7 +218,8 @@ class _Run:
         self.student = None  # its labels are all that is needed of it
         self.student = self.settings.student.tune_by(task, procedure)
         training = runs[0]
-        self.tuned = list(training.learner.parameters)
+        known = dict(self.student.scorer.lm.named_parameters())  # class vectors are none of these
+        self.tuned = [name for name in training.learner.parameters if name in known]
         self.weights.append(training.mean_weights(self.pool))
         return self.student, [training.loss, training.labelled_loss]
 
@@ -239,6 +243,25 @@ def _head_arrays(head: StateHead | None) -> Arrays:
     if head is None:
         return {}
     return {f"{_HEAD}{field.name}": np.asarray(getattr(head, field.name)) for field in fields(head)}
+
+
+def _word_arrays(words: LabelWords | LabelEmbeddings) -> Arrays:
+    """Return what stands for the classes where it is learned, not words of the vocabulary."""
+    if words.vectors is None:
+        return {}
+    arrays = {f"{_WORDS}vectors": words.vectors.detach().cpu().numpy()}
+    if isinstance(words, LabelEmbeddings):
+        arrays[f"{_WORDS}temperature"] = np.asarray(words.temperature)
+    return arrays
+
+
+def _words_of(arrays: Arrays, words: LabelWords | LabelEmbeddings) -> LabelWords | LabelEmbeddings:
+    if f"{_WORDS}vectors" not in arrays:
+        return words
+    vectors = torch.from_numpy(arrays[f"{_WORDS}vectors"])
+    if isinstance(words, LabelWords):
+        return replace(words, vectors=vectors)
+    return replace(words, vectors=vectors, temperature=float(arrays[f"{_WORDS}temperature"]))
 
 
 def _head_of(arrays: Arrays) -> StateHead | None:
