@@ -231,9 +231,9 @@ class _Outputs(NamedTuple):
 
 
 class _Pseudo(NamedTuple):
-    """Texts of the pool with the labels that others gave them."""
+    """Rows of the pool with the labels that others gave them."""
 
-    texts: list[Any]
+    rows: list[int]
     labels: list[Label]
 
 
@@ -396,8 +396,7 @@ def _label(plan: _Plan, before: _Outputs, generation: int, number: int) -> _Pseu
         quota = (max(1, min(n_new, len(plan.data.pool)) // n_classes),) * n_classes
     likeliest = _LIKELIEST if not n_labelled and generation == 1 else None
     drawn = draw_pseudo_labels(soft_labels(merged), quota, rng, n_likeliest=likeliest)
-    texts = plan.data.pool.examples.take(drawn.rows).rows()
-    return _Pseudo(texts, [plan.classes[label] for label in drawn.labels])
+    return _Pseudo(list(drawn.rows), [plan.classes[label] for label in drawn.labels])
 
 
 def _train_member(plan: _Plan, member: Member, pseudo: _Pseudo | None, seed: int) -> Arrays:
@@ -411,8 +410,10 @@ def _train_member(plan: _Plan, member: Member, pseudo: _Pseudo | None, seed: int
         clf.set_params(tuning=_member_tuning(plan, clf, len(labels)))
     else:
         clf.set_params(tuning="none")
-    unlabelled = [None] * len(pool)
-    clf.fit(texts + pool, [*labels, *unlabelled], sample_weight=[*weights, *np.ones(len(pool))])
+    used = set() if pseudo is None else set(pseudo.rows)
+    others = [text for row, text in enumerate(pool) if row not in used]
+    unlabelled = [None] * len(others)
+    clf.fit(texts + others, [*labels, *unlabelled], sample_weight=[*weights, *np.ones(len(others))])
     return {
         "scores": clf._class_scores(pool),
         "weight": np.array(weight),
@@ -430,7 +431,8 @@ def _training_rows(
     weights: list[float] = [] if labelled is None else labelled.sample_weight.tolist()
     if pseudo is not None:
         mean = float(np.mean(weights)) if weights else 1.0
-        texts, labels = texts + pseudo.texts, labels + pseudo.labels
+        drawn = plan.data.pool.examples.take(pseudo.rows).rows()
+        texts, labels = texts + drawn, labels + pseudo.labels
         weights = weights + [mean] * len(pseudo.labels)
     return texts, labels, weights
 

@@ -271,6 +271,18 @@ def test_each_generation_trains_from_the_first_model_on_more_texts():
     assert all(0 < row["n_pseudo"] <= 36 for row in rows[4:])
 
 
+def test_a_text_that_others_labelled_is_read_once(monkeypatch):
+    watched = Watched(monkeypatch)
+
+    fit(pet(n_repetitions=2, generations=1))
+
+    learning = [row for row in watched.tuned() if row[0].tuning != "none"]
+    assert len(learning) == 4 + 4 + 1
+    for _, texts, labels in learning[4:8]:  # the second ensemble
+        assert sorted(texts) == sorted([*X, *POOL])
+        assert sum(label is not None for label in labels) > len(X)
+
+
 @pytest.mark.parametrize("given", [{"X": X, "y": Y}, {}], ids=["labels", "no labels"])
 def test_members_of_later_generations_take_fewer_epochs(monkeypatch, given):
     import fewshot.pet as module
