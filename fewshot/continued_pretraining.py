@@ -22,7 +22,12 @@ from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pretraining import Pretraining, pretrain
-from fewshot.prompts import build_prompts, tokenize_slots
+from fewshot.pretraining_lines import (
+    Lines,
+    bare_lines,
+    start_of_soft_prompts,
+    templated_lines,
+)
 from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
@@ -31,10 +36,7 @@ from fewshot.semi_supervised import (
     prompt_classifier,
     read_learning_data,
 )
-from fewshot.sequence_model import token_ids
 from fewshot.settings import check_settings, is_positive, is_whole
-from fewshot.template import Template
-from fewshot.token_masking import Ids
 from fewshot.training_data import class_targets
 from fewshot.unlabeled import Unlabeled, text_keys
 
@@ -184,7 +186,7 @@ class PCPClassifier(SemiSupervisedClassifier):
         self.classes_ = final.classes_
         self.model_ = lm
         self.estimator_ = final
-        self.data_hash_ = lines.key
+        self.data_hash_ = fingerprint(lines.ids)
         self.n_lines_ = len(lines.ids)
         self.pretraining_history_ = history
         self.n_unlabeled_ = len(plan.data.pool)
@@ -215,13 +217,9 @@ class _Plan(NamedTuple):
     def lm(self) -> MaskedLM:
         return self.base._language_model()
 
-
-class _Lines(NamedTuple):
-    """Lines to train on, and what they are made from in short."""
-
-    ids: list[Ids]
-    n_truncated: int
-    key: str
+    @property
+    def max_length(self) -> int:
+        return self.lm.checked_max_length(self.base.max_length)
 
 
 def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> _Plan:
@@ -343,13 +341,13 @@ def _content(plan: _Plan) -> dict[str, str]:
 # ---- Lines ------------------------------------------------------------------------------------
 
 
-def _lines(plan: _Plan, rounds: Rounds) -> _Lines:
+def _lines(plan: _Plan, rounds: Rounds) -> Lines:
     labelled, pool = plan.data.labelled, plan.data.pool.examples
     parts = [pool] if labelled is None else [labelled.examples, pool]
     examples = _joined([part for part in parts if len(part)])
     if plan.settings.objective == "mlm":
         rounds.run("scores", dict)
-        return _bare_lines(plan, examples)
+        return bare_lines(plan.lm, examples, plan.max_length)
     scores = rounds.run("scores", partial(_remembered_scores, plan, examples))["scores"]
     labels, is_used = _line_labels(plan, scores)
     if not is_used.any():
@@ -358,7 +356,16 @@ def _lines(plan: _Plan, rounds: Rounds) -> _Lines:
             f"the surest has {float(softmax(scores, axis=1).max()):.3f}. Lower min_confidence"
         )
     rows = np.flatnonzero(is_used)
-    return _templated_lines(plan, examples.take(rows), labels[rows])
+    is_soft = plan.settings.pattern == "soft"
+    return templated_lines(
+        plan.lm,
+        start_of_soft_prompts(plan.fields) if is_soft else plan.base._template(),
+        plan.words,
+        examples.take(rows),
+        labels[rows],
+        max_length=plan.max_length,
+        rng=np.random.default_rng(seed_of(plan.seed, 2)),
+    )
 
 
 def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
@@ -398,59 +405,6 @@ def _line_labels(
     return labels, confidence >= plan.settings.min_confidence
 
 
-def _bare_lines(plan: _Plan, examples: Examples) -> _Lines:
-    first, *others = examples.columns.values()
-    second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
-    longest = plan.lm.checked_max_length(plan.base.max_length)
-    ids, n_truncated = token_ids(plan.lm.tokenizer, first, second, longest)
-    return _Lines(ids, n_truncated, fingerprint(ids))
-
-
-def _templated_lines(plan: _Plan, examples: Examples, labels: npt.NDArray[np.int64]) -> _Lines:
-    """Put texts into the template with a word of their label, token by token.
-
-    So the word is the very tokens that are scored at the mask, and texts are shortened as in
-    prompts: the template stays whole.
-    """
-    rng = np.random.default_rng(seed_of(plan.seed, 2))
-    template = _soft_template(plan.fields) if plan.settings.pattern == "soft" else None
-    template = plan.base._template() if template is None else template
-    longest = plan.lm.checked_max_length(plan.base.max_length)
-    slots = tokenize_slots(plan.lm.tokenizer, [template], examples, plan.lm.tokens)
-    views = {}
-    ids: list[Ids] = []
-    n_truncated = 0
-    for row, label in enumerate(labels.tolist()):
-        pieces = _draw_word(plan.words, label, rng)
-        if len(pieces) not in views:
-            views[len(pieces)] = build_prompts(
-                plan.lm.tokenizer, template, slots, max_length=longest, n_masks=len(pieces)
-            )
-        prompts = views[len(pieces)]
-        for number in np.flatnonzero(prompts.owners == row):
-            line = prompts.ids[number].copy()
-            line[prompts.mask_positions[number]] = pieces
-            ids.append(line)
-    n_truncated = max((prompts.n_truncated for prompts in views.values()), default=0)
-    return _Lines(ids, n_truncated, fingerprint(ids))
-
-
-def _draw_word(words: LabelWords, label: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Draw one of the words of a label, by their weights, and return its token ids."""
-    of_class = np.flatnonzero(words.class_index.numpy() == label)
-    odds = words.weights.numpy()[of_class].astype(np.float64)
-    return words.token_ids(int(rng.choice(of_class, p=odds / odds.sum())))
-
-
-def _soft_template(fields: tuple[str, ...]) -> Template:
-    """Return the text that soft prompts start from: Shi and Lipani's, with one field or more."""
-    first, *others = fields
-    if not others:
-        return Template(f"{{{first}}} It was {{mask}}")
-    rest = " ".join(f"{{{name}}}" for name in others)
-    return Template(f"{{{first}}} {{mask}} , {rest}", fields)
-
-
 def _joined(parts: list[Examples]) -> Examples:
     names = parts[0].fields
     return Examples(
@@ -461,12 +415,12 @@ def _joined(parts: list[Examples]) -> Examples:
 # ---- The model --------------------------------------------------------------------------------
 
 
-def _adapt(plan: _Plan, lines: _Lines, rounds: Rounds) -> tuple[MaskedLM, list[Epoch]]:
+def _adapt(plan: _Plan, lines: Lines, rounds: Rounds) -> tuple[MaskedLM, list[Epoch]]:
     """Train on the lines, unless that was done before with the same ones."""
     if plan.pretraining.num_epochs == 0:
         return plan.lm, []
     key = fingerprint(
-        [lines.key, settings_of(plan.pretraining), model_fingerprint(plan.lm), plan.seed]
+        [lines.ids, settings_of(plan.pretraining), model_fingerprint(plan.lm), plan.seed]
     )
     seed = seed_of(plan.seed, 3)
     make = partial(pretrain, plan.lm, lines.ids, plan.pretraining, seed, rounds)
