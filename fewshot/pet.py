@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -17,18 +15,11 @@ from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import fingerprint, settings_of
-from fewshot.inputs import Label
 from fewshot.model_fingerprint import model_fingerprint
+from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
-from fewshot.pseudo_labels import (
-    draw_pseudo_labels,
-    merge_scores,
-    n_labelling_models,
-    n_new_examples,
-    share_quota,
-    soft_labels,
-)
-from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
+from fewshot.pseudo_labels import merge_scores, soft_labels
+from fewshot.rounds import Checkpoint, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
@@ -38,7 +29,7 @@ from fewshot.semi_supervised import (
 )
 from fewshot.settings import check_settings, is_positive, is_whole
 from fewshot.training_data import class_targets, label_array
-from fewshot.tuning import GradientTuning, NoTuning, Tuning, resolve_tuning
+from fewshot.tuning import GradientTuning, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
 from fewshot.unlabeled import text_keys
 
@@ -46,8 +37,6 @@ __all__ = ["PETClassifier"]
 
 Ensemble: TypeAlias = Literal["weighted", "uniform"]
 
-_ZERO_LABEL_EXAMPLES = 10  # what generations grow from without a label; the official code's
-_LIKELIEST = 100  # texts of each class to draw from when no label was ever seen; the same
 _FINAL_EPOCHS = 3  # the official code's
 
 
@@ -186,18 +175,19 @@ class PETClassifier(SemiSupervisedClassifier):
             The estimator itself.
         """
         plan = _plan(self, X, y, sample_weight, unlabeled)
-        n_rounds = len(plan.members) * (1 + self.generations)
+        ensembles, pool = plan.ensembles, plan.ensembles.data.pool
+        n_rounds = len(ensembles.members) * (1 + self.generations)
         with started(plan.checkpoint, n_rounds, "PET", show_progress=self.verbose > 0) as rounds:
-            outputs = _train_ensembles(plan, rounds)
+            outputs = train_ensembles(ensembles, rounds)
             merged = merge_scores(outputs.scores, outputs.weights)
             final = _distil(plan, merged, int(outputs.weights.argmax()))
-        self.classes_ = label_array(plan.classes)
+        self.classes_ = label_array(ensembles.classes)
         self.estimator_ = final
         self.soft_labels_ = soft_labels(merged)
         self.member_weights_ = outputs.weights
-        self.n_unlabeled_ = len(plan.data.pool)
-        self.pool_keys_ = text_keys(plan.data.pool.examples)
-        self.fields_ = list(plan.data.pool.examples.fields)
+        self.n_unlabeled_ = len(pool)
+        self.pool_keys_ = text_keys(pool.examples)
+        self.fields_ = list(pool.examples.fields)
         self.history_: list[Any] = [*outputs.history, *final.history_]
         self.n_truncated_ = final.n_truncated_
         return self
@@ -207,34 +197,8 @@ class _Plan(NamedTuple):
     """What ``fit`` is going to do, checked."""
 
     settings: PETClassifier
-    data: LearningData
-    classes: list[Label]
-    members: list[Member]
-    seed: int
+    ensembles: EnsemblePlan
     checkpoint: Checkpoint
-
-    @property
-    def counts(self) -> list[int]:
-        """Labelled texts of each class."""
-        if self.data.labelled is None:
-            return [0] * len(self.classes)
-        values = self.data.labelled.labels.values.tolist()
-        return [values.count(label) for label in self.classes]
-
-
-class _Outputs(NamedTuple):
-    """What the ensemble of a generation says of the pool."""
-
-    scores: npt.NDArray[np.float64]  # [n_members, n_pool, n_classes]
-    weights: npt.NDArray[np.float64]
-    history: list[dict[str, Any]]
-
-
-class _Pseudo(NamedTuple):
-    """Rows of the pool with the labels that others gave them."""
-
-    rows: list[int]
-    labels: list[Label]
 
 
 def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> _Plan:
@@ -271,7 +235,16 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     if data.labelled is not None:
         class_targets(data.labelled, classes, base.class_weight)
         _check_several(data)
-    plan = _Plan(settings, data, classes, members, seed, checkpoint)
+    ensembles = EnsemblePlan(
+        data,
+        classes,
+        members,
+        is_weighted=settings.ensemble == "weighted",
+        mlm_weight=settings.mlm_weight,
+        generations=settings.generations,
+        seed=seed,
+    )
+    plan = _Plan(settings, ensembles, checkpoint)
     checkpoint.begin(seed, _configuration(plan))
     return plan
 
@@ -337,150 +310,34 @@ def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
     if plan.settings.checkpoint_dir is None:
         return {}
-    lm = plan.members[0].estimator._language_model()
+    labelled, pool = plan.ensembles.data.labelled, plan.ensembles.data.pool
+    lm = plan.ensembles.members[0].estimator._language_model()
     return {
         **settings_of(plan.settings),
-        "labelled data": fingerprint(
-            None if plan.data.labelled is None else tuple(plan.data.labelled)
-        ),
-        "unlabelled texts": fingerprint(plan.data.pool.examples),
+        "labelled data": fingerprint(None if labelled is None else tuple(labelled)),
+        "unlabelled texts": fingerprint(pool.examples),
         "weights of the model": model_fingerprint(lm),
     }
 
 
-def _train_ensembles(plan: _Plan, rounds: Rounds) -> _Outputs:
-    """Train generation after generation, each from the model as it was at first."""
-    outputs = _train_ensemble(plan, rounds, None, 0)
-    for generation in range(1, plan.settings.generations + 1):
-        outputs = _train_ensemble(plan, rounds, outputs, generation)
-    return outputs
-
-
-def _train_ensemble(
-    plan: _Plan, rounds: Rounds, before: _Outputs | None, generation: int
-) -> _Outputs:
-    results, history = [], [] if before is None else list(before.history)
-    for number, member in enumerate(plan.members):
-        pseudo = None if before is None else _label(plan, before, generation, number)
-        seed = seed_of(plan.seed, 1, generation, number)
-        work = partial(_train_member, plan, member, pseudo, seed)
-        result = rounds.run(f"generation-{generation}-member-{number}", work)
-        results.append(result)
-        history.append(
-            {
-                "generation": generation,
-                "pattern": member.pattern,
-                "repetition": member.repetition,
-                "weight": float(result["weight"]),
-                "n_pseudo": 0 if pseudo is None else len(pseudo.labels),
-                "tokens": int(result["tokens"]),
-                "seconds": float(result["seconds"]),
-            }
-        )
-    scores = np.stack([result["scores"] for result in results])
-    return _Outputs(scores, np.array([float(result["weight"]) for result in results]), history)
-
-
-def _label(plan: _Plan, before: _Outputs, generation: int, number: int) -> _Pseudo:
-    """Have some of the other members label texts for one; it never labels its own."""
-    rng = np.random.default_rng(seed_of(plan.seed, 2, generation, number))
-    others = np.delete(np.arange(len(plan.members)), number)
-    chosen = rng.choice(others, n_labelling_models(len(others)), replace=False)
-    merged = merge_scores(before.scores[chosen], before.weights[chosen])
-    n_labelled, n_classes = sum(plan.counts), len(plan.classes)
-    if n_labelled:
-        n_new = min(n_new_examples(n_labelled, generation), len(plan.data.pool))
-        quota = share_quota(n_new, plan.counts)
-    else:
-        n_new = _ZERO_LABEL_EXAMPLES + n_new_examples(_ZERO_LABEL_EXAMPLES, generation - 1)
-        quota = (max(1, min(n_new, len(plan.data.pool)) // n_classes),) * n_classes
-    likeliest = _LIKELIEST if not n_labelled and generation == 1 else None
-    drawn = draw_pseudo_labels(soft_labels(merged), quota, rng, n_likeliest=likeliest)
-    return _Pseudo(list(drawn.rows), [plan.classes[label] for label in drawn.labels])
-
-
-def _train_member(plan: _Plan, member: Member, pseudo: _Pseudo | None, seed: int) -> Arrays:
-    """Tune one member, score the pool with it, and let it go."""
-    started_at = time.perf_counter()
-    texts, labels, weights = _training_rows(plan, pseudo)
-    pool = plan.data.pool.examples.rows()
-    clf = clone(member.estimator).set_params(random_state=seed)
-    weight = _weight(plan, clf, pool)
-    if labels:
-        clf.set_params(tuning=_member_tuning(plan, clf, len(labels)))
-    else:
-        clf.set_params(tuning="none")
-    used = set() if pseudo is None else set(pseudo.rows)
-    others = [text for row, text in enumerate(pool) if row not in used]
-    unlabelled = [None] * len(others)
-    clf.fit(texts + others, [*labels, *unlabelled], sample_weight=[*weights, *np.ones(len(others))])
-    return {
-        "scores": clf._class_scores(pool),
-        "weight": np.array(weight),
-        "tokens": np.array(sum(row["tokens"] for row in clf.history_)),
-        "seconds": np.array(time.perf_counter() - started_at),
-    }
-
-
-def _training_rows(
-    plan: _Plan, pseudo: _Pseudo | None
-) -> tuple[list[Any], list[Label], list[float]]:
-    labelled = plan.data.labelled
-    texts: list[Any] = [] if labelled is None else list(labelled.examples.rows())
-    labels: list[Label] = [] if labelled is None else labelled.labels.values.tolist()
-    weights: list[float] = [] if labelled is None else labelled.sample_weight.tolist()
-    if pseudo is not None:
-        mean = float(np.mean(weights)) if weights else 1.0
-        drawn = plan.data.pool.examples.take(pseudo.rows).rows()
-        texts, labels = texts + drawn, labels + pseudo.labels
-        weights = weights + [mean] * len(pseudo.labels)
-    return texts, labels, weights
-
-
-def _weight(plan: _Plan, member: PromptClassifier, pool: list[Any]) -> float:
-    """Return the accuracy on the labelled texts before tuning."""
-    labelled = plan.data.labelled
-    if labelled is None or plan.settings.ensemble == "uniform":
-        return 1.0
-    texts = labelled.examples.rows()
-    labels = [*labelled.labels.values.tolist(), *[None] * len(pool)]  # to find label words by
-    zero_shot = clone(member).set_params(tuning="none").fit(texts + pool, labels)
-    best = zero_shot._class_scores(texts).argmax(1)
-    is_right = zero_shot.classes_[best] == labelled.labels.values
-    return float(np.average(is_right, weights=labelled.sample_weight))
-
-
-def _member_tuning(plan: _Plan, member: PromptClassifier, n_examples: int) -> Tuning:
-    """Return the tuning of a member, for about as many steps whatever the generation."""
-    tuning: Tuning = clone(resolve_tuning(member.tuning))
-    n_first = sum(plan.counts)
-    if not n_first:  # the first members that learn at all, those of generation 1, learn from these
-        n_first = min(_ZERO_LABEL_EXAMPLES, n_examples)
-    if isinstance(tuning, GradientTuning):
-        tuning.set_params(num_epochs=max(1, round(tuning.num_epochs * n_first / n_examples)))
-        if plan.settings.mlm_weight:
-            return SoftTargets(tuning, mlm_weight=plan.settings.mlm_weight)
-    return tuning
-
-
 def _distil(plan: _Plan, merged: npt.NDArray[np.float64], best: int) -> TextClassifier:
     """Have one classifier learn from the soft labels, from the model as it was at first."""
-    seed = seed_of(plan.seed, 3)
-    pool, targets = plan.data.pool.examples.rows(), soft_labels(merged)
-    labels = [plan.classes[label] for label in targets.argmax(1)]
-    temperature = plan.settings.temperature
-    given = plan.settings.final_estimator
-    final = _default_final(plan, best) if given is None else clone(given)
-    final.set_params(labels=plan.classes, class_weight=None, random_state=seed, verbose=0)
+    settings, ensembles = plan.settings, plan.ensembles
+    seed = seed_of(ensembles.seed, 3)
+    pool, targets = ensembles.data.pool.examples.rows(), soft_labels(merged)
+    labels = [ensembles.classes[label] for label in targets.argmax(1)]
+    given = settings.final_estimator
+    final = _default_final(ensembles.members[best]) if given is None else clone(given)
+    final.set_params(labels=ensembles.classes, class_weight=None, random_state=seed, verbose=0)
     if isinstance(final, FineTuneClassifier):
-        return final._fit_soft(pool, labels, targets, temperature)
+        return final._fit_soft(pool, labels, targets, settings.temperature)
     tuning = resolve_tuning(final.tuning)
-    final.set_params(tuning=SoftTargets(tuning, targets=targets, temperature=temperature))
-    return final.fit(pool, labels).set_params(tuning=tuning)
+    soft = SoftTargets(tuning, targets=targets, temperature=settings.temperature)
+    return final.set_params(tuning=soft).fit(pool, labels).set_params(tuning=tuning)
 
 
-def _default_final(plan: _Plan, best: int) -> PromptClassifier:
-    final: PromptClassifier = clone(plan.members[best].estimator)
+def _default_final(member: Member) -> PromptClassifier:
+    final: PromptClassifier = clone(member.estimator)
     tuning = clone(resolve_tuning(final.tuning))
     if isinstance(tuning, GradientTuning):
         tuning.set_params(num_epochs=_FINAL_EPOCHS)
