@@ -200,7 +200,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
             Texts. With ``tuning="none"`` they may be left out.
         y : sequence of str or int, optional
             Labels; -1 (among ints) or None marks a text without one, which then only serves
-            calibration. May be left out with ``tuning="none"``.
+            calibration: with eight or more of them a tuned model is calibrated again. May be left
+            out with ``tuning="none"``.
         sample_weight : sequence of float, optional
 
         Returns
@@ -211,7 +212,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         plan = self._plan(X, y, sample_weight)
         scorer, calibration = self._calibrate(plan)
         with measured_memory() as peak:
-            result = self._tune(plan, scorer)
+            result = self._tune(plan, scorer, calibration)
         report = report_parameters(result, scorer.lm, peak.rise(scorer.lm.device))
         warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length, _READ_WHOLE)
         self._set_fitted(plan, result, calibration)
@@ -407,7 +408,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         encoded = scorer.encode(plan.views)
         return scorer.calibrate("domain", encoded, _domain_weights(plan)), calibration
 
-    def _tune(self, plan: _Plan, scorer: PromptScorer) -> TuningResult:
+    def _tune(self, plan: _Plan, scorer: PromptScorer, calibration: Calibration) -> TuningResult:
         if plan.data is None or plan.views is None or isinstance(plan.tuning, NoTuning):
             return TuningResult(scorer)
         targets, weights = class_targets(plan.data, scorer.words.classes, self.class_weight)
@@ -417,7 +418,15 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         unlabelled = np.flatnonzero(~data.labels.is_labelled & (data.sample_weight > 0))
         return plan.tuning.tune(
             TuningTask(
-                scorer, plan.views, targets, weights, rng, show_progress, plan.wordings, unlabelled
+                scorer,
+                plan.views,
+                targets,
+                weights,
+                rng,
+                show_progress,
+                plan.wordings,
+                unlabelled,
+                calibration_weight=_recalibration(plan, calibration),
             )
         )
 
@@ -495,6 +504,18 @@ def _read(
             f"{tuning} needs labelled texts, but no row of y has a label (and a weight above 0)"
         )
     return data
+
+
+def _recalibration(plan: _Plan, calibration: Calibration) -> npt.NDArray[np.float64] | None:
+    """Return the weights of the texts that a tuned model is calibrated by again, if there are some.
+
+    Tuning on few labels moves what the model says regardless of the text. The labelled texts do
+    not show it, for it knows them by heart.
+    """
+    if plan.data is None or calibration != "domain":
+        return None
+    weights = np.where(plan.data.labels.is_labelled, 0.0, plan.data.sample_weight)
+    return weights if np.count_nonzero(weights) >= _ENOUGH_TEXTS else None
 
 
 def _domain_weights(plan: _Plan) -> npt.NDArray[np.float64]:

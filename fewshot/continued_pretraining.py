@@ -32,6 +32,7 @@ from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
+    fit_prompt,
     open_checkpoint,
     prompt_classifier,
     read_learning_data,
@@ -375,18 +376,10 @@ def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
 
 def _scores(plan: _Plan, examples: Examples) -> Arrays:
     """Score all texts with the label predictor."""
-    labelled = plan.data.labelled
     clf = clone(plan.predictor).set_params(labels=list(plan.words.classes))
     if clf.random_state is None:
         clf.set_params(random_state=seed_of(plan.seed, 1))
-    if labelled is None:
-        clf.set_params(tuning="none").fit(examples.rows())
-    else:
-        clf.fit(
-            labelled.examples.rows(),
-            labelled.labels.values.tolist(),
-            sample_weight=labelled.sample_weight,
-        )
+    fit_prompt(clf, plan.data)
     return {"scores": clf._class_scores(examples.rows())}
 
 
@@ -432,13 +425,10 @@ def _fit_final(plan: _Plan, lm: MaskedLM) -> TextClassifier:
     if final.random_state is None:
         final.set_params(random_state=seed_of(plan.seed, 4))
     final.set_params(verbose=0)
+    if isinstance(final, PromptClassifier):
+        return fit_prompt(final, plan.data)
     texts, labels, weights, rest = _final_data(plan.data)
-    if isinstance(final, SemiSupervisedClassifier):
-        final.fit(texts, labels, sample_weight=weights, unlabeled=rest)
-    elif labels is None:
-        final.set_params(tuning="none").fit(plan.data.pool.examples.rows())
-    else:
-        final.fit(texts, labels, sample_weight=weights)
+    final.fit(texts, labels, sample_weight=weights, unlabeled=rest)
     return final
 
 

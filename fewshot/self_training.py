@@ -23,6 +23,7 @@ from fewshot.sampling import hold_out
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
+    fit_prompt,
     prompt_classifier,
     read_learning_data,
 )
@@ -395,9 +396,5 @@ def _train(plan: _Plan, rounds: Rounds) -> tuple[PromptClassifier, SessionRecord
 def _first_scores(plan: _Plan) -> tuple[npt.NDArray[np.float64], list[Epoch]]:
     """Fit the estimator on the labels, as the user would, and score the pool with it."""
     teacher = clone(plan.base).set_params(random_state=seed_of(plan.seed, 2))
-    teacher.fit(
-        plan.labelled.examples.rows(),
-        plan.labelled.labels.values.tolist(),
-        sample_weight=plan.labelled.sample_weight,
-    )
+    fit_prompt(teacher, plan.data)
     return teacher._class_scores(plan.data.pool.examples.rows()), teacher.history_

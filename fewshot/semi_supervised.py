@@ -24,6 +24,7 @@ from fewshot.unlabeled import Keys, Pool, Unlabeled, draw_pool, text_keys
 __all__ = [
     "LearningData",
     "SemiSupervisedClassifier",
+    "fit_prompt",
     "open_checkpoint",
     "prompt_classifier",
     "read_learning_data",
@@ -215,6 +216,28 @@ def prompt_classifier(estimator: Any, owner: str) -> PromptClassifier:
         )
     cloned: PromptClassifier = clone(estimator)
     return cloned
+
+
+def fit_prompt(classifier: PromptClassifier, data: LearningData) -> PromptClassifier:
+    """Fit a classifier on the labelled texts, calibrated by the others; zero-shot without labels.
+
+    Parameters
+    ----------
+    classifier : PromptClassifier
+        Is changed.
+    data : LearningData
+
+    Returns
+    -------
+    PromptClassifier
+        The classifier itself.
+    """
+    pool = data.pool.examples.rows() if len(data.pool) else []
+    if data.labelled is None:
+        return classifier.set_params(tuning="none").fit(pool)
+    texts, labels = data.labelled.examples.rows(), data.labelled.labels.values.tolist()
+    weights = [*data.labelled.sample_weight, *np.ones(len(pool))]
+    return classifier.fit([*texts, *pool], [*labels, *[None] * len(pool)], sample_weight=weights)
 
 
 def _part(

@@ -39,6 +39,7 @@ from fewshot.errors import (
     TuningError,
     VerbalizerError,
 )
+from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.scoring import PromptScorer
 from fewshot.states import StateCache
@@ -710,6 +711,33 @@ def test_in_domain_calibration_classes_count_alike_when_tuning(lm):
     by_hand = make(lm).fit(X, sample_weight=weights)
 
     torch.testing.assert_close(tuned.prior_, by_hand.prior_)
+
+
+def test_a_tuned_model_is_calibrated_again_by_texts_without_a_label(lm):
+    others = ["a vote", "the law", "a goal", "team", "player", "match", "election", "win"]
+    tuning = Full(1e-2, num_epochs=2)
+
+    clf = make(lm, tuning=tuning).fit([*TEXTS, *others], [*LABELS, *[None] * 8])
+
+    scorer = clf.scorer_
+    encoded = scorer.encode(scorer.views(Examples({"text": others})))
+    again = scorer.calibrate("domain", encoded, np.ones(8))
+    torch.testing.assert_close(clf.prior_, again.prior)
+    # By seven it would say too much of these texts; labelled ones are known by heart.
+    for X, y in (([*TEXTS, *others[:7]], [*LABELS, *[None] * 7]), (TEXTS, LABELS)):
+        tuned, untuned = (make(lm, tuning=how).fit(X, y) for how in (tuning, "head"))
+        torch.testing.assert_close(tuned.prior_, untuned.prior_)
+
+
+def test_another_calibration_stays_as_it_was(lm):
+    X, y = [*TEXTS, *TEXTS], [*LABELS, *[None] * 16]
+
+    tuned, untuned = (
+        make(lm, tuning=how, calibration="contextual").fit(X, y)
+        for how in (Full(1e-2, num_epochs=1), "head")
+    )
+
+    torch.testing.assert_close(tuned.prior_, untuned.prior_)
 
 
 # ---- As a scikit-learn estimator --------------------------------------------------------------

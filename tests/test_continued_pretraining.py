@@ -271,7 +271,8 @@ def test_a_line_of_a_mask_like_text_has_no_mask(monkeypatch):
 
 def test_the_confidence_filter_leaves_lines_out():
     predictor = prompt(tuning=Head(C=10.0))
-    confidence = np.sort(clone(predictor).fit(X, Y).predict_proba([*X, *POOL]).max(1))
+    fitted = clone(predictor).fit([*X, *POOL], [*Y, *[None] * len(POOL)])
+    confidence = np.sort(fitted.predict_proba([*X, *POOL]).max(1))
     cut = float((confidence[4] + confidence[5]) / 2)
 
     assert fit(pcp(predictor=predictor)).n_lines_ == 13
@@ -308,7 +309,8 @@ def test_without_a_step_it_is_the_estimator_alone_bit_for_bit():
 
     clf = fit(pcp(base, pretraining=Pretraining(num_epochs=0)))
 
-    assert np.array_equal(clf.predict_proba(X), clone(base).fit(X, Y).predict_proba(X))
+    alone = clone(base).fit([*X, *POOL], [*Y, *[None] * len(POOL)])
+    assert np.array_equal(clf.predict_proba(X), alone.predict_proba(X))
     assert clf.model_ is base.model
 
 

@@ -91,7 +91,7 @@ def watched(monkeypatch):
 def test_the_first_teacher_is_the_estimator_fitted_on_the_labels():
     clf = fit(learner(n_sessions=1))
 
-    alone = prompt().fit(X, Y)
+    alone = prompt().fit([*X, *POOL], [*Y, *[None] * len(POOL)])
     np.testing.assert_allclose(clf.soft_labels_, alone.predict_proba(POOL), atol=1e-6)
 
 

@@ -166,7 +166,11 @@ class GradientTuning(Tuning):
         _interpolate(tuned, start, share)
         lm.freeze()
         own = with_trained_classes(own)
-        check_trained(own.scorer.class_scores(own.scorer.encode(own.views)), self.learning_rate)
+        encoded = own.scorer.encode(own.views)
+        check_trained(own.scorer.class_scores(encoded), self.learning_rate)
+        if task.calibration_weight is not None:
+            scorer = own.scorer.calibrate("domain", encoded, task.calibration_weight)
+            own = replace(own, scorer=scorer)
         return TuningResult(own.scorer, fit_head(own, self.C, _TEMPERATURE), history)
 
     def check(self, lm: MaskedLM, template: Template) -> None:

@@ -19,6 +19,7 @@ from fewshot.label_words import LabelWords
 from fewshot.meta_weights import MetaWeights
 from fewshot.pseudo_labels import soft_labels
 from fewshot.rounds import Arrays, Rounds, seed_of
+from fewshot.scoring import PromptScorer
 from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.soft_templates import with_template_tokens
@@ -31,7 +32,7 @@ __all__ = ["SessionRecord", "Sessions"]
 FirstTeacher: TypeAlias = "Callable[[], tuple[Scores, list[Epoch]]]"
 
 _COLUMNS = ("loss", "labelled_loss", "agreement", "steps", "tokens", "seconds")
-_PARAMETER, _HEAD, _WORDS = "parameter.", "head.", "words."
+_PARAMETER, _HEAD, _WORDS, _PRIOR = "parameter.", "head.", "words.", "prior"
 
 Scores: TypeAlias = npt.NDArray[np.float64]
 
@@ -155,7 +156,7 @@ class _Run:
             parameters = dict(self.student.scorer.lm.named_parameters())
             for name in self.tuned:
                 arrays[_PARAMETER + name] = parameters[name].detach().cpu().numpy()
-            arrays |= _head_arrays(self.student.head) | _word_arrays(self.student.scorer.words)
+            arrays |= _head_arrays(self.student.head) | _scorer_arrays(self.student.scorer)
         return arrays
 
     def restore(self, arrays: Arrays) -> None:
@@ -172,8 +173,7 @@ class _Run:
             for name, parameter in parameters.items():
                 parameter.copy_(torch.from_numpy(arrays[_PARAMETER + name]))
         own.scorer.lm.freeze()
-        words = _words_of(arrays, own.scorer.words)
-        self.student = TuningResult(replace(own.scorer, words=words), _head_of(arrays))
+        self.student = TuningResult(_scorer_of(arrays, own.scorer), _head_of(arrays))
 
     def result(self) -> TuningResult:
         """Return the last student."""
@@ -245,23 +245,28 @@ def _head_arrays(head: StateHead | None) -> Arrays:
     return {f"{_HEAD}{field.name}": np.asarray(getattr(head, field.name)) for field in fields(head)}
 
 
-def _word_arrays(words: LabelWords | LabelEmbeddings) -> Arrays:
-    """Return what stands for the classes where it is learned, not words of the vocabulary."""
-    if words.vectors is None:
-        return {}
-    arrays = {f"{_WORDS}vectors": words.vectors.detach().cpu().numpy()}
-    if isinstance(words, LabelEmbeddings):
-        arrays[f"{_WORDS}temperature"] = np.asarray(words.temperature)
+def _scorer_arrays(scorer: PromptScorer) -> Arrays:
+    """Return the prior, and what stands for the classes if it was learned."""
+    arrays: Arrays = {}
+    if scorer.prior is not None:
+        arrays[_PRIOR] = scorer.prior.detach().cpu().numpy()
+    if scorer.words.vectors is not None:
+        arrays[f"{_WORDS}vectors"] = scorer.words.vectors.detach().cpu().numpy()
+    if isinstance(scorer.words, LabelEmbeddings):
+        arrays[f"{_WORDS}temperature"] = np.asarray(scorer.words.temperature)
     return arrays
 
 
-def _words_of(arrays: Arrays, words: LabelWords | LabelEmbeddings) -> LabelWords | LabelEmbeddings:
+def _scorer_of(arrays: Arrays, scorer: PromptScorer) -> PromptScorer:
+    if _PRIOR in arrays:
+        scorer = replace(scorer, prior=torch.from_numpy(arrays[_PRIOR]))
     if f"{_WORDS}vectors" not in arrays:
-        return words
-    vectors = torch.from_numpy(arrays[f"{_WORDS}vectors"])
+        return scorer
+    vectors, words = torch.from_numpy(arrays[f"{_WORDS}vectors"]), scorer.words
     if isinstance(words, LabelWords):
-        return replace(words, vectors=vectors)
-    return replace(words, vectors=vectors, temperature=float(arrays[f"{_WORDS}temperature"]))
+        return replace(scorer, words=replace(words, vectors=vectors))
+    temperature = float(arrays[f"{_WORDS}temperature"])
+    return replace(scorer, words=replace(words, vectors=vectors, temperature=temperature))
 
 
 def _head_of(arrays: Arrays) -> StateHead | None:

@@ -40,6 +40,8 @@ class TuningTask:
         on them stands alone.
     mlm_weight : float
         Share of masked language modelling, on the examples of weight 0, in its loss.
+    calibration_weight : ndarray of shape (n_examples,), optional
+        Weights of the examples by which a model with other weights is calibrated again.
     """
 
     scorer: PromptScorer
@@ -52,6 +54,7 @@ class TuningTask:
     unlabelled: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     distillation_temperature: float | None = None
     mlm_weight: float = 0.0
+    calibration_weight: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
