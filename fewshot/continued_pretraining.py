@@ -32,12 +32,13 @@ from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
+    check_several_classes,
     fit_prompt,
     open_checkpoint,
     prompt_classifier,
     read_learning_data,
 )
-from fewshot.settings import check_settings, is_positive, is_whole
+from fewshot.settings import check_settings, is_share, is_whole
 from fewshot.training_data import class_targets
 from fewshot.unlabeled import Unlabeled, text_keys
 
@@ -258,10 +259,8 @@ def _check(settings: PCPClassifier) -> Pretraining:
         name: (getattr(settings, name) in get_args(known), f"one of {list(get_args(known))}")
         for name, known in choices.items()
     }
-    confidence = settings.min_confidence
-    is_share = (confidence == 0 or is_positive(confidence)) and confidence < 1
     limits |= {
-        "min_confidence": (is_share, "from 0 to below 1"),
+        "min_confidence": (is_share(settings.min_confidence), "from 0 to below 1"),
         "max_unlabeled": (is_whole(settings.max_unlabeled, 1), "a whole number, at least 1"),
         "verbose": (settings.verbose in (0, 1), "0 or 1"),
     }
@@ -309,11 +308,8 @@ def _checked_words(
             f"predictor has the labels {plans[1].classes}, estimator {plans[0].classes}; give "
             "both the same"
         )
-    if data.labelled is not None and len(data.labelled.labels.classes()) == 1:
-        raise InputError(
-            f"all labelled texts are of one class, {data.labelled.labels.classes()[0]!r}: every "
-            "line would hold its word; label some texts of the others"
-        )
+    if data.labelled is not None:
+        check_several_classes(data.labelled)
     words: LabelWords = plans[0].scorer.label_words
     if words.vectors is not None:
         raise VerbalizerError(

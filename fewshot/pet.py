@@ -21,13 +21,13 @@ from fewshot.patterns import Member, Pattern, read_members, shared_classes, shar
 from fewshot.pseudo_labels import merge_scores, soft_labels
 from fewshot.rounds import Checkpoint, seed_of, started
 from fewshot.semi_supervised import (
-    LearningData,
     SemiSupervisedClassifier,
+    check_several_classes,
     open_checkpoint,
     prompt_classifier,
     read_learning_data,
 )
-from fewshot.settings import check_settings, is_positive, is_whole
+from fewshot.settings import check_settings, is_positive, is_share, is_whole
 from fewshot.training_data import class_targets, label_array
 from fewshot.tuning import GradientTuning, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
@@ -234,7 +234,7 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
         shared_classes(pair, data.labelled)
     if data.labelled is not None:
         class_targets(data.labelled, classes, base.class_weight)
-        _check_several(data)
+        check_several_classes(data.labelled)
     ensembles = EnsemblePlan(
         data,
         classes,
@@ -250,16 +250,14 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
 
 
 def _check(settings: PETClassifier) -> None:
-    weight, temperature = settings.mlm_weight, settings.temperature
-    is_share = (weight == 0 or is_positive(weight)) and weight < 1
     known = list(get_args(Ensemble))
     check_settings(
         settings,
         {
             "n_repetitions": (is_whole(settings.n_repetitions, 1), "a whole number, at least 1"),
             "ensemble": (settings.ensemble in known, f"one of {known}"),
-            "temperature": (is_positive(temperature), "positive"),
-            "mlm_weight": (is_share, "from 0 to below 1"),
+            "temperature": (is_positive(settings.temperature), "positive"),
+            "mlm_weight": (is_share(settings.mlm_weight), "from 0 to below 1"),
             "generations": (is_whole(settings.generations, 0), "a whole number, 0 or more"),
             "max_unlabeled": (is_whole(settings.max_unlabeled, 1), "a whole number, at least 1"),
             "verbose": (settings.verbose in (0, 1), "0 or 1"),
@@ -279,15 +277,6 @@ def _check_members(
         raise InputError(
             f"mlm_weight={settings.mlm_weight} needs tuning by gradients, such as 'full', got "
             f"{base.tuning!r}; use mlm_weight=0"
-        )
-
-
-def _check_several(data: LearningData) -> None:
-    labels = [] if data.labelled is None else data.labelled.labels.classes()
-    if len(labels) == 1:
-        raise InputError(
-            f"all labelled texts are of one class, {labels[0]!r}: the ensemble would call every "
-            "text so; label some texts of the others, or pass no labels for a zero-shot ensemble"
         )
 
 

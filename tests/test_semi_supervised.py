@@ -22,6 +22,7 @@ from fewshot import (
     Unlabeled,
 )
 from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
+from fewshot.fingerprint import fingerprint
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.rounds import Checkpoint
@@ -303,6 +304,22 @@ def test_labels_of_one_class_only_are_refused(learner):
         learner.fit(X[:4], Y[:4], unlabeled=Unlabeled(POOL))
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0] * 4 + [0.0] * 4, "all labelled texts are of one class, 'sports'"),
+        ([0.0] * 8 + [1.0], "no text has a label and a weight above 0"),
+    ],
+    ids=["one class", "no label"],
+)
+def test_labels_of_weight_zero_are_none(learner, weights, message):
+    X_, Y_ = [*X, POOL[0]][: len(weights)], [*Y, None][: len(weights)]
+    learner.set_params(estimator__labels=["politics", "sports"])
+
+    with pytest.raises(InputError, match=message):
+        learner.fit(X_, Y_, sample_weight=weights, unlabeled=Unlabeled(POOL))
+
+
 def test_labels_without_texts_are_refused(learner):
     with pytest.raises(InputError, match="y was passed without X"):
         learner.fit(None, Y, unlabeled=Unlabeled(POOL))
@@ -345,6 +362,30 @@ def test_data_are_parted_by_labels():
     assert data.labelled.labels.values.tolist() == [1, 2]
     assert data.labelled.sample_weight.tolist() == [1.0, 2.0]
     assert data.pool.examples.rows() == ["b", "d"]
+
+
+@pytest.mark.parametrize("y", [["x", "y", "x", None, None], None], ids=["labels", "none"])
+def test_rows_of_weight_zero_are_as_if_they_were_not_there(y):
+    texts, weights = ["a", "b", "c", "d", "e"], [1.0, 2.0, 0.0, 0.0, 3.0]
+    keep = [0, 1, 4]
+
+    data, expected = (
+        read_learning_data(
+            [texts[row] for row in rows],
+            None if y is None else [y[row] for row in rows],
+            [weights[row] for row in rows],
+            Unlabeled(["c", "f"]),
+            fields=("text",),
+            largest=10,
+            rng=np.random.default_rng(0),
+        )
+        for rows in (range(5), keep)
+    )
+
+    assert data.pool.examples == expected.pool.examples
+    assert fingerprint(data.labelled and tuple(data.labelled)) == fingerprint(
+        expected.labelled and tuple(expected.labelled)
+    )
 
 
 def test_without_labels_all_texts_are_the_pool():
