@@ -14,10 +14,10 @@ from sklearn.base import BaseEstimator, clone
 from fewshot.classifier import PromptClassifier
 from fewshot.content_cache import ContentCache
 from fewshot.errors import InputError, VerbalizerError
-from fewshot.estimator import TextClassifier
+from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
-from fewshot.inputs import Examples
+from fewshot.inputs import Examples, Label
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_fingerprint import model_fingerprint
@@ -71,7 +71,8 @@ class PCPClassifier(SemiSupervisedClassifier):
         one to search over settings of `estimator` without labelling anew.
     objective : {"prompt", "mlm"}, default="prompt"
         Lines in the template with a label word, or the bare texts: task-adaptive pre-training
-        (TAPT), the baseline.
+        (TAPT), the baseline. Nothing is labelled for bare texts: `predictor`, `pattern`
+        and `min_confidence` have no effect on them, and they get no words of `label_source`.
     pattern : {"hard", "soft"}, default="hard"
         The template, or the plain text from which soft prompts start: ``"{text} It was {mask}"``
         for one field and ``"{a} {mask} , {b}"`` for two.
@@ -206,7 +207,8 @@ class _Plan(NamedTuple):
     data: LearningData
     base: PromptClassifier  # whose template and words make the lines
     predictor: PromptClassifier
-    words: LabelWords
+    classes: list[Label]
+    words: LabelWords | None  # None for lines of bare texts
     pretraining: Pretraining
     seed: int
     checkpoint: Checkpoint
@@ -245,10 +247,10 @@ def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
             "PCPClassifier learns from unlabelled texts; pass unlabeled=Unlabeled(texts), or rows "
             "with y=None (-1 among ints). With label_source='gold' labelled ones are enough"
         )
-    words = _checked_words(base, predictor, data)
+    classes, words = _checked_classes(settings.objective, base, predictor, data)
     if isinstance(settings.estimator, SemiSupervisedClassifier):
         settings.estimator._check_fit(*_final_data(data))
-    plan = _Plan(settings, data, base, predictor, words, pretraining, seed, checkpoint)
+    plan = _Plan(settings, data, base, predictor, classes, words, pretraining, seed, checkpoint)
     checkpoint.begin(seed, _configuration(plan))
     return plan
 
@@ -291,10 +293,10 @@ def _with_model(estimator: Any, lm: MaskedLM) -> Any:
     return twin.set_params(estimator=_with_model(twin.estimator, lm))
 
 
-def _checked_words(
-    base: PromptClassifier, predictor: PromptClassifier, data: LearningData
-) -> LabelWords:
-    """Return the label words, after all checks that the stages would make."""
+def _checked_classes(
+    objective: Objective, base: PromptClassifier, predictor: PromptClassifier, data: LearningData
+) -> tuple[list[Label], LabelWords | None]:
+    """Return classes and the words for lines, after all checks that the stages would make."""
     plans = []
     for clf in (base, predictor):
         if data.labelled is None:
@@ -310,13 +312,16 @@ def _checked_words(
         )
     if data.labelled is not None:
         check_several_classes(data.labelled)
-    words: LabelWords = plans[0].scorer.label_words
-    if words.vectors is not None:
+    if objective == "mlm":
+        return plans[0].classes, None
+    words = plans[0].scorer.words
+    if not isinstance(words, LabelWords) or words.vectors is not None:
         raise VerbalizerError(
-            "PCPClassifier writes label words into texts, and this verbalizer has vectors in their "
-            "place; give the estimator the words themselves"
+            "PCPClassifier writes label words into texts, but this verbalizer or tuning has "
+            "vectors in their place; give the estimator the words themselves, or use "
+            "objective='mlm'"
         )
-    return words
+    return plans[0].classes, words
 
 
 def _configuration(plan: _Plan) -> dict[str, str]:
@@ -342,19 +347,22 @@ def _lines(plan: _Plan, rounds: Rounds) -> Lines:
     labelled, pool = plan.data.labelled, plan.data.pool.examples
     parts = [pool] if labelled is None else [labelled.examples, pool]
     examples = _joined([part for part in parts if len(part)])
-    if plan.settings.objective == "mlm":
+    if plan.words is None:
         rounds.run("scores", dict)
-        return bare_lines(plan.lm, examples, plan.max_length)
+        lines = bare_lines(plan.lm, examples, plan.max_length)
+        _warn_shortened(plan, lines)
+        return lines
     scores = rounds.run("scores", partial(_remembered_scores, plan, examples))["scores"]
     labels, is_used = _line_labels(plan, scores)
     if not is_used.any():
+        rounds.checkpoint.clear()  # another bound makes another fit, and this one fails again
         raise InputError(
             f"no text is labelled with a probability of {plan.settings.min_confidence} or more; "
             f"the surest has {float(softmax(scores, axis=1).max()):.3f}. Lower min_confidence"
         )
     rows = np.flatnonzero(is_used)
     is_soft = plan.settings.pattern == "soft"
-    return templated_lines(
+    lines = templated_lines(
         plan.lm,
         start_of_soft_prompts(plan.fields) if is_soft else plan.base._template(),
         plan.words,
@@ -363,6 +371,15 @@ def _lines(plan: _Plan, rounds: Rounds) -> Lines:
         max_length=plan.max_length,
         rng=np.random.default_rng(seed_of(plan.seed, 2)),
     )
+    if is_soft:
+        _warn_shortened(plan, lines)
+    return lines
+
+
+def _warn_shortened(plan: _Plan, lines: Lines) -> None:
+    """Warn of texts that were cut, unlike in the classifier's own template, which warns itself."""
+    advice = "lines to pre-train on hold no more; raise max_length if you can"
+    warn_truncated(lines.n_truncated, len(lines.ids), plan.max_length, advice)
 
 
 def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
@@ -372,7 +389,7 @@ def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
 
 def _scores(plan: _Plan, examples: Examples) -> Arrays:
     """Score all texts with the label predictor."""
-    clf = clone(plan.predictor).set_params(labels=list(plan.words.classes))
+    clf = clone(plan.predictor).set_params(labels=plan.classes)
     if clf.random_state is None:
         clf.set_params(random_state=seed_of(plan.seed, 1))
     fit_prompt(clf, plan.data)
@@ -388,7 +405,7 @@ def _line_labels(
     confidence = probabilities.max(1)
     labelled = plan.data.labelled
     if plan.settings.label_source == "gold" and labelled is not None:
-        place = {label: i for i, label in enumerate(plan.words.classes)}
+        place = {label: i for i, label in enumerate(plan.classes)}
         gold = [place[label] for label in labelled.labels.values.tolist()]
         labels[: len(gold)], confidence[: len(gold)] = gold, 1.0
     return labels, confidence >= plan.settings.min_confidence
