@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -156,6 +157,13 @@ class PCPClassifier(SemiSupervisedClassifier):
         self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
+
+    def _spelled_out(self, name: str, given: Mapping[str, Any]) -> Any:
+        if name == "pretraining" and given[name] is None:
+            return Pretraining()
+        if name == "predictor" and given[name] is None:
+            return _innermost(given["estimator"])
+        return super()._spelled_out(name, given)
 
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
         _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -153,6 +154,15 @@ class LiSTClassifier(SemiSupervisedClassifier):
         self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
+
+    def _spelled_out(self, name: str, given: Mapping[str, Any]) -> Any:
+        value = given[name]
+        if name == "weights" and value == "meta":
+            return MetaWeights()
+        if name == "tuning" and not isinstance(value, Tuning):
+            base = prompt_classifier(given["estimator"], "LiSTClassifier")
+            return clone(_student(value, resolve_tuning(base.tuning)))
+        return super()._spelled_out(name, given)
 
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
         _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,38 @@ class SemiSupervisedClassifier(TextClassifier):
         truth = data.labels.values[labelled].tolist()
         weights = None if sample_weight is None else data.sample_weight[labelled]
         return float(accuracy_score(truth, predicted.tolist(), sample_weight=weights))
+
+    def set_params(self, **params: Any) -> SemiSupervisedClassifier:  # scikit-learn's signature
+        """Set parameters by name; settings of one of them as ``<parameter>__<setting>``.
+
+        One that is left at its default, or given by name, becomes the object it stands for first.
+
+        Returns
+        -------
+        SemiSupervisedClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        InputError
+            If a parameter has no settings.
+        """
+        given = self.get_params(deep=False) | params
+        objects = {}
+        for name in {key.partition("__")[0] for key in params if "__" in key} & given.keys():
+            objects[name] = self._spelled_out(name, given)
+            if not isinstance(objects[name], BaseEstimator):
+                raise InputError(
+                    f"{name}={objects[name]!r} has no settings of its own; set {name} to an object "
+                    "that has some"
+                )
+        super().set_params(**(params | objects))
+        return self
+
+    def _spelled_out(self, name: str, given: Mapping[str, Any]) -> Any:
+        """Return the object that the value of a parameter stands for, or the value."""
+        is_default = name == "estimator" and given[name] is None
+        return PromptClassifier() if is_default else given[name]
 
     @abstractmethod
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:

@@ -26,6 +26,7 @@ from fewshot.fingerprint import fingerprint
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.rounds import Checkpoint
+from fewshot.self_training import list_adapter
 from fewshot.semi_supervised import read_learning_data
 from fewshot.tuning import BitFit, Head
 from tests.tiny_models import tiny_bert
@@ -221,6 +222,56 @@ def test_what_is_saved_holds_no_text_of_the_pool(learner, tmp_path):
 
     for file in (tmp_path / "model").rglob("*.json"):
         assert secret not in file.read_text()
+
+
+# ---- Nested settings --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clf", "params"),
+    [
+        (PETClassifier(), {"estimator__tuning__learning_rate": 1e-3}),
+        (LiSTClassifier(weights="meta"), {"weights__batch_size": 8}),
+        (LiSTClassifier(), {"tuning__learning_rate": 1e-3}),
+        (LiSTClassifier(tuning="lora"), {"tuning__rank": 2}),
+        (LiSTClassifier(), {"estimator": PromptClassifier(tuning="lora"), "tuning__rank": 2}),
+        (PCPClassifier(), {"pretraining__num_epochs": 1}),
+        (PCPClassifier(PETClassifier(prompt())), {"predictor__calibration": "none"}),
+    ],
+    ids=lambda value: str(list(value)) if isinstance(value, dict) else "",
+)
+def test_settings_of_a_default_can_be_set(clf, params):
+    found = clone(clf).set_params(**params).get_params()
+
+    assert all(found[name] == value for name, value in params.items())
+
+
+def test_what_stands_for_a_default_is_what_fit_would_use():
+    clf = LiSTClassifier(prompt()).set_params(tuning__reduction=4)
+
+    assert repr(clf.tuning) == repr(list_adapter().set_params(reduction=4))
+
+
+def test_a_default_that_becomes_an_object_is_shared_with_nothing():
+    base = prompt().set_params(tuning=BitFit(num_epochs=5))
+
+    LiSTClassifier(base).set_params(tuning__num_epochs=1)
+    PCPClassifier(base).set_params(predictor__tuning__num_epochs=1)
+
+    assert base.tuning.num_epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("clf", "params"),
+    [
+        (PETClassifier(), {"final_estimator__tuning": "head"}),
+        (LiSTClassifier(weights="uniform"), {"weights__batch_size": 8}),
+    ],
+    ids=["final", "weights"],
+)
+def test_settings_of_nothing_are_refused(clf, params):
+    with pytest.raises(InputError, match="has no settings of its own"):
+        clf.set_params(**params)
 
 
 # ---- Bad input --------------------------------------------------------------------------------
