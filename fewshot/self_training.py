@@ -54,7 +54,8 @@ class LiSTClassifier(SemiSupervisedClassifier):
     Parameters
     ----------
     estimator : PromptClassifier, optional
-        The first teacher; its template, words and model are those of the students.
+        The first teacher; its template, words and model are those of the students. Its
+        ``random_state`` does not count.
     n_sessions : int, default=2
         6 in the paper.
     tuning : str or Tuning, optional
@@ -78,6 +79,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
         Where the newest student is kept while ``fit`` runs, to go on after an interruption;
         deleted at the end. Without it nothing is written.
     random_state : int, RandomState or None, default=None
+        Of the first teacher and all students.
     verbose : {0, 1}, default=1
         1 shows a progress bar of the sessions; 0 is silent.
 

@@ -28,7 +28,7 @@ from fewshot.pretraining import Pretraining
 from fewshot.rounds import Checkpoint
 from fewshot.self_training import list_adapter
 from fewshot.semi_supervised import read_learning_data
-from fewshot.tuning import BitFit, Head
+from fewshot.tuning import BitFit, Head, LoRA
 from tests.tiny_models import tiny_bert
 
 X = [
@@ -224,7 +224,7 @@ def test_what_is_saved_holds_no_text_of_the_pool(learner, tmp_path):
         assert secret not in file.read_text()
 
 
-# ---- Nested settings --------------------------------------------------------------------------
+# ---- Settings ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -272,6 +272,18 @@ def test_a_default_that_becomes_an_object_is_shared_with_nothing():
 def test_settings_of_nothing_are_refused(clf, params):
     with pytest.raises(InputError, match="has no settings of its own"):
         clf.set_params(**params)
+
+
+@pytest.mark.parametrize("kind", ["pet", "list"])
+def test_the_random_state_of_the_estimator_does_not_count(kind):
+    fits = [
+        MAKERS[kind]().set_params(estimator__tuning=LoRA(num_epochs=1), estimator__random_state=s)
+        for s in (0, 1)
+    ]
+
+    first, second = (clf.fit(X, Y, unlabeled=Unlabeled(POOL)).predict_proba(X) for clf in fits)
+
+    assert np.array_equal(first, second)
 
 
 # ---- Bad input --------------------------------------------------------------------------------

@@ -31,6 +31,10 @@ class Head(Tuning):
     text, so this takes seconds. With few labels the penalty keeps the regression nearly flat, and
     the prompt decides.
 
+    Where a teacher's soft labels are learned (by the final classifier of
+    :class:`~fewshot.PETClassifier` and the students of :class:`~fewshot.LiSTClassifier`) and there
+    are 100 texts or more, the regression stands alone: they hold what the prompt says.
+
     On six data sets (8 to 16 labels a class, five seeds; ``docs/defaults.md``) this sum was better
     than one regression with the prompt scores as offset, and better than either part alone.
 
@@ -40,10 +44,8 @@ class Head(Tuning):
         Inverse strength of the penalty, as in scikit-learn's ``LogisticRegression``. Features are
         centred and divided by one number, so that their mean squared norm is 1. By default a
         tenth of the number of labelled texts, but from 0.1 to 10: the fewer labels, the more the
-        prompt decides. Where a teacher's soft labels are learned (the final classifier of
-        :class:`~fewshot.PETClassifier`, the students of :class:`~fewshot.LiSTClassifier`), 100
-        divided by the number of texts; and from 100 texts with such labels on the regression
-        stands alone, for they hold what the prompt says.
+        prompt decides. Where a teacher's soft labels are learned, 100
+        divided by the number of texts.
 
     Examples
     --------
