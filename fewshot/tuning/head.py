@@ -44,8 +44,8 @@ class Head(Tuning):
         Inverse strength of the penalty, as in scikit-learn's ``LogisticRegression``. Features are
         centred and divided by one number, so that their mean squared norm is 1. By default a
         tenth of the number of labelled texts, but from 0.1 to 10: the fewer labels, the more the
-        prompt decides. Where a teacher's soft labels are learned, 100
-        divided by the number of texts.
+        prompt decides. Where a teacher's soft labels are learned, 100 divided by the number of
+        texts.
 
     Examples
     --------
