@@ -180,6 +180,7 @@ class PCPClassifier(SemiSupervisedClassifier):
             Labels; rows with -1 (among ints) or None are unlabelled. Without any label, the
             words are predicted zero-shot, and so is the final classifier to be.
         sample_weight : sequence of float, optional
+            Of the rows of `X`; those of weight 0 are as if they were not there.
         unlabeled : Unlabeled, optional
             Unlabelled texts, besides the unlabelled rows of `X`.
 

@@ -180,6 +180,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
         y : sequence of str or int
             Labels; rows with -1 (among ints) or None are unlabelled.
         sample_weight : sequence of float, optional
+            Of the rows of `X`; those of weight 0 are as if they were not there.
         unlabeled : Unlabeled, optional
             Unlabelled texts, besides the unlabelled rows of `X`. Labelled ones among them are
             left out.
