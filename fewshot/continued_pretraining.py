@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -14,10 +15,10 @@ from sklearn.base import BaseEstimator, clone
 from fewshot.classifier import PromptClassifier
 from fewshot.content_cache import ContentCache
 from fewshot.errors import InputError, VerbalizerError
-from fewshot.estimator import TextClassifier
+from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
-from fewshot.inputs import Examples
+from fewshot.inputs import Examples, Label
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_fingerprint import model_fingerprint
@@ -32,12 +33,13 @@ from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
+    check_several_classes,
     fit_prompt,
     open_checkpoint,
     prompt_classifier,
     read_learning_data,
 )
-from fewshot.settings import check_settings, is_positive, is_whole
+from fewshot.settings import check_settings, is_share, is_whole
 from fewshot.training_data import class_targets
 from fewshot.unlabeled import Unlabeled, text_keys
 
@@ -70,7 +72,8 @@ class PCPClassifier(SemiSupervisedClassifier):
         one to search over settings of `estimator` without labelling anew.
     objective : {"prompt", "mlm"}, default="prompt"
         Lines in the template with a label word, or the bare texts: task-adaptive pre-training
-        (TAPT), the baseline.
+        (TAPT), the baseline. Nothing is labelled for bare texts: `predictor`, `pattern`
+        and `min_confidence` have no effect on them, and they get no words of `label_source`.
     pattern : {"hard", "soft"}, default="hard"
         The template, or the plain text from which soft prompts start: ``"{text} It was {mask}"``
         for one field and ``"{a} {mask} , {b}"`` for two.
@@ -155,6 +158,13 @@ class PCPClassifier(SemiSupervisedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _spelled_out(self, name: str, given: Mapping[str, Any]) -> Any:
+        if name == "pretraining" and given[name] is None:
+            return Pretraining()
+        if name == "predictor" and given[name] is None:
+            return _innermost(given["estimator"])
+        return super()._spelled_out(name, given)
+
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
         _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)
 
@@ -170,6 +180,7 @@ class PCPClassifier(SemiSupervisedClassifier):
             Labels; rows with -1 (among ints) or None are unlabelled. Without any label, the
             words are predicted zero-shot, and so is the final classifier to be.
         sample_weight : sequence of float, optional
+            Of the rows of `X`; those of weight 0 are as if they were not there.
         unlabeled : Unlabeled, optional
             Unlabelled texts, besides the unlabelled rows of `X`.
 
@@ -205,7 +216,8 @@ class _Plan(NamedTuple):
     data: LearningData
     base: PromptClassifier  # whose template and words make the lines
     predictor: PromptClassifier
-    words: LabelWords
+    classes: list[Label]
+    words: LabelWords | None  # None for lines of bare texts
     pretraining: Pretraining
     seed: int
     checkpoint: Checkpoint
@@ -244,10 +256,10 @@ def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
             "PCPClassifier learns from unlabelled texts; pass unlabeled=Unlabeled(texts), or rows "
             "with y=None (-1 among ints). With label_source='gold' labelled ones are enough"
         )
-    words = _checked_words(base, predictor, data)
+    classes, words = _checked_classes(settings.objective, base, predictor, data)
     if isinstance(settings.estimator, SemiSupervisedClassifier):
         settings.estimator._check_fit(*_final_data(data))
-    plan = _Plan(settings, data, base, predictor, words, pretraining, seed, checkpoint)
+    plan = _Plan(settings, data, base, predictor, classes, words, pretraining, seed, checkpoint)
     checkpoint.begin(seed, _configuration(plan))
     return plan
 
@@ -258,10 +270,8 @@ def _check(settings: PCPClassifier) -> Pretraining:
         name: (getattr(settings, name) in get_args(known), f"one of {list(get_args(known))}")
         for name, known in choices.items()
     }
-    confidence = settings.min_confidence
-    is_share = (confidence == 0 or is_positive(confidence)) and confidence < 1
     limits |= {
-        "min_confidence": (is_share, "from 0 to below 1"),
+        "min_confidence": (is_share(settings.min_confidence), "from 0 to below 1"),
         "max_unlabeled": (is_whole(settings.max_unlabeled, 1), "a whole number, at least 1"),
         "verbose": (settings.verbose in (0, 1), "0 or 1"),
     }
@@ -292,10 +302,10 @@ def _with_model(estimator: Any, lm: MaskedLM) -> Any:
     return twin.set_params(estimator=_with_model(twin.estimator, lm))
 
 
-def _checked_words(
-    base: PromptClassifier, predictor: PromptClassifier, data: LearningData
-) -> LabelWords:
-    """Return the label words, after all checks that the stages would make."""
+def _checked_classes(
+    objective: Objective, base: PromptClassifier, predictor: PromptClassifier, data: LearningData
+) -> tuple[list[Label], LabelWords | None]:
+    """Return classes and the words for lines, after all checks that the stages would make."""
     plans = []
     for clf in (base, predictor):
         if data.labelled is None:
@@ -309,18 +319,18 @@ def _checked_words(
             f"predictor has the labels {plans[1].classes}, estimator {plans[0].classes}; give "
             "both the same"
         )
-    if data.labelled is not None and len(data.labelled.labels.classes()) == 1:
-        raise InputError(
-            f"all labelled texts are of one class, {data.labelled.labels.classes()[0]!r}: every "
-            "line would hold its word; label some texts of the others"
-        )
-    words: LabelWords = plans[0].scorer.label_words
-    if words.vectors is not None:
+    if data.labelled is not None:
+        check_several_classes(data.labelled)
+    if objective == "mlm":
+        return plans[0].classes, None
+    words = plans[0].scorer.words
+    if not isinstance(words, LabelWords) or words.vectors is not None:
         raise VerbalizerError(
-            "PCPClassifier writes label words into texts, and this verbalizer has vectors in their "
-            "place; give the estimator the words themselves"
+            "PCPClassifier writes label words into texts, but this verbalizer or tuning has "
+            "vectors in their place; give the estimator the words themselves, or use "
+            "objective='mlm'"
         )
-    return words
+    return plans[0].classes, words
 
 
 def _configuration(plan: _Plan) -> dict[str, str]:
@@ -346,19 +356,22 @@ def _lines(plan: _Plan, rounds: Rounds) -> Lines:
     labelled, pool = plan.data.labelled, plan.data.pool.examples
     parts = [pool] if labelled is None else [labelled.examples, pool]
     examples = _joined([part for part in parts if len(part)])
-    if plan.settings.objective == "mlm":
+    if plan.words is None:
         rounds.run("scores", dict)
-        return bare_lines(plan.lm, examples, plan.max_length)
+        lines = bare_lines(plan.lm, examples, plan.max_length)
+        _warn_shortened(plan, lines)
+        return lines
     scores = rounds.run("scores", partial(_remembered_scores, plan, examples))["scores"]
     labels, is_used = _line_labels(plan, scores)
     if not is_used.any():
+        rounds.checkpoint.clear()  # another bound makes another fit, and this one fails again
         raise InputError(
             f"no text is labelled with a probability of {plan.settings.min_confidence} or more; "
             f"the surest has {float(softmax(scores, axis=1).max()):.3f}. Lower min_confidence"
         )
     rows = np.flatnonzero(is_used)
     is_soft = plan.settings.pattern == "soft"
-    return templated_lines(
+    lines = templated_lines(
         plan.lm,
         start_of_soft_prompts(plan.fields) if is_soft else plan.base._template(),
         plan.words,
@@ -367,6 +380,15 @@ def _lines(plan: _Plan, rounds: Rounds) -> Lines:
         max_length=plan.max_length,
         rng=np.random.default_rng(seed_of(plan.seed, 2)),
     )
+    if is_soft:
+        _warn_shortened(plan, lines)
+    return lines
+
+
+def _warn_shortened(plan: _Plan, lines: Lines) -> None:
+    """Warn of texts that were cut, unlike in the classifier's own template, which warns itself."""
+    advice = "lines to pre-train on hold no more; raise max_length if you can"
+    warn_truncated(lines.n_truncated, len(lines.ids), plan.max_length, advice)
 
 
 def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
@@ -376,7 +398,7 @@ def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
 
 def _scores(plan: _Plan, examples: Examples) -> Arrays:
     """Score all texts with the label predictor."""
-    clf = clone(plan.predictor).set_params(labels=list(plan.words.classes))
+    clf = clone(plan.predictor).set_params(labels=plan.classes)
     if clf.random_state is None:
         clf.set_params(random_state=seed_of(plan.seed, 1))
     fit_prompt(clf, plan.data)
@@ -392,7 +414,7 @@ def _line_labels(
     confidence = probabilities.max(1)
     labelled = plan.data.labelled
     if plan.settings.label_source == "gold" and labelled is not None:
-        place = {label: i for i, label in enumerate(plan.words.classes)}
+        place = {label: i for i, label in enumerate(plan.classes)}
         gold = [place[label] for label in labelled.labels.values.tolist()]
         labels[: len(gold)], confidence[: len(gold)] = gold, 1.0
     return labels, confidence >= plan.settings.min_confidence

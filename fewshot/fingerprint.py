@@ -30,7 +30,7 @@ def fingerprint(value: Any) -> str:  # of the kinds below
     Parameters
     ----------
     value : object
-        A plain value, array, random state, text examples, template, verbalizer, model or
+        A plain value, array, Series, random state, text examples, template, verbalizer, model or
         estimator, or a container of these.
 
     Returns
@@ -100,6 +100,8 @@ def _add(digest: Any, value: Any) -> None:
         _add(digest, value.get_state(legacy=False))
     elif isinstance(value, (np.ndarray, np.generic, Tensor)):
         _add_array(digest, value)
+    elif hasattr(value, "to_numpy"):  # of pandas, such as labels=series
+        _add_array(digest, value.to_numpy())
     elif is_dataclass(value) and not isinstance(value, type):
         _put(digest, type(value).__name__)
         _add(digest, _values(value))

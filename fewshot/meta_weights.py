@@ -12,7 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from fewshot.settings import check_settings, is_positive, is_whole
+from fewshot.settings import check_settings, is_share, is_whole
 
 __all__ = ["MetaWeights", "alignments", "kl_losses", "normalized_weights"]
 
@@ -69,9 +69,9 @@ class MetaWeights(BaseEstimator):
         check_settings(
             self,
             {
-                "warmup_fraction": (_is_share(warmup), "from 0 to below 1"),
+                "warmup_fraction": (is_share(warmup), "from 0 to below 1"),
                 "batch_size": (is_whole(self.batch_size, 1), "a whole number, at least 1"),
-                "validation_fraction": (_is_share(held_out), "from 0 to below 1"),
+                "validation_fraction": (is_share(held_out), "from 0 to below 1"),
             },
         )
 
@@ -163,7 +163,3 @@ def normalized_weights(alignments: Tensor, guard: float = _GUARD) -> Tensor:
     """
     useful = alignments.clamp(min=0)
     return useful / (useful.sum() + guard)
-
-
-def _is_share(value: float) -> bool:
-    return value == 0 or (is_positive(value) and value < 1)

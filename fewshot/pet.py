@@ -21,15 +21,15 @@ from fewshot.patterns import Member, Pattern, read_members, shared_classes, shar
 from fewshot.pseudo_labels import merge_scores, soft_labels
 from fewshot.rounds import Checkpoint, seed_of, started
 from fewshot.semi_supervised import (
-    LearningData,
     SemiSupervisedClassifier,
+    check_several_classes,
     open_checkpoint,
     prompt_classifier,
     read_learning_data,
 )
-from fewshot.settings import check_settings, is_positive, is_whole
+from fewshot.settings import check_settings, is_positive, is_share, is_whole
 from fewshot.training_data import class_targets, label_array
-from fewshot.tuning import GradientTuning, NoTuning, resolve_tuning
+from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
 from fewshot.unlabeled import text_keys
 
@@ -52,26 +52,31 @@ class PETClassifier(SemiSupervisedClassifier):
     Parameters
     ----------
     estimator : PromptClassifier, optional
-        What is tuned; cloned for each member. Its settings are those of all members.
+        What is tuned; cloned for each member. Its settings are those of all members, but for its
+        ``random_state``, which does not count.
     templates : sequence of str, Template or (template, verbalizer), optional
         The patterns; a pair brings label words of its own. By default the estimator's template
         and, for texts of one field, three general ones.
     n_repetitions : int, default=1
-        Members for each pattern, with other random numbers; 3 in the paper.
+        Members for each pattern, with other random numbers; 3 in the paper. For tuning by
+        gradients: ``"head"`` has no random numbers, so its repetitions are alike.
     ensemble : {"weighted", "uniform"}, default="weighted"
         Whether members count by their accuracy on the labelled texts before tuning, or alike.
     temperature : float, default=2.0
-        At which the final classifier learns from the soft labels.
+        At which the final classifier learns from the soft labels by gradients. ``"head"``, and
+        the regression beside other tunings, learn them as they are.
     final_estimator : PromptClassifier or FineTuneClassifier, optional
         What learns from the soft labels: with a prompt, or with a linear layer on the encoder's
         states. By default the estimator with the pattern of the largest weight, tuned for three
-        epochs.
+        epochs. Its labels are those of the members; its ``class_weight`` and ``random_state`` do
+        not count.
     mlm_weight : float, default=0.0
         Share of masked language modelling of unlabelled texts in the members' loss; 1e-4 in the
         paper. It doubles the cost of a step. For tuning by gradients.
     generations : int, default=0
         iPET: ensembles after the first one, each member of which also learns from texts that
-        others have labelled, five times as many from one to the next.
+        others have labelled, five times as many from one to the next. Needs two members that
+        differ: two templates, or repetitions that are tuned by gradients.
     max_unlabeled : int, default=1000
         The most unlabelled texts that are used; of more, a sample is drawn. The paper has 10,000
         for each class.
@@ -79,6 +84,7 @@ class PETClassifier(SemiSupervisedClassifier):
         Where members' scores are kept while ``fit`` runs, to go on after an interruption; deleted
         at the end. Without it nothing is written.
     random_state : int, RandomState or None, default=None
+        Of all members and the final classifier.
     verbose : {0, 1}, default=1
         1 shows a progress bar of the members; 0 is silent.
 
@@ -165,6 +171,7 @@ class PETClassifier(SemiSupervisedClassifier):
         y : sequence of str or int, optional
             Labels; rows with -1 (among ints) or None are unlabelled.
         sample_weight : sequence of float, optional
+            Of the rows of `X`; those of weight 0 are as if they were not there.
         unlabeled : Unlabeled, optional
             Unlabelled texts, besides the unlabelled rows of `X`. Labelled ones among them are
             left out.
@@ -234,7 +241,7 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
         shared_classes(pair, data.labelled)
     if data.labelled is not None:
         class_targets(data.labelled, classes, base.class_weight)
-        _check_several(data)
+        check_several_classes(data.labelled)
     ensembles = EnsemblePlan(
         data,
         classes,
@@ -250,16 +257,14 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
 
 
 def _check(settings: PETClassifier) -> None:
-    weight, temperature = settings.mlm_weight, settings.temperature
-    is_share = (weight == 0 or is_positive(weight)) and weight < 1
     known = list(get_args(Ensemble))
     check_settings(
         settings,
         {
             "n_repetitions": (is_whole(settings.n_repetitions, 1), "a whole number, at least 1"),
             "ensemble": (settings.ensemble in known, f"one of {known}"),
-            "temperature": (is_positive(temperature), "positive"),
-            "mlm_weight": (is_share, "from 0 to below 1"),
+            "temperature": (is_positive(settings.temperature), "positive"),
+            "mlm_weight": (is_share(settings.mlm_weight), "from 0 to below 1"),
             "generations": (is_whole(settings.generations, 0), "a whole number, 0 or more"),
             "max_unlabeled": (is_whole(settings.max_unlabeled, 1), "a whole number, at least 1"),
             "verbose": (settings.verbose in (0, 1), "0 or 1"),
@@ -270,24 +275,19 @@ def _check(settings: PETClassifier) -> None:
 def _check_members(
     settings: PETClassifier, base: PromptClassifier, members: Sequence[Member]
 ) -> None:
-    if settings.generations and len(members) < 2:
+    tuning = resolve_tuning(base.tuning)
+    is_random = not isinstance(tuning, (Head, NoTuning))
+    different = members if is_random else {member.pattern for member in members}
+    if settings.generations and len(different) < 2:
         raise InputError(
-            "in iPET members label texts for each other, so generations > 0 needs two members at "
-            "least; give more templates, or n_repetitions=2"
+            "in iPET members label texts for each other, so generations > 0 needs two members "
+            "that differ; give more templates, or n_repetitions=2 with tuning by gradients, such "
+            f"as 'full' (repetitions of 'head' are alike); got tuning={base.tuning!r}"
         )
-    if settings.mlm_weight and not isinstance(resolve_tuning(base.tuning), GradientTuning):
+    if settings.mlm_weight and not isinstance(tuning, GradientTuning):
         raise InputError(
             f"mlm_weight={settings.mlm_weight} needs tuning by gradients, such as 'full', got "
             f"{base.tuning!r}; use mlm_weight=0"
-        )
-
-
-def _check_several(data: LearningData) -> None:
-    labels = [] if data.labelled is None else data.labelled.labels.classes()
-    if len(labels) == 1:
-        raise InputError(
-            f"all labelled texts are of one class, {labels[0]!r}: the ensemble would call every "
-            "text so; label some texts of the others, or pass no labels for a zero-shot ensemble"
         )
 
 

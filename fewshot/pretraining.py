@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -13,12 +12,13 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from fewshot.errors import InputError, TuningError
+from fewshot.errors import TuningError
 from fewshot.fine_tuning import TrainSettings, parameter_groups
 from fewshot.history import Epoch
 from fewshot.masked_lm import MaskedLM
 from fewshot.rounds import Rounds
 from fewshot.seeding import torch_seed
+from fewshot.settings import check_settings, is_number, is_positive, is_whole
 from fewshot.threads import limited_threads
 from fewshot.token_masking import Ids, TokenMasking, masked_loss
 
@@ -87,39 +87,25 @@ class Pretraining(BaseEstimator):
         InputError
             If one is out of range.
         """
-        whole = "a whole number, at least"
-        limits = {
-            "learning_rate": (_is_number(self.learning_rate, 0.0), "positive"),
-            "num_epochs": (_is_count(self.num_epochs, 0), f"{whole} 0"),
-            "batch_size": (_is_count(self.batch_size, 1), f"{whole} 1"),
-            "mask_probability": (
-                _is_number(self.mask_probability, 0.0) and self.mask_probability <= 1,
-                "above 0 and up to 1",
-            ),
-            "embeddings": (self.embeddings in ("frozen", "tuned"), "'frozen' or 'tuned'"),
-            "weight_decay": (
-                self.weight_decay == 0 or _is_number(self.weight_decay, 0.0),
-                "0 or more",
-            ),
-            "warmup_ratio": (
-                self.warmup_ratio == 0
-                or (_is_number(self.warmup_ratio, 0.0) and self.warmup_ratio <= 1),
-                "from 0 to 1",
-            ),
-        }
-        for name, (is_good, expected) in limits.items():
-            if not is_good:
-                raise InputError(
-                    f"{name} of Pretraining is {expected}, got {getattr(self, name)!r}"
-                )
+        rate, share, warmup = self.learning_rate, self.mask_probability, self.warmup_ratio
+        decay = self.weight_decay
+        check_settings(
+            self,
+            {
+                "learning_rate": (is_positive(rate), "positive"),
+                "num_epochs": (is_whole(self.num_epochs, 0), "a whole number, at least 0"),
+                "batch_size": (is_whole(self.batch_size, 1), "a whole number, at least 1"),
+                "mask_probability": (is_positive(share) and share <= 1, "above 0 and up to 1"),
+                "embeddings": (self.embeddings in ("frozen", "tuned"), "'frozen' or 'tuned'"),
+                "weight_decay": (is_number(decay) and decay >= 0, "0 or more"),
+                "warmup_ratio": (is_number(warmup) and 0 <= warmup <= 1, "from 0 to 1"),
+            },
+            owner="Pretraining",
+        )
 
     def is_tuned(self, name: str) -> bool:
         """Tell by its name whether a parameter is trained: all but, by default, the embeddings."""
         return self.embeddings == "tuned" or not name.endswith("embeddings.weight")
-
-    def steps(self, n_lines: int) -> int:
-        """Return the number of optimiser steps for so many lines."""
-        return self._settings().steps(n_lines)
 
     def _settings(self) -> TrainSettings:
         return TrainSettings(
@@ -286,12 +272,3 @@ def _as_history(array: npt.NDArray[Any]) -> list[Epoch]:
         )
         for epoch, loss, rate, tokens, seconds in array
     ]
-
-
-def _is_number(value: Any, above: float) -> bool:
-    is_real = isinstance(value, Real) and not isinstance(value, bool)
-    return is_real and above < float(value) < np.inf
-
-
-def _is_count(value: Any, least: int) -> bool:
-    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least

@@ -36,13 +36,10 @@ class Drawn:
         Their numbers in the pool, ascending.
     labels : ndarray of shape (n,)
         Their classes.
-    wanted : tuple of int
-        The quota of each class.
     """
 
     rows: Rows
     labels: Rows
-    wanted: tuple[int, ...]
 
 
 def merge_scores(scores: Scores, weights: npt.NDArray[np.float64]) -> Scores:
@@ -207,7 +204,7 @@ def draw_pseudo_labels(
         labels[drawn] = label
         is_free[drawn] = False
     rows = np.flatnonzero(labels >= 0)
-    return Drawn(rows, labels[rows], tuple(quota))
+    return Drawn(rows, labels[rows])
 
 
 def _draw(

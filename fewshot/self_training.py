@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -23,11 +24,12 @@ from fewshot.sampling import hold_out
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
+    check_several_classes,
     fit_prompt,
     prompt_classifier,
     read_learning_data,
 )
-from fewshot.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.settings import check_settings, is_positive, is_share, is_whole, new_rng
 from fewshot.training_data import TrainingData, class_targets
 from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, resolve_tuning
 from fewshot.tuning.sessions import SessionRecord, Sessions
@@ -52,7 +54,8 @@ class LiSTClassifier(SemiSupervisedClassifier):
     Parameters
     ----------
     estimator : PromptClassifier, optional
-        The first teacher; its template, words and model are those of the students.
+        The first teacher; its template, words and model are those of the students. Its
+        ``random_state`` does not count.
     n_sessions : int, default=2
         6 in the paper.
     tuning : str or Tuning, optional
@@ -76,6 +79,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
         Where the newest student is kept while ``fit`` runs, to go on after an interruption;
         deleted at the end. Without it nothing is written.
     random_state : int, RandomState or None, default=None
+        Of the first teacher and all students.
     verbose : {0, 1}, default=1
         1 shows a progress bar of the sessions; 0 is silent.
 
@@ -153,6 +157,15 @@ class LiSTClassifier(SemiSupervisedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _spelled_out(self, name: str, given: Mapping[str, Any]) -> Any:
+        value = given[name]
+        if name == "weights" and value == "meta":
+            return MetaWeights()
+        if name == "tuning" and not isinstance(value, Tuning):
+            base = prompt_classifier(given["estimator"], "LiSTClassifier")
+            return clone(_student(value, resolve_tuning(base.tuning)))
+        return super()._spelled_out(name, given)
+
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
         _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)
 
@@ -167,6 +180,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
         y : sequence of str or int
             Labels; rows with -1 (among ints) or None are unlabelled.
         sample_weight : sequence of float, optional
+            Of the rows of `X`; those of weight 0 are as if they were not there.
         unlabeled : Unlabeled, optional
             Unlabelled texts, besides the unlabelled rows of `X`. Labelled ones among them are
             left out.
@@ -252,6 +266,7 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
     for clf in (base, own):
         classes = clf._plan(texts, labels, labelled.sample_weight).classes
         targets, _ = class_targets(labelled, classes, base.class_weight)
+    check_several_classes(labelled)
     if weights is not None:  # raises if there are too few to hold some out
         hold_out(targets.argmax(1), weights.validation_fraction, np.random.default_rng(0))
     base.set_params(labels=classes)
@@ -263,7 +278,6 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
 def _check(settings: LiSTClassifier) -> MetaWeights | None:
     """Check the settings; return how texts are weighed, None for alike."""
     weights, confidence = settings.weights, settings.min_confidence
-    is_share = (confidence == 0 or is_positive(confidence)) and confidence < 1
     is_known = isinstance(weights, MetaWeights) or weights in get_args(Weights)
     check_settings(
         settings,
@@ -272,7 +286,7 @@ def _check(settings: LiSTClassifier) -> MetaWeights | None:
             "n_steps": (is_whole(settings.n_steps, 1), "a whole number, at least 1"),
             "batch_size": (is_whole(settings.batch_size, 1), "a whole number, at least 1"),
             "temperature": (is_positive(settings.temperature), "positive"),
-            "min_confidence": (is_share, "from 0 to below 1"),
+            "min_confidence": (is_share(confidence), "from 0 to below 1"),
             "weights": (is_known, f"one of {list(get_args(Weights))} or MetaWeights(...)"),
             "max_unlabeled": (is_whole(settings.max_unlabeled, 1), "a whole number, at least 1"),
             "verbose": (settings.verbose in (0, 1), "0 or 1"),
@@ -339,17 +353,11 @@ def list_adapter() -> Adapter:
 
 
 def _checked_labels(data: LearningData) -> TrainingData:
-    if data.labelled is None or not data.labelled.sample_weight.any():
+    if data.labelled is None:
         raise InputError(
-            "LiSTClassifier requires y to be passed: it needs some labelled texts (with a weight "
-            "above 0), which pseudo-labels are compared with; without any label, PETClassifier "
-            "learns from unlabelled texts"
-        )
-    labels = data.labelled.labels.classes()
-    if len(labels) == 1:
-        raise InputError(
-            f"all labelled texts are of one class, {labels[0]!r}: the teacher would call every "
-            "text so; label some texts of the others"
+            "LiSTClassifier requires y to be passed: it needs some labelled texts, which "
+            "pseudo-labels are compared with; without any label, PETClassifier learns from "
+            "unlabelled texts"
         )
     return data.labelled
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from fewshot.unlabeled import Keys, Pool, Unlabeled, draw_pool, text_keys
 __all__ = [
     "LearningData",
     "SemiSupervisedClassifier",
+    "check_several_classes",
     "fit_prompt",
     "open_checkpoint",
     "prompt_classifier",
@@ -73,6 +74,38 @@ class SemiSupervisedClassifier(TextClassifier):
         weights = None if sample_weight is None else data.sample_weight[labelled]
         return float(accuracy_score(truth, predicted.tolist(), sample_weight=weights))
 
+    def set_params(self, **params: Any) -> SemiSupervisedClassifier:  # scikit-learn's signature
+        """Set parameters by name; settings of one of them as ``<parameter>__<setting>``.
+
+        One that is left at its default, or given by name, becomes the object it stands for first.
+
+        Returns
+        -------
+        SemiSupervisedClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        InputError
+            If a parameter has no settings.
+        """
+        given = self.get_params(deep=False) | params
+        objects = {}
+        for name in {key.partition("__")[0] for key in params if "__" in key} & given.keys():
+            objects[name] = self._spelled_out(name, given)
+            if not isinstance(objects[name], BaseEstimator):
+                raise InputError(
+                    f"{name}={objects[name]!r} has no settings of its own; set {name} to an object "
+                    "that has some"
+                )
+        super().set_params(**(params | objects))
+        return self
+
+    def _spelled_out(self, name: str, given: Mapping[str, Any]) -> Any:
+        """Return the object that the value of a parameter stands for, or the value."""
+        is_default = name == "estimator" and given[name] is None
+        return PromptClassifier() if is_default else given[name]
+
     @abstractmethod
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
         """Make all checks of ``fit``, and nothing else."""
@@ -121,6 +154,8 @@ def read_learning_data(
 ) -> LearningData:
     """Check what was passed to ``fit``, and part it into labelled and unlabelled texts.
 
+    Rows of weight 0 are as if they were not there.
+
     Parameters
     ----------
     X : sequence of texts, optional
@@ -142,8 +177,8 @@ def read_learning_data(
     Raises
     ------
     InputError
-        If a text, label or weight cannot be used, or `unlabeled` holds no text that is not
-        labelled.
+        If a text, label or weight cannot be used, all labelled rows weigh 0, or `unlabeled` holds
+        no text that is not labelled.
     """
     if X is None and y is not None:
         raise InputError("y was passed without X; pass the texts too, or neither")
@@ -160,6 +195,22 @@ def read_learning_data(
             f"unlabeled holds no text to learn from: {why}. Pass texts besides the labelled ones"
         )
     return LearningData(labelled, pool)
+
+
+def check_several_classes(labelled: TrainingData) -> None:
+    """Check that the labelled texts are of more than one class.
+
+    Raises
+    ------
+    InputError
+        If they are of one.
+    """
+    labels = labelled.labels.classes()
+    if len(labels) == 1:
+        raise InputError(
+            f"all labelled texts are of one class, {labels[0]!r}: every text would be called so; "
+            "label some texts of the others"
+        )
 
 
 def open_checkpoint(settings: Any) -> tuple[Checkpoint, int]:
@@ -244,10 +295,15 @@ def _part(
     X: Any, y: Any, sample_weight: Any, fields: Sequence[str]
 ) -> tuple[TrainingData | None, Examples | None]:
     if y is None:
-        return None, read_examples(X, fields)
+        y = [None] * len(read_examples(X, fields))
     data = read_training_data(X, y, sample_weight, fields)
-    with_label = np.flatnonzero(data.labels.is_labelled)
-    without = np.flatnonzero(~data.labels.is_labelled)
+    is_labelled, is_used = data.labels.is_labelled, data.sample_weight > 0
+    with_label = np.flatnonzero(is_labelled & is_used)
+    without = np.flatnonzero(~is_labelled & is_used)
+    if is_labelled.any() and not len(with_label):
+        raise InputError(
+            "no text has a label and a weight above 0; weigh at least one labelled text"
+        )
     labelled = None
     if len(with_label):
         labels = read_labels(data.labels.values[with_label].tolist(), len(with_label))

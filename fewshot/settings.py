@@ -12,10 +12,12 @@ from sklearn.utils import check_random_state
 
 from fewshot.errors import InputError
 
-__all__ = ["check_settings", "is_number", "is_positive", "is_whole", "new_rng"]
+__all__ = ["check_settings", "is_number", "is_positive", "is_share", "is_whole", "new_rng"]
 
 
-def check_settings(estimator: BaseEstimator, limits: Mapping[str, tuple[bool, str]]) -> None:
+def check_settings(
+    estimator: BaseEstimator, limits: Mapping[str, tuple[bool, str]], owner: str | None = None
+) -> None:
     """Check parameters of an estimator.
 
     Parameters
@@ -23,15 +25,18 @@ def check_settings(estimator: BaseEstimator, limits: Mapping[str, tuple[bool, st
     estimator : BaseEstimator
     limits : mapping of str to tuple of (bool, str)
         For each parameter whether it is good, and what is expected of it.
+    owner : str, optional
+        Whose parameters they are, for the message; for settings that are part of others.
 
     Raises
     ------
     InputError
         If one is not good.
     """
+    of_owner = "" if owner is None else f" of {owner}"
     for name, (is_good, expected) in limits.items():
         if not is_good:
-            raise InputError(f"{name} is {expected}, got {getattr(estimator, name)!r}")
+            raise InputError(f"{name}{of_owner} is {expected}, got {getattr(estimator, name)!r}")
 
 
 def is_whole(value: Any, least: int) -> bool:
@@ -49,6 +54,11 @@ def is_number(value: Any) -> bool:
 def is_positive(value: Any) -> bool:
     """Tell whether a value is a finite number above 0."""
     return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < np.inf
+
+
+def is_share(value: Any) -> bool:
+    """Tell whether a value is a number from 0 to below 1."""
+    return is_number(value) and 0 <= float(value) < 1
 
 
 def new_rng(random_state: Any) -> np.random.Generator:

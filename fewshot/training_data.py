@@ -169,12 +169,12 @@ def _class_weights(
             "class_weight is None, 'balanced' or a mapping of labels to weights, "
             f"got {class_weight!r}"
         )
-    expected = f"class_weight holds finite numbers, 0 or more and not all 0, got {class_weight!r}"
+    expected = f"class_weight holds finite numbers, 0 or more, got {class_weight!r}"
     try:
         weights = np.array([by_class[i] for i in index], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(expected) from error
-    if len(weights) and not _are_weights(weights):
+    if not (np.isfinite(weights) & (weights >= 0)).all():
         raise InputError(expected)
     return weights
 

@@ -109,13 +109,10 @@ class Pool:
     examples : Examples
     n_read : int
         Texts that there were, of which these are a sample.
-    n_labelled : int
-        Texts that were left out since they are labelled.
     """
 
     examples: Examples
     n_read: int
-    n_labelled: int
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -154,12 +151,11 @@ def draw_pool(
     Vitter (1985), Random Sampling with a Reservoir, algorithm R.
     """
     kept: list[tuple[int, tuple[str, ...]]] = []
-    n_read = n_labelled = n_candidates = 0
+    n_read = n_candidates = 0
     for source in sources:
         for batch in source.batches(fields):
             n_read += len(batch)
             is_labelled = np.isin(text_keys(batch), without)
-            n_labelled += int(is_labelled.sum())
             rows = zip(*(batch.columns[name] for name in fields), strict=True)
             new = [
                 row
@@ -176,7 +172,7 @@ def draw_pool(
             n_candidates += len(new)
     columns = zip(*(row for _, row in sorted(kept)), strict=True) if kept else [()] * len(fields)
     texts = {name: list(column) for name, column in zip(fields, columns, strict=True)}
-    return Pool(Examples(texts), n_read, n_labelled)
+    return Pool(Examples(texts), n_read)
 
 
 def text_keys(examples: Examples) -> Keys:
@@ -210,6 +206,9 @@ def _parts(texts: Any) -> Iterator[Any]:
     elif hasattr(texts, "iloc"):  # of pandas
         for start in range(0, len(texts), _BATCH):
             yield texts.iloc[start : start + _BATCH]
+    elif getattr(texts, "ndim", 1) > 1:  # an array, whose rows hold a text for each field
+        for start in range(0, len(texts), _BATCH):
+            yield texts[start : start + _BATCH]
     else:
         rows = iter(texts)
         while part := list(islice(rows, _BATCH)):

@@ -21,11 +21,17 @@ from fewshot import (
     Template,
     Unlabeled,
 )
-from fewshot.errors import CheckpointError, FewShotError, InputError
+from fewshot.errors import (
+    CheckpointError,
+    FewShotError,
+    InputError,
+    TruncationWarning,
+    VerbalizerError,
+)
 from fewshot.knowledge import SoftVerbalizer
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
-from fewshot.tuning import Full, Head
+from fewshot.tuning import Full, Head, Perfect
 from tests.tiny_models import FAMILIES, tiny_bert, tiny_roberta
 
 X = [
@@ -216,6 +222,28 @@ def test_bare_texts_need_no_label_predictor(monkeypatch):
     assert fit(pcp(objective="mlm")).n_lines_ == 13
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"verbalizer": SoftVerbalizer(WORDS)}, {"tuning": Perfect(num_epochs=1), "verbalizer": None}],
+    ids=["vectors", "no words"],
+)
+def test_bare_texts_need_no_label_words(settings):
+    given = {"tuning": Full(num_epochs=1)} | settings
+
+    assert fit(pcp(prompt(**given), objective="mlm")).n_lines_ == 13
+    with pytest.raises(VerbalizerError, match="writes label words into texts"):
+        fit(pcp(prompt(**given)))
+
+
+@pytest.mark.parametrize("settings", [{"objective": "mlm"}, {"pattern": "soft"}], ids=str)
+def test_lines_that_are_cut_warn_where_prompts_are_whole(settings):
+    whole = Template("{text} It was {mask} .", shorten="chunk")
+    base = prompt(template=whole, max_length=16)
+
+    with pytest.warns(TruncationWarning, match=r"1 of 13 texts .* 16 tokens; lines to pre-train"):
+        fit(pcp(base, **settings), [*POOL[:4], "goal " * 40])
+
+
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_the_word_at_its_slot_is_the_token_that_is_scored(name, monkeypatch):
     base = prompt(FAMILIES[name](), template="{mask} : {text}")
@@ -282,6 +310,14 @@ def test_the_confidence_filter_leaves_lines_out():
 def test_a_confidence_that_leaves_no_line_is_told():
     with pytest.raises(InputError, match=r"no text is labelled with a probability of 0.999999"):
         fit(pcp(predictor=prompt(tuning="none"), min_confidence=0.999999))
+
+
+def test_a_confidence_that_leaves_no_line_can_be_lowered_at_once(tmp_path):
+    settings = {"predictor": prompt(tuning="none"), "checkpoint_dir": tmp_path}
+    with pytest.raises(InputError, match="Lower min_confidence"):
+        fit(pcp(min_confidence=0.999999, **settings))
+
+    assert fit(pcp(**settings)).n_lines_ == 13
 
 
 def test_gold_lines_pass_the_confidence_filter():

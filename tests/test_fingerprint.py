@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -54,6 +55,14 @@ def test_equal_values_have_equal_fingerprints():
     assert fingerprint(("a", 1)) == fingerprint(["a", 1])
     assert fingerprint(np.array([1.0])) == fingerprint(torch.tensor([1.0], dtype=torch.float64))
     assert fingerprint(Head(C=2.0)) == fingerprint(clone(Head(C=2.0)))
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pd.Index])
+def test_a_column_of_pandas_has_that_of_its_values(kind):
+    values = np.array(["a", "b"], dtype=object)
+
+    assert fingerprint(kind(["a", "b"], dtype=object)) == fingerprint(values)
+    assert len(fingerprint(kind(["a", "b"]))) == 32
 
 
 def test_other_kinds_have_none():

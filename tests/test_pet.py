@@ -443,6 +443,14 @@ def test_ipet_with_one_member_is_refused():
         fit(pet(templates=TEMPLATES[:1], generations=1))
 
 
+@pytest.mark.parametrize("tuning", ["head", "none", Head(C=1.0)])
+def test_ipet_with_members_that_are_alike_is_refused(tuning):
+    given = {"final_estimator": prompt(), "n_repetitions": 3, "generations": 1}
+
+    with pytest.raises(InputError, match=r"two members that differ.*repetitions of 'head' are"):
+        fit(pet(tuning, templates=TEMPLATES[:1], **given))
+
+
 def test_a_bad_template_is_refused():
     with pytest.raises(TemplateError):
         fit(pet(templates=["{text} without a mask"]))

@@ -105,7 +105,9 @@ def test_a_diverging_loss_is_raised(lm):
     [(6227, 128, 4900), (8999, 128, 7100), (1597, 128, 1300)],
 )
 def test_the_number_of_updates(n_lines, batch_size, steps):
-    assert Pretraining(num_epochs=100, batch_size=batch_size).steps(n_lines) == steps
+    pretraining = Pretraining(num_epochs=100, batch_size=batch_size)
+
+    assert pretraining._settings().steps(n_lines) == steps
 
 
 def test_batches_hold_every_row_once_and_little_padding():

@@ -191,6 +191,13 @@ def test_a_confidence_that_no_text_has_is_told():
         fit(learner(min_confidence=0.9999999))
 
 
+def test_a_confidence_that_no_text_has_can_be_lowered_at_once(tmp_path):
+    with pytest.raises(InputError, match="Lower min_confidence"):
+        fit(learner(min_confidence=0.9999999, checkpoint_dir=tmp_path))
+
+    assert fit(learner(checkpoint_dir=tmp_path)).n_unlabeled_ == len(POOL)
+
+
 # ---- Weights ----------------------------------------------------------------------------------
 
 

@@ -22,11 +22,13 @@ from fewshot import (
     Unlabeled,
 )
 from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
+from fewshot.fingerprint import fingerprint
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.rounds import Checkpoint
+from fewshot.self_training import list_adapter
 from fewshot.semi_supervised import read_learning_data
-from fewshot.tuning import BitFit, Head
+from fewshot.tuning import BitFit, Head, LoRA
 from tests.tiny_models import tiny_bert
 
 X = [
@@ -222,6 +224,68 @@ def test_what_is_saved_holds_no_text_of_the_pool(learner, tmp_path):
         assert secret not in file.read_text()
 
 
+# ---- Settings ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clf", "params"),
+    [
+        (PETClassifier(), {"estimator__tuning__learning_rate": 1e-3}),
+        (LiSTClassifier(weights="meta"), {"weights__batch_size": 8}),
+        (LiSTClassifier(), {"tuning__learning_rate": 1e-3}),
+        (LiSTClassifier(tuning="lora"), {"tuning__rank": 2}),
+        (LiSTClassifier(), {"estimator": PromptClassifier(tuning="lora"), "tuning__rank": 2}),
+        (PCPClassifier(), {"pretraining__num_epochs": 1}),
+        (PCPClassifier(PETClassifier(prompt())), {"predictor__calibration": "none"}),
+    ],
+    ids=lambda value: str(list(value)) if isinstance(value, dict) else "",
+)
+def test_settings_of_a_default_can_be_set(clf, params):
+    found = clone(clf).set_params(**params).get_params()
+
+    assert all(found[name] == value for name, value in params.items())
+
+
+def test_what_stands_for_a_default_is_what_fit_would_use():
+    clf = LiSTClassifier(prompt()).set_params(tuning__reduction=4)
+
+    assert repr(clf.tuning) == repr(list_adapter().set_params(reduction=4))
+
+
+def test_a_default_that_becomes_an_object_is_shared_with_nothing():
+    base = prompt().set_params(tuning=BitFit(num_epochs=5))
+
+    LiSTClassifier(base).set_params(tuning__num_epochs=1)
+    PCPClassifier(base).set_params(predictor__tuning__num_epochs=1)
+
+    assert base.tuning.num_epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("clf", "params"),
+    [
+        (PETClassifier(), {"final_estimator__tuning": "head"}),
+        (LiSTClassifier(weights="uniform"), {"weights__batch_size": 8}),
+    ],
+    ids=["final", "weights"],
+)
+def test_settings_of_nothing_are_refused(clf, params):
+    with pytest.raises(InputError, match="has no settings of its own"):
+        clf.set_params(**params)
+
+
+@pytest.mark.parametrize("kind", ["pet", "list"])
+def test_the_random_state_of_the_estimator_does_not_count(kind):
+    fits = [
+        MAKERS[kind]().set_params(estimator__tuning=LoRA(num_epochs=1), estimator__random_state=s)
+        for s in (0, 1)
+    ]
+
+    first, second = (clf.fit(X, Y, unlabeled=Unlabeled(POOL)).predict_proba(X) for clf in fits)
+
+    assert np.array_equal(first, second)
+
+
 # ---- Bad input --------------------------------------------------------------------------------
 
 
@@ -303,6 +367,22 @@ def test_labels_of_one_class_only_are_refused(learner):
         learner.fit(X[:4], Y[:4], unlabeled=Unlabeled(POOL))
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0] * 4 + [0.0] * 4, "all labelled texts are of one class, 'sports'"),
+        ([0.0] * 8 + [1.0], "no text has a label and a weight above 0"),
+    ],
+    ids=["one class", "no label"],
+)
+def test_labels_of_weight_zero_are_none(learner, weights, message):
+    X_, Y_ = [*X, POOL[0]][: len(weights)], [*Y, None][: len(weights)]
+    learner.set_params(estimator__labels=["politics", "sports"])
+
+    with pytest.raises(InputError, match=message):
+        learner.fit(X_, Y_, sample_weight=weights, unlabeled=Unlabeled(POOL))
+
+
 def test_labels_without_texts_are_refused(learner):
     with pytest.raises(InputError, match="y was passed without X"):
         learner.fit(None, Y, unlabeled=Unlabeled(POOL))
@@ -345,6 +425,30 @@ def test_data_are_parted_by_labels():
     assert data.labelled.labels.values.tolist() == [1, 2]
     assert data.labelled.sample_weight.tolist() == [1.0, 2.0]
     assert data.pool.examples.rows() == ["b", "d"]
+
+
+@pytest.mark.parametrize("y", [["x", "y", "x", None, None], None], ids=["labels", "none"])
+def test_rows_of_weight_zero_are_as_if_they_were_not_there(y):
+    texts, weights = ["a", "b", "c", "d", "e"], [1.0, 2.0, 0.0, 0.0, 3.0]
+    keep = [0, 1, 4]
+
+    data, expected = (
+        read_learning_data(
+            [texts[row] for row in rows],
+            None if y is None else [y[row] for row in rows],
+            [weights[row] for row in rows],
+            Unlabeled(["c", "f"]),
+            fields=("text",),
+            largest=10,
+            rng=np.random.default_rng(0),
+        )
+        for rows in (range(5), keep)
+    )
+
+    assert data.pool.examples == expected.pool.examples
+    assert fingerprint(data.labelled and tuple(data.labelled)) == fingerprint(
+        expected.labelled and tuple(expected.labelled)
+    )
 
 
 def test_without_labels_all_texts_are_the_pool():

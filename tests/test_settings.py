@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot.errors import InputError
-from fewshot.settings import is_positive, is_whole, new_rng
+from fewshot.settings import is_positive, is_share, is_whole, new_rng
 
 # ---- Random states ----------------------------------------------------------------------------
 
@@ -39,3 +39,11 @@ def test_a_whole_number_is_no_bool_and_no_float(value, expected):
 )
 def test_a_positive_number_is_above_zero(value, expected):
     assert is_positive(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0, True), (0.99, True), (1, False), (-0.1, False), (False, False), (None, False)],
+)
+def test_a_share_is_from_zero_to_below_one(value, expected):
+    assert is_share(value) is expected

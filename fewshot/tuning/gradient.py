@@ -75,8 +75,9 @@ class GradientTuning(Tuning):
         fine-tuning of zero-shot models). By default ``0.7 * k / (k + 4)`` for k labels a class:
         0.23 for 2, 0.47 for 8, 0.56 for 16.
     C : float, optional
-        Inverse penalty of the logistic regression on the mean states of the tuned model, which
-        is added to the prompt's scores as in :class:`~fewshot.tuning.Head`.
+        Inverse penalty of the logistic regression on the mean states of the tuned model. As in
+        :class:`~fewshot.tuning.Head`, with the same default, it is added to the prompt's scores,
+        or stands alone where it learned what a teacher says of 100 texts or more.
     training : Training, optional
         Weight decay, schedule, early stopping and other finer settings.
     """
@@ -295,6 +296,8 @@ def _second_loss(task: TuningTask, batch_size: int) -> SecondLoss | None:
         return None
     lm, prompts = task.scorer.lm, task.views[min(task.views)]
     unlabelled = np.flatnonzero(task.sample_weight[prompts.owners] == 0)
+    if not len(unlabelled):  # iPET has labelled the whole pool
+        unlabelled = np.arange(len(prompts.owners))
     masking = TokenMasking.of(lm.tokenizer)
 
     def loss() -> Tensor:

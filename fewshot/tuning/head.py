@@ -20,7 +20,7 @@ __all__ = ["Head", "fit_head", "fit_state_head"]
 _MAX_ITERATIONS = 1000
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/self_training.md
-_ALONE_FROM = 100  # texts with labels of a teacher; the same
+_ALONE_FROM = 100  # texts with labels of a teacher, whatever they weigh; the same
 
 
 class Head(Tuning):
@@ -31,6 +31,10 @@ class Head(Tuning):
     text, so this takes seconds. With few labels the penalty keeps the regression nearly flat, and
     the prompt decides.
 
+    Where a teacher's soft labels are learned (by the final classifier of
+    :class:`~fewshot.PETClassifier` and the students of :class:`~fewshot.LiSTClassifier`) and there
+    are 100 texts or more, the regression stands alone: they hold what the prompt says.
+
     On six data sets (8 to 16 labels a class, five seeds; ``docs/defaults.md``) this sum was better
     than one regression with the prompt scores as offset, and better than either part alone.
 
@@ -40,7 +44,8 @@ class Head(Tuning):
         Inverse strength of the penalty, as in scikit-learn's ``LogisticRegression``. Features are
         centred and divided by one number, so that their mean squared norm is 1. By default a
         tenth of the number of labelled texts, but from 0.1 to 10: the fewer labels, the more the
-        prompt decides.
+        prompt decides. Where a teacher's soft labels are learned, 100 divided by the number of
+        texts.
 
     Examples
     --------
@@ -81,16 +86,22 @@ def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> Sta
     StateHead
     """
     is_distilled = task.distillation_temperature is not None
-    n_texts = float(task.sample_weight.sum())
+    total = float(task.sample_weight.sum())  # the number of texts, if each weighs 1
     if C is None and is_distilled:
-        C = _C_DISTILLED / n_texts
+        C = _C_DISTILLED / total
     if C is None:
-        C = float(np.clip(_C_A_LABEL * n_texts, *_C_RANGE))
+        C = float(np.clip(_C_A_LABEL * total, *_C_RANGE))
     states = task.scorer.mean_states(task.scorer.encode(task.views))
     head = fit_state_head(states, task.targets, task.sample_weight, C=C)
-    if is_distilled and n_texts >= _ALONE_FROM:
+    if is_distilled and _n_taught(task) >= _ALONE_FROM:
         return replace(head, prompt_share=0.0)
     return replace(head, temperature=temperature)
+
+
+def _n_taught(task: TuningTask) -> int:
+    """Return the number of texts with labels of a teacher: all, or those without one of a user."""
+    weights = task.sample_weight
+    return int(np.count_nonzero(weights[task.unlabelled] if len(task.unlabelled) else weights))
 
 
 def fit_state_head(

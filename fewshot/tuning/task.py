@@ -33,13 +33,14 @@ class TuningTask:
     wordings : dict of Template to dict of int to Prompts
         The same examples in the other wordings that the strategy asks for.
     unlabelled : ndarray of int
-        Numbers of the examples without a label; their targets mean nothing.
+        Numbers of the examples without a label; their targets mean nothing, or are a teacher's.
     distillation_temperature : float, optional
         Given if the targets are another model's probabilities for many texts: at this temperature
         tuning by gradients compares them. They hold what the prompt says, so that a regression
         on them stands alone.
     mlm_weight : float
-        Share of masked language modelling, on the examples of weight 0, in its loss.
+        Share of masked language modelling in its loss: on the examples of weight 0, and on all
+        if there are none.
     calibration_weight : ndarray of shape (n_examples,), optional
         Weights of the examples by which a model with other weights is calibrated again.
     """

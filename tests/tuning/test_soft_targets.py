@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,27 @@ def test_a_regression_on_many_distilled_texts_leaves_the_prompt_out(tuning, n_te
 
     assert SoftTargets(tuning, targets=task.targets).tune(task).head.prompt_share == share
     assert tuning.tune(task).head.prompt_share == 1.0
+
+
+@pytest.mark.parametrize(
+    ("weights", "share"),
+    [([10.0] * 6 + [1.0] * 50, 1.0), ([1.0] * 106, 0.0), ([1.0] * 6 + [0.5] * 100, 0.0)],
+    ids=["heavy labels", "many texts", "light texts"],
+)
+def test_labels_and_weights_of_users_make_no_distilled_text(weights, share):
+    task = make_task(tiny_bert(), texts=(TEXTS * 11)[: len(weights)], weights=weights)
+    task = replace(task, unlabelled=np.arange(6, len(weights)), distillation_temperature=1.0)
+
+    assert Head().tune(task).head.prompt_share == share
+
+
+def test_without_an_unlabelled_text_masked_language_modelling_reads_all(task):
+    plain = Full(1e-3, num_epochs=1, interpolation=1.0)
+
+    without = plain.tune(make_task(tiny_bert()))
+    with_it = SoftTargets(plain, mlm_weight=0.5).tune(task)
+
+    assert not np.allclose(without.head.coef, with_it.head.coef)
 
 
 def test_the_penalty_of_a_distilled_regression_grows_with_the_texts():
