@@ -33,9 +33,8 @@ from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
     fit_prompt,
-    open_checkpoint,
+    open_fit,
     prompt_classifier,
-    read_learning_data,
 )
 from fewshot.settings import check_settings, is_positive, is_whole
 from fewshot.training_data import class_targets
@@ -229,15 +228,8 @@ def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     base = _innermost(settings.estimator).set_params(verbose=0)
     predictor = base if settings.predictor is None else settings.predictor
     predictor = prompt_classifier(predictor, "PCPClassifier").set_params(verbose=0)
-    checkpoint, seed = open_checkpoint(settings)
-    data = read_learning_data(
-        X,
-        y,
-        sample_weight,
-        unlabeled,
-        fields=base._template().field_names,
-        largest=settings.max_unlabeled,
-        rng=np.random.default_rng(seed_of(seed, 0)),
+    data, checkpoint, seed = open_fit(
+        settings, X, y, sample_weight, unlabeled, fields=base._template().field_names
     )
     if not len(data.pool) and (settings.label_source != "gold" or data.labelled is None):
         raise InputError(

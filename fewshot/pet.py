@@ -23,9 +23,8 @@ from fewshot.rounds import Checkpoint, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
-    open_checkpoint,
+    open_fit,
     prompt_classifier,
-    read_learning_data,
 )
 from fewshot.settings import check_settings, is_positive, is_whole
 from fewshot.training_data import class_targets, label_array
@@ -208,16 +207,7 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     members = read_members(settings.templates, base, settings.n_repetitions)
     fields = shared_fields(members)
     _check_members(settings, base, members)
-    checkpoint, seed = open_checkpoint(settings)
-    data = read_learning_data(
-        X,
-        y,
-        sample_weight,
-        unlabeled,
-        fields=fields,
-        largest=settings.max_unlabeled,
-        rng=np.random.default_rng(seed_of(seed, 0)),
-    )
+    data, checkpoint, seed = open_fit(settings, X, y, sample_weight, unlabeled, fields=fields)
     if not len(data.pool):
         raise InputError(
             "PETClassifier learns from unlabelled texts; pass unlabeled=Unlabeled(texts), or "

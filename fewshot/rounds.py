@@ -1,7 +1,8 @@
 """Long fits in rounds: shown while they run, saved as they end, taken up after an interruption.
 
 A round is a function that returns arrays. With a folder its arrays are written when it is over,
-so that an interruption, even ``kill -9``, loses the round in work and nothing else.
+so that an interruption, even ``kill -9``, loses the round in work and nothing else. Each fit has a
+subfolder of its own, so that folds and candidates of a search may share a folder, also at once.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from tqdm.auto import tqdm
@@ -25,20 +27,25 @@ __all__ = ["Arrays", "Checkpoint", "Rounds", "seed_of", "started"]
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
-_FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 1
-_MANIFEST = "checkpoint.json"
-_SUFFIX, _UNFINISHED = ".round.safetensors", ".unfinished"
+_FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 2
+_MANIFEST, _LOCK = "checkpoint.json", "running.lock"
+_PREFIX, _SUFFIX, _UNFINISHED = "fit-", ".round.safetensors", ".unfinished"
+_SAME = ("class", "labelled data")  # of two fits of which one is the other with new settings
 _SHOWN = 5
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 
+_USED: set[Path] = set()  # folders in which this process began a fit
+
 
 class Checkpoint:
-    """A folder with the finished rounds of one fit.
+    """The finished rounds of one fit, in its subfolder of a folder.
 
     Parameters
     ----------
     folder : str or Path, optional
-        Without one nothing is written.
+        Of all fits. Without one nothing is written.
+    fit : str
+        Names the subfolder: a digest of what the fit is, but for what is known later only.
 
     Raises
     ------
@@ -46,9 +53,13 @@ class Checkpoint:
         If there is something else in the folder, or a manifest that cannot be read.
     """
 
-    def __init__(self, folder: str | Path | None) -> None:
-        self._folder = None if folder is None else Path(folder).expanduser()
-        self._manifest = None if self._folder is None else _read_manifest(self._folder)
+    def __init__(self, folder: str | Path | None, fit: str) -> None:
+        self._folder = None if folder is None else Path(folder).expanduser() / f"{_PREFIX}{fit}"
+        self._manifest = None
+        if self._folder is not None:
+            _check_folder(self._folder.parent)
+            self._manifest = _read_manifest(self._folder)
+            self._lock = FileLock(self._folder / _LOCK)
 
     def seed(self, drawn: int, *, is_fixed: bool) -> int:
         """Return the seed of the fit.
@@ -69,7 +80,7 @@ class Checkpoint:
         return int(self._manifest["seed"])
 
     def begin(self, seed: int, configuration: Mapping[str, str]) -> None:
-        """Write down what the fit is, or check that what is in the folder is of the same fit.
+        """Write down what the fit is, or check that what is in its subfolder is of the same fit.
 
         Parameters
         ----------
@@ -80,34 +91,18 @@ class Checkpoint:
         Raises
         ------
         CheckpointError
-            If the folder holds rounds of another fit; the message names what differs.
+            If the subfolder holds rounds of another fit, or the folder nothing but an interrupted
+            fit on the same labelled texts with other settings: the message names what differs. If
+            the same fit is running.
         """
         if self._folder is None:
             return
-        wanted = {"seed": str(seed), **configuration}
-        if self._manifest is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            content = {
-                "format": _FORMAT,
-                "format_version": _FORMAT_VERSION,
-                "seed": seed,
-                "configuration": wanted,
-            }
-            self._write(_MANIFEST, lambda file: file.write_text(json.dumps(content, indent=1)))
-            return
-        found: dict[str, str] = self._manifest["configuration"]
-        differing = [
-            f"{name} ({found.get(name, 'none')} there, {wanted.get(name, 'none')} here)"
-            for name in sorted({*found, *wanted})
-            if found.get(name) != wanted.get(name)
-        ]
-        if differing:
-            more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-            raise CheckpointError(
-                f"the checkpoint in {str(self._folder)!r} is of another fit: it differs in "
-                f"{'; '.join(differing[:_SHOWN])}{more}. Fit with the same settings and data to "
-                "go on, or give another checkpoint_dir, or delete this one"
-            )
+        self._acquire(self._folder)
+        try:
+            self._enter(self._folder, seed, {"seed": str(seed), **configuration})
+        except CheckpointError:
+            self._leave(self._folder)
+            raise
 
     def load(self, name: str) -> Arrays | None:
         """Return the arrays of a finished round, or None."""
@@ -151,6 +146,57 @@ class Checkpoint:
             rounds = self._folder.glob(f"*{_SUFFIX}*")  # and what was never finished
             for file in (*rounds, self._folder / _MANIFEST):
                 file.unlink(missing_ok=True)
+            self._leave(self._folder)
+
+    def fail(self) -> None:
+        """Let fits with other settings begin beside this one, which an error has ended."""
+        manifest = None if self._folder is None else _read_manifest(self._folder)
+        if manifest is not None:
+            self._describe({**manifest, "is_alone": False})
+
+    def release(self) -> None:
+        """Let others know that the fit is not running any more."""
+        if self._folder is not None:
+            self._lock.release()
+
+    def _acquire(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise CheckpointError(
+                f"the same fit is running with checkpoint_dir={str(folder.parent)!r}; wait for its "
+                "end, or give another checkpoint_dir"
+            ) from error
+
+    def _enter(self, folder: Path, seed: int, wanted: Mapping[str, str]) -> None:
+        is_first = folder.parent not in _USED
+        _USED.add(folder.parent)
+        manifest = _read_manifest(folder)  # again: the same fit may have begun or ended meanwhile
+        if manifest is not None:
+            _check_same(folder, manifest["configuration"], wanted)
+            return
+        others = _other_fits(folder)
+        _check_abandoned(others, wanted)
+        self._describe(
+            {
+                "format": _FORMAT,
+                "format_version": _FORMAT_VERSION,
+                "seed": seed,
+                "is_alone": is_first and not others,
+                "configuration": wanted,
+            }
+        )
+
+    def _describe(self, content: Mapping[str, Any]) -> None:
+        self._write(_MANIFEST, lambda file: file.write_text(json.dumps(content, indent=1)))
+
+    def _leave(self, folder: Path) -> None:
+        self.release()
+        if not (folder / _MANIFEST).exists():
+            with suppress(OSError):  # another fit of the kind began right now
+                (folder / _LOCK).unlink(missing_ok=True)
+                folder.rmdir()
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         if self._folder is None:
@@ -234,7 +280,7 @@ class Rounds:
 def started(
     checkpoint: Checkpoint, n_rounds: int, name: str, *, show_progress: bool
 ) -> Iterator[Rounds]:
-    """Give the rounds of a fit; when all went well, the checkpoint is cleared.
+    """Give the rounds of a fit; when all went well, the checkpoint is cleared, else it stays.
 
     Parameters
     ----------
@@ -249,8 +295,14 @@ def started(
     Rounds
     """
     with tqdm(total=n_rounds, disable=not show_progress, desc=name, delay=_BAR_DELAY) as bar:
-        yield Rounds(checkpoint, bar)
-    checkpoint.clear()
+        try:
+            yield Rounds(checkpoint, bar)
+            checkpoint.clear()
+        except Exception:
+            checkpoint.fail()
+            raise
+        finally:
+            checkpoint.release()
 
 
 def seed_of(seed: int, *stage: int) -> int:
@@ -271,26 +323,89 @@ def seed_of(seed: int, *stage: int) -> int:
     return int(np.random.SeedSequence([seed, len(stage), *stage]).generate_state(1)[0] >> 1)
 
 
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    file = folder / _MANIFEST
+def _check_folder(folder: Path) -> None:
+    """Check that a folder is missing or holds nothing but checkpoints."""
     if not folder.exists():
-        return None
+        return
     if not folder.is_dir():
         raise CheckpointError(f"checkpoint_dir={str(folder)!r} is a file; name a folder")
-    if not file.is_file():
-        others = sorted(path.name for path in folder.iterdir() if _UNFINISHED not in path.name)
-        if others:
-            raise CheckpointError(
-                f"checkpoint_dir={str(folder)!r} holds {others[:3]}, which are no checkpoint; "
-                "name a new or empty folder"
-            )
-        return None
+    others = sorted(path.name for path in folder.iterdir() if not path.name.startswith(_PREFIX))
+    if others:
+        raise CheckpointError(
+            f"checkpoint_dir={str(folder)!r} holds {others[:3]}, which are no checkpoint; "
+            "name a new or empty folder"
+        )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    file = folder / _MANIFEST
     try:
         content: Any = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read ({error}); delete the folder") from error
-    if content.get("format") != _FORMAT or content.get("format_version") != _FORMAT_VERSION:
+        raise CheckpointError(f"{file} cannot be read ({error}); delete its folder") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise CheckpointError(f"{file} is no checkpoint; delete its folder, or name another")
+    if content.get("format_version") != _FORMAT_VERSION:
         raise CheckpointError(
-            f"{file} is no checkpoint of this version of fewshot; name another folder"
+            f"{file} is no checkpoint of this version of fewshot; delete its folder, or name "
+            "another"
         )
-    return dict(content)
+    configuration = content.get("configuration")
+    if not isinstance(configuration, dict) or type(content.get("seed")) is not int:
+        raise CheckpointError(f"{file} does not tell what fit it is of; delete its folder")
+    return content
+
+
+def _other_fits(folder: Path) -> dict[Path, dict[str, Any]]:
+    """Return the manifests of the unfinished fits beside one; some may be running."""
+    found = {}
+    for other in folder.parent.glob(f"{_PREFIX}*"):
+        with suppress(CheckpointError):  # one that cannot be read is in nobody's way
+            manifest = None if other == folder else _read_manifest(other)
+            if manifest is not None:
+                found[other] = manifest
+    return found
+
+
+def _check_abandoned(others: Mapping[Path, dict[str, Any]], wanted: Mapping[str, str]) -> None:
+    """Refuse to leave a fit behind that was meant to go on, but for settings that were changed.
+
+    Only where no search is: in one, others run at the same time, began before, or ended in errors.
+    """
+    if len(others) != 1:
+        return
+    [(folder, manifest)] = others.items()
+    found: dict[str, str] = manifest["configuration"]
+    is_changed = all(found.get(name) == wanted.get(name) for name in _SAME)
+    if is_changed and manifest.get("is_alone") is True and not _is_running(folder):
+        # A seed that nobody fixed is another in each fit.
+        _check_same(folder, found, {**wanted, "seed": found["seed"]})
+
+
+def _is_running(folder: Path) -> bool:
+    lock = FileLock(folder / _LOCK)
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _check_same(folder: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    names = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+    if not names:
+        return
+    differing = [
+        f"{name} ({found.get(name, 'none')} there, {wanted.get(name, 'none')} here)"
+        for name in names[:_SHOWN]
+    ]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    is_drawn = "random_state" in names
+    state = ". A RandomState differs after each fit; an int does not" if is_drawn else ""
+    raise CheckpointError(
+        f"the checkpoint in {str(folder)!r} is of another fit: it differs in "
+        f"{'; '.join(differing)}{more}{state}. Fit with the same settings and data to go "
+        "on, or give another checkpoint_dir, or delete this one"
+    )

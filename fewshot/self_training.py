@@ -24,10 +24,10 @@ from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
     fit_prompt,
+    open_fit,
     prompt_classifier,
-    read_learning_data,
 )
-from fewshot.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.settings import check_settings, is_positive, is_whole
 from fewshot.training_data import TrainingData, class_targets
 from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, resolve_tuning
 from fewshot.tuning.sessions import SessionRecord, Sessions
@@ -229,17 +229,8 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
     weights = _check(settings)
     base = prompt_classifier(settings.estimator, "LiSTClassifier").set_params(verbose=0)
     student = _student(settings.tuning, resolve_tuning(base.tuning))
-    checkpoint = Checkpoint(settings.checkpoint_dir)
-    is_fixed = settings.random_state is not None
-    seed = checkpoint.seed(int(new_rng(settings.random_state).integers(2**31)), is_fixed=is_fixed)
-    data = read_learning_data(
-        X,
-        y,
-        sample_weight,
-        unlabeled,
-        fields=base._template().field_names,
-        largest=settings.max_unlabeled,
-        rng=np.random.default_rng(seed_of(seed, 0)),
+    data, checkpoint, seed = open_fit(
+        settings, X, y, sample_weight, unlabeled, fields=base._template().field_names
     )
     labelled = _checked_labels(data)
     if not len(data.pool):

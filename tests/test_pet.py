@@ -354,7 +354,7 @@ def test_a_fit_without_a_seed_can_be_taken_up(tmp_path, monkeypatch):
         ({"n_repetitions": 2}, "n_repetitions"),
         ({"templates": ["{text} is {mask}", TEMPLATES[1]]}, "templates"),
         ({"estimator__tuning__C": 3.0}, "estimator__tuning__C"),
-        ({"random_state": 1}, "seed"),
+        ({"random_state": 1}, "random_state"),
     ],
 )
 def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch, change, named):
@@ -514,7 +514,7 @@ def test_a_killed_process_loses_one_round_and_goes_on_to_the_same_result(tmp_pat
     ended = subprocess.run(command, cwd=root, env=environment, check=False)
 
     assert ended.returncode == -signal.SIGKILL
-    assert len(list(folder.glob("*.safetensors"))) == 3
+    assert len(list(folder.rglob("*.safetensors"))) == 3
     again = fit(pet(Full(num_epochs=1), generations=1, checkpoint_dir=folder))
     whole = fit(pet(Full(num_epochs=1), generations=1))
     assert np.array_equal(again.soft_labels_, whole.soft_labels_)

@@ -28,7 +28,7 @@ def corpus(lm, n=12) -> list[np.ndarray]:
 
 
 def run(lm, data, settings, folder=None):
-    checkpoint = Checkpoint(folder)
+    checkpoint = Checkpoint(folder, "one")
     checkpoint.begin(0, {})
     with started(checkpoint, settings.num_epochs, "PCP", show_progress=False) as rounds:
         return pretrain(lm, data, settings, 7, rounds)

@@ -20,11 +20,12 @@ from fewshot import (
     PETClassifier,
     PromptClassifier,
     Unlabeled,
+    rounds,
 )
 from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
-from fewshot.rounds import Checkpoint
+from fewshot.rounds import Rounds
 from fewshot.semi_supervised import read_learning_data
 from fewshot.tuning import BitFit, Head
 from tests.tiny_models import tiny_bert
@@ -252,14 +253,63 @@ def test_bad_input_is_refused_before_any_text_is_encoded(learner, params):
     assert not hasattr(learner, "classes_")
 
 
-def test_another_fits_checkpoint_is_refused_before_any_text_is_encoded(learner, tmp_path):
-    Checkpoint(tmp_path).begin(0, {"method": "another"})
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+def interrupt(learner, monkeypatch, **data) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Rounds, "run", stop)
+        patched.setattr(Rounds, "run_chain", stop)
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(**{"X": X, "y": Y, "unlabeled": Unlabeled(POOL)} | data)
+
+
+@pytest.mark.parametrize(
+    ("settings", "pool", "named"),
+    [({"max_unlabeled": 7}, POOL, "max_unlabeled"), ({}, POOL[1:], "unlabelled texts")],
+)
+def test_another_fits_checkpoint_is_refused_before_any_text_is_encoded(
+    learner, tmp_path, monkeypatch, settings, pool, named
+):
     lm = learner.set_params(checkpoint_dir=tmp_path).estimator.model
+    interrupt(learner, monkeypatch)
+    n_encoded = lm.counts.prompts
 
-    with pytest.raises(CheckpointError, match="is of another fit: it differs in "):
-        learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+    with pytest.raises(CheckpointError, match=f"is of another fit: it differs in {named}"):
+        learner.set_params(**settings).fit(X, Y, unlabeled=Unlabeled(pool))
 
-    assert lm.counts.prompts == 0
+    assert lm.counts.prompts == n_encoded
+
+
+def test_folds_in_one_folder_are_fits_of_their_own(learner, tmp_path, monkeypatch):
+    interrupt(learner.set_params(checkpoint_dir=tmp_path), monkeypatch, X=X[1:], y=Y[1:])
+    alone = clone(learner).set_params(checkpoint_dir=None).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    beside = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert np.array_equal(beside.predict_proba(X), alone.predict_proba(X))
+    assert len(list(tmp_path.iterdir())) == 1  # what was interrupted
+
+
+def test_a_search_that_was_interrupted_runs_through_when_it_is_repeated(tmp_path, monkeypatch):
+    clf = MAKERS["pet"]().set_params(checkpoint_dir=tmp_path)
+    search = GridSearchCV(clf, {"n_repetitions": [1, 2]}, cv=2, refit=False, error_score="raise")
+    plain, begun = Rounds.run, []
+
+    def stopping(self, name, work):
+        begun.append(name)
+        return stop() if len(begun) == 7 else plain(self, name, work)  # 2 x 2, then of 4
+
+    monkeypatch.setattr(Rounds, "run", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, Y, unlabeled=Unlabeled(POOL))
+    monkeypatch.setattr(rounds, "_USED", set())  # as in another process
+
+    search.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_list_as_long_as_the_data_warns(learner):
