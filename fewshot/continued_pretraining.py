@@ -15,6 +15,7 @@ from fewshot.classifier import PromptClassifier
 from fewshot.content_cache import ContentCache
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.estimator import TextClassifier
+from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
 from fewshot.inputs import Examples
@@ -267,21 +268,25 @@ def _check(settings: PCPClassifier) -> Pretraining:
 
 def _innermost(estimator: Any) -> PromptClassifier:
     """Return a clone of the PromptClassifier that an estimator is, or is made of."""
-    while estimator is not None and not isinstance(estimator, PromptClassifier):
-        if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "estimator"):
-            break
+    while isinstance(estimator, SemiSupervisedClassifier):
         estimator = estimator.estimator
     return prompt_classifier(estimator, "PCPClassifier")
 
 
 def _with_model(estimator: Any, lm: MaskedLM) -> Any:
-    """Return a clone of an estimator in which the innermost classifier has another model."""
-    if estimator is None:
-        return PromptClassifier(model=lm)
-    twin = clone(estimator)
-    if isinstance(twin, PromptClassifier):
-        return twin.set_params(model=lm)
-    return twin.set_params(estimator=_with_model(twin.estimator, lm))
+    """Return a clone of an estimator with another model wherever the innermost classifier's is."""
+    if estimator is None or isinstance(estimator, PromptClassifier):
+        return prompt_classifier(estimator, "PCPClassifier").set_params(model=lm)
+    twin = clone(estimator).set_params(estimator=_with_model(estimator.estimator, lm))
+    base = _innermost(estimator)
+    for name, other in estimator.get_params(deep=False).items():
+        # A final classifier, or a predictor; one with a model of its own keeps that.
+        is_learner = name != "estimator" and isinstance(
+            other, (PromptClassifier, FineTuneClassifier)
+        )
+        if is_learner and other.model == base.model:
+            twin.set_params(**{f"{name}__model": lm})
+    return twin
 
 
 def _checked_words(

@@ -35,10 +35,11 @@ __all__ = [
 class SemiSupervisedClassifier(TextClassifier):
     """Base of the classifiers that learn from labelled and unlabelled texts.
 
-    A subclass sets ``estimator_``, the classifier that it ends with, ``fields_`` and
-    ``pool_keys_``.
+    A subclass takes an ``estimator``, and sets ``estimator_``, the classifier that it ends with,
+    ``fields_`` and ``pool_keys_``.
     """
 
+    estimator: Any  # a PromptClassifier or another of this kind; checked in fit
     estimator_: TextClassifier
     fields_: list[str]
     pool_keys_: Keys
