@@ -15,6 +15,7 @@ from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import fingerprint, settings_of
+from fewshot.inputs import Label
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
@@ -30,7 +31,7 @@ from fewshot.settings import check_settings, is_positive, is_whole
 from fewshot.training_data import class_targets, label_array
 from fewshot.tuning import GradientTuning, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
-from fewshot.unlabeled import text_keys
+from fewshot.unlabeled import Pool, text_keys
 
 __all__ = ["PETClassifier"]
 
@@ -216,7 +217,7 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     classes = shared_classes(members, data.labelled)
     for member in members:
         member.estimator.set_params(labels=classes)
-    _check_final(settings.final_estimator, base)
+    _check_final(settings.final_estimator, base, classes, data.pool)
     if isinstance(settings.final_estimator, PromptClassifier):
         own = clone(settings.final_estimator).set_params(labels=classes)
         pair = [members[0], Member(own, len(members), 0)]
@@ -281,7 +282,7 @@ def _check_several(data: LearningData) -> None:
         )
 
 
-def _check_final(final: Any, base: PromptClassifier) -> None:
+def _check_final(final: Any, base: PromptClassifier, classes: Sequence[Label], pool: Pool) -> None:
     if final is not None and not isinstance(final, (PromptClassifier, FineTuneClassifier)):
         raise InputError(
             f"final_estimator is a PromptClassifier or a FineTuneClassifier, got {final!r}"
@@ -294,6 +295,10 @@ def _check_final(final: Any, base: PromptClassifier) -> None:
             "the final classifier has tuning='none' and would learn nothing from the soft labels; "
             "use tuning='head' or 'full'. Without labels the members are zero-shot in any case"
         )
+    if isinstance(final, FineTuneClassifier):
+        labels = [classes[i % len(classes)] for i in range(len(pool))]  # in place of members'
+        own = clone(final).set_params(labels=classes, class_weight=None, random_state=0, verbose=0)
+        own._plan(pool.examples.rows(), labels, None)
 
 
 def _configuration(plan: _Plan) -> dict[str, str]:

@@ -438,6 +438,27 @@ def test_a_final_classifier_that_cannot_be_fitted_is_refused_before_any_work(set
     assert clf.estimator.model.counts.prompts == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_epochs": 0}, "num_epochs is a whole number"),
+        ({"model": "/none"}, "/none"),
+        ({"validation_fraction": 2.0}, "validation_fraction is from 0"),
+        ({"max_length": 100_000}, "max_length"),
+        ({"pooling": "last"}, "pooling is one of"),
+    ],
+)
+def test_a_final_linear_layer_is_checked_before_any_work(settings, message):
+    clf = pet()
+    final = FineTuneClassifier(clf.estimator.model, num_epochs=1).set_params(**settings)
+    clf.set_params(final_estimator=final)
+
+    with pytest.raises(FewShotError, match=message):
+        fit(clf)
+
+    assert clf.estimator.model.counts.prompts == 0
+
+
 def test_ipet_with_one_member_is_refused():
     with pytest.raises(InputError, match="generations > 0 needs two members"):
         fit(pet(templates=TEMPLATES[:1], generations=1))
