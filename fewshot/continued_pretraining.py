@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
 
+from fewshot.checkpoint import Arrays, Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.content_cache import ContentCache
 from fewshot.errors import InputError, VerbalizerError
@@ -29,7 +30,7 @@ from fewshot.pretraining_lines import (
     start_of_soft_prompts,
     templated_lines,
 )
-from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
+from fewshot.rounds import Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from fewshot.checkpoint import Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
@@ -20,7 +21,7 @@ from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import merge_scores, soft_labels
-from fewshot.rounds import Checkpoint, seed_of, started
+from fewshot.rounds import seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from fewshot.checkpoint import Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.fingerprint import fingerprint, settings_of
@@ -18,7 +19,7 @@ from fewshot.history import Epoch
 from fewshot.inputs import read_examples
 from fewshot.meta_weights import MetaWeights
 from fewshot.model_fingerprint import model_fingerprint
-from fewshot.rounds import Checkpoint, Rounds, seed_of, started
+from fewshot.rounds import Rounds, seed_of, started
 from fewshot.sampling import hold_out
 from fewshot.semi_supervised import (
     LearningData,

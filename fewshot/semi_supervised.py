@@ -12,12 +12,13 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import accuracy_score
 
+from fewshot.checkpoint import Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError, LeakageWarning, UnlabeledWarning, warn_user
 from fewshot.estimator import TextClassifier
 from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.inputs import Examples, read_examples, read_labels
-from fewshot.rounds import Checkpoint, seed_of
+from fewshot.rounds import seed_of
 from fewshot.settings import new_rng
 from fewshot.training_data import TrainingData, read_training_data
 from fewshot.unlabeled import Keys, Pool, Unlabeled, draw_pool, text_keys

@@ -8,6 +8,7 @@ import datasets
 import numpy as np
 import pytest
 import sklearn
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -20,7 +21,7 @@ from fewshot import (
     PETClassifier,
     PromptClassifier,
     Unlabeled,
-    rounds,
+    checkpoint,
 )
 from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
 from fewshot.masked_lm import MaskedLM
@@ -292,6 +293,22 @@ def test_folds_in_one_folder_are_fits_of_their_own(learner, tmp_path, monkeypatc
     assert len(list(tmp_path.iterdir())) == 1  # what was interrupted
 
 
+def test_folds_at_the_same_time_in_one_folder_do_not_mix(tmp_path):
+    def fitted(folder):
+        clf = MAKERS["pet"]().set_params(checkpoint_dir=folder)
+        params = {"unlabeled": Unlabeled(POOL)}
+        return cross_validate(
+            clf, X, Y, cv=4, params=params, return_estimator=True, error_score="raise"
+        )["estimator"]
+
+    with parallel_config("threading", n_jobs=4):
+        together = fitted(tmp_path)
+
+    for one, alone in zip(together, fitted(None), strict=True):
+        np.testing.assert_allclose(one.soft_labels_, alone.soft_labels_, atol=1e-6)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_search_that_was_interrupted_runs_through_when_it_is_repeated(tmp_path, monkeypatch):
     clf = MAKERS["pet"]().set_params(checkpoint_dir=tmp_path)
     search = GridSearchCV(clf, {"n_repetitions": [1, 2]}, cv=2, refit=False, error_score="raise")
@@ -304,7 +321,7 @@ def test_a_search_that_was_interrupted_runs_through_when_it_is_repeated(tmp_path
     monkeypatch.setattr(Rounds, "run", stopping)
     with pytest.raises(KeyboardInterrupt):
         search.fit(X, Y, unlabeled=Unlabeled(POOL))
-    monkeypatch.setattr(rounds, "_USED", set())  # as in another process
+    monkeypatch.setattr(checkpoint, "_USED", set())  # as in another process
 
     search.fit(X, Y, unlabeled=Unlabeled(POOL))
 
