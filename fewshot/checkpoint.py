@@ -90,7 +90,7 @@ class Checkpoint:
         CheckpointError
             If the subfolder holds rounds of another fit, or the folder nothing but an interrupted
             fit on the same labelled texts with other settings: the message names what differs. If
-            the same fit is running.
+            a fit with these settings on the same texts is running.
         """
         if self._folder is None:
             return
@@ -162,8 +162,8 @@ class Checkpoint:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise CheckpointError(
-                f"the same fit is running with checkpoint_dir={str(folder.parent)!r}; wait for its "
-                "end, or give another checkpoint_dir"
+                "a fit with these settings and texts runs with "
+                f"checkpoint_dir={str(folder.parent)!r}; wait for its end, or give another"
             ) from error
 
     def _enter(self, folder: Path, seed: int, wanted: Mapping[str, str]) -> None:

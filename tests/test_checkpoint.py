@@ -65,7 +65,7 @@ def test_fits_in_one_folder_do_not_see_each_other(tmp_path):
 def test_the_same_fit_at_the_same_time_is_refused(tmp_path):
     running = begun(tmp_path)
 
-    with pytest.raises(CheckpointError, match="the same fit is running"):
+    with pytest.raises(CheckpointError, match="a fit with these settings and texts runs"):
         begun(tmp_path)
 
     running.release()
