@@ -283,6 +283,14 @@ def test_another_fits_checkpoint_is_refused_before_any_text_is_encoded(
     assert lm.counts.prompts == n_encoded
 
 
+def test_a_random_state_that_an_interrupted_fit_used_up_is_told(learner, tmp_path, monkeypatch):
+    state = np.random.RandomState(0)
+    interrupt(learner.set_params(checkpoint_dir=tmp_path, random_state=state), monkeypatch)
+
+    with pytest.raises(CheckpointError, match="A RandomState differs after each fit; an int does"):
+        learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+
 def test_folds_in_one_folder_are_fits_of_their_own(learner, tmp_path, monkeypatch):
     interrupt(learner.set_params(checkpoint_dir=tmp_path), monkeypatch, X=X[1:], y=Y[1:])
     alone = clone(learner).set_params(checkpoint_dir=None).fit(X, Y, unlabeled=Unlabeled(POOL))
