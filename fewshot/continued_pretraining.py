@@ -12,10 +12,12 @@ import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
 
+from fewshot.checkpoint import Arrays, Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.content_cache import ContentCache
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.estimator import TextClassifier, warn_truncated
+from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
 from fewshot.inputs import Examples, Label
@@ -29,15 +31,14 @@ from fewshot.pretraining_lines import (
     start_of_soft_prompts,
     templated_lines,
 )
-from fewshot.rounds import Arrays, Checkpoint, Rounds, seed_of, started
+from fewshot.rounds import Rounds, seed_of, started
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
     check_several_classes,
     fit_prompt,
-    open_checkpoint,
+    open_fit,
     prompt_classifier,
-    read_learning_data,
 )
 from fewshot.settings import check_settings, is_share, is_whole
 from fewshot.training_data import class_targets
@@ -241,15 +242,8 @@ def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     base = _innermost(settings.estimator).set_params(verbose=0)
     predictor = base if settings.predictor is None else settings.predictor
     predictor = prompt_classifier(predictor, "PCPClassifier").set_params(verbose=0)
-    checkpoint, seed = open_checkpoint(settings)
-    data = read_learning_data(
-        X,
-        y,
-        sample_weight,
-        unlabeled,
-        fields=base._template().field_names,
-        largest=settings.max_unlabeled,
-        rng=np.random.default_rng(seed_of(seed, 0)),
+    data, checkpoint, seed = open_fit(
+        settings, X, y, sample_weight, unlabeled, fields=base._template().field_names
     )
     if not len(data.pool) and (settings.label_source != "gold" or data.labelled is None):
         raise InputError(
@@ -285,21 +279,25 @@ def _check(settings: PCPClassifier) -> Pretraining:
 
 def _innermost(estimator: Any) -> PromptClassifier:
     """Return a clone of the PromptClassifier that an estimator is, or is made of."""
-    while estimator is not None and not isinstance(estimator, PromptClassifier):
-        if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "estimator"):
-            break
+    while isinstance(estimator, SemiSupervisedClassifier):
         estimator = estimator.estimator
     return prompt_classifier(estimator, "PCPClassifier")
 
 
 def _with_model(estimator: Any, lm: MaskedLM) -> Any:
-    """Return a clone of an estimator in which the innermost classifier has another model."""
-    if estimator is None:
-        return PromptClassifier(model=lm)
-    twin = clone(estimator)
-    if isinstance(twin, PromptClassifier):
-        return twin.set_params(model=lm)
-    return twin.set_params(estimator=_with_model(twin.estimator, lm))
+    """Return a clone of an estimator with another model wherever the innermost classifier's is."""
+    if estimator is None or isinstance(estimator, PromptClassifier):
+        return prompt_classifier(estimator, "PCPClassifier").set_params(model=lm)
+    twin = clone(estimator).set_params(estimator=_with_model(estimator.estimator, lm))
+    base = _innermost(estimator)
+    for name, other in estimator.get_params(deep=False).items():
+        # A final classifier, or a predictor; one with a model of its own keeps that.
+        is_learner = name != "estimator" and isinstance(
+            other, (PromptClassifier, FineTuneClassifier)
+        )
+        if is_learner and other.model == base.model:
+            twin.set_params(**{f"{name}__model": lm})
+    return twin
 
 
 def _checked_classes(

@@ -14,6 +14,7 @@ from torch import Tensor
 from fewshot.aggregation import segment_sum
 from fewshot.errors import LabelWordError, LabelWordWarning, warn_user
 from fewshot.inputs import Label
+from fewshot.tokenizing import encode
 from fewshot.verbalizer import Verbalizer
 
 __all__ = [
@@ -227,10 +228,7 @@ def word_ids(word: str, tokenizer: Any) -> list[int] | None:
     tokenizer : PreTrainedTokenizerBase
     """
     # A label word follows a space in the template: RoBERTa's "good" and " good" differ.
-    ids: list[int] = tokenizer(" " + word, add_special_tokens=False, split_special_tokens=True)[
-        "input_ids"
-    ]
-    return _inside(ids, tokenizer)
+    return _inside(encode(tokenizer, [" " + word])[0], tokenizer)
 
 
 def words_ids(words: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
@@ -241,9 +239,7 @@ def words_ids(words: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
     words : sequence of str
     tokenizer : PreTrainedTokenizerBase
     """
-    rows: list[list[int]] = tokenizer(
-        [" " + word for word in words], add_special_tokens=False, split_special_tokens=True
-    )["input_ids"]
+    rows = encode(tokenizer, [" " + word for word in words])
     return [_inside(ids, tokenizer) for ids in rows]
 
 

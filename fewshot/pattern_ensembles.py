@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from fewshot.checkpoint import Arrays
 from fewshot.classifier import PromptClassifier
 from fewshot.inputs import Label
 from fewshot.patterns import Member
@@ -22,7 +23,7 @@ from fewshot.pseudo_labels import (
     share_quota,
     soft_labels,
 )
-from fewshot.rounds import Arrays, Rounds, seed_of
+from fewshot.rounds import Rounds, seed_of
 from fewshot.semi_supervised import LearningData
 from fewshot.tuning import GradientTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets

@@ -163,7 +163,7 @@ def _write(estimator: BaseEstimator, folder: Path, given: GivenBackbone) -> None
     tree = writer.encode(estimator, name)
     given.check_used(
         f"backbone is the model that this {name} was tuned from, so that it can be left out; it "
-        "holds none of this architecture and vocabulary"
+        "holds none of this architecture and vocabulary that was tuned from it"
     )
     if writer.arrays:
         save_file(writer.arrays, folder / _ARRAYS)

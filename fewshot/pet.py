@@ -10,28 +10,29 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from fewshot.checkpoint import Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import fingerprint, settings_of
+from fewshot.inputs import Label
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import merge_scores, soft_labels
-from fewshot.rounds import Checkpoint, seed_of, started
+from fewshot.rounds import seed_of, started
 from fewshot.semi_supervised import (
     SemiSupervisedClassifier,
     check_several_classes,
-    open_checkpoint,
+    open_fit,
     prompt_classifier,
-    read_learning_data,
 )
 from fewshot.settings import check_settings, is_positive, is_share, is_whole
 from fewshot.training_data import class_targets, label_array
 from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
-from fewshot.unlabeled import text_keys
+from fewshot.unlabeled import Pool, text_keys
 
 __all__ = ["PETClassifier"]
 
@@ -215,16 +216,7 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     members = read_members(settings.templates, base, settings.n_repetitions)
     fields = shared_fields(members)
     _check_members(settings, base, members)
-    checkpoint, seed = open_checkpoint(settings)
-    data = read_learning_data(
-        X,
-        y,
-        sample_weight,
-        unlabeled,
-        fields=fields,
-        largest=settings.max_unlabeled,
-        rng=np.random.default_rng(seed_of(seed, 0)),
-    )
+    data, checkpoint, seed = open_fit(settings, X, y, sample_weight, unlabeled, fields=fields)
     if not len(data.pool):
         raise InputError(
             "PETClassifier learns from unlabelled texts; pass unlabeled=Unlabeled(texts), or "
@@ -233,7 +225,7 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     classes = shared_classes(members, data.labelled)
     for member in members:
         member.estimator.set_params(labels=classes)
-    _check_final(settings.final_estimator, base)
+    _check_final(settings.final_estimator, base, classes, data.pool)
     if isinstance(settings.final_estimator, PromptClassifier):
         own = clone(settings.final_estimator).set_params(labels=classes)
         pair = [members[0], Member(own, len(members), 0)]
@@ -291,7 +283,7 @@ def _check_members(
         )
 
 
-def _check_final(final: Any, base: PromptClassifier) -> None:
+def _check_final(final: Any, base: PromptClassifier, classes: Sequence[Label], pool: Pool) -> None:
     if final is not None and not isinstance(final, (PromptClassifier, FineTuneClassifier)):
         raise InputError(
             f"final_estimator is a PromptClassifier or a FineTuneClassifier, got {final!r}"
@@ -304,6 +296,10 @@ def _check_final(final: Any, base: PromptClassifier) -> None:
             "the final classifier has tuning='none' and would learn nothing from the soft labels; "
             "use tuning='head' or 'full'. Without labels the members are zero-shot in any case"
         )
+    if isinstance(final, FineTuneClassifier):
+        labels = [classes[i % len(classes)] for i in range(len(pool))]  # in place of members'
+        own = clone(final).set_params(labels=classes, class_weight=None, random_state=0, verbose=0)
+        own._plan(pool.examples.rows(), labels, None)
 
 
 def _configuration(plan: _Plan) -> dict[str, str]:

@@ -6,160 +6,17 @@ so that an interruption, even ``kill -9``, loses the round in work and nothing e
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from tqdm.auto import tqdm
 
-from fewshot.errors import CheckpointError
+from fewshot.checkpoint import Arrays, Checkpoint
 
-__all__ = ["Arrays", "Checkpoint", "Rounds", "seed_of", "started"]
+__all__ = ["Rounds", "seed_of", "started"]
 
-Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
-
-_FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 1
-_MANIFEST = "checkpoint.json"
-_SUFFIX, _UNFINISHED = ".round.safetensors", ".unfinished"
-_SHOWN = 5
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
-
-
-class Checkpoint:
-    """A folder with the finished rounds of one fit.
-
-    Parameters
-    ----------
-    folder : str or Path, optional
-        Without one nothing is written.
-
-    Raises
-    ------
-    CheckpointError
-        If there is something else in the folder, or a manifest that cannot be read.
-    """
-
-    def __init__(self, folder: str | Path | None) -> None:
-        self._folder = None if folder is None else Path(folder).expanduser()
-        self._manifest = None if self._folder is None else _read_manifest(self._folder)
-
-    def seed(self, drawn: int, *, is_fixed: bool) -> int:
-        """Return the seed of the fit.
-
-        Parameters
-        ----------
-        drawn : int
-            The seed that this fit would use.
-        is_fixed : bool
-            Whether the user fixed it. If not, a fit that is taken up again uses its first seed.
-
-        Returns
-        -------
-        int
-        """
-        if self._manifest is None or is_fixed:
-            return drawn
-        return int(self._manifest["seed"])
-
-    def begin(self, seed: int, configuration: Mapping[str, str]) -> None:
-        """Write down what the fit is, or check that what is in the folder is of the same fit.
-
-        Parameters
-        ----------
-        seed : int
-        configuration : mapping of str to str
-            All that decides the result: settings, and digests of texts, labels and weights.
-
-        Raises
-        ------
-        CheckpointError
-            If the folder holds rounds of another fit; the message names what differs.
-        """
-        if self._folder is None:
-            return
-        wanted = {"seed": str(seed), **configuration}
-        if self._manifest is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            content = {
-                "format": _FORMAT,
-                "format_version": _FORMAT_VERSION,
-                "seed": seed,
-                "configuration": wanted,
-            }
-            self._write(_MANIFEST, lambda file: file.write_text(json.dumps(content, indent=1)))
-            return
-        found: dict[str, str] = self._manifest["configuration"]
-        differing = [
-            f"{name} ({found.get(name, 'none')} there, {wanted.get(name, 'none')} here)"
-            for name in sorted({*found, *wanted})
-            if found.get(name) != wanted.get(name)
-        ]
-        if differing:
-            more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-            raise CheckpointError(
-                f"the checkpoint in {str(self._folder)!r} is of another fit: it differs in "
-                f"{'; '.join(differing[:_SHOWN])}{more}. Fit with the same settings and data to "
-                "go on, or give another checkpoint_dir, or delete this one"
-            )
-
-    def load(self, name: str) -> Arrays | None:
-        """Return the arrays of a finished round, or None."""
-        if self._folder is None or not (self._folder / f"{name}{_SUFFIX}").is_file():
-            return None
-        try:
-            arrays: Arrays = load_file(self._folder / f"{name}{_SUFFIX}")
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"the round {name!r} in {str(self._folder)!r} cannot be read ({error}); delete "
-                "its file to have it computed again"
-            ) from error
-        return arrays
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether there is a folder."""
-        return self._folder is not None
-
-    def save(self, name: str, arrays: Arrays) -> None:
-        """Put the arrays of a round on the disk; they are there whole or not at all."""
-        solid = {key: np.asarray(array, order="C") for key, array in arrays.items()}
-        self._write(f"{name}{_SUFFIX}", lambda file: save_file(solid, file))
-
-    def latest(self, name: str) -> int:
-        """Return the highest number of the rounds ``<name>-<number>`` on the disk, or -1."""
-        if self._folder is None:
-            return -1
-        files = self._folder.glob(f"{name}-*{_SUFFIX}")
-        numbers = [file.name[len(name) + 1 : -len(_SUFFIX)] for file in files]
-        return max((int(number) for number in numbers), default=-1)
-
-    def forget(self, name: str) -> None:
-        """Delete a round, if it is there: a later one holds all that it held."""
-        if self._folder is not None:
-            (self._folder / f"{name}{_SUFFIX}").unlink(missing_ok=True)
-
-    def clear(self) -> None:
-        """Delete all rounds and the manifest: the fit is over."""
-        if self._folder is not None:
-            rounds = self._folder.glob(f"*{_SUFFIX}*")  # and what was never finished
-            for file in (*rounds, self._folder / _MANIFEST):
-                file.unlink(missing_ok=True)
-
-    def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        if self._folder is None:
-            return
-        unfinished = self._folder / f"{name}{_UNFINISHED}"
-        write(unfinished)
-        with unfinished.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        unfinished.replace(self._folder / name)
 
 
 class Rounds:
@@ -234,7 +91,7 @@ class Rounds:
 def started(
     checkpoint: Checkpoint, n_rounds: int, name: str, *, show_progress: bool
 ) -> Iterator[Rounds]:
-    """Give the rounds of a fit; when all went well, the checkpoint is cleared.
+    """Give the rounds of a fit; when all went well, the checkpoint is cleared, else it stays.
 
     Parameters
     ----------
@@ -249,8 +106,14 @@ def started(
     Rounds
     """
     with tqdm(total=n_rounds, disable=not show_progress, desc=name, delay=_BAR_DELAY) as bar:
-        yield Rounds(checkpoint, bar)
-    checkpoint.clear()
+        try:
+            yield Rounds(checkpoint, bar)
+            checkpoint.clear()
+        except Exception:
+            checkpoint.fail()
+            raise
+        finally:
+            checkpoint.release()
 
 
 def seed_of(seed: int, *stage: int) -> int:
@@ -269,28 +132,3 @@ def seed_of(seed: int, *stage: int) -> int:
     """
     # With their number: zeros at the end would not count.
     return int(np.random.SeedSequence([seed, len(stage), *stage]).generate_state(1)[0] >> 1)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    file = folder / _MANIFEST
-    if not folder.exists():
-        return None
-    if not folder.is_dir():
-        raise CheckpointError(f"checkpoint_dir={str(folder)!r} is a file; name a folder")
-    if not file.is_file():
-        others = sorted(path.name for path in folder.iterdir() if _UNFINISHED not in path.name)
-        if others:
-            raise CheckpointError(
-                f"checkpoint_dir={str(folder)!r} holds {others[:3]}, which are no checkpoint; "
-                "name a new or empty folder"
-            )
-        return None
-    try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read ({error}); delete the folder") from error
-    if content.get("format") != _FORMAT or content.get("format_version") != _FORMAT_VERSION:
-        raise CheckpointError(
-            f"{file} is no checkpoint of this version of fewshot; name another folder"
-        )
-    return dict(content)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from fewshot.checkpoint import Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.fingerprint import fingerprint, settings_of
@@ -19,17 +20,17 @@ from fewshot.history import Epoch
 from fewshot.inputs import read_examples
 from fewshot.meta_weights import MetaWeights
 from fewshot.model_fingerprint import model_fingerprint
-from fewshot.rounds import Checkpoint, Rounds, seed_of, started
+from fewshot.rounds import Rounds, seed_of, started
 from fewshot.sampling import hold_out
 from fewshot.semi_supervised import (
     LearningData,
     SemiSupervisedClassifier,
     check_several_classes,
     fit_prompt,
+    open_fit,
     prompt_classifier,
-    read_learning_data,
 )
-from fewshot.settings import check_settings, is_positive, is_share, is_whole, new_rng
+from fewshot.settings import check_settings, is_positive, is_share, is_whole
 from fewshot.training_data import TrainingData, class_targets
 from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, resolve_tuning
 from fewshot.tuning.sessions import SessionRecord, Sessions
@@ -243,17 +244,8 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
     weights = _check(settings)
     base = prompt_classifier(settings.estimator, "LiSTClassifier").set_params(verbose=0)
     student = _student(settings.tuning, resolve_tuning(base.tuning))
-    checkpoint = Checkpoint(settings.checkpoint_dir)
-    is_fixed = settings.random_state is not None
-    seed = checkpoint.seed(int(new_rng(settings.random_state).integers(2**31)), is_fixed=is_fixed)
-    data = read_learning_data(
-        X,
-        y,
-        sample_weight,
-        unlabeled,
-        fields=base._template().field_names,
-        largest=settings.max_unlabeled,
-        rng=np.random.default_rng(seed_of(seed, 0)),
+    data, checkpoint, seed = open_fit(
+        settings, X, y, sample_weight, unlabeled, fields=base._template().field_names
     )
     labelled = _checked_labels(data)
     if not len(data.pool):

@@ -12,11 +12,13 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import accuracy_score
 
+from fewshot.checkpoint import Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError, LeakageWarning, UnlabeledWarning, warn_user
 from fewshot.estimator import TextClassifier
+from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.inputs import Examples, read_examples, read_labels
-from fewshot.rounds import Checkpoint
+from fewshot.rounds import seed_of
 from fewshot.settings import new_rng
 from fewshot.training_data import TrainingData, read_training_data
 from fewshot.unlabeled import Keys, Pool, Unlabeled, draw_pool, text_keys
@@ -26,7 +28,7 @@ __all__ = [
     "SemiSupervisedClassifier",
     "check_several_classes",
     "fit_prompt",
-    "open_checkpoint",
+    "open_fit",
     "prompt_classifier",
     "read_learning_data",
 ]
@@ -35,10 +37,11 @@ __all__ = [
 class SemiSupervisedClassifier(TextClassifier):
     """Base of the classifiers that learn from labelled and unlabelled texts.
 
-    A subclass sets ``estimator_``, the classifier that it ends with, ``fields_`` and
-    ``pool_keys_``.
+    A subclass takes an ``estimator``, and sets ``estimator_``, the classifier that it ends with,
+    ``fields_`` and ``pool_keys_``.
     """
 
+    estimator: Any  # a PromptClassifier or another of this kind; checked in fit
     estimator_: TextClassifier
     fields_: list[str]
     pool_keys_: Keys
@@ -182,7 +185,6 @@ def read_learning_data(
     """
     if X is None and y is not None:
         raise InputError("y was passed without X; pass the texts too, or neither")
-    X = list(X) if isinstance(X, Iterator) else X  # which can be read once only
     labelled, rest = (None, None) if X is None else _part(X, y, sample_weight, fields)
     sources = [] if rest is None else [Unlabeled(rest.rows())]
     if unlabeled is not None:
@@ -213,17 +215,24 @@ def check_several_classes(labelled: TrainingData) -> None:
         )
 
 
-def open_checkpoint(settings: Any) -> tuple[Checkpoint, int]:
-    """Return the checkpoint that an estimator's settings name, and the seed of the fit.
+def open_fit(
+    settings: Any, X: Any, y: Any, sample_weight: Any, unlabeled: Any, *, fields: Sequence[str]
+) -> tuple[LearningData, Checkpoint, int]:
+    """Read what was passed to ``fit``, and find what an interrupted fit on it left.
 
     Parameters
     ----------
     settings : estimator
-        With ``checkpoint_dir`` and ``random_state``.
+        With ``checkpoint_dir``, ``random_state`` and ``max_unlabeled``.
+    X, y, sample_weight, unlabeled
+        See :func:`read_learning_data`.
+    fields : sequence of str
 
     Returns
     -------
+    data : LearningData
     checkpoint : Checkpoint
+        Of a fit with these settings on these `X` and `y`.
     seed : int
         Without a ``random_state`` that of the fit that was interrupted, if there was one.
 
@@ -232,11 +241,24 @@ def open_checkpoint(settings: Any) -> tuple[Checkpoint, int]:
     CheckpointError
         If there is something else in the folder.
     InputError
-        If ``random_state`` cannot be used.
+        If ``random_state`` cannot be used, or a text, label or weight.
     """
-    checkpoint = Checkpoint(settings.checkpoint_dir)
-    drawn = int(new_rng(settings.random_state).integers(2**31))
-    return checkpoint, checkpoint.seed(drawn, is_fixed=settings.random_state is not None)
+    X = list(X) if isinstance(X, Iterator) else X  # which can be read once only
+    state = settings.random_state
+    is_kept = settings.checkpoint_dir is not None
+    fit = _fit_digest(settings, X, y, sample_weight, fields) if is_kept else ""
+    checkpoint = Checkpoint(settings.checkpoint_dir, fit)
+    seed = checkpoint.seed(int(new_rng(state).integers(2**31)), is_fixed=state is not None)
+    data = read_learning_data(
+        X,
+        y,
+        sample_weight,
+        unlabeled,
+        fields=fields,
+        largest=settings.max_unlabeled,
+        rng=np.random.default_rng(seed_of(seed, 0)),
+    )
+    return data, checkpoint, seed
 
 
 def prompt_classifier(estimator: Any, owner: str) -> PromptClassifier:
@@ -289,6 +311,17 @@ def fit_prompt(classifier: PromptClassifier, data: LearningData) -> PromptClassi
     texts, labels = data.labelled.examples.rows(), data.labelled.labels.values.tolist()
     weights = [*data.labelled.sample_weight, *np.ones(len(pool))]
     return classifier.fit([*texts, *pool], [*labels, *[None] * len(pool)], sample_weight=weights)
+
+
+def _fit_digest(settings: Any, X: Any, y: Any, sample_weight: Any, fields: Sequence[str]) -> str:
+    """Return what a fit is, as far as it is known before the pool is drawn by its seed."""
+    if X is None:
+        return fingerprint(settings_of(settings))
+    data = (
+        read_examples(X, fields) if y is None else read_training_data(X, y, sample_weight, fields)
+    )
+    rows = data if isinstance(data, Examples) else tuple(data)
+    return fingerprint([settings_of(settings), rows])
 
 
 def _part(

@@ -16,7 +16,7 @@ from fewshot.history import Epoch
 from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts
-from fewshot.tokenizing import Tokenizer
+from fewshot.tokenizing import TOKENIZER_LOCK, Tokenizer
 
 __all__ = ["Pooling", "SequenceModel", "token_ids"]
 
@@ -187,17 +187,18 @@ def token_ids(
 def _encode(
     tokenizer: Tokenizer, texts: list[str], pairs: list[str] | None, max_length: int | None
 ) -> list[list[int]]:
-    encoded = tokenizer(
-        texts,
-        pairs,
-        truncation=max_length is not None,
-        max_length=max_length,
-        padding=False,
-        split_special_tokens=True,  # "[SEP]" in a text stays text
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
+    with TOKENIZER_LOCK:
+        encoded = tokenizer(
+            texts,
+            pairs,
+            truncation=max_length is not None,
+            max_length=max_length,
+            padding=False,
+            split_special_tokens=True,  # "[SEP]" in a text stays text
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )
     ids: list[list[int]] = encoded["input_ids"]
     return ids
 

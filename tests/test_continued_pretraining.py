@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV
 
 import fewshot
 import fewshot.continued_pretraining as module
 from fewshot import (
+    FineTuneClassifier,
     LiSTClassifier,
     PCPClassifier,
     PETClassifier,
@@ -511,6 +513,44 @@ def test_pet_goes_on_from_the_adapted_model():
     assert clf.estimator_.n_unlabeled_ == 5
 
 
+@pytest.mark.parametrize("final", [FineTuneClassifier, PromptClassifier])
+def test_the_final_classifier_of_pet_goes_on_from_the_adapted_model(final):
+    base = prompt()
+    pet = PETClassifier(base, final_estimator=final(model=base.model))
+
+    twin = module._with_model(pet, "adapted")
+
+    assert twin.final_estimator.model == "adapted"
+    assert pet.final_estimator.model is base.model
+
+
+def test_a_final_classifier_with_a_model_of_its_own_keeps_that():
+    own = MaskedLM(*tiny_roberta(), device="cpu")
+    pet = PETClassifier(prompt(), final_estimator=FineTuneClassifier(own))
+
+    twin = module._with_model(pet, "adapted")
+
+    assert twin.estimator.model == "adapted"
+    assert twin.final_estimator.model is own
+
+
+def test_the_predictor_of_a_second_adaptation_has_the_adapted_model():
+    twin = module._with_model(pcp(PETClassifier(), predictor=PromptClassifier()), "adapted")
+
+    assert twin.predictor.model == "adapted"
+    assert twin.estimator.estimator.model == "adapted"
+
+
+def test_both_methods_of_a_composition_may_have_one_checkpoint_folder(tmp_path):
+    def nested(folder):
+        return pcp(PETClassifier(prompt(), checkpoint_dir=folder), checkpoint_dir=folder)
+
+    beside = fit(nested(tmp_path))
+
+    assert np.array_equal(beside.predict_proba(X), fit(nested(None)).predict_proba(X))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pet_takes_the_adapted_model():
     lm = fit(pcp()).model_
 
@@ -610,6 +650,17 @@ def test_an_estimator_that_cannot_be_fitted_is_refused_before_any_work(
 
     with pytest.raises(FewShotError, match=message):
         fit(pcp(estimator(base, verbose=0, **settings)))
+
+    assert base.model.counts.prompts == 0
+
+
+@pytest.mark.parametrize("outer", [GridSearchCV, CalibratedClassifierCV])
+def test_an_estimator_of_another_kind_is_refused_before_any_work(outer):
+    base = prompt()
+    other = outer(base, {}) if outer is GridSearchCV else outer(base)
+
+    with pytest.raises(InputError, match=f"is a PromptClassifier, got {outer.__name__}"):
+        fit(pcp(other))
 
     assert base.model.counts.prompts == 0
 

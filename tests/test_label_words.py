@@ -23,8 +23,8 @@ class TableTokenizer:
     def __init__(self, **table: list[int]) -> None:
         self.table = table
 
-    def __call__(self, text: str, **_options: object) -> dict[str, list[int]]:
-        return {"input_ids": self.table.get(text.strip(), [self.unk_token_id])}
+    def __call__(self, texts: list[str], **_options: object) -> dict[str, list[list[int]]]:
+        return {"input_ids": [self.table.get(text.strip(), [self.unk_token_id]) for text in texts]}
 
     def convert_ids_to_tokens(self, index: int) -> str:
         return str(index)

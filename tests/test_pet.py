@@ -354,7 +354,7 @@ def test_a_fit_without_a_seed_can_be_taken_up(tmp_path, monkeypatch):
         ({"n_repetitions": 2}, "n_repetitions"),
         ({"templates": ["{text} is {mask}", TEMPLATES[1]]}, "templates"),
         ({"estimator__tuning__C": 3.0}, "estimator__tuning__C"),
-        ({"random_state": 1}, "seed"),
+        ({"random_state": 1}, "random_state"),
     ],
 )
 def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch, change, named):
@@ -431,6 +431,27 @@ def test_bad_settings_are_refused(settings, message):
 def test_a_final_classifier_that_cannot_be_fitted_is_refused_before_any_work(settings, message):
     final = prompt(template=TEMPLATES[0]).set_params(**settings)
     clf = pet(final_estimator=final)
+
+    with pytest.raises(FewShotError, match=message):
+        fit(clf)
+
+    assert clf.estimator.model.counts.prompts == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_epochs": 0}, "num_epochs is a whole number"),
+        ({"model": "/none"}, "/none"),
+        ({"validation_fraction": 2.0}, "validation_fraction is from 0"),
+        ({"max_length": 100_000}, "max_length"),
+        ({"pooling": "last"}, "pooling is one of"),
+    ],
+)
+def test_a_final_linear_layer_is_checked_before_any_work(settings, message):
+    clf = pet()
+    final = FineTuneClassifier(clf.estimator.model, num_epochs=1).set_params(**settings)
+    clf.set_params(final_estimator=final)
 
     with pytest.raises(FewShotError, match=message):
         fit(clf)
@@ -522,7 +543,7 @@ def test_a_killed_process_loses_one_round_and_goes_on_to_the_same_result(tmp_pat
     ended = subprocess.run(command, cwd=root, env=environment, check=False)
 
     assert ended.returncode == -signal.SIGKILL
-    assert len(list(folder.glob("*.safetensors"))) == 3
+    assert len(list(folder.rglob("*.safetensors"))) == 3
     again = fit(pet(Full(num_epochs=1), generations=1, checkpoint_dir=folder))
     whole = fit(pet(Full(num_epochs=1), generations=1))
     assert np.array_equal(again.soft_labels_, whole.soft_labels_)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from fewshot.checkpoint import Checkpoint
 from fewshot.errors import InputError, TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining, even_batches, pretrain
-from fewshot.rounds import Checkpoint, started
+from fewshot.rounds import started
 from tests.tiny_models import tiny_bert
 
 
@@ -28,7 +29,7 @@ def corpus(lm, n=12) -> list[np.ndarray]:
 
 
 def run(lm, data, settings, folder=None):
-    checkpoint = Checkpoint(folder)
+    checkpoint = Checkpoint(folder, "one")
     checkpoint.begin(0, {})
     with started(checkpoint, settings.num_epochs, "PCP", show_progress=False) as rounds:
         return pretrain(lm, data, settings, 7, rounds)

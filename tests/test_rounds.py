@@ -1,19 +1,19 @@
-"""Rounds: saved as they end, taken up again, never mixed up with those of another fit."""
+"""Rounds: saved as they end, shown while they run, taken up again."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fewshot.errors import CheckpointError
-from fewshot.rounds import Checkpoint, seed_of, started
+from fewshot.checkpoint import Checkpoint
+from fewshot.rounds import seed_of, started
 
-CONFIGURATION = {"n_repetitions": "1", "labelled data": "abc"}
+OWN = "fit-one"  # the subfolder
 
 
-def begun(folder, configuration=CONFIGURATION, seed=3) -> Checkpoint:
-    checkpoint = Checkpoint(folder)
-    checkpoint.begin(seed, configuration)
+def begun(folder) -> Checkpoint:
+    checkpoint = Checkpoint(folder, "one")
+    checkpoint.begin(3, {})
     return checkpoint
 
 
@@ -70,68 +70,17 @@ def test_an_error_in_a_round_is_raised_and_earlier_rounds_stay(tmp_path):
     with pytest.raises(ValueError, match="out of memory"):
         run(begun(tmp_path), work)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / OWN).iterdir()) == [
         "checkpoint.json",
         "round-0.round.safetensors",
+        "running.lock",
     ]
 
 
-def test_a_checkpoint_of_another_configuration_is_refused_and_told(tmp_path):
-    begun(tmp_path)
-
-    with pytest.raises(CheckpointError, match=r"differs in n_repetitions \(1 there, 2 here\)"):
-        begun(tmp_path, CONFIGURATION | {"n_repetitions": "2"})
-
-
-def test_a_checkpoint_of_another_seed_is_refused(tmp_path):
-    begun(tmp_path, seed=3)
-
-    with pytest.raises(CheckpointError, match=r"seed \(3 there, 4 here\)"):
-        begun(tmp_path, seed=4)
-
-
-def test_a_fit_without_a_seed_of_its_own_goes_on_with_the_first_one(tmp_path):
-    begun(tmp_path, seed=3)
-
-    assert Checkpoint(tmp_path).seed(77, is_fixed=False) == 3
-    assert Checkpoint(tmp_path).seed(77, is_fixed=True) == 77
-    assert Checkpoint(None).seed(77, is_fixed=False) == 77
-
-
-def test_a_folder_with_other_files_is_refused(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
-
-    with pytest.raises(CheckpointError, match=r"holds \['thesis.txt'\], which are no checkpoint"):
-        Checkpoint(tmp_path)
-
-
-def test_a_file_is_no_checkpoint_folder(tmp_path):
-    (tmp_path / "file").write_text("mine")
-
-    with pytest.raises(CheckpointError, match="is a file"):
-        Checkpoint(tmp_path / "file")
-
-
-@pytest.mark.parametrize("content", ["{", "{}", '{"format": "fewshot checkpoint"}'])
-def test_a_manifest_that_cannot_be_used_is_refused(tmp_path, content):
-    (tmp_path / "checkpoint.json").write_text(content)
-
-    with pytest.raises(CheckpointError):
-        Checkpoint(tmp_path)
-
-
-def test_a_damaged_round_is_told(tmp_path):
-    checkpoint = begun(tmp_path)
-    checkpoint.save("round-0", {"value": np.array(1)})
-    (tmp_path / "round-0.round.safetensors").write_bytes(b"half")
-
-    with pytest.raises(CheckpointError, match=r"'round-0'.*cannot be read"):
-        checkpoint.load("round-0")
-
-
 def test_what_a_kill_left_half_written_does_not_count(tmp_path):
-    (tmp_path / "checkpoint.json.unfinished").write_text("{")
-    (tmp_path / "round-0.round.safetensors.unfinished").write_bytes(b"half")
+    (tmp_path / OWN).mkdir()
+    (tmp_path / OWN / "checkpoint.json.unfinished").write_text("{")
+    (tmp_path / OWN / "round-0.round.safetensors.unfinished").write_bytes(b"half")
 
     assert run(begun(tmp_path), lambda i: i) == [0, 1, 2]
     assert list(tmp_path.iterdir()) == []
@@ -175,11 +124,11 @@ def test_a_chain_keeps_one_state_only(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         Counter(stop_at=3).run(tmp_path)
 
-    assert [p.name for p in tmp_path.glob("*.safetensors")] == ["epoch-2.round.safetensors"]
+    assert [p.name for p in tmp_path.rglob("*.safetensors")] == ["epoch-2.round.safetensors"]
 
 
 def test_the_bar_tells_rounds_and_remaining_time(capfd):
-    with started(Checkpoint(None), 4, "PET", show_progress=True) as rounds:
+    with started(Checkpoint(None, "one"), 4, "PET", show_progress=True) as rounds:
         rounds._bar.delay = 0
         rounds.run("generation-0-member-0", dict)
         rounds._bar.refresh()

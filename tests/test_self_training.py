@@ -443,7 +443,7 @@ def test_a_fit_that_was_stopped_after_its_last_session_has_its_student(
         ({"n_steps": 7}, "n_steps"),
         ({"weights": MetaWeights(batch_size=3)}, "weights"),
         ({"estimator__tuning__C": 3.0}, "estimator__tuning__C"),
-        ({"random_state": 1}, "seed"),
+        ({"random_state": 1}, "random_state"),
     ],
 )
 def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch, change, named):

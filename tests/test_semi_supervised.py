@@ -8,6 +8,7 @@ import datasets
 import numpy as np
 import pytest
 import sklearn
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -20,12 +21,13 @@ from fewshot import (
     PETClassifier,
     PromptClassifier,
     Unlabeled,
+    checkpoint,
 )
 from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
 from fewshot.fingerprint import fingerprint
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
-from fewshot.rounds import Checkpoint
+from fewshot.rounds import Rounds
 from fewshot.self_training import list_adapter
 from fewshot.semi_supervised import read_learning_data
 from fewshot.tuning import BitFit, Head, LoRA
@@ -316,14 +318,87 @@ def test_bad_input_is_refused_before_any_text_is_encoded(learner, params):
     assert not hasattr(learner, "classes_")
 
 
-def test_another_fits_checkpoint_is_refused_before_any_text_is_encoded(learner, tmp_path):
-    Checkpoint(tmp_path).begin(0, {"method": "another"})
-    lm = learner.set_params(checkpoint_dir=tmp_path).estimator.model
+def stop(*_):
+    raise KeyboardInterrupt
 
-    with pytest.raises(CheckpointError, match="is of another fit: it differs in "):
+
+def interrupt(learner, monkeypatch, **data) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Rounds, "run", stop)
+        patched.setattr(Rounds, "run_chain", stop)
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(**{"X": X, "y": Y, "unlabeled": Unlabeled(POOL)} | data)
+
+
+@pytest.mark.parametrize(
+    ("settings", "pool", "named"),
+    [({"max_unlabeled": 7}, POOL, "max_unlabeled"), ({}, POOL[1:], "unlabelled texts")],
+)
+def test_another_fits_checkpoint_is_refused_before_any_text_is_encoded(
+    learner, tmp_path, monkeypatch, settings, pool, named
+):
+    lm = learner.set_params(checkpoint_dir=tmp_path).estimator.model
+    interrupt(learner, monkeypatch)
+    n_encoded = lm.counts.prompts
+
+    with pytest.raises(CheckpointError, match=f"is of another fit: it differs in {named}"):
+        learner.set_params(**settings).fit(X, Y, unlabeled=Unlabeled(pool))
+
+    assert lm.counts.prompts == n_encoded
+
+
+def test_a_random_state_that_an_interrupted_fit_used_up_is_told(learner, tmp_path, monkeypatch):
+    state = np.random.RandomState(0)
+    interrupt(learner.set_params(checkpoint_dir=tmp_path, random_state=state), monkeypatch)
+
+    with pytest.raises(CheckpointError, match="A RandomState differs after each fit; an int does"):
         learner.fit(X, Y, unlabeled=Unlabeled(POOL))
 
-    assert lm.counts.prompts == 0
+
+def test_folds_in_one_folder_are_fits_of_their_own(learner, tmp_path, monkeypatch):
+    interrupt(learner.set_params(checkpoint_dir=tmp_path), monkeypatch, X=X[1:], y=Y[1:])
+    alone = clone(learner).set_params(checkpoint_dir=None).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    beside = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert np.array_equal(beside.predict_proba(X), alone.predict_proba(X))
+    assert len(list(tmp_path.iterdir())) == 1  # what was interrupted
+
+
+def test_folds_at_the_same_time_in_one_folder_do_not_mix(tmp_path):
+    def fitted(folder):
+        clf = MAKERS["pet"]().set_params(checkpoint_dir=folder)
+        params = {"unlabeled": Unlabeled(POOL)}
+        return cross_validate(
+            clf, X, Y, cv=4, params=params, return_estimator=True, error_score="raise"
+        )["estimator"]
+
+    with parallel_config("threading", n_jobs=4):
+        together = fitted(tmp_path)
+
+    for one, alone in zip(together, fitted(None), strict=True):
+        np.testing.assert_allclose(one.soft_labels_, alone.soft_labels_, atol=1e-6)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_that_was_interrupted_runs_through_when_it_is_repeated(tmp_path, monkeypatch):
+    clf = MAKERS["pet"]().set_params(checkpoint_dir=tmp_path)
+    search = GridSearchCV(clf, {"n_repetitions": [1, 2]}, cv=2, refit=False, error_score="raise")
+    plain, begun = Rounds.run, []
+
+    def stopping(self, name, work):
+        begun.append(name)
+        return stop() if len(begun) == 7 else plain(self, name, work)  # 2 x 2, then of 4
+
+    monkeypatch.setattr(Rounds, "run", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, Y, unlabeled=Unlabeled(POOL))
+    monkeypatch.setattr(checkpoint, "_USED", set())  # as in another process
+
+    search.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_list_as_long_as_the_data_warns(learner):

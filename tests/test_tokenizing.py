@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+from fewshot.inputs import Examples
+from fewshot.label_words import word_ids, words_ids
+from fewshot.prompts import build_prompts, tokenize_slots
+from fewshot.template import Template
 from fewshot.tokenizing import encode, tells_spaces
 
 
@@ -17,3 +23,21 @@ def test_only_byte_level_tokens_tell_a_space_in_front(tiny_bert, tiny_roberta, t
     tokenizers = [tiny[1] for tiny in (tiny_bert, tiny_roberta, tiny_xlm_roberta)]
 
     assert [tells_spaces(tokenizer) for tokenizer in tokenizers] == [False, True, False]
+
+
+def test_words_that_are_read_in_one_thread_leave_the_templates_of_another_alone(tiny_bert):
+    tokenizer = tiny_bert[1]
+
+    template = Template("{text} It was {mask} .")
+    slots = tokenize_slots(tokenizer, [template], Examples({"text": ["goal"]}))
+
+    def read_words():
+        for _ in range(300):
+            word_ids("goal", tokenizer)
+            words_ids(["goal", "vote"], tokenizer)
+
+    with ThreadPoolExecutor(1) as thread:
+        words = thread.submit(read_words)
+        while not words.done():  # raises if "[MASK]" is read as text meanwhile
+            build_prompts(tokenizer, template, slots, max_length=32)
+        words.result()

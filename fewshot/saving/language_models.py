@@ -78,19 +78,19 @@ class GivenBackbone:
 
     def _encode(self, value: MaskedLM, writer: Writer, where: str) -> Json:
         added = encode_added(value.added, writer, f"{where}.added")
-        base = _mini_base(value)
-        if base is not None:
-            self._is_used |= self._lm is not None and _is_same(self._lm, base)
-            return {
-                "mini": fingerprint(),
-                "changed": _changed(value, base, writer, where),
-                "added": added,
-            }
-        if self._lm is not None and _is_alike(value, self._lm):
+        mini, given = _mini_base(value), self._lm
+        if given is not None and _is_alike(value, given) and not _is_nearer(mini, given, value):
             self._is_used = True
             return {
-                "backbone": _reference(self._lm),
-                "changed": _changed(value, self._lm, writer, where),
+                "backbone": _reference(given),
+                "changed": _changed(value, given, writer, where),
+                "added": added,
+            }
+        if mini is not None:
+            self._is_used |= given is not None and _is_same(given, mini)
+            return {
+                "mini": fingerprint(),
+                "changed": _changed(value, mini, writer, where),
                 "added": added,
             }
         return {
@@ -222,11 +222,29 @@ def _parameter_kinds(model: nn.Module) -> dict[str, tuple[torch.Size, torch.dtyp
     return {name: (parameter.shape, parameter.dtype) for name, parameter in parameters}
 
 
+def _is_nearer(mini: MaskedLM | None, given: MaskedLM, lm: MaskedLM) -> bool:
+    """Tell whether a model shares more with the installed one than with the backbone given.
+
+    A model that was adapted from the installed one has its name, and others are tuned from it.
+    """
+    if mini is None:
+        return False
+    return _is_same(given, mini) or len(_differing(lm, mini)) < len(_differing(lm, given))
+
+
 def _changed(lm: MaskedLM, base: MaskedLM, writer: Writer, where: str) -> dict[str, Json]:
-    """Write the tensors that differ; all names of tied ones, as :meth:`MaskedLM.copy` asks for."""
-    known = dict(base.model.named_parameters(remove_duplicate=False))
+    """Write the tensors that differ."""
     return {
         name: add_tensor(parameter, writer, f"{where}.{name}")
+        for name, parameter in _differing(lm, base).items()
+    }
+
+
+def _differing(lm: MaskedLM, base: MaskedLM) -> dict[str, nn.Parameter]:
+    """Return the tensors that differ; all names of tied ones, as :meth:`MaskedLM.copy` asks for."""
+    known = dict(base.model.named_parameters(remove_duplicate=False))
+    return {
+        name: parameter
         for name, parameter in lm.model.named_parameters(remove_duplicate=False)
         if not _has_same_bits(parameter, known[name])
     }

@@ -50,11 +50,17 @@ _ROLES: dict[Placement, tuple[Role, ...]] = {
     "houlsby": ("attention_output", "output"),
     "parallel": ("output",),
 }
+
+
+def _unchanged(values: Tensor) -> Tensor:  # a lambda could not be pickled
+    return values
+
+
 _FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "gelu": nn.functional.gelu,
     "silu": nn.functional.silu,
-    "linear": lambda values: values,
+    "linear": _unchanged,
 }
 _SPREAD = 0.02  # of new weights, as BERT's initializer_range
 _INVERTIBLE_REDUCTION = 4  # width of the embeddings through that of the bottlenecks

@@ -12,6 +12,7 @@ from torch import Tensor
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts
+from fewshot.tokenizing import encode
 from fewshot.tuning.bayes_prompt import domain_particles, prompt_from_particles
 from fewshot.tuning.soft_tokens import SoftTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
@@ -49,8 +50,8 @@ def word_values(lm: MaskedLM, words: object, length: int) -> Tensor:
     """
     known: list[int] = []
     if isinstance(words, str):  # a setting of a strategy, which nothing has checked before
-        encoded = lm.tokenizer(words, add_special_tokens=False, split_special_tokens=True)
-        known = [token for token in encoded["input_ids"] if token != lm.tokenizer.unk_token_id]
+        tokens = encode(lm.tokenizer, [words])[0]
+        known = [token for token in tokens if token != lm.tokenizer.unk_token_id]
     if not known:
         raise TuningError(
             f"a prompt starts as words that {type(lm.tokenizer).__name__} knows, such as "

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fewshot.checkpoint import Arrays
 from fewshot.errors import InputError, TuningError
 from fewshot.fine_tuning import Learner, TrainSettings
 from fewshot.history import Epoch
@@ -18,7 +19,7 @@ from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords
 from fewshot.meta_weights import MetaWeights
 from fewshot.pseudo_labels import soft_labels
-from fewshot.rounds import Arrays, Rounds, seed_of
+from fewshot.rounds import Rounds, seed_of
 from fewshot.scoring import PromptScorer
 from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.gradient import GradientTuning

@@ -14,6 +14,7 @@ import torch
 import fewshot
 from fewshot import FineTuneClassifier, MaskedLM, PETClassifier, TfidfClassifier, Unlabeled
 from fewshot.errors import PersistenceError
+from fewshot.loading import load_masked_lm
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.tuning import STRATEGIES
 from tests.saving.classifiers import LABELS, NEW, TEXTS, fit, tiny_lm
@@ -133,6 +134,40 @@ def test_every_member_of_an_ensemble_is_stored_without_the_backbone(tmp_path):
     loaded = fewshot.load(tmp_path / "delta", model=lm)
     assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
     assert _tensor_bytes(tmp_path / "delta") < _backbone_bytes(lm) / 3
+
+
+def adapted_mini() -> MaskedLM:
+    """Return a copy of the embedded model with other norms, as pre-training makes one."""
+    lm = load_masked_lm("fewshot-mini")
+    adapted = lm.copy(lambda name: "LayerNorm" in name)
+    with torch.no_grad():
+        for name, parameter in adapted.model.named_parameters():
+            if "LayerNorm" in name:
+                parameter += 0.01
+    adapted.freeze()
+    return adapted
+
+
+@needs_mini
+@pytest.mark.parametrize("tuning", ["head", "bitfit", "full"])
+def test_many_tasks_on_an_adapted_mini_are_saved_without_it(tmp_path, tuning):
+    lm = adapted_mini()
+    clf = fit(lm, tuning)
+
+    clf.save(tmp_path / "task", backbone=lm)
+
+    loaded = fewshot.load(tmp_path / "task", model=adapted_mini())
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+    with pytest.raises(PersistenceError, match=r"give the same weights as model="):
+        fewshot.load(tmp_path / "task")
+
+
+@needs_mini
+def test_the_embedded_model_beside_an_adapted_one_is_still_referred_to(tmp_path):
+    clf, lm = fit("fewshot-mini", "bitfit"), adapted_mini()
+
+    with pytest.raises(PersistenceError, match="holds none of this architecture"):
+        clf.save(tmp_path / "task", backbone=lm)
 
 
 @needs_mini

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ import torch
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.tuning import Adapter
-from fewshot.tuning.adapter import Block, Invertible
+from fewshot.tuning.adapter import Activation, Block, Invertible
 from tests.test_added_modules import fresh_copy, is_other, moved, nothing, prompts_for
 from tests.tuning.tasks import make_task
 
@@ -63,6 +66,15 @@ def test_lists_adapters_have_no_biases(tiny_bert):  # list.md, E5
     assert all(parameter.ndim == 2 for parameter in added.parameters())
     values = torch.cat([parameter.detach().flatten() for parameter in added.parameters()])
     assert float(values.std()) == pytest.approx(2e-4, rel=0.1)
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+def test_a_block_survives_a_pickle(activation):
+    block, values = Block(8, 2, activation, 1.0), torch.randn(3, 8)
+
+    again = pickle.loads(pickle.dumps(block))
+
+    assert torch.equal(again(values), block(values))
 
 
 # ---- Initial values ---------------------------------------------------------------------------

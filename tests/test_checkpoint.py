@@ -1,0 +1,193 @@
+"""Checkpoints: rounds of a fit on the disk, never mixed up with those of another fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fewshot import checkpoint as module
+from fewshot.checkpoint import Checkpoint
+from fewshot.errors import CheckpointError
+from fewshot.rounds import started
+
+CONFIGURATION = {"n_repetitions": "1", "labelled data": "abc"}
+
+
+OWN = "fit-one"  # the subfolder
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process(monkeypatch):
+    monkeypatch.setattr(module, "_USED", set())
+
+
+def begun(folder, configuration=CONFIGURATION, seed=3, fit="one") -> Checkpoint:
+    checkpoint = Checkpoint(folder, fit)
+    checkpoint.begin(seed, configuration)
+    return checkpoint
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_and_told(tmp_path):
+    begun(tmp_path)
+
+    with pytest.raises(CheckpointError, match=r"differs in n_repetitions \(1 there, 2 here\)"):
+        begun(tmp_path, CONFIGURATION | {"n_repetitions": "2"})
+
+
+def test_a_checkpoint_of_another_seed_is_refused(tmp_path):
+    begun(tmp_path, seed=3)
+
+    with pytest.raises(CheckpointError, match=r"seed \(3 there, 4 here\)"):
+        begun(tmp_path, seed=4)
+
+
+def test_a_fit_without_a_seed_of_its_own_goes_on_with_the_first_one(tmp_path):
+    begun(tmp_path, seed=3)
+
+    assert Checkpoint(tmp_path, "one").seed(77, is_fixed=False) == 3
+    assert Checkpoint(tmp_path, "one").seed(77, is_fixed=True) == 77
+    assert Checkpoint(tmp_path, "two").seed(77, is_fixed=False) == 77
+    assert Checkpoint(None, "one").seed(77, is_fixed=False) == 77
+
+
+def test_fits_in_one_folder_do_not_see_each_other(tmp_path):
+    one = begun(tmp_path, {"labelled data": "A"})
+    two = begun(tmp_path, {"labelled data": "B"}, fit="two")
+
+    one.save("round-0", {"value": np.array(1)})
+
+    assert two.load("round-0") is None
+    assert one.load("round-0")["value"] == 1
+    one.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["fit-two"]
+
+
+def test_the_same_fit_at_the_same_time_is_refused(tmp_path):
+    running = begun(tmp_path)
+
+    with pytest.raises(CheckpointError, match="a fit with these settings and texts runs"):
+        begun(tmp_path)
+
+    running.release()
+    begun(tmp_path)
+
+
+def test_a_fit_that_another_process_began_meanwhile_is_not_mixed_up(tmp_path):
+    late = Checkpoint(tmp_path, "one")
+    begun(tmp_path, CONFIGURATION | {"unlabelled texts": "x"})
+
+    with pytest.raises(CheckpointError, match=r"unlabelled texts \(x there, none here\)"):
+        late.begin(3, CONFIGURATION)
+
+
+# ---- Other settings ---------------------------------------------------------------------------
+
+SETTINGS = {"class": "PET", "labelled data": "A", "n_repetitions": "1"}
+CHANGED = SETTINGS | {"n_repetitions": "2"}
+
+
+def interrupted(folder, configuration=SETTINGS, fit="one") -> None:
+    begun(folder, configuration, fit=fit).release()
+
+
+def test_changed_settings_are_refused_where_one_interrupted_fit_is(tmp_path):
+    interrupted(tmp_path)
+
+    with pytest.raises(CheckpointError, match=r"in n_repetitions \(1 there, 2 here\)\. Fit with"):
+        begun(tmp_path, CHANGED, fit="two", seed=77)
+
+    assert [path.name for path in tmp_path.iterdir()] == [OWN]
+
+
+@pytest.mark.parametrize("name", ["class", "labelled data"])
+def test_a_fit_of_something_else_begins_beside_an_interrupted_one(tmp_path, name):
+    interrupted(tmp_path)
+
+    begun(tmp_path, CHANGED | {name: "other"}, fit="two")
+
+
+def test_a_candidate_begins_beside_one_that_is_running(tmp_path):
+    running = begun(tmp_path, SETTINGS)
+
+    begun(tmp_path, CHANGED, fit="two")
+
+    running.release()
+
+
+def test_a_search_that_was_interrupted_can_be_repeated(tmp_path, monkeypatch):
+    begun(tmp_path, SETTINGS | {"labelled data": "fold 1"}).clear()
+    interrupted(tmp_path, CHANGED | {"labelled data": "fold 1"}, fit="two")
+    monkeypatch.setattr(module, "_USED", set())
+
+    begun(tmp_path, SETTINGS | {"labelled data": "fold 1"}).clear()
+    begun(tmp_path, CHANGED | {"labelled data": "fold 1"}, fit="two").clear()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_after_an_error_other_settings_may_be_tried(tmp_path):
+    with (
+        pytest.raises(ValueError, match="too sure"),
+        started(begun(tmp_path, SETTINGS), 1, "test", show_progress=False),
+    ):
+        raise ValueError("too sure")
+
+    begun(tmp_path, CHANGED, fit="two")
+
+
+def test_a_random_state_that_has_moved_on_is_told(tmp_path):
+    interrupted(tmp_path, SETTINGS | {"random_state": "ab"})
+
+    with pytest.raises(CheckpointError, match="A RandomState differs after each fit; an int does"):
+        begun(tmp_path, SETTINGS | {"random_state": "cd"}, fit="two")
+
+
+# ---- Folders ----------------------------------------------------------------------------------
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+
+    with pytest.raises(CheckpointError, match=r"holds \['thesis.txt'\], which are no checkpoint"):
+        Checkpoint(tmp_path, "one")
+
+
+def test_a_file_is_no_checkpoint_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+
+    with pytest.raises(CheckpointError, match="is a file"):
+        Checkpoint(tmp_path / "file", "one")
+
+
+_HEAD = '"format": "fewshot checkpoint", "format_version": 2'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "{}",
+        "[]",
+        "null",
+        '{"format": "fewshot checkpoint"}',
+        f"{{{_HEAD}}}",
+        f'{{{_HEAD}, "seed": 1}}',
+        f'{{{_HEAD}, "seed": "1", "configuration": {{}}}}',
+        f'{{{_HEAD}, "seed": 1, "configuration": []}}',
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_refused(tmp_path, content):
+    (tmp_path / OWN).mkdir()
+    (tmp_path / OWN / "checkpoint.json").write_text(content)
+
+    with pytest.raises(CheckpointError):
+        Checkpoint(tmp_path, "one")
+
+
+def test_a_damaged_round_is_told(tmp_path):
+    checkpoint = begun(tmp_path)
+    checkpoint.save("round-0", {"value": np.array(1)})
+    (tmp_path / OWN / "round-0.round.safetensors").write_bytes(b"half")
+
+    with pytest.raises(CheckpointError, match=r"'round-0'.*cannot be read"):
+        checkpoint.load("round-0")
