@@ -22,6 +22,7 @@ from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
 from fewshot.inputs import Examples, Label
 from fewshot.label_words import LabelWords
+from fewshot.learning_data import LearningData, check_several_classes, fit_prompt, open_fit
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pretraining import Pretraining, pretrain
@@ -32,14 +33,7 @@ from fewshot.pretraining_lines import (
     templated_lines,
 )
 from fewshot.rounds import Rounds, seed_of, started
-from fewshot.semi_supervised import (
-    LearningData,
-    SemiSupervisedClassifier,
-    check_several_classes,
-    fit_prompt,
-    open_fit,
-    prompt_classifier,
-)
+from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 from fewshot.settings import check_settings, is_share, is_whole
 from fewshot.training_data import class_targets
 from fewshot.unlabeled import Unlabeled, text_keys
@@ -335,16 +329,7 @@ def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
     if not plan.checkpoint.is_kept:
         return {}
-    return {**settings_of(plan.settings), **_content(plan)}
-
-
-def _content(plan: _Plan) -> dict[str, str]:
-    labelled = plan.data.labelled
-    return {
-        "labelled data": fingerprint(None if labelled is None else tuple(labelled)),
-        "unlabelled texts": fingerprint(plan.data.pool.examples),
-        "weights of the model": model_fingerprint(plan.lm),
-    }
+    return {**settings_of(plan.settings), **plan.data.digests(plan.lm)}
 
 
 # ---- Lines ------------------------------------------------------------------------------------
@@ -390,7 +375,7 @@ def _warn_shortened(plan: _Plan, lines: Lines) -> None:
 
 
 def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
-    key = fingerprint([_content(plan), settings_of(plan.predictor), plan.seed])
+    key = fingerprint([plan.data.digests(plan.lm), settings_of(plan.predictor), plan.seed])
     return _SCORES.get(key, partial(_scores, plan, examples))
 
 

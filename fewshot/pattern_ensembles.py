@@ -14,6 +14,7 @@ from sklearn.base import clone
 from fewshot.checkpoint import Arrays
 from fewshot.classifier import PromptClassifier
 from fewshot.inputs import Label
+from fewshot.learning_data import LearningData
 from fewshot.patterns import Member
 from fewshot.pseudo_labels import (
     draw_pseudo_labels,
@@ -24,7 +25,6 @@ from fewshot.pseudo_labels import (
     soft_labels,
 )
 from fewshot.rounds import Rounds, seed_of
-from fewshot.semi_supervised import LearningData
 from fewshot.tuning import GradientTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
 

@@ -15,24 +15,19 @@ from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.fingerprint import fingerprint, settings_of
+from fewshot.fingerprint import settings_of
 from fewshot.inputs import Label
-from fewshot.model_fingerprint import model_fingerprint
+from fewshot.learning_data import LearningData, check_several_classes, open_fit
 from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import merge_scores, soft_labels
 from fewshot.rounds import seed_of, started
-from fewshot.semi_supervised import (
-    SemiSupervisedClassifier,
-    check_several_classes,
-    open_fit,
-    prompt_classifier,
-)
+from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 from fewshot.settings import check_settings, is_positive, is_share, is_whole
 from fewshot.training_data import class_targets, label_array
 from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
-from fewshot.unlabeled import Pool, text_keys
+from fewshot.unlabeled import text_keys
 
 __all__ = ["PETClassifier"]
 
@@ -225,12 +220,7 @@ def _plan(settings: PETClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     classes = shared_classes(members, data.labelled)
     for member in members:
         member.estimator.set_params(labels=classes)
-    _check_final(settings.final_estimator, base, classes, data.pool)
-    if isinstance(settings.final_estimator, PromptClassifier):
-        own = clone(settings.final_estimator).set_params(labels=classes)
-        pair = [members[0], Member(own, len(members), 0)]
-        shared_fields(pair)
-        shared_classes(pair, data.labelled)
+    _check_final(settings.final_estimator, members[0], classes, data)
     if data.labelled is not None:
         class_targets(data.labelled, classes, base.class_weight)
         check_several_classes(data.labelled)
@@ -283,12 +273,12 @@ def _check_members(
         )
 
 
-def _check_final(final: Any, base: PromptClassifier, classes: Sequence[Label], pool: Pool) -> None:
+def _check_final(final: Any, member: Member, classes: Sequence[Label], data: LearningData) -> None:
     if final is not None and not isinstance(final, (PromptClassifier, FineTuneClassifier)):
         raise InputError(
             f"final_estimator is a PromptClassifier or a FineTuneClassifier, got {final!r}"
         )
-    learner = base if final is None else final
+    learner = member.estimator if final is None else final
     if isinstance(learner, PromptClassifier) and isinstance(
         resolve_tuning(learner.tuning), NoTuning
     ):
@@ -296,24 +286,23 @@ def _check_final(final: Any, base: PromptClassifier, classes: Sequence[Label], p
             "the final classifier has tuning='none' and would learn nothing from the soft labels; "
             "use tuning='head' or 'full'. Without labels the members are zero-shot in any case"
         )
+    if isinstance(final, PromptClassifier):
+        pair = [member, Member(clone(final).set_params(labels=list(classes)), -1, 0)]
+        shared_fields(pair)
+        shared_classes(pair, data.labelled)
     if isinstance(final, FineTuneClassifier):
-        labels = [classes[i % len(classes)] for i in range(len(pool))]  # in place of members'
+        texts = data.pool.examples.rows()
+        labels = [classes[i % len(classes)] for i in range(len(texts))]  # in place of members'
         own = clone(final).set_params(labels=classes, class_weight=None, random_state=0, verbose=0)
-        own._plan(pool.examples.rows(), labels, None)
+        own._plan(texts, labels, None)
 
 
 def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
     if plan.settings.checkpoint_dir is None:
         return {}
-    labelled, pool = plan.ensembles.data.labelled, plan.ensembles.data.pool
     lm = plan.ensembles.members[0].estimator._language_model()
-    return {
-        **settings_of(plan.settings),
-        "labelled data": fingerprint(None if labelled is None else tuple(labelled)),
-        "unlabelled texts": fingerprint(pool.examples),
-        "weights of the model": model_fingerprint(lm),
-    }
+    return {**settings_of(plan.settings), **plan.ensembles.data.digests(lm)}
 
 
 def _distil(plan: _Plan, merged: npt.NDArray[np.float64], best: int) -> TextClassifier:

@@ -15,21 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from fewshot.checkpoint import Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
-from fewshot.fingerprint import fingerprint, settings_of
+from fewshot.fingerprint import settings_of
 from fewshot.history import Epoch
 from fewshot.inputs import read_examples
+from fewshot.learning_data import LearningData, check_several_classes, fit_prompt, open_fit
 from fewshot.meta_weights import MetaWeights
-from fewshot.model_fingerprint import model_fingerprint
 from fewshot.rounds import Rounds, seed_of, started
 from fewshot.sampling import hold_out
-from fewshot.semi_supervised import (
-    LearningData,
-    SemiSupervisedClassifier,
-    check_several_classes,
-    fit_prompt,
-    open_fit,
-    prompt_classifier,
-)
+from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 from fewshot.settings import check_settings, is_positive, is_share, is_whole
 from fewshot.training_data import TrainingData, class_targets
 from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, resolve_tuning
@@ -230,7 +223,6 @@ class _Plan(NamedTuple):
     """What ``fit`` is going to do, checked."""
 
     settings: LiSTClassifier
-    labelled: TrainingData
     data: LearningData
     base: PromptClassifier
     student: GradientTuning
@@ -262,7 +254,7 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
     if weights is not None:  # raises if there are too few to hold some out
         hold_out(targets.argmax(1), weights.validation_fraction, np.random.default_rng(0))
     base.set_params(labels=classes)
-    plan = _Plan(settings, labelled, data, base, student, weights, seed, checkpoint)
+    plan = _Plan(settings, data, base, student, weights, seed, checkpoint)
     checkpoint.begin(seed, _configuration(plan))
     return plan
 
@@ -358,17 +350,12 @@ def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
     if not plan.checkpoint.is_kept:
         return {}
-    return {
-        **settings_of(plan.settings),
-        "labelled data": fingerprint(tuple(plan.labelled)),
-        "unlabelled texts": fingerprint(plan.data.pool.examples),
-        "weights of the model": model_fingerprint(plan.base._language_model()),
-    }
+    return {**settings_of(plan.settings), **plan.data.digests(plan.base._language_model())}
 
 
 def _train(plan: _Plan, rounds: Rounds) -> tuple[PromptClassifier, SessionRecord]:
     """Run the sessions within the fit of one classifier, which is then the last student."""
-    settings, pool = plan.settings, plan.data.pool.examples.rows()
+    settings = plan.settings
     sessions = Sessions(
         partial(_first_scores, plan),
         plan.student,
@@ -381,15 +368,10 @@ def _train(plan: _Plan, rounds: Rounds) -> tuple[PromptClassifier, SessionRecord
         seed=plan.seed,
         rounds=rounds,
     )
-    weight = [*plan.labelled.sample_weight, *np.ones(len(pool))]
     final: PromptClassifier = clone(plan.base)
     # A strategy may have a default template; students keep that of the first teacher.
     final.set_params(tuning=sessions, template=plan.base._template())
-    final.fit(
-        [*plan.labelled.examples.rows(), *pool],
-        [*plan.labelled.labels.values.tolist(), *[None] * len(pool)],
-        sample_weight=weight,
-    )
+    fit_prompt(final, plan.data)
     return final.set_params(tuning=plan.student), sessions.record_
 
 
