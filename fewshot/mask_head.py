@@ -1,4 +1,4 @@
-"""The MLM head of a model, run on chosen states without its encoder."""
+"""The MLM head of a model: run on states at masks, without its encoder, for chosen tokens."""
 
 from __future__ import annotations
 
@@ -6,25 +6,200 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 import transformers
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
-__all__ = ["mask_head", "stub_encoder"]
+from fewshot.errors import ModelError
+from fewshot.row_products import SMALLEST_PRODUCT, n_copies
+
+__all__ = ["MaskHead"]
+
+_VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
+_ROWS_AT_ONCE = 256  # states; what is computed over the vocabulary, is for so many at once
+_PROBE_TOLERANCE = 1e-3
 
 
-def stub_encoder(model: transformers.PreTrainedModel) -> nn.Module:
+class MaskHead:
+    """The model's own MLM head, up to the decoder, and the rows of the decoder.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Shares its weights.
+
+    Attributes
+    ----------
+    has_rows : bool
+        Whether tokens are scored as products with rows of the decoder: true but for a few kinds of
+        head.
+
+    Raises
+    ------
+    ModelError
+        If the head cannot be run on chosen states.
+    """
+
+    def __init__(self, model: transformers.PreTrainedModel) -> None:
+        self._model = model
+        self._decoder = model.get_output_embeddings()
+        self._module = _without_decoder(model)
+        self.has_rows = True
+        self.has_rows = self._probe()
+        if not self.has_rows:
+            self._module = _stub_encoder(model).eval()
+
+    @property
+    def width(self) -> int:
+        """Width of the transformed states."""
+        return int(self._decoder.weight.shape[1])
+
+    def train(self, mode: bool = True) -> None:
+        """Switch dropout on or off, as in :class:`torch.nn.Module`."""
+        self._module.train(mode)
+
+    def transform(self, states: Tensor) -> Tensor:
+        """Run the head up to the decoder, in products that are never tiny.
+
+        Parameters
+        ----------
+        states : Tensor of shape (..., hidden)
+            Last states of the encoder.
+
+        Returns
+        -------
+        Tensor of shape (..., width)
+            Without ``has_rows`` the logits, of shape (..., vocabulary).
+        """
+        rows = states.flatten(0, -2)[:, None]
+        repeated = rows.repeat(n_copies(len(rows)), 1, 1)
+        values: Tensor = self._module(inputs_embeds=repeated).logits
+        return values[: len(rows), 0].view(*states.shape[:-1], -1)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Return the logits over the whole vocabulary.
+
+        Parameters
+        ----------
+        states : Tensor of shape (..., hidden)
+            Last states of the encoder.
+
+        Returns
+        -------
+        Tensor of shape (..., vocabulary)
+        """
+        transformed = self.transform(states)
+        return self._decoder(transformed) if self.has_rows else transformed
+
+    def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
+        """Return the logits of some tokens.
+
+        Parameters
+        ----------
+        mask : Tensor of shape (..., width)
+            Transformed states; without ``has_rows`` those of the encoder.
+        token_ids : Tensor of shape (n_tokens,)
+
+        Returns
+        -------
+        Tensor of shape (..., n_tokens)
+        """
+        if not self.has_rows:
+            rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
+            logits = torch.cat([self.transform(part)[..., token_ids] for part in rows])
+            return logits.view(*mask.shape[:-1], -1)
+        weight, bias = self._decoder.weight[token_ids], self._decoder.bias
+        return nn.functional.linear(
+            mask, weight.to(mask.dtype), None if bias is None else bias[token_ids].to(mask.dtype)
+        )
+
+    def decoder_rows(self, token_ids: Tensor) -> Tensor:
+        """Return the decoder's rows of some tokens: with a state at the mask, they make logits.
+
+        Parameters
+        ----------
+        token_ids : Tensor of shape (n_tokens,)
+
+        Returns
+        -------
+        Tensor of shape (n_tokens, width)
+
+        Raises
+        ------
+        ModelError
+            If the head does more than multiply with rows.
+        """
+        if not self.has_rows:
+            raise ModelError(
+                f"the MLM head of {type(self._model).__name__} has no row for each token, which "
+                "class vectors and neighbours by embeddings need; use words, and by='predictions'"
+            )
+        weight: Tensor = self._decoder.weight.detach()
+        return weight[token_ids.to(weight.device)]
+
+    def log_normalizer(self, mask: Tensor) -> Tensor:
+        """Return the log of the softmax denominator over the vocabulary, block by block.
+
+        Parameters
+        ----------
+        mask : Tensor of shape (..., width)
+            As in :meth:`token_logits`.
+
+        Returns
+        -------
+        Tensor of shape (...)
+        """
+        rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
+        return torch.cat([self._log_normalizer(part) for part in rows]).view(mask.shape[:-1])
+
+    def _log_normalizer(self, rows: Tensor) -> Tensor:
+        if not self.has_rows:
+            return self.transform(rows).logsumexp(-1)
+        weight = self._decoder.weight
+        blocks = torch.arange(len(weight), device=weight.device).split(_VOCABULARY_BLOCK)
+        parts = [self.token_logits(rows, block).logsumexp(-1) for block in blocks]
+        return torch.stack(parts).logsumexp(0)
+
+    def _probe(self) -> bool:
+        """Tell on random states whether head and chosen rows give the model's own logits.
+
+        A few heads do more than multiply with rows of a decoder (ESM, MobileBERT, DeBERTa with
+        ``legacy=False``); these are run whole, but still at the mask only.
+        """
+        generator = torch.Generator().manual_seed(0)
+        width = self._model.config.hidden_size
+        states = torch.randn(SMALLEST_PRODUCT, 1, width, generator=generator)
+        states = states.to(next(self._model.parameters()))
+        tokens = torch.arange(5, device=states.device)
+        try:
+            with torch.inference_mode():
+                full = _stub_encoder(self._model)(inputs_embeds=states).logits[..., tokens]
+        except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+            raise ModelError(
+                f"the MLM head of {type(self._model).__name__} cannot be run on chosen states: "
+                f"{error}"
+            ) from error
+        try:
+            with torch.inference_mode():
+                ours = self.token_logits(self.transform(states), tokens)
+        except (RuntimeError, IndexError):
+            return False
+        return full.shape == ours.shape and torch.allclose(full, ours, atol=_PROBE_TOLERANCE)
+
+
+def _without_decoder(model: transformers.PreTrainedModel) -> nn.Module:
+    """Return the model's MLM head up to the decoder, as a model of given states."""
+    head = _stub_encoder(model)
+    head.get_output_embeddings().forward = _identity  # type: ignore[operator]
+    return head.eval()
+
+
+def _stub_encoder(model: transformers.PreTrainedModel) -> nn.Module:
     """Return the model with a stub for the encoder; all weights are shared."""
     shared: dict[int, Any] = {id(tensor): tensor for tensor in _tensors(model)}
     shared[id(model.base_model)] = _StubEncoder(model.base_model)
     return copy.deepcopy(model, shared)
-
-
-def mask_head(model: transformers.PreTrainedModel) -> nn.Module:
-    """Return the model's own MLM head up to the decoder, as a model of given states."""
-    head = stub_encoder(model)
-    head.get_output_embeddings().forward = _identity  # type: ignore[operator]
-    return head.eval()
 
 
 class _StubEncoder(nn.Module):

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from fewshot.added_modules import AddedModules, Stacked, detach
 from fewshot.errors import ModelError
-from fewshot.mask_head import mask_head, stub_encoder
+from fewshot.mask_head import MaskHead
 from fewshot.peft_models import merge_adapters
 from fewshot.prompts import Prompts, Rows, TokenCache, plan_batches
-from fewshot.row_products import SMALLEST_PRODUCT, n_copies
+from fewshot.row_products import n_copies
 from fewshot.states import MaskStates, StateCache
 from fewshot.threads import map_single_threaded
 
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["EncoderCounts", "MaskedLM"]
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
-_VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
-_ROWS_AT_ONCE = 256  # states; what is computed over the vocabulary, is for so many at once
 _LONGEST = 512  # tokens; longer only when asked for
-_PROBE_TOLERANCE = 1e-3
 
 
 @dataclass
@@ -75,9 +72,8 @@ class MaskedLM:
         What tuning has put beside the model's own modules.
     tokens : TokenCache
         What the tokenizer has made of texts; shared with copies.
-    has_rows : bool
-        Whether label words are scored as products with rows of the decoder: true but for a few
-        kinds of head.
+    mask_head : MaskHead
+        Makes logits of states at masks.
 
     Raises
     ------
@@ -131,14 +127,9 @@ class MaskedLM:
         if added is not None:
             added.eval()
             added.attach(model)
-        self._decoder = model.get_output_embeddings()
+        self.mask_head = MaskHead(model)
         self._cache = StateCache()
         self._version = self._count_changes()
-        self._head = mask_head(model)
-        self.has_rows = True
-        self.has_rows = self._probe()
-        if not self.has_rows:
-            self._head = stub_encoder(model).eval()
 
     @property
     def device(self) -> torch.device:
@@ -149,8 +140,7 @@ class MaskedLM:
     @property
     def state_size(self) -> int:
         """Width of the states at the mask."""
-        rows: Tensor = self._decoder.weight
-        return int(rows.shape[1] if self._runs_head else self.model.config.hidden_size)
+        return self.mask_head.width if self._runs_head else int(self.model.config.hidden_size)
 
     @property
     def max_length(self) -> int:
@@ -210,7 +200,7 @@ class MaskedLM:
         at_mask = hidden[rows, positions]  # [n, masks, hidden]
         share = attention[..., None].to(hidden.dtype)
         mean = (hidden * share).sum(1) / share.sum(1) if is_padded else hidden.mean(1)
-        return (self._run_head(at_mask) if self._runs_head else at_mask), mean
+        return (self.mask_head.transform(at_mask) if self._runs_head else at_mask), mean
 
     def logits_at(self, prompts: Prompts, rows: Rows, positions: Rows) -> Tensor:
         """Run one batch, and the MLM head with the whole decoder at chosen positions only.
@@ -227,68 +217,7 @@ class MaskedLM:
         """
         hidden, _ = self._hidden(prompts)
         chosen = hidden[torch.from_numpy(rows), torch.from_numpy(positions)]
-        states = self._run_head(chosen[:, None])[:, 0]
-        return self._decoder(states) if self.has_rows else states
-
-    def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
-        """Return the MLM logits of some tokens.
-
-        Parameters
-        ----------
-        mask : Tensor of shape (..., hidden)
-            States at masks.
-        token_ids : Tensor of shape (n_tokens,)
-
-        Returns
-        -------
-        Tensor of shape (..., n_tokens)
-        """
-        if not self.has_rows:
-            rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
-            logits = torch.cat([self._run_head(part)[..., token_ids] for part in rows])
-            return logits.view(*mask.shape[:-1], -1)
-        weight, bias = self._decoder.weight[token_ids], self._decoder.bias
-        return nn.functional.linear(
-            mask, weight.to(mask.dtype), None if bias is None else bias[token_ids].to(mask.dtype)
-        )
-
-    def decoder_rows(self, token_ids: Tensor) -> Tensor:
-        """Return the decoder's rows of some tokens: with a state at the mask, they make logits.
-
-        Parameters
-        ----------
-        token_ids : Tensor of shape (n_tokens,)
-
-        Returns
-        -------
-        Tensor of shape (n_tokens, hidden)
-
-        Raises
-        ------
-        ModelError
-            If the model's head does more than multiply with rows.
-        """
-        if not self.has_rows:
-            raise ModelError(
-                f"the MLM head of {type(self.model).__name__} has no row for each token, which "
-                "class vectors and neighbours by embeddings need; use words, and by='predictions'"
-            )
-        rows: Tensor = self._decoder.weight.detach()[token_ids.to(self.device)]
-        return rows
-
-    def log_normalizer(self, mask: Tensor) -> Tensor:
-        """Return the log of the softmax denominator over the vocabulary, block by block.
-
-        Parameters
-        ----------
-        mask : Tensor of shape (..., hidden)
-
-        Returns
-        -------
-        Tensor of shape (...)
-        """
-        rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
-        return torch.cat([self._log_normalizer(part) for part in rows]).view(mask.shape[:-1])
+        return self.mask_head.logits(chosen)
 
     def tokens_per_second(self, prompts: Prompts) -> float:
         """Measure how fast the encoder runs on a few of these prompts."""
@@ -366,7 +295,7 @@ class MaskedLM:
     def train(self, mode: bool = True) -> None:
         """Switch dropout on or off, as in :class:`torch.nn.Module`."""
         self.model.train(mode)
-        self._head.train(mode)
+        self.mask_head.train(mode)
         if self.added is not None:
             self.added.train(mode)
 
@@ -389,7 +318,7 @@ class MaskedLM:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_head", "_decoder", "_cache", "tokens"):  # made from the model again
+        for name in ("mask_head", "_cache", "tokens"):  # made from the model again
             del state[name]
         return state
 
@@ -425,7 +354,7 @@ class MaskedLM:
     @property
     def _runs_head(self) -> bool:
         """Whether states at masks are those after the transform of the MLM head."""
-        return self.has_rows and not (self.added is not None and self.added.skips_head)
+        return self.mask_head.has_rows and not (self.added is not None and self.added.skips_head)
 
     @property
     def _longest(self) -> int:
@@ -473,50 +402,9 @@ class MaskedLM:
         soft_positions = None if soft is None else torch.from_numpy(soft).to(self.device)
         return self._run_encoder(ids, attention, soft_positions, is_padded), attention
 
-    def _log_normalizer(self, rows: Tensor) -> Tensor:
-        if not self.has_rows:
-            return self._run_head(rows).logsumexp(-1)
-        n_tokens = len(self._decoder.weight)
-        blocks = torch.arange(n_tokens, device=self.device).split(_VOCABULARY_BLOCK)
-        parts = [self.token_logits(rows, block).logsumexp(-1) for block in blocks]
-        return torch.stack(parts).logsumexp(0)
-
-    def _run_head(self, states: Tensor) -> Tensor:
-        """Run the MLM head on states [..., hidden], in products that are never tiny."""
-        rows = states.flatten(0, -2)[:, None]
-        repeated = rows.repeat(n_copies(len(rows)), 1, 1)
-        values: Tensor = self._head(inputs_embeds=repeated).logits
-        return values[: len(rows), 0].view(*states.shape[:-1], -1)
-
     def _count(self, prompts: Prompts) -> None:
         self.counts.prompts += len(prompts)
         self.counts.tokens += int(prompts.lengths.sum())
-
-    def _probe(self) -> bool:
-        """Tell on random states whether head and chosen rows give the model's own logits.
-
-        A few heads do more than multiply with rows of a decoder (ESM, MobileBERT, DeBERTa with
-        ``legacy=False``); these are run whole, but still at the mask only.
-        """
-        generator = torch.Generator().manual_seed(0)
-        width = self.model.config.hidden_size
-        states = torch.randn(SMALLEST_PRODUCT, 1, width, generator=generator)
-        states = states.to(next(self.model.parameters()))
-        tokens = torch.arange(5, device=self.device)
-        try:
-            with torch.inference_mode():
-                full = stub_encoder(self.model)(inputs_embeds=states).logits[..., tokens]
-        except (RuntimeError, TypeError, AttributeError, ValueError) as error:
-            raise ModelError(
-                f"the MLM head of {type(self.model).__name__} cannot be run on chosen states: "
-                f"{error}"
-            ) from error
-        try:
-            with torch.inference_mode():
-                ours = self.token_logits(self._run_head(states), tokens)
-        except (RuntimeError, IndexError):
-            return False
-        return full.shape == ours.shape and torch.allclose(full, ours, atol=_PROBE_TOLERANCE)
 
 
 def _on_device(

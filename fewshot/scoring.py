@@ -266,10 +266,10 @@ class PromptScorer:
     def _token_scores(self, mask: Tensor) -> Tensor:
         if self.label_words.vectors is not None:
             return mask @ self.label_words.vectors.to(mask).T
-        logits = self.lm.token_logits(mask, self.label_words.tokens.to(mask.device))
+        logits = self.lm.mask_head.token_logits(mask, self.label_words.tokens.to(mask.device))
         if self.label_words.multi_token != "masks":
             return logits
-        return logits - self.lm.log_normalizer(mask)[..., None]
+        return logits - self.lm.mask_head.log_normalizer(mask)[..., None]
 
     def _from_tokens(self, logits: dict[int, Tensor]) -> Tensor:
         if self.label_words.multi_token == "masks":
@@ -293,7 +293,7 @@ def _take(
 
 
 def _double(mask: Tensor, lm: MaskedLM) -> Tensor:
-    return mask.double() if lm.has_rows else mask
+    return mask.double() if lm.mask_head.has_rows else mask
 
 
 def _example_means(states: npt.NDArray[np.float32], prompts: Prompts) -> npt.NDArray[np.float64]:

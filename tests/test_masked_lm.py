@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertModel
 
-from fewshot import masked_lm
+from fewshot import mask_head
 from fewshot.errors import ModelError
 from fewshot.inputs import Examples
 from fewshot.masked_lm import EncoderCounts, MaskedLM
@@ -61,7 +61,7 @@ def fresh_copy(lm: MaskedLM) -> MaskedLM:
 
 def logits_of(lm: MaskedLM, prompts: Prompts, tokens: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return lm.token_logits(torch.from_numpy(lm.states(prompts).mask), tokens)
+        return lm.mask_head.token_logits(torch.from_numpy(lm.states(prompts).mask), tokens)
 
 
 @pytest.fixture(scope="module")
@@ -96,17 +96,13 @@ def test_the_fast_path_equals_the_models_own_logits(tiny, lm, n_masks):
     torch.testing.assert_close(ours, full_logits(tiny[0], prompts)[..., tokens], atol=1e-5, rtol=0)
 
 
-def test_heads_that_do_more_than_multiply_rows_are_run_whole(lm, family):
-    assert lm.has_rows == (family not in WHOLE_HEADS)
-
-
 def test_the_path_with_gradients_equals_the_models_own_logits(tiny, lm):
     prompts = prompts_for(lm)
     tokens = torch.arange(11, 19)
 
     with torch.no_grad():
         mask, mean = lm.forward(prompts)  # padded
-        ours = lm.token_logits(mask, tokens)
+        ours = lm.mask_head.token_logits(mask, tokens)
 
     assert mean.shape == (len(TEXTS), 32)
     torch.testing.assert_close(ours, full_logits(tiny[0], prompts)[..., tokens], atol=1e-4, rtol=0)
@@ -121,7 +117,7 @@ def test_gradients_are_those_of_the_model_itself(tiny, lm):
 
     twin = lm.copy(all_of_it)
     mask, _ = twin.forward(prompts)
-    twin.token_logits(mask, torch.arange(20, 23)).sum().backward()
+    twin.mask_head.token_logits(mask, torch.arange(20, 23)).sum().backward()
 
     grads = {name: p.grad for name, p in twin.tuned_parameters().items() if p.grad is not None}
     assert grads.keys() == expected.keys()
@@ -143,17 +139,6 @@ def test_the_mean_state_is_the_mean_over_the_tokens_without_padding(tiny_bert, b
     torch.testing.assert_close(padded, torch.stack(expected), atol=1e-5, rtol=1e-5)
 
 
-def test_the_normaliser_is_that_of_the_whole_vocabulary(tiny, lm, monkeypatch):
-    monkeypatch.setattr(masked_lm, "_VOCABULARY_BLOCK", 100)
-    prompts = prompts_for(lm, n_masks=2)
-
-    with torch.inference_mode():
-        ours = lm.log_normalizer(torch.from_numpy(lm.states(prompts).mask))
-
-    expected = full_logits(tiny[0], prompts).logsumexp(-1)
-    torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-5)
-
-
 class _Sizes(TorchDispatchMode):
     """Collects the sizes of all tensors of numbers that are computed."""
 
@@ -170,7 +155,7 @@ class _Sizes(TorchDispatchMode):
 
 
 def test_nothing_as_wide_as_the_vocabulary_is_computed(lm, family, monkeypatch):
-    monkeypatch.setattr(masked_lm, "_VOCABULARY_BLOCK", 100)
+    monkeypatch.setattr(mask_head, "_VOCABULARY_BLOCK", 100)
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # what is computed on other threads is not seen
     n_rows = len(lm.model.get_input_embeddings().weight)
@@ -179,9 +164,9 @@ def test_nothing_as_wide_as_the_vocabulary_is_computed(lm, family, monkeypatch):
     with _Sizes() as sizes:
         mask = torch.from_numpy(fresh.states(prompts_for(fresh)).mask)
         with torch.inference_mode():
-            fresh.token_logits(mask, torch.arange(5))
+            fresh.mask_head.token_logits(mask, torch.arange(5))
             if family not in WHOLE_HEADS:
-                fresh.log_normalizer(mask)
+                fresh.mask_head.log_normalizer(mask)
     torch.set_num_threads(before)
 
     assert {32, 100} <= sizes.seen or family in WHOLE_HEADS  # it did look
@@ -384,10 +369,12 @@ def test_training_mode_reaches_encoder_and_head(bert):
 
     twin.train()
     assert twin.model.training
-    assert all(module.training for module in twin._head.modules())
+    assert all(module.training for module in twin.mask_head._module.modules())
     twin.train(False)
 
-    assert not any(module.training for module in [*twin.model.modules(), *twin._head.modules()])
+    assert not any(
+        module.training for module in [*twin.model.modules(), *twin.mask_head._module.modules()]
+    )
     assert not bert.model.training
 
 

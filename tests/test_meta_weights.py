@@ -84,7 +84,7 @@ class Bound(nn.Module):
     def __init__(self, scorer, views):
         super().__init__()
         self.model, self.added = scorer.lm.model, scorer.lm.added
-        self.head = scorer.lm._head  # shares the model's parameters
+        self.head = scorer.lm.mask_head._module  # shares the model's parameters
         self.scores = lambda rows: scorer.train_scores(views, rows)
 
     def forward(self, rows):

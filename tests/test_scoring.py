@@ -188,7 +188,7 @@ def test_texts_scored_part_by_part_have_the_same_scores(tiny_bert, multi_token, 
 
 def test_vectors_take_the_place_of_the_decoders_rows(tiny_bert):
     by_rows = make_scorer(tiny_bert, {"neg": "bad", "pos": "great"}, multi_token="mean")
-    rows = by_rows.lm._decoder.weight[by_rows.words.tokens]
+    rows = by_rows.lm.mask_head._decoder.weight[by_rows.words.tokens]
     by_vectors = replace(by_rows, words=replace(by_rows.words, vectors=rows))
     texts = encode(by_rows, TEXTS)
 
@@ -201,7 +201,7 @@ def test_vectors_take_the_place_of_the_decoders_rows(tiny_bert):
 
 def test_vectors_copied_from_the_decoders_rows_lack_its_bias_only(tiny_bert):  # pcp.md, E6
     by_rows = make_scorer(tiny_bert, {"neg": "bad", "pos": "great"}, multi_token="mean")
-    decoder, words = by_rows.lm._decoder, by_rows.words
+    decoder, words = by_rows.lm.mask_head._decoder, by_rows.words
     by_vectors = replace(by_rows, words=replace(words, vectors=decoder.weight[words.tokens]))
     texts = encode(by_rows, TEXTS)
 

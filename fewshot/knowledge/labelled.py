@@ -201,8 +201,8 @@ def token_log_probs(lm: MaskedLM, mask: Tensor, tokens: Tensor) -> Tensor:
     """Return log-probabilities of tokens over the whole vocabulary, [n, n_tokens], in float64."""
     with torch.inference_mode():
         states = mask.float().to(lm.device)
-        logits = lm.token_logits(states, tokens.to(lm.device)).double()
-        found = logits - lm.log_normalizer(states).double()[:, None]
+        logits = lm.mask_head.token_logits(states, tokens.to(lm.device)).double()
+        found = logits - lm.mask_head.log_normalizer(states).double()[:, None]
     return found.cpu()
 
 

@@ -133,16 +133,18 @@ def _predicted(names: Names, task: VerbalizerTask, tokens: torch.Tensor) -> npt.
     )
     states = torch.from_numpy(task.lm.states(prompts).mask[:, 0])
     with torch.inference_mode():
-        logits = task.lm.token_logits(states.to(task.lm.device), tokens.to(task.lm.device))
+        logits = task.lm.mask_head.token_logits(
+            states.to(task.lm.device), tokens.to(task.lm.device)
+        )
     gain: npt.NDArray[np.float64] = (logits[:-1] - logits[-1]).double().cpu().numpy().T
     return gain
 
 
 def _embedded(names: Names, task: VerbalizerTask, tokens: torch.Tensor) -> npt.NDArray[np.float64]:
-    rows = task.lm.decoder_rows(tokens)
+    rows = task.lm.mask_head.decoder_rows(tokens)
     verbalizer = Verbalizer({label: list(words) for label, words in names.items()})
     words = LabelWords.resolve(verbalizer, task.classes, task.lm.tokenizer, warn_split=False)
-    pieces = task.lm.decoder_rows(words.tokens)
+    pieces = task.lm.mask_head.decoder_rows(words.tokens)
     means = words.class_vectors(pieces)  # [classes, hidden]
     unit = torch.nn.functional.normalize
     cosines: npt.NDArray[np.float64] = (unit(rows) @ unit(means).T).double().cpu().numpy()

@@ -276,7 +276,7 @@ class SciPromptSoftVerbalizer(SciPromptVerbalizer):
         words = LabelWords.resolve(
             resolved.verbalizer, task.classes, task.lm.tokenizer, warn_split=False
         )
-        rows = task.lm.decoder_rows(words.tokens).cpu()
+        rows = task.lm.mask_head.decoder_rows(words.tokens).cpu()
         with torch.inference_mode():
             vectors = words.class_vectors(rows)
         return replace(resolved, vectors=vectors.clone())

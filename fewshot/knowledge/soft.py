@@ -217,5 +217,5 @@ def _mean_rows(verbalizer: Verbalizer, task: VerbalizerTask) -> Tensor:
     counts = torch.bincount(words.class_index, minlength=n_classes)
     total = segment_sum(words.weights[None], words.class_index, n_classes)[0]
     relative = words.weights * (counts / total)[words.class_index]  # of mean 1 in each class
-    rows = task.lm.decoder_rows(words.tokens).cpu()
+    rows = task.lm.mask_head.decoder_rows(words.tokens).cpu()
     return replace(words, weights=relative).class_vectors(rows)

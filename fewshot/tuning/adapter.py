@@ -366,7 +366,7 @@ def _check_invertible(lm: MaskedLM) -> None:
     """Check that the inverse of a change of the embeddings can stand before the output."""
     width, outputs = embedding_width(lm.model), lm.model.get_output_embeddings()
     is_whole = width % _INVERTIBLE_REDUCTION == 0
-    if not lm.has_rows or outputs.weight.shape[1] != width or not is_whole:
+    if not lm.mask_head.has_rows or outputs.weight.shape[1] != width or not is_whole:
         raise TuningError(
             f"embeddings='invertible' of Adapter needs an MLM head that ends in a matrix of the "
             f"width of the word embeddings, a multiple of {_INVERTIBLE_REDUCTION}, which "

@@ -70,7 +70,7 @@ def test_neighbours_by_embeddings_begin_with_the_name_itself(task):
 
 
 def test_a_head_without_rows_has_no_neighbours_by_embeddings(task, monkeypatch):
-    monkeypatch.setattr(task.lm, "has_rows", False)
+    monkeypatch.setattr(task.lm.mask_head, "has_rows", False)
 
     with pytest.raises(ModelError, match=r"has no row for each token.*by='predictions'"):
         ModelNeighbours(by="embeddings").find(NAMES, task)

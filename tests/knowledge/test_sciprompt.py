@@ -164,7 +164,7 @@ def test_aggregation_is_the_official_one_on_padded_tensors(lm):
     )
     with torch.inference_mode():
         states = torch.from_numpy(lm.states(task.prompts()).mask[:, 0])
-        vocabulary = lm.token_logits(states, torch.arange(len(lm.tokenizer))).double()
+        vocabulary = lm.mask_head.token_logits(states, torch.arange(len(lm.tokenizer))).double()
 
     # Steps 6 to 10 of methods/sciprompt.md, with padding to [classes, terms].
     def probabilities(logits: torch.Tensor) -> torch.Tensor:
@@ -479,7 +479,7 @@ def test_soft_words_are_one_vector_a_class(lm):
     assert words.vectors.shape == (2, lm.state_size)
     assert clf.verbalizer_["business"] == ("business", "market", "basketball")
     hard = LabelWords.resolve(clf.verbalizer_, LABELS, lm.tokenizer, warn_split=False)
-    rows = lm.decoder_rows(hard.tokens)
+    rows = lm.mask_head.decoder_rows(hard.tokens)
     first = rows[hard.index[0]] * clf.verbalizer_.weights["business"][0]
     second = rows[hard.index[1]] * clf.verbalizer_.weights["business"][1]
     third = rows[hard.index[2:4]].mean(0) * clf.verbalizer_.weights["business"][2]

@@ -352,7 +352,7 @@ def test_int_labels_need_words_to_begin_with(lm):
 
 
 def test_vectors_need_a_decoder_with_rows(lm, monkeypatch):
-    monkeypatch.setattr(lm, "has_rows", False)
+    monkeypatch.setattr(lm.mask_head, "has_rows", False)
 
     with pytest.raises(ModelError, match="has no row for each token"):
         classifier(lm, SoftVerbalizer(WORDS)).fit(TEXTS, Y)
