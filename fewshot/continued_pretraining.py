@@ -23,6 +23,7 @@ from fewshot.history import Epoch
 from fewshot.inputs import Examples, Label
 from fewshot.label_words import LabelWords
 from fewshot.learning_data import LearningData, check_several_classes, fit_prompt, open_fit
+from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pretraining import Pretraining, pretrain
@@ -32,6 +33,7 @@ from fewshot.pretraining_lines import (
     start_of_soft_prompts,
     templated_lines,
 )
+from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.rounds import Rounds, seed_of, started
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 from fewshot.settings import check_settings, is_share, is_whole
@@ -219,11 +221,11 @@ class _Plan(NamedTuple):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        return self.base._template().field_names
+        return resolve_template(self.base).field_names
 
     @property
     def lm(self) -> MaskedLM:
-        return self.base._language_model()
+        return load_masked_lm(self.base.model)
 
     @property
     def max_length(self) -> int:
@@ -237,7 +239,7 @@ def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
     predictor = base if settings.predictor is None else settings.predictor
     predictor = prompt_classifier(predictor, "PCPClassifier").set_params(verbose=0)
     data, checkpoint, seed = open_fit(
-        settings, X, y, sample_weight, unlabeled, fields=base._template().field_names
+        settings, X, y, sample_weight, unlabeled, fields=resolve_template(base).field_names
     )
     if not len(data.pool) and (settings.label_source != "gold" or data.labelled is None):
         raise InputError(
@@ -301,10 +303,10 @@ def _checked_classes(
     plans = []
     for clf in (base, predictor):
         if data.labelled is None:
-            plans.append(clone(clf).set_params(tuning="none")._plan(None, None, None))
+            plans.append(plan_fit(clone(clf).set_params(tuning="none"), None, None, None))
         else:
             texts, labels = data.labelled.examples.rows(), data.labelled.labels.values.tolist()
-            plans.append(clf._plan(texts, labels, data.labelled.sample_weight))
+            plans.append(plan_fit(clf, texts, labels, data.labelled.sample_weight))
             class_targets(data.labelled, plans[-1].classes, clf.class_weight)
     if plans[0].classes != plans[1].classes:
         raise InputError(
@@ -356,7 +358,7 @@ def _lines(plan: _Plan, rounds: Rounds) -> Lines:
     is_soft = plan.settings.pattern == "soft"
     lines = templated_lines(
         plan.lm,
-        start_of_soft_prompts(plan.fields) if is_soft else plan.base._template(),
+        start_of_soft_prompts(plan.fields) if is_soft else resolve_template(plan.base),
         plan.words,
         examples.take(rows),
         labels[rows],

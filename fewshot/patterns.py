@@ -10,6 +10,7 @@ from sklearn.base import clone
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.inputs import Label
+from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.template import Template
 from fewshot.training_data import TrainingData
 from fewshot.verbalizer import Verbalizer
@@ -77,9 +78,9 @@ def shared_fields(members: Sequence[Member]) -> tuple[str, ...]:
     TemplateError
         If a template cannot be parsed.
     """
-    first = members[0].estimator._template().field_names
+    first = resolve_template(members[0].estimator).field_names
     for member in members:
-        names = member.estimator._template().field_names
+        names = resolve_template(member.estimator).field_names
         if sorted(names) != sorted(first):
             raise InputError(
                 f"all templates need the same fields, but {members[0].estimator.template!r} has "
@@ -119,10 +120,10 @@ def shared_classes(members: Sequence[Member], labelled: TrainingData | None) -> 
 def _classes(member: Member, labelled: TrainingData | None) -> list[Label]:
     clf: PromptClassifier = clone(member.estimator)
     if labelled is None:
-        return clf.set_params(tuning="none")._plan(None, None, None).classes
+        return plan_fit(clf.set_params(tuning="none"), None, None, None).classes
     texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
     try:
-        return clf._plan(texts, labels, labelled.sample_weight).classes
+        return plan_fit(clf, texts, labels, labelled.sample_weight).classes
     except InputError as error:
         if member.pattern == 0:
             raise
@@ -141,7 +142,7 @@ def _listed(templates: Any) -> list[Pattern]:
 
 
 def _default_patterns(base: PromptClassifier) -> list[Pattern]:
-    own = base._template()
+    own = resolve_template(base)
     if len(own.field_names) > 1:
         return [own]
     name = own.field_names[0]

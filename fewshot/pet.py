@@ -18,6 +18,7 @@ from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import settings_of
 from fewshot.inputs import Label
 from fewshot.learning_data import LearningData, check_several_classes, open_fit
+from fewshot.loading import load_masked_lm
 from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import merge_scores, soft_labels
@@ -301,7 +302,7 @@ def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
     if plan.settings.checkpoint_dir is None:
         return {}
-    lm = plan.ensembles.members[0].estimator._language_model()
+    lm = load_masked_lm(plan.ensembles.members[0].estimator.model)
     return {**settings_of(plan.settings), **plan.ensembles.data.digests(lm)}
 
 

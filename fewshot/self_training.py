@@ -19,7 +19,9 @@ from fewshot.fingerprint import settings_of
 from fewshot.history import Epoch
 from fewshot.inputs import read_examples
 from fewshot.learning_data import LearningData, check_several_classes, fit_prompt, open_fit
+from fewshot.loading import load_masked_lm
 from fewshot.meta_weights import MetaWeights
+from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.rounds import Rounds, seed_of, started
 from fewshot.sampling import hold_out
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
@@ -237,7 +239,7 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
     base = prompt_classifier(settings.estimator, "LiSTClassifier").set_params(verbose=0)
     student = _student(settings.tuning, resolve_tuning(base.tuning))
     data, checkpoint, seed = open_fit(
-        settings, X, y, sample_weight, unlabeled, fields=base._template().field_names
+        settings, X, y, sample_weight, unlabeled, fields=resolve_template(base).field_names
     )
     labelled = _checked_labels(data)
     if not len(data.pool):
@@ -246,9 +248,9 @@ def _plan(settings: LiSTClassifier, X: Any, y: Any, sample_weight: Any, unlabele
             "rows with y=None (-1 among ints)"
         )
     texts, labels = labelled.examples.rows(), labelled.labels.values.tolist()
-    own = clone(base).set_params(tuning=student, template=base._template())
+    own = clone(base).set_params(tuning=student, template=resolve_template(base))
     for clf in (base, own):
-        classes = clf._plan(texts, labels, labelled.sample_weight).classes
+        classes = plan_fit(clf, texts, labels, labelled.sample_weight).classes
         targets, _ = class_targets(labelled, classes, base.class_weight)
     check_several_classes(labelled)
     if weights is not None:  # raises if there are too few to hold some out
@@ -350,7 +352,7 @@ def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
     if not plan.checkpoint.is_kept:
         return {}
-    return {**settings_of(plan.settings), **plan.data.digests(plan.base._language_model())}
+    return {**settings_of(plan.settings), **plan.data.digests(load_masked_lm(plan.base.model))}
 
 
 def _train(plan: _Plan, rounds: Rounds) -> tuple[PromptClassifier, SessionRecord]:
@@ -370,7 +372,7 @@ def _train(plan: _Plan, rounds: Rounds) -> tuple[PromptClassifier, SessionRecord
     )
     final: PromptClassifier = clone(plan.base)
     # A strategy may have a default template; students keep that of the first teacher.
-    final.set_params(tuning=sessions, template=plan.base._template())
+    final.set_params(tuning=sessions, template=resolve_template(plan.base))
     fit_prompt(final, plan.data)
     return final.set_params(tuning=plan.student), sessions.record_
 

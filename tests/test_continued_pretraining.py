@@ -33,6 +33,7 @@ from fewshot.errors import (
 from fewshot.knowledge import SoftVerbalizer
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
+from fewshot.prompt_plan import resolve_template
 from fewshot.tuning import Full, Head, Perfect
 from tests.tiny_models import FAMILIES, tiny_bert, tiny_roberta
 
@@ -200,7 +201,7 @@ def test_a_predictor_may_have_the_fields_in_another_order(monkeypatch):
 
     class Noted(Fixed):
         def _class_scores(self, X):
-            seen.extend(self._template().preview(row) for row in X)
+            seen.extend(resolve_template(self).preview(row) for row in X)
             return super()._class_scores(X)
 
     base = prompt(template="{a} {mask} , {b}")

@@ -12,6 +12,7 @@ from fewshot import FineTuneClassifier, PETClassifier, PromptClassifier, Templat
 from fewshot.errors import InputError, LeakageWarning
 from fewshot.masked_lm import MaskedLM
 from fewshot.patterns import read_members, shared_fields
+from fewshot.prompt_plan import resolve_template
 from tests.tiny_models import tiny_bert
 
 X, Y = ["football team", "election vote"], ["sports", "politics"]
@@ -25,7 +26,7 @@ def prompt(**settings) -> PromptClassifier:
 
 
 def texts_of(members) -> list[str]:
-    return [member.estimator._template().text for member in members]
+    return [resolve_template(member.estimator).text for member in members]
 
 
 def test_a_field_of_another_name_stands_in_the_general_patterns_too():

@@ -19,6 +19,7 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.meta_weights import MetaWeights
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.pretraining import Pretraining
+from fewshot.prompt_plan import resolve_template
 from fewshot.tuning import (
     Adapter,
     BitFit,
@@ -302,7 +303,7 @@ def test_students_keep_the_template_of_the_first_teacher():
 
     clf = fit(learner(estimator, n_sessions=1, n_steps=2))
 
-    assert clf.estimator_.template_ == estimator._template()
+    assert clf.estimator_.template_ == resolve_template(estimator)
 
 
 @pytest.mark.parametrize(
