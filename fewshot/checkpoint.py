@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 _FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 2
 _MANIFEST, _LOCK = "checkpoint.json", "running.lock"
 _PREFIX, _SUFFIX, _UNFINISHED = "fit-", ".round.safetensors", ".unfinished"
+_NESTED = "estimator"
 _SAME = ("class", "labelled data")  # of two fits of which one is the other with new settings
 _SHOWN = 5
 
@@ -119,6 +121,11 @@ class Checkpoint:
         """Whether there is a folder."""
         return self._folder is not None
 
+    @property
+    def nested(self) -> Path | None:
+        """Where an estimator that the fit ends with keeps its own checkpoint; cleared with this."""
+        return None if self._folder is None else self._folder / _NESTED
+
     def save(self, name: str, arrays: Arrays) -> None:
         """Put the arrays of a round on the disk; they are there whole or not at all."""
         solid = {key: np.asarray(array, order="C") for key, array in arrays.items()}
@@ -143,6 +150,7 @@ class Checkpoint:
             rounds = self._folder.glob(f"*{_SUFFIX}*")  # and what was never finished
             for file in (*rounds, self._folder / _MANIFEST):
                 file.unlink(missing_ok=True)
+            shutil.rmtree(self._folder / _NESTED, ignore_errors=True)
             self._leave(self._folder)
 
     def fail(self) -> None:

@@ -26,10 +26,7 @@ from fewshot.peak_memory import measured_memory
 from fewshot.prompt_plan import PromptPlan, plan_fit
 from fewshot.scoring import Encoded, PromptScorer
 from fewshot.template import Template
-from fewshot.training_data import (
-    class_targets,
-    label_array,
-)
+from fewshot.training_data import class_targets, label_array
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.task import TuningResult, scores_with_head
 from fewshot.verbalizer import Verbalizer

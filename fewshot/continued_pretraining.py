@@ -84,7 +84,8 @@ class PCPClassifier(SemiSupervisedClassifier):
         The most unlabelled texts that are used; of more, a sample is drawn.
     checkpoint_dir : str or Path, optional
         Where scores and the model after each epoch are kept while ``fit`` runs, to go on after an
-        interruption; deleted at the end. Without it nothing is written.
+        interruption; deleted at the end. `estimator` keeps its rounds there too, if it has no
+        folder of its own. Without it nothing is written.
     random_state : int, RandomState or None, default=None
         Of labelling and pre-training, and of `estimator` if that has none.
     verbose : {0, 1}, default=1
@@ -187,11 +188,11 @@ class PCPClassifier(SemiSupervisedClassifier):
             The estimator itself.
         """
         plan = _plan(self, X, y, sample_weight, unlabeled)
-        n_rounds = 1 + plan.pretraining.num_epochs
+        n_rounds = 1 + plan.pretraining.num_epochs + 1
         with started(plan.checkpoint, n_rounds, "PCP", show_progress=self.verbose > 0) as rounds:
             lines = _lines(plan, rounds)
             lm, history = _adapt(plan, lines, rounds)
-            final = _fit_final(plan, lm)
+            final = rounds.finish("final", partial(_fit_final, plan, lm))
         self.classes_ = final.classes_
         self.model_ = lm
         self.estimator_ = final
@@ -435,7 +436,10 @@ def _fit_final(plan: _Plan, lm: MaskedLM) -> TextClassifier:
     if isinstance(final, PromptClassifier):
         return fit_prompt(final, plan.data)
     texts, labels, weights, rest = _final_data(plan.data)
+    own = final.checkpoint_dir
+    final.set_params(checkpoint_dir=plan.checkpoint.nested if own is None else own)
     final.fit(texts, labels, sample_weight=weights, unlabeled=rest)
+    final.set_params(checkpoint_dir=own)
     return final
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -180,11 +181,12 @@ class PETClassifier(SemiSupervisedClassifier):
         """
         plan = _plan(self, X, y, sample_weight, unlabeled)
         ensembles, pool = plan.ensembles, plan.ensembles.data.pool
-        n_rounds = len(ensembles.members) * (1 + self.generations)
+        n_rounds = len(ensembles.members) * (1 + self.generations) + 1
         with started(plan.checkpoint, n_rounds, "PET", show_progress=self.verbose > 0) as rounds:
             outputs = train_ensembles(ensembles, rounds)
             merged = merge_scores(outputs.scores, outputs.weights)
-            final = _distil(plan, merged, int(outputs.weights.argmax()))
+            best = int(outputs.weights.argmax())
+            final = rounds.finish("final", partial(_distil, plan, merged, best))
         self.classes_ = label_array(ensembles.classes)
         self.estimator_ = final
         self.soft_labels_ = soft_labels(merged)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -15,6 +16,8 @@ from tqdm.auto import tqdm
 from fewshot.checkpoint import Arrays, Checkpoint
 
 __all__ = ["Rounds", "seed_of", "started"]
+
+_Result = TypeVar("_Result")
 
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 
@@ -52,6 +55,24 @@ class Rounds:
             self.checkpoint.save(name, arrays)
         self._bar.update()
         return arrays
+
+    def finish(self, name: str, work: Callable[[], _Result]) -> _Result:
+        """Do the last round, of which nothing is written: with it the fit is over.
+
+        Parameters
+        ----------
+        name : str
+        work : callable
+
+        Returns
+        -------
+        object
+            What `work` returns.
+        """
+        self._bar.set_postfix_str(name, refresh=False)
+        result = work()
+        self._bar.update()
+        return result
 
     def run_chain(
         self,

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 
 import fewshot
 import fewshot.continued_pretraining as module
+import fewshot.pattern_ensembles as pattern_ensembles
 from fewshot import (
     FineTuneClassifier,
     LiSTClassifier,
@@ -593,6 +594,38 @@ def test_an_interrupted_fit_goes_on_to_the_same_result(tmp_path, monkeypatch, st
     again = fit(pcp(**settings, checkpoint_dir=tmp_path)).predict_proba(X)
 
     assert np.array_equal(whole, again)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_estimator_goes_on_where_it_was(tmp_path, monkeypatch):
+    def nested(folder):
+        return pcp(PETClassifier(prompt()), checkpoint_dir=folder)
+
+    whole = fit(nested(None)).predict_proba(X)
+    module.forget_pretraining()
+    trained, plain = [], pattern_ensembles._train_member
+
+    def broken(plan, member, pseudo, seed):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(member.pattern)
+        return plain(plan, member, pseudo, seed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pattern_ensembles, "_train_member", broken)
+        with pytest.raises(KeyboardInterrupt):
+            fit(nested(tmp_path))
+    module.forget_pretraining()
+
+    def counted(plan, member, pseudo, seed):
+        trained.append(member.pattern)
+        return plain(plan, member, pseudo, seed)
+
+    monkeypatch.setattr(pattern_ensembles, "_train_member", counted)
+    again = fit(nested(tmp_path)).predict_proba(X)
+
+    assert np.array_equal(whole, again)
+    assert trained == [0, 1, 2, 3]  # none of the four twice
     assert list(tmp_path.iterdir()) == []
 
 

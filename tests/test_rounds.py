@@ -34,6 +34,14 @@ def break_at(number):
     return work
 
 
+def test_of_the_last_round_nothing_is_written(tmp_path):
+    with started(begun(tmp_path), 1, "test", show_progress=False) as rounds:
+        result = rounds.finish("final", lambda: "a classifier")
+        written = list(tmp_path.rglob("*.safetensors"))
+
+    assert (result, written) == ("a classifier", [])
+
+
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
@@ -134,6 +142,16 @@ def test_the_bar_tells_rounds_and_remaining_time(capfd):
         rounds._bar.refresh()
 
     assert "1/4" in capfd.readouterr().err
+
+
+def test_the_last_round_counts_for_the_bar(capfd):
+    with started(Checkpoint(None, "one"), 2, "PET", show_progress=True) as rounds:
+        rounds._bar.delay = 0
+        rounds.run("generation-0-member-0", dict)
+        rounds.finish("final", lambda: None)
+        rounds._bar.refresh()
+
+    assert "2/2" in capfd.readouterr().err
 
 
 def test_stages_have_seeds_of_their_own():
