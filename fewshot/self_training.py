@@ -91,7 +91,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
         Mean weight of each unlabelled text in the steps of a session after the warm-up: 1 where
         it weighs what it would among equals, 0 where it was left out, NaN where it was not drawn.
     trusted_ : ndarray of bool of shape (n_unlabeled,)
-        Texts whose weight in the last session is at least 0.5.
+        Texts whose weight in the last session is at least 0.5; one that was not drawn is not.
     agreement_ : ndarray of shape (n_sessions,)
         Share of the unlabelled texts that a student labels as its teacher.
     n_unlabeled_ : int

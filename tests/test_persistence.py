@@ -24,6 +24,7 @@ import fewshot
 from fewshot import (
     FineTuneClassifier,
     MaskedLM,
+    PETClassifier,
     PromptClassifier,
     SetFitClassifier,
     Template,
@@ -32,6 +33,8 @@ from fewshot import (
 )
 from fewshot.errors import PersistenceError
 from fewshot.persistence import _content_sha256, save_estimator
+from fewshot.saving.classes import CLASS_CODECS
+from fewshot.saving.codec import Reader, Writer
 from fewshot.tuning import BitFit, Full, Head
 from tests.tiny_models import FAMILIES
 
@@ -338,15 +341,34 @@ def test_a_loaded_estimator_can_be_tuned_again_and_saved_over_itself(saved):
     assert np.array_equal(again.predict_proba(NEW), loaded.predict_proba(NEW))
 
 
-def test_settings_for_pipelines_do_not_stand_in_the_way(fitted, tmp_path):
+def test_settings_for_pipelines_come_back(fitted, tmp_path):
     with sklearn.config_context(enable_metadata_routing=True):
-        fitted.set_fit_request(sample_weight=True)
+        fitted.set_fit_request(sample_weight=True).set_score_request(sample_weight="weight")
     fitted.set_output(transform="pandas")
 
     fitted.save(tmp_path / "saved")
 
     loaded = fewshot.load(tmp_path / "saved")
+    routing = loaded.get_metadata_routing()
+    assert routing.fit.requests == {"sample_weight": True}
+    assert routing.score.requests == {"sample_weight": "weight"}
     assert type(loaded.transform(NEW)).__name__ == "DataFrame"
+
+
+def test_settings_for_pipelines_that_were_not_made_stay_unmade(saved):
+    assert "_metadata_request" not in vars(fewshot.load(saved))
+
+
+def test_fit_requests_of_nested_estimators_come_back(tmp_path):
+    with sklearn.config_context(enable_metadata_routing=True):
+        inner = PromptClassifier(tuning="none", verbose=0)
+        clf = PETClassifier(inner, verbose=0).set_fit_request(unlabeled=True)
+
+    copied = Writer(tmp_path, CLASS_CODECS).encode(clf, "clf")
+
+    loaded = Reader(tmp_path, CLASS_CODECS, [], {}, {}, []).decode(copied)
+    assert loaded.get_metadata_routing().fit.requests["unlabeled"] is True
+    assert "_metadata_request" not in vars(loaded.estimator)
 
 
 # ---- The embedded model -----------------------------------------------------------------------
@@ -626,7 +648,7 @@ def test_a_newer_format_asks_for_an_upgrade(saved):
 
 
 def test_an_unknown_class_is_refused(saved):
-    node = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
+    node = {"class": "Popen", "params": {"args": "touch pwned"}, "requests": {}, "fitted": {}}
     _edit(saved, estimator={"estimator": node})
 
     with pytest.raises(PersistenceError, match="unknown class 'Popen'"):

@@ -282,12 +282,21 @@ def test_another_class_of_a_known_name_is_refused():
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        ({"estimator": {"class": "Popen", "params": {}, "fitted": {}}}, "unknown class 'Popen'"),
+        (
+            {"estimator": {"class": "Popen", "params": {}, "requests": {}, "fitted": {}}},
+            "unknown class 'Popen'",
+        ),
         ({"dataclass": {"class": "os.system", "values": {}}}, "unknown class 'os.system'"),
         ({"pickle": "gASV"}, "unknown kind 'pickle'"),
-        ({"estimator": {"class": "Pipeline", "params": {}, "fitted": {}}}, "class 'Pipeline'"),
+        (
+            {"estimator": {"class": "Pipeline", "params": {}, "requests": {}, "fitted": {}}},
+            "class 'Pipeline'",
+        ),
         ({"numpy_type": "float32"}, "unknown kind 'numpy_type'"),
-        ({"estimator": {"class": "Head", "params": {"D": 1}, "fitted": {}}}, "does not take .*'D'"),
+        (
+            {"estimator": {"class": "Head", "params": {"D": 1}, "requests": {}, "fitted": {}}},
+            "does not take .*'D'",
+        ),
     ],
 )
 def test_what_the_registry_does_not_know_is_never_made(node, message):

@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 
 from fewshot.errors import PersistenceError
@@ -69,7 +70,8 @@ CLASSES: dict[str, str] = {
     "WordNet": "fewshot.knowledge",
 }
 
-_ROUTING = "_metadata_request"  # scikit-learn's note of how a pipeline passes fit parameters
+_ROUTING = "_metadata_request"  # scikit-learn's note of what set_fit_request was told
+_ROUTED = ("fit", "score")  # methods that take more than texts and labels
 
 
 def _find_class(name: str) -> type[Any]:
@@ -116,6 +118,7 @@ def _encode_estimator(value: BaseEstimator, writer: Writer, where: str) -> Json:
     }
     return {
         "class": name,
+        "requests": _requests(value),
         "params": {key: writer.encode(item, f"{where}.{key}") for key, item in params.items()},
         "fitted": {key: writer.encode(item, f"{where}.{key}") for key, item in learned.items()},
     }
@@ -125,7 +128,20 @@ def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
     estimator = _make(content["class"], content["params"], reader)
     for name, node in content["fitted"].items():
         setattr(estimator, name, reader.decode(node))
+    with config_context(enable_metadata_routing=True):
+        for method in _ROUTED:
+            if method in content["requests"]:
+                getattr(estimator, f"set_{method}_request")(**content["requests"][method])
     return estimator
+
+
+def _requests(estimator: BaseEstimator) -> dict[str, Json]:
+    """Return what was set by ``set_fit_request`` and its kin, by method."""
+    if _ROUTING not in vars(estimator):
+        return {}
+    routing = estimator.get_metadata_routing()
+    found = {method: dict(getattr(routing, method).requests) for method in _ROUTED}
+    return {method: requests for method, requests in found.items() if requests}
 
 
 def _make(name: str, values: dict[str, Json], reader: Reader) -> Any:
