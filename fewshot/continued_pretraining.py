@@ -14,10 +14,10 @@ from sklearn.base import BaseEstimator, clone
 
 from fewshot.checkpoint import Arrays, Checkpoint
 from fewshot.classifier import PromptClassifier
+from fewshot.composition import innermost, with_model
 from fewshot.content_cache import ContentCache
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
 from fewshot.inputs import Examples, Label
@@ -38,7 +38,7 @@ from fewshot.rounds import Rounds, seed_of, started
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 from fewshot.settings import check_settings, is_share, is_whole
 from fewshot.training_data import class_targets
-from fewshot.unlabeled import Unlabeled, text_keys
+from fewshot.unlabeled import text_keys
 
 __all__ = ["PCPClassifier"]
 
@@ -46,6 +46,7 @@ Objective: TypeAlias = Literal["prompt", "mlm"]
 Pattern: TypeAlias = Literal["hard", "soft"]
 LabelSource: TypeAlias = Literal["predicted", "gold"]
 
+_OWNER = "PCPClassifier"  # in messages
 _ADAPTED_BYTES = 512 * 2**20  # five folds of fewshot-mini
 _SCORES_BYTES = 64 * 2**20
 
@@ -160,7 +161,7 @@ class PCPClassifier(SemiSupervisedClassifier):
         if name == "pretraining" and given[name] is None:
             return Pretraining()
         if name == "predictor" and given[name] is None:
-            return _innermost(given["estimator"])
+            return innermost(given["estimator"], _OWNER)
         return super()._spelled_out(name, given)
 
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
@@ -236,9 +237,9 @@ class _Plan(NamedTuple):
 def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> _Plan:
     """Check everything that can be checked before any work."""
     pretraining = _check(settings)
-    base = _innermost(settings.estimator).set_params(verbose=0)
+    base = innermost(settings.estimator, _OWNER).set_params(verbose=0)
     predictor = base if settings.predictor is None else settings.predictor
-    predictor = prompt_classifier(predictor, "PCPClassifier").set_params(verbose=0)
+    predictor = prompt_classifier(predictor, _OWNER).set_params(verbose=0)
     data, checkpoint, seed = open_fit(
         settings, X, y, sample_weight, unlabeled, fields=resolve_template(base).field_names
     )
@@ -249,7 +250,7 @@ def _plan(settings: PCPClassifier, X: Any, y: Any, sample_weight: Any, unlabeled
         )
     classes, words = _checked_classes(settings.objective, base, predictor, data)
     if isinstance(settings.estimator, SemiSupervisedClassifier):
-        settings.estimator._check_fit(*_final_data(data))
+        settings.estimator._check_fit(*data.fit_arguments())
     plan = _Plan(settings, data, base, predictor, classes, words, pretraining, seed, checkpoint)
     checkpoint.begin(seed, _configuration(plan))
     return plan
@@ -272,29 +273,6 @@ def _check(settings: PCPClassifier) -> Pretraining:
         raise InputError(f"pretraining is Pretraining(...) or None, got {pretraining!r}")
     pretraining.check()
     return pretraining
-
-
-def _innermost(estimator: Any) -> PromptClassifier:
-    """Return a clone of the PromptClassifier that an estimator is, or is made of."""
-    while isinstance(estimator, SemiSupervisedClassifier):
-        estimator = estimator.estimator
-    return prompt_classifier(estimator, "PCPClassifier")
-
-
-def _with_model(estimator: Any, lm: MaskedLM) -> Any:
-    """Return a clone of an estimator with another model wherever the innermost classifier's is."""
-    if estimator is None or isinstance(estimator, PromptClassifier):
-        return prompt_classifier(estimator, "PCPClassifier").set_params(model=lm)
-    twin = clone(estimator).set_params(estimator=_with_model(estimator.estimator, lm))
-    base = _innermost(estimator)
-    for name, other in estimator.get_params(deep=False).items():
-        # A final classifier, or a predictor; one with a model of its own keeps that.
-        is_learner = name != "estimator" and isinstance(
-            other, (PromptClassifier, FineTuneClassifier)
-        )
-        if is_learner and other.model == base.model:
-            twin.set_params(**{f"{name}__model": lm})
-    return twin
 
 
 def _checked_classes(
@@ -429,27 +407,18 @@ def _adapt(plan: _Plan, lines: Lines, rounds: Rounds) -> tuple[MaskedLM, list[Ep
 
 
 def _fit_final(plan: _Plan, lm: MaskedLM) -> TextClassifier:
-    final: TextClassifier = _with_model(plan.settings.estimator, lm)
+    final: TextClassifier = with_model(plan.settings.estimator, lm, _OWNER)
     if final.random_state is None:
         final.set_params(random_state=seed_of(plan.seed, 4))
     final.set_params(verbose=0)
     if isinstance(final, PromptClassifier):
         return fit_prompt(final, plan.data)
-    texts, labels, weights, rest = _final_data(plan.data)
+    texts, labels, weights, rest = plan.data.fit_arguments()
     own = final.checkpoint_dir
     final.set_params(checkpoint_dir=plan.checkpoint.nested if own is None else own)
     final.fit(texts, labels, sample_weight=weights, unlabeled=rest)
     final.set_params(checkpoint_dir=own)
     return final
-
-
-def _final_data(data: LearningData) -> tuple[Any, Any, Any, Unlabeled | None]:
-    """Return texts, labels, weights and unlabelled texts, as a ``fit`` takes them."""
-    rest = Unlabeled(data.pool.examples.rows()) if len(data.pool) else None
-    if data.labelled is None:
-        return None, None, None, rest
-    labels = data.labelled.labels.values.tolist()
-    return data.labelled.examples.rows(), labels, data.labelled.sample_weight, rest
 
 
 def forget_pretraining() -> None:

@@ -44,6 +44,14 @@ class LearningData:
     labelled: TrainingData | None
     pool: Pool
 
+    def fit_arguments(self) -> tuple[Any, Any, Any, Unlabeled | None]:
+        """Return texts, labels, weights and unlabelled texts, as a ``fit`` takes them."""
+        rest = Unlabeled(self.pool.examples.rows()) if len(self.pool) else None
+        if self.labelled is None:
+            return None, None, None, rest
+        texts, labels = self.labelled.examples.rows(), self.labelled.labels.values.tolist()
+        return texts, labels, self.labelled.sample_weight, rest
+
     def digests(self, lm: MaskedLM) -> dict[str, str]:
         """Return digests of the texts and of a model's weights, for a checkpoint."""
         return {

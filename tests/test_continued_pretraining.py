@@ -16,7 +16,6 @@ import fewshot
 import fewshot.continued_pretraining as module
 import fewshot.pattern_ensembles as pattern_ensembles
 from fewshot import (
-    FineTuneClassifier,
     LiSTClassifier,
     PCPClassifier,
     PETClassifier,
@@ -513,34 +512,6 @@ def test_pet_goes_on_from_the_adapted_model():
     assert isinstance(clf.estimator_, PETClassifier)
     assert clf.estimator_.estimator.model is clf.model_
     assert clf.estimator_.n_unlabeled_ == 5
-
-
-@pytest.mark.parametrize("final", [FineTuneClassifier, PromptClassifier])
-def test_the_final_classifier_of_pet_goes_on_from_the_adapted_model(final):
-    base = prompt()
-    pet = PETClassifier(base, final_estimator=final(model=base.model))
-
-    twin = module._with_model(pet, "adapted")
-
-    assert twin.final_estimator.model == "adapted"
-    assert pet.final_estimator.model is base.model
-
-
-def test_a_final_classifier_with_a_model_of_its_own_keeps_that():
-    own = MaskedLM(*tiny_roberta(), device="cpu")
-    pet = PETClassifier(prompt(), final_estimator=FineTuneClassifier(own))
-
-    twin = module._with_model(pet, "adapted")
-
-    assert twin.estimator.model == "adapted"
-    assert twin.final_estimator.model is own
-
-
-def test_the_predictor_of_a_second_adaptation_has_the_adapted_model():
-    twin = module._with_model(pcp(PETClassifier(), predictor=PromptClassifier()), "adapted")
-
-    assert twin.predictor.model == "adapted"
-    assert twin.estimator.estimator.model == "adapted"
 
 
 def test_both_methods_of_a_composition_may_have_one_checkpoint_folder(tmp_path):
