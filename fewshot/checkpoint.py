@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from fewshot.errors import CheckpointError
 
-__all__ = ["Arrays", "Checkpoint"]
+__all__ = ["Arrays", "Checkpoint", "check_folder"]
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -56,7 +56,7 @@ class Checkpoint:
         self._folder = None if folder is None else Path(folder).expanduser() / f"{_PREFIX}{fit}"
         self._manifest = None
         if self._folder is not None:
-            _check_folder(self._folder.parent)
+            check_folder(self._folder.parent)
             self._manifest = _read_manifest(self._folder)
             self._lock = FileLock(self._folder / _LOCK)
 
@@ -147,10 +147,11 @@ class Checkpoint:
     def clear(self) -> None:
         """Delete all rounds and the manifest: the fit is over."""
         if self._folder is not None:
+            shutil.rmtree(self._folder / _NESTED, ignore_errors=True)
             rounds = self._folder.glob(f"*{_SUFFIX}*")  # and what was never finished
+            # The manifest last: a folder with one can be taken up, and cleared then.
             for file in (*rounds, self._folder / _MANIFEST):
                 file.unlink(missing_ok=True)
-            shutil.rmtree(self._folder / _NESTED, ignore_errors=True)
             self._leave(self._folder)
 
     def fail(self) -> None:
@@ -213,9 +214,21 @@ class Checkpoint:
         unfinished.replace(self._folder / name)
 
 
-def _check_folder(folder: Path) -> None:
-    """Check that a folder is missing or holds nothing but checkpoints."""
-    if not folder.exists():
+def check_folder(folder: str | Path | None) -> None:
+    """Check that a folder is missing or holds nothing but checkpoints.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        None is good.
+
+    Raises
+    ------
+    CheckpointError
+        If there is something else.
+    """
+    folder = None if folder is None else Path(folder).expanduser()
+    if folder is None or not folder.exists():
         return
     if not folder.is_dir():
         raise CheckpointError(f"checkpoint_dir={str(folder)!r} is a file; name a folder")

@@ -206,7 +206,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
             Texts, tokens, optimiser steps, truncated texts and the estimated seconds.
         """
         plan = plan_fit(self, X, y, None)
-        if plan.data is None or plan.views is None:
+        if plan.data is None:
             return DryRun(n_texts=0, n_tokens=0, n_truncated=0, n_steps=0, seconds=0.0)
         n_tokens = sum(int(prompts.lengths.sum()) for prompts in plan.views.values())
         speed = plan.scorer.lm.tokens_per_second(plan.views[min(plan.views)])

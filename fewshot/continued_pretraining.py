@@ -12,11 +12,11 @@ import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
 
-from fewshot.checkpoint import Arrays, Checkpoint
+from fewshot.checkpoint import Arrays, Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
 from fewshot.composition import innermost, with_model
 from fewshot.content_cache import ContentCache
-from fewshot.errors import InputError, VerbalizerError
+from fewshot.errors import CheckpointError, InputError, VerbalizerError
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
@@ -165,6 +165,7 @@ class PCPClassifier(SemiSupervisedClassifier):
         return super()._spelled_out(name, given)
 
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
+        check_folder(self.checkpoint_dir)
         _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)
 
     def fit(
@@ -188,6 +189,7 @@ class PCPClassifier(SemiSupervisedClassifier):
         PCPClassifier
             The estimator itself.
         """
+        _check_can_go_on(self)
         plan = _plan(self, X, y, sample_weight, unlabeled)
         n_rounds = 1 + plan.pretraining.num_epochs + 1
         with started(plan.checkpoint, n_rounds, "PCP", show_progress=self.verbose > 0) as rounds:
@@ -273,6 +275,22 @@ def _check(settings: PCPClassifier) -> Pretraining:
         raise InputError(f"pretraining is Pretraining(...) or None, got {pretraining!r}")
     pretraining.check()
     return pretraining
+
+
+def _check_can_go_on(settings: PCPClassifier) -> None:
+    """Check that the checkpoint of a nested estimator could be found again."""
+    if settings.checkpoint_dir is not None or settings.random_state is not None:
+        return
+    inner = settings.estimator
+    while isinstance(inner, SemiSupervisedClassifier):
+        if getattr(inner, "checkpoint_dir", None) is not None:
+            raise CheckpointError(
+                f"{type(inner).__name__} has checkpoint_dir={str(inner.checkpoint_dir)!r}, but "
+                "the PCPClassifier around it has none and draws another seed in each fit, so that "
+                "its model would be another after an interruption: give PCPClassifier the "
+                "checkpoint_dir, which then serves both, or a random_state"
+            )
+        inner = inner.estimator
 
 
 def _checked_classes(
@@ -403,7 +421,9 @@ def _adapt(plan: _Plan, lines: Lines, rounds: Rounds) -> tuple[MaskedLM, list[Ep
     )
     seed = seed_of(plan.seed, 3)
     make = partial(pretrain, plan.lm, lines.ids, plan.pretraining, seed, rounds)
-    return _ADAPTED.get(key, make)
+    adapted = _ADAPTED.get(key, make)
+    rounds.reach(1 + plan.pretraining.num_epochs)
+    return adapted
 
 
 def _fit_final(plan: _Plan, lm: MaskedLM) -> TextClassifier:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
-from fewshot.checkpoint import Checkpoint
+from fewshot.checkpoint import Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
@@ -156,6 +156,7 @@ class PETClassifier(SemiSupervisedClassifier):
         self.verbose = verbose
 
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
+        check_folder(self.checkpoint_dir)
         _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)
 
     def fit(
@@ -302,7 +303,7 @@ def _check_final(final: Any, member: Member, classes: Sequence[Label], data: Lea
 
 def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
-    if plan.settings.checkpoint_dir is None:
+    if not plan.checkpoint.is_kept:
         return {}
     lm = load_masked_lm(plan.ensembles.members[0].estimator.model)
     return {**settings_of(plan.settings), **plan.ensembles.data.digests(lm)}

@@ -28,7 +28,7 @@ from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import tokenize_slots
 from fewshot.scoring import PromptScorer, Views
-from fewshot.settings import new_rng
+from fewshot.settings import checked_state, new_rng
 from fewshot.template import Template
 from fewshot.training_data import TrainingData, class_labels, class_targets, read_training_data
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
@@ -43,7 +43,7 @@ _ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than abou
 
 
 class PromptSettings(Protocol):
-    """The settings of a :class:`~fewshot.PromptClassifier`, which explains them."""
+    """What a plan reads of a :class:`~fewshot.PromptClassifier`, which it cannot import."""
 
     template: str | Template | None
     verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None
@@ -59,7 +59,7 @@ class PromptSettings(Protocol):
     verbose: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PromptPlan:
     """What ``fit`` is going to do, checked.
 
@@ -73,7 +73,7 @@ class PromptPlan:
         None for zero-shot classification without texts.
     scorer : PromptScorer
         Not calibrated yet.
-    views : dict of int to Prompts, or None
+    views : dict of int to Prompts
         The prompts of the texts.
     wordings : dict of Template to dict of int to Prompts
         The texts in the other wordings that the tuning asks for.
@@ -84,7 +84,7 @@ class PromptPlan:
     verbalizer: Verbalizer | None
     data: TrainingData | None
     scorer: PromptScorer
-    views: Views | None
+    views: Views
     wordings: dict[Template, Views]
 
     @property
@@ -100,7 +100,7 @@ class PromptPlan:
     @property
     def n_truncated(self) -> int:
         """Those that were shortened."""
-        return 0 if self.views is None else self.views[min(self.views)].n_truncated
+        return self.views[min(self.views)].n_truncated if self.views else 0
 
     def calibrate(self) -> tuple[PromptScorer, Calibration]:
         """Calibrate the scorer.
@@ -125,7 +125,7 @@ class PromptPlan:
                 )
         if calibration != "domain":
             return scorer.calibrate(calibration, {}, np.ones(0)), calibration
-        if self.views is None:
+        if not self.views:
             raise InputError(
                 "calibration='domain' needs texts in fit (labels may be left out); pass some, or "
                 "use calibration='contextual'"
@@ -146,7 +146,7 @@ class PromptPlan:
         -------
         TuningResult
         """
-        if self.data is None or self.views is None or isinstance(self.tuning, NoTuning):
+        if self.data is None or isinstance(self.tuning, NoTuning):
             return TuningResult(scorer)
         settings, data = self.settings, self.data
         targets, weights = class_targets(data, scorer.words.classes, settings.class_weight)
@@ -166,7 +166,7 @@ class PromptPlan:
 
 
 def plan_fit(settings: PromptSettings, X: Any, y: Any, sample_weight: Any) -> PromptPlan:
-    """Check everything that can be checked before any work.
+    """Check everything that can be checked before any text is encoded.
 
     Parameters
     ----------
@@ -181,12 +181,14 @@ def plan_fit(settings: PromptSettings, X: Any, y: Any, sample_weight: Any) -> Pr
     Raises
     ------
     TemplateError, VerbalizerError, LabelWordError, InputError, TuningError, ModelError, HubError
-        All that ``fit`` raises.
+        What ``fit`` raises, but for texts that a calibration lacks and training that diverges.
     """
     tuning = resolve_tuning(settings.tuning)
     template = resolve_template(settings)
     _check_choice("calibration", settings.calibration, get_args(Calibration))
     _check_choice("aggregation", settings.aggregation, ("auto", *get_args(Aggregation)))
+    _check_choice("verbose", settings.verbose, (0, 1))
+    checked_state(settings.random_state)
     data = _read(X, y, sample_weight, template, tuning)
     lm = load_masked_lm(settings.model)
     tuning.check(lm, template)
@@ -199,7 +201,7 @@ def plan_fit(settings: PromptSettings, X: Any, y: Any, sample_weight: Any) -> Pr
     scorer = PromptScorer(lm, template, words, aggregation, room)
     wordings = tuning.wordings(template)
     if data is None:
-        return PromptPlan(settings, tuning, verbalizer, None, scorer, None, {})
+        return PromptPlan(settings, tuning, verbalizer, None, scorer, {}, {})
     slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples, lm.tokens)
     try:
         views = scorer.views_of(slots)
@@ -247,7 +249,7 @@ def _resolve_words(
     return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, settings.multi_token)
 
 
-def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
     if value not in known:
         raise InputError(f"{name} is one of {list(known)}, got {value!r}")
 

@@ -74,6 +74,16 @@ class Rounds:
         self._bar.update()
         return result
 
+    def reach(self, number: int) -> None:
+        """Count as done what another fit has spared this one.
+
+        Parameters
+        ----------
+        number : int
+            Of rounds that are done now.
+        """
+        self._bar.update(max(0, number - self._bar.n))
+
     def run_chain(
         self,
         name: str,

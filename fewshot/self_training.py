@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot.checkpoint import Checkpoint
+from fewshot.checkpoint import Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.fingerprint import settings_of
@@ -163,6 +163,7 @@ class LiSTClassifier(SemiSupervisedClassifier):
         return super()._spelled_out(name, given)
 
     def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
+        check_folder(self.checkpoint_dir)
         _plan(clone(self).set_params(checkpoint_dir=None), X, y, sample_weight, unlabeled)
 
     def fit(

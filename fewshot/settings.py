@@ -12,7 +12,15 @@ from sklearn.utils import check_random_state
 
 from fewshot.errors import InputError
 
-__all__ = ["check_settings", "is_number", "is_positive", "is_share", "is_whole", "new_rng"]
+__all__ = [
+    "check_settings",
+    "checked_state",
+    "is_number",
+    "is_positive",
+    "is_share",
+    "is_whole",
+    "new_rng",
+]
 
 
 def check_settings(
@@ -69,10 +77,21 @@ def new_rng(random_state: Any) -> np.random.Generator:
     InputError
         If it is no int, 0 or more, no RandomState and not None.
     """
+    return np.random.default_rng(checked_state(random_state).randint(2**31))
+
+
+def checked_state(random_state: Any) -> np.random.RandomState:
+    """Return what a ``random_state`` of scikit-learn stands for; nothing is drawn from it.
+
+    Raises
+    ------
+    InputError
+        If it is no int, 0 or more, no RandomState and not None.
+    """
     try:
-        state = check_random_state(random_state)
+        state: np.random.RandomState = check_random_state(random_state)
     except ValueError as error:
         raise InputError(
             f"random_state is an int, 0 or more, a RandomState or None, got {random_state!r}"
         ) from error
-    return np.random.default_rng(state.randint(2**31))
+    return state

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot import checkpoint as module
-from fewshot.checkpoint import Checkpoint
+from fewshot.checkpoint import Checkpoint, check_folder
 from fewshot.errors import CheckpointError
 from fewshot.rounds import started
 
@@ -191,3 +191,30 @@ def test_a_damaged_round_is_told(tmp_path):
 
     with pytest.raises(CheckpointError, match=r"'round-0'.*cannot be read"):
         checkpoint.load("round-0")
+
+
+def test_a_nested_checkpoint_is_cleared_with_the_fit_around_it(tmp_path):
+    outer = begun(tmp_path)
+    inner = begun(outer.nested, fit="two")
+    inner.save("round-0", {"value": np.array(1)})
+    inner.release()
+
+    assert outer.nested == tmp_path / OWN / "estimator"
+    outer.clear()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_folder_nothing_is_nested():
+    assert begun(None).nested is None
+
+
+def test_a_folder_is_checked_without_beginning_a_fit(tmp_path):
+    check_folder(None)
+    check_folder(tmp_path / "missing")
+    begun(tmp_path)
+    check_folder(str(tmp_path))
+    (tmp_path / "thesis.txt").touch()
+
+    with pytest.raises(CheckpointError, match=r"thesis\.txt"):
+        check_folder(tmp_path)

@@ -14,7 +14,6 @@ from sklearn.model_selection import GridSearchCV
 
 import fewshot
 import fewshot.continued_pretraining as module
-import fewshot.pattern_ensembles as pattern_ensembles
 from fewshot import (
     LiSTClassifier,
     PCPClassifier,
@@ -22,6 +21,8 @@ from fewshot import (
     PromptClassifier,
     Template,
     Unlabeled,
+    pattern_ensembles,
+    rounds,
 )
 from fewshot.errors import (
     CheckpointError,
@@ -34,7 +35,7 @@ from fewshot.knowledge import SoftVerbalizer
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.prompt_plan import resolve_template
-from fewshot.tuning import Full, Head, Perfect
+from fewshot.tuning import BitFit, Full, Head, Perfect, sessions
 from tests.tiny_models import FAMILIES, tiny_bert, tiny_roberta
 
 X = [
@@ -568,41 +569,92 @@ def test_an_interrupted_fit_goes_on_to_the_same_result(tmp_path, monkeypatch, st
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_estimator_goes_on_where_it_was(tmp_path, monkeypatch):
-    def nested(folder):
-        return pcp(PETClassifier(prompt()), checkpoint_dir=folder)
+def list_learner() -> LiSTClassifier:
+    tuning = BitFit(num_epochs=1)
+    return LiSTClassifier(prompt(), tuning=tuning, n_sessions=2, n_steps=2, weights="uniform")
 
-    whole = fit(nested(None)).predict_proba(X)
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+# What PCP ends with, where its rounds are done, and how many there are.
+NESTED = {
+    "pet": (lambda: PETClassifier(prompt()), (pattern_ensembles, "_train_member"), 4),
+    "list": (list_learner, (sessions._Run, "session"), 3),
+    "pcp": (lambda: pcp(PETClassifier(prompt())), (pattern_ensembles, "_train_member"), 4),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_an_interrupted_estimator_goes_on_where_it_was(tmp_path, monkeypatch, name):
+    make, (owner, work), n_rounds = NESTED[name]
+    whole = fit(pcp(make())).predict_proba(X)
     module.forget_pretraining()
-    trained, plain = [], pattern_ensembles._train_member
+    plain, n_done = getattr(owner, work), []
 
-    def broken(plan, member, pseudo, seed):
-        if len(trained) == 2:
+    def counted(*given):
+        if len(n_done) == n_rounds - 1 and not is_resumed:
             raise KeyboardInterrupt
-        trained.append(member.pattern)
-        return plain(plan, member, pseudo, seed)
+        n_done.append(1)
+        return plain(*given)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(pattern_ensembles, "_train_member", broken)
-        with pytest.raises(KeyboardInterrupt):
-            fit(nested(tmp_path))
+    monkeypatch.setattr(owner, work, counted)
+    is_resumed = False
+    with pytest.raises(KeyboardInterrupt):
+        fit(pcp(make(), checkpoint_dir=tmp_path))
     module.forget_pretraining()
+    is_resumed = True
+    again = fit(pcp(make(), checkpoint_dir=tmp_path))
 
-    def counted(plan, member, pseudo, seed):
-        trained.append(member.pattern)
-        return plain(plan, member, pseudo, seed)
-
-    monkeypatch.setattr(pattern_ensembles, "_train_member", counted)
-    again = fit(nested(tmp_path)).predict_proba(X)
-
-    assert np.array_equal(whole, again)
-    assert trained == [0, 1, 2, 3]  # none of the four twice
+    assert np.array_equal(whole, again.predict_proba(X))
+    assert len(n_done) == n_rounds  # none twice
+    assert again.estimator_.checkpoint_dir is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_estimator_with_a_folder_of_its_own_keeps_its_rounds_there(tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    clf = pcp(PETClassifier(prompt(), checkpoint_dir=own), checkpoint_dir=tmp_path / "outer")
+    monkeypatch.setattr(pattern_ensembles, "_train_member", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(clf)
+
+    assert [path.name for path in own.glob("*/*.json")] == ["checkpoint.json"]
+    assert not list((tmp_path / "outer").glob("*/estimator"))
+
+
+def test_the_folder_of_the_estimator_is_checked_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "notes.txt").touch()
+    monkeypatch.setattr(module, "_scores", interrupt)
+
+    with pytest.raises(CheckpointError, match=r"holds \['notes.txt'\], which are no checkpoint"):
+        fit(pcp(pcp(PETClassifier(prompt(), checkpoint_dir=tmp_path))))
+
+
+def test_a_folder_that_no_later_fit_would_find_its_rounds_in_is_refused(tmp_path):
+    nested = pcp(pcp(PETClassifier(prompt(), checkpoint_dir=tmp_path)), random_state=None)
+
+    with pytest.raises(CheckpointError, match=r"PETClassifier has checkpoint_dir=.* around it has"):
+        fit(nested)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_bar_counts_scores_epochs_and_the_final_classifier(capfd, monkeypatch, is_known):
+    monkeypatch.setattr(rounds, "_BAR_DELAY", 0)
+    clf = pcp(pretraining=Pretraining(num_epochs=3, batch_size=4), verbose=1)
+    if is_known:  # the model of this fit is that of another
+        fit(clone(clf).set_params(verbose=0, estimator__tuning=Head(C=7)))
+
+    fit(clf)
+
+    assert "5/5" in capfd.readouterr().err
 
 
 def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_adapt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(module, "_adapt", interrupt)
         with pytest.raises(KeyboardInterrupt):
             fit(pcp(checkpoint_dir=tmp_path))
 

@@ -8,10 +8,9 @@ import torch
 from fewshot import mask_head
 from fewshot.errors import ModelError
 from fewshot.mask_head import MaskHead
+from tests.tiny_models import WHOLE_HEADS
 
 IDS = torch.tensor([[5, 9, 13, 17, 21], [6, 10, 14, 18, 22]])
-# Families whose MLM head does more than multiply with rows of a decoder.
-WHOLE_HEADS = {"deberta_v2_tied"}
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from fewshot.prompts import Prompts, build_prompts, tokenize_slots
 from fewshot.states import StateCache
 from fewshot.template import Template
 from tests import tiny_models
+from tests.tiny_models import WHOLE_HEADS
 
 TEXTS = [
     "the film was great and the actor was very good",
@@ -29,8 +30,6 @@ TEXTS = [
     "the film was great and the actor was very bad",
     "wonderful dreadful basketball",
 ]
-# Families whose MLM head does more than multiply with rows of a decoder.
-WHOLE_HEADS = {"deberta_v2_tied"}
 
 
 def prompts_for(lm: MaskedLM, texts=TEXTS, pattern="{text} it was {mask}.", **options) -> Prompts:

@@ -35,8 +35,11 @@ from fewshot.errors import PersistenceError
 from fewshot.persistence import _content_sha256, save_estimator
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Reader, Writer
+from fewshot.saving.values import VALUE_CODECS
 from fewshot.tuning import BitFit, Full, Head
 from tests.tiny_models import FAMILIES
+
+ESTIMATOR_CODECS = (*VALUE_CODECS, *CLASS_CODECS)
 
 TEXTS = ["a great film", "terrible movie", "the best match", "bad and poor", "nice", "awful text"]
 LABELS = ["pos", "neg", "pos", "neg", "pos", "neg"]
@@ -359,16 +362,31 @@ def test_settings_for_pipelines_that_were_not_made_stay_unmade(saved):
     assert "_metadata_request" not in vars(fewshot.load(saved))
 
 
-def test_fit_requests_of_nested_estimators_come_back(tmp_path):
+def test_requests_of_nested_estimators_come_back(tmp_path):
     with sklearn.config_context(enable_metadata_routing=True):
-        inner = PromptClassifier(tuning="none", verbose=0)
-        clf = PETClassifier(inner, verbose=0).set_fit_request(unlabeled=True)
+        inner = PromptClassifier().set_fit_request(sample_weight="w")
+        inner.set_score_request(sample_weight=False)
+        clf = PETClassifier(inner).set_fit_request(unlabeled=np.True_, sample_weight=None)
 
-    copied = Writer(tmp_path, CLASS_CODECS).encode(clf, "clf")
+    node = Writer(tmp_path, ESTIMATOR_CODECS).encode(clf, "clf")
 
-    loaded = Reader(tmp_path, CLASS_CODECS, [], {}, {}, []).decode(copied)
-    assert loaded.get_metadata_routing().fit.requests["unlabeled"] is True
-    assert "_metadata_request" not in vars(loaded.estimator)
+    loaded = Reader(tmp_path, ESTIMATOR_CODECS, [], {}, {}, []).decode(node)
+    assert loaded.get_metadata_routing().fit.requests["unlabeled"]
+    assert loaded.get_metadata_routing().fit.requests["sample_weight"] is None
+    own = loaded.estimator.get_metadata_routing()
+    assert own.fit.requests == {"sample_weight": "w"}
+    assert own.score.requests == {"sample_weight": False}
+
+
+@pytest.mark.parametrize(
+    "requests", [{"fit": {"bogus": True}}, {"fit": {"sample_weight": 5}}, {"fly": {}}, {"fit": 3}]
+)
+def test_requests_that_the_installed_class_does_not_take_are_refused(requests):
+    node = {"estimator": {"class": "TfidfClassifier", "params": {}, "fitted": {}}}
+    node["estimator"]["requests"] = Writer(Path(), ESTIMATOR_CODECS).encode(requests, "requests")
+
+    with pytest.raises(PersistenceError, match="TfidfClassifier does not take the saved settings"):
+        Reader(Path(), ESTIMATOR_CODECS, [], {}, {}, []).decode(node)
 
 
 # ---- The embedded model -----------------------------------------------------------------------
@@ -648,7 +666,7 @@ def test_a_newer_format_asks_for_an_upgrade(saved):
 
 
 def test_an_unknown_class_is_refused(saved):
-    node = {"class": "Popen", "params": {"args": "touch pwned"}, "requests": {}, "fitted": {}}
+    node = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
     _edit(saved, estimator={"estimator": node})
 
     with pytest.raises(PersistenceError, match="unknown class 'Popen'"):

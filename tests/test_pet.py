@@ -22,6 +22,7 @@ from fewshot import (
     Template,
     Unlabeled,
     Verbalizer,
+    rounds,
 )
 from fewshot.classifier import PromptClassifier as _Prompt
 from fewshot.errors import CheckpointError, FewShotError, InputError, TemplateError
@@ -309,6 +310,14 @@ def test_the_same_seed_gives_the_same_to_the_last_bit():
 
     assert np.array_equal(one.predict_proba(X), again.predict_proba(X))
     assert np.array_equal(one.soft_labels_, again.soft_labels_)
+
+
+def test_the_bar_counts_members_and_the_final_classifier(capfd, monkeypatch):
+    monkeypatch.setattr(rounds, "_BAR_DELAY", 0)
+
+    fit(pet(verbose=1))
+
+    assert "3/3" in capfd.readouterr().err  # two patterns, and the final classifier
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 5])

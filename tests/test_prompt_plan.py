@@ -50,7 +50,7 @@ def test_a_plan_knows_the_work_without_encoding_a_text(lm):
 def test_without_texts_there_are_no_prompts(lm):
     plan = plan_fit(make(lm, tuning="none"), None, None, None)
 
-    assert (plan.n_texts, plan.n_truncated, plan.views) == (0, 0, None)
+    assert (plan.n_texts, plan.n_truncated, plan.views) == (0, 0, {})
     assert isinstance(plan.tuning, NoTuning)
 
 
@@ -112,3 +112,26 @@ def test_a_tuned_model_is_calibrated_again_by_eight_unlabelled_texts(lm, n_unlab
 def test_texts_of_weight_0_are_nothing_to_learn_from(lm):
     with pytest.raises(InputError, match=r"no row of y has a label \(and a weight above 0\)"):
         plan_fit(make(lm, tuning=Full()), [*TEXTS, "unlabelled"], [*LABELS, None], [0, 0, 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"random_state": "x"},
+            "random_state is an int, 0 or more, .* got 'x'",
+        ),
+        ({"verbose": "x"}, r"verbose is one of \[0, 1\], got 'x'"),
+    ],
+)
+def test_a_dry_run_refuses_what_fit_refuses(lm, settings, message):
+    with pytest.raises(InputError, match=message):
+        make(lm, **settings).dry_run(TEXTS, LABELS)
+
+
+def test_a_plan_draws_nothing_from_a_random_state(lm):
+    state = np.random.RandomState(3)
+
+    plan_fit(make(lm, random_state=state), TEXTS, LABELS, None)
+
+    assert state.randint(2**31) == np.random.RandomState(3).randint(2**31)

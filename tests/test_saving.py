@@ -283,18 +283,18 @@ def test_another_class_of_a_known_name_is_refused():
     ("node", "message"),
     [
         (
-            {"estimator": {"class": "Popen", "params": {}, "requests": {}, "fitted": {}}},
+            {"estimator": {"class": "Popen", "params": {}, "fitted": {}}},
             "unknown class 'Popen'",
         ),
         ({"dataclass": {"class": "os.system", "values": {}}}, "unknown class 'os.system'"),
         ({"pickle": "gASV"}, "unknown kind 'pickle'"),
         (
-            {"estimator": {"class": "Pipeline", "params": {}, "requests": {}, "fitted": {}}},
+            {"estimator": {"class": "Pipeline", "params": {}, "fitted": {}}},
             "class 'Pipeline'",
         ),
         ({"numpy_type": "float32"}, "unknown kind 'numpy_type'"),
         (
-            {"estimator": {"class": "Head", "params": {"D": 1}, "requests": {}, "fitted": {}}},
+            {"estimator": {"class": "Head", "params": {"D": 1}, "fitted": {}}},
             "does not take .*'D'",
         ),
     ],

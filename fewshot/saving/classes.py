@@ -116,32 +116,53 @@ def _encode_estimator(value: BaseEstimator, writer: Writer, where: str) -> Json:
         for name, attribute in vars(value).items()
         if name not in params and name != _ROUTING
     }
-    return {
+    node: dict[str, Json] = {
         "class": name,
-        "requests": _requests(value),
         "params": {key: writer.encode(item, f"{where}.{key}") for key, item in params.items()},
         "fitted": {key: writer.encode(item, f"{where}.{key}") for key, item in learned.items()},
     }
+    requests = _requests(value)
+    if requests:
+        node["requests"] = writer.encode(requests, f"requests of {where}")
+    return node
 
 
 def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
     estimator = _make(content["class"], content["params"], reader)
     for name, node in content["fitted"].items():
         setattr(estimator, name, reader.decode(node))
-    with config_context(enable_metadata_routing=True):
-        for method in _ROUTED:
-            if method in content["requests"]:
-                getattr(estimator, f"set_{method}_request")(**content["requests"][method])
+    if "requests" in content:
+        _set_requests(estimator, reader.decode(content["requests"]))
     return estimator
 
 
-def _requests(estimator: BaseEstimator) -> dict[str, Json]:
+def _requests(estimator: BaseEstimator) -> dict[str, dict[str, Any]]:
     """Return what was set by ``set_fit_request`` and its kin, by method."""
     if _ROUTING not in vars(estimator):
         return {}
     routing = estimator.get_metadata_routing()
-    found = {method: dict(getattr(routing, method).requests) for method in _ROUTED}
+    found = {
+        method: {
+            name: wanted
+            for name, wanted in getattr(routing, method).requests.items()
+            if wanted is not None  # what is not asked for either way
+        }
+        for method in _ROUTED
+    }
     return {method: requests for method, requests in found.items() if requests}
+
+
+def _set_requests(estimator: BaseEstimator, requests: dict[str, dict[str, Any]]) -> None:
+    try:
+        with config_context(enable_metadata_routing=True):
+            for method, wanted in requests.items():
+                getattr(estimator, f"set_{method}_request")(**wanted)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise PersistenceError(
+            f"the installed {type(estimator).__name__} does not take the saved settings for "
+            f"pipelines ({error}); load the folder with the versions that saved it, which its "
+            "config.json names"
+        ) from error
 
 
 def _make(name: str, values: dict[str, Json], reader: Reader) -> Any:
