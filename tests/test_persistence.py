@@ -472,7 +472,7 @@ def test_the_config_names_class_versions_and_files(saved):
 
     assert content["class"] == "PromptClassifier"
     assert content["format_version"] == 1
-    assert content["versions"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(content["versions"]["torch"])  # it may add "+cu130"
     assert content["versions"]["fewshot"] == fewshot.__version__
     assert content["estimator"]["estimator"]["params"]["random_state"] == 0
     assert sorted(content["files"]) == [n for n in _names(saved) if n != "config.json"]
