@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -536,3 +537,13 @@ def test_it_shows_its_sessions(capfd):
         fit(clone(learner(n_sessions=1)))
 
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_next_student_learns_labels_as_soft_as_the_regression_made_them():
+    pool = [f"{text} {word}" for text in POOL for word in ("star", "film", "news")]  # 108
+    one, two = (fit(learner(n_sessions=n), pool) for n in (1, 2))
+    student = one.estimator_
+    student.head_ = replace(student.head_, temperature=1.0)
+
+    assert student.head_.prompt_share == 0.0
+    np.testing.assert_allclose(two.soft_labels_, student.predict_proba(pool), atol=1e-5)

@@ -7,7 +7,7 @@ from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from fewshot.masked_lm import MaskedLM
@@ -20,6 +20,7 @@ __all__ = ["Head", "fit_head", "fit_state_head"]
 _MAX_ITERATIONS = 1000
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/self_training.md
+_LOG_TEMPERATURES = (-4.0, 4.0)
 _ALONE_FROM = 100  # texts with labels of a teacher, whatever they weigh; the same
 
 
@@ -94,8 +95,29 @@ def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> Sta
     states = task.scorer.mean_states(task.scorer.encode(task.views))
     head = fit_state_head(states, task.targets, task.sample_weight, C=C)
     if is_distilled and _n_taught(task) >= _ALONE_FROM:
-        return replace(head, prompt_share=0.0)
+        sharpness = _matching_temperature(head, states, task.targets, task.sample_weight)
+        return replace(head, prompt_share=0.0, temperature=sharpness)
     return replace(head, temperature=temperature)
+
+
+def _matching_temperature(
+    head: StateHead,
+    states: npt.NDArray[np.float64],
+    targets: npt.NDArray[np.float64],
+    sample_weight: npt.NDArray[np.float64],
+) -> float:
+    """Return the temperature at which a regression is as sure as what it learned from.
+
+    Its penalty, which makes it follow the teacher in the large only, also makes it flat. The
+    temperature with the least cross-entropy takes that back, and leaves the order of the classes.
+    """
+    logits = head.logits(states)
+
+    def loss(log_temperature: float) -> float:
+        found = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -float((sample_weight[:, None] * targets * found).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded").x))
 
 
 def _n_taught(task: TuningTask) -> int:

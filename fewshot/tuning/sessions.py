@@ -142,7 +142,10 @@ class _Run:
             before = self.scores.argmax(1)
             result, losses = self._learn(number)
             encoded = result.scorer.encode(self.task.views)
-            self.scores = scores_with_head(result.scorer, result.head, encoded)[self.pool]
+            head = result.head
+            if head is not None and head.prompt_share == 0:
+                head = replace(head, temperature=1.0)  # what it says in the end is sharper
+            self.scores = scores_with_head(result.scorer, head, encoded)[self.pool]
             history = result.history
             row = [*losses, float(np.mean(self.scores.argmax(1) == before))]
         steps = sum(epoch["steps"] for epoch in history)

@@ -70,7 +70,7 @@ class StateHead:
         What they are divided by.
     coef : ndarray of shape (hidden, n_classes)
     temperature : float
-        What the sum with the prompt's log-probabilities is divided by.
+        What the sum is divided by.
     prompt_share : float
         What the prompt's log-probabilities are multiplied with: 0 leaves them out.
     """
@@ -81,13 +81,17 @@ class StateHead:
     temperature: float = 1.0
     prompt_share: float = 1.0
 
+    def logits(self, states: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return what the regression alone says of states, [n, n_classes]."""
+        logits: npt.NDArray[np.float64] = ((states - self.center) / self.scale) @ self.coef
+        return logits
+
     def add(
         self, scores: npt.NDArray[np.float64], states: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         """Return the log-probabilities of scores and of this model, summed, [n, n_classes]."""
-        own = ((states - self.center) / self.scale) @ self.coef
         prompt = self.prompt_share * log_softmax(scores, axis=1)
-        total: npt.NDArray[np.float64] = prompt + log_softmax(own, axis=1)
+        total: npt.NDArray[np.float64] = prompt + log_softmax(self.logits(states), axis=1)
         # Sums differ in the last bits with the number of rows; float32 has fewer.
         return (total / self.temperature).astype(np.float32).astype(np.float64)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from fewshot.tuning import Full, Head
 from fewshot.tuning.soft_targets import SoftTargets
@@ -82,6 +83,20 @@ def test_the_penalty_of_a_distilled_regression_grows_with_the_texts():
 
     # C is 100 / n: texts that are all there twice change nothing.
     np.testing.assert_allclose(once.head.coef, twice.head.coef, rtol=1e-4, atol=1e-6)
+
+
+def test_a_regression_alone_is_as_sure_as_what_it_learned_from():
+    # Two texts, 60 times each, with mirrored labels: a linear model can say just these.
+    targets = [[0.9, 0.1], [0.1, 0.9]] * 60
+    task = make_task(tiny_bert(), texts=[TEXTS[0], TEXTS[5]] * 60, targets=targets)
+
+    head = SoftTargets(Head(C=0.05), targets=task.targets).tune(task).head
+
+    states = task.scorer.mean_states(task.scorer.encode(task.views))
+    flat = softmax(head.logits(states), axis=1)
+    found = softmax(head.add(np.zeros((120, 2)), states), axis=1)
+    np.testing.assert_allclose(found, targets, atol=1e-4)
+    assert flat[0, 0] < 0.8  # the penalty makes it flat
 
 
 def test_a_share_of_zero_leaves_the_regression_alone():
