@@ -80,7 +80,7 @@ def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> Sta
     task : TuningTask
     C : float or None
     temperature : float
-        What its sum with the prompt's scores is divided by.
+        What its sum with the prompt's scores is divided by; alone, it finds its own.
 
     Returns
     -------
@@ -95,8 +95,8 @@ def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> Sta
     states = task.scorer.mean_states(task.scorer.encode(task.views))
     head = fit_state_head(states, task.targets, task.sample_weight, C=C)
     if is_distilled and _n_taught(task) >= _ALONE_FROM:
-        sharpness = _matching_temperature(head, states, task.targets, task.sample_weight)
-        return replace(head, prompt_share=0.0, temperature=sharpness)
+        own = _matching_temperature(head, states, task.targets, task.sample_weight)
+        return replace(head, prompt_share=0.0, temperature=own)
     return replace(head, temperature=temperature)
 
 

@@ -55,9 +55,8 @@ def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[f
         for _ in range(_STEPS):
             rows = rng.choice(len(useful), min(_BATCH_SIZE, len(useful)), replace=False)
             hidden, words = hide_words(useful.take(rows), lm, rng)
-            logits = lm.mask_head.token_logits(
-                lm.forward(hidden)[0], vocabulary
-            )  # [n, words, vocabulary]
+            states = lm.forward(hidden)[0]
+            logits = lm.mask_head.token_logits(states, vocabulary)  # [n, words, vocabulary]
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), words.flatten())
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, _MAX_GRAD_NORM)
