@@ -29,7 +29,7 @@ Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 _FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 2
 _MANIFEST, _LOCK = "checkpoint.json", "running.lock"
 _PREFIX, _SUFFIX, _UNFINISHED = "fit-", ".round.safetensors", ".unfinished"
-_NESTED = "estimator"
+_NESTED = "estimator"  # a folder in the subfolder, laid out as the folder above it
 _SAME = ("class", "labelled data")  # of two fits of which one is the other with new settings
 _SHOWN = 5
 

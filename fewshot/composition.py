@@ -64,9 +64,8 @@ def with_model(estimator: Any, lm: MaskedLM, owner: str) -> Any:  # of the estim
     twin = clone(estimator).set_params(estimator=with_model(estimator.estimator, lm, owner))
     base = innermost(estimator, owner)
     for name, other in estimator.get_params(deep=False).items():
-        is_learner = name != "estimator" and isinstance(
-            other, (PromptClassifier, FineTuneClassifier)
-        )
-        if is_learner and other.model == base.model:
+        # A final classifier or a predictor; the estimator has it already.
+        is_other = name != "estimator" and isinstance(other, (PromptClassifier, FineTuneClassifier))
+        if is_other and other.model == base.model:
             twin.set_params(**{f"{name}__model": lm})
     return twin

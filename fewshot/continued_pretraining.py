@@ -283,7 +283,7 @@ def _check_can_go_on(settings: PCPClassifier) -> None:
         return
     inner = settings.estimator
     while isinstance(inner, SemiSupervisedClassifier):
-        if getattr(inner, "checkpoint_dir", None) is not None:
+        if inner.checkpoint_dir is not None:
             raise CheckpointError(
                 f"{type(inner).__name__} has checkpoint_dir={str(inner.checkpoint_dir)!r}, but "
                 "the PCPClassifier around it has none and draws another seed in each fit, so that "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,12 @@ __all__ = ["SemiSupervisedClassifier", "prompt_classifier"]
 class SemiSupervisedClassifier(TextClassifier):
     """Base of the classifiers that learn from labelled and unlabelled texts.
 
-    A subclass takes an ``estimator``, and sets ``estimator_``, the classifier that it ends with,
-    ``fields_`` and ``pool_keys_``.
+    A subclass takes an ``estimator`` and a ``checkpoint_dir``, and sets ``estimator_``, the
+    classifier that it ends with, ``fields_`` and ``pool_keys_``.
     """
 
     estimator: Any  # a PromptClassifier or another of this kind; checked in fit
+    checkpoint_dir: str | Path | None
     estimator_: TextClassifier
     fields_: list[str]
     pool_keys_: Keys

@@ -131,11 +131,9 @@ def _predicted(names: Names, task: VerbalizerTask, tokens: torch.Tensor) -> npt.
         tokenize_slots(tokenizer, [task.template], examples),
         max_length=task.max_length,
     )
-    states = torch.from_numpy(task.lm.states(prompts).mask[:, 0])
+    states = torch.from_numpy(task.lm.states(prompts).mask[:, 0]).to(task.lm.device)
     with torch.inference_mode():
-        logits = task.lm.mask_head.token_logits(
-            states.to(task.lm.device), tokens.to(task.lm.device)
-        )
+        logits = task.lm.mask_head.token_logits(states, tokens.to(task.lm.device))
     gain: npt.NDArray[np.float64] = (logits[:-1] - logits[-1]).double().cpu().numpy().T
     return gain
 

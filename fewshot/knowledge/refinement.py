@@ -79,12 +79,8 @@ def _mean_logits(task: VerbalizerTask) -> npt.NDArray[np.float64]:
     total = torch.zeros(len(tokens), dtype=torch.float64)
     with torch.inference_mode():
         for part in states.split(_STATES_AT_ONCE):
-            total += (
-                task.lm.mask_head.token_logits(part.to(task.lm.device), tokens)
-                .double()
-                .cpu()
-                .sum(0)
-            )
+            logits = task.lm.mask_head.token_logits(part.to(task.lm.device), tokens)
+            total += logits.double().cpu().sum(0)
     mean: npt.NDArray[np.float64] = (total / len(states)).numpy()
     return mean
 
