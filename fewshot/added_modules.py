@@ -9,8 +9,6 @@ from typing import Any, NamedTuple, TypeAlias
 import transformers
 from torch import Tensor, nn
 
-__all__ = ["AddedModules", "EmbeddedPrompts", "Setting", "Stacked", "after", "before", "detach"]
-
 # What a module is built with again, as JSON holds it.
 Setting: TypeAlias = int | float | str | bool | list[int] | list[float] | list[str] | None
 

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from fewshot.errors import LabelWordError
 
-__all__ = ["Aggregation", "aggregate", "segment_sum", "word_log_probs"]
-
 Aggregation: TypeAlias = Literal["mean", "max", "logsumexp", "weighted"]
 
 

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from fewshot.inputs import Examples
 
-__all__ = ["Calibration", "content_free_examples", "word_prior"]
-
 Calibration: TypeAlias = Literal["auto", "none", "contextual", "domain", "pmi"]
 
 # Zhao et al. (2021), Calibrate Before Use, section 5.

@@ -22,8 +22,6 @@ from safetensors.numpy import load_file, save_file
 
 from fewshot.errors import CheckpointError
 
-__all__ = ["Arrays", "Checkpoint", "check_folder"]
-
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 _FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 2

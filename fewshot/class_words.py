@@ -19,14 +19,6 @@ from fewshot.template import Template
 from fewshot.training_data import TrainingData, class_labels, class_targets
 from fewshot.verbalizer import Verbalizer
 
-__all__ = [
-    "check_head",
-    "resolve_aggregation",
-    "resolve_verbalizer",
-    "verbalizer_classes",
-    "verbalizer_task",
-]
-
 
 def resolve_verbalizer(
     verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None,

@@ -31,8 +31,6 @@ from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.task import TuningResult, scores_with_head
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["PromptClassifier"]
-
 _READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction

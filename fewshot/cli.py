@@ -13,8 +13,6 @@ from fewshot import __version__
 from fewshot.errors import FewShotError
 from fewshot.library import list_tasks, load_task
 
-__all__ = ["main"]
-
 _FAILED, _INTERRUPTED = 1, 130
 _DESCRIPTION = "Few-shot text classification by prompting masked language models."
 

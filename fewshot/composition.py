@@ -11,8 +11,6 @@ from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.masked_lm import MaskedLM
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 
-__all__ = ["innermost", "with_model"]
-
 
 def innermost(estimator: Any, owner: str) -> PromptClassifier:
     """Return a clone of the classifier that an estimator is, or is made of.

@@ -40,8 +40,6 @@ from fewshot.settings import check_settings, is_share, is_whole
 from fewshot.training_data import class_targets
 from fewshot.unlabeled import text_keys
 
-__all__ = ["PCPClassifier"]
-
 Objective: TypeAlias = Literal["prompt", "mlm"]
 Pattern: TypeAlias = Literal["hard", "soft"]
 LabelSource: TypeAlias = Literal["predicted", "gold"]

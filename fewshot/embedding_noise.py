@@ -8,8 +8,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-__all__ = ["EmbeddingNoise", "embedding_scale", "norm_ball_step", "sign_ball_step"]
-
 
 class EmbeddingNoise:
     """What is added to the token embeddings of a model in its next passes.

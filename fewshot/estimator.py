@@ -19,7 +19,6 @@ from fewshot.persistence import save_estimator
 if TYPE_CHECKING:
     from fewshot.masked_lm import MaskedLM
 
-__all__ = ["TextClassifier", "warn_truncated"]
 
 _COLLAPSED_SHARE = 0.9
 _COLLAPSE_MIN = 20  # predictions; fewer may well be of one class

@@ -22,8 +22,6 @@ from fewshot.sequence_model import Pooling, SequenceModel
 from fewshot.settings import check_settings, is_positive, is_whole, new_rng
 from fewshot.training_data import class_labels, label_array, labelled_part, read_training_data
 
-__all__ = ["FineTuneClassifier"]
-
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction
 _PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
 

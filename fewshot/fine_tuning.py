@@ -19,18 +19,6 @@ from fewshot.losses import distillation_loss, soft_cross_entropy
 from fewshot.seeding import torch_seed
 from fewshot.threads import limited_threads
 
-__all__ = [
-    "Batch",
-    "Learner",
-    "Schedule",
-    "SecondLoss",
-    "TrainSettings",
-    "TrainStep",
-    "check_trained",
-    "parameter_groups",
-    "train",
-]
-
 Batch: TypeAlias = npt.NDArray[np.int64]
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
 

@@ -18,8 +18,6 @@ from fewshot.model_fingerprint import model_fingerprint
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["fingerprint", "settings_of"]
-
 _DIGEST_BYTES = 16
 _WITHOUT_EFFECT = ("verbose", "checkpoint_dir")  # settings that change nothing of what is learned
 

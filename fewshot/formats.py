@@ -17,8 +17,6 @@ from fewshot.inputs import Label
 from fewshot.label_entries import read_labels
 from fewshot.yaml_files import check_keys, read_text, read_typed_words, read_yaml
 
-__all__ = ["LabelWordRows", "read_label_words"]
-
 _JSON_SUFFIXES = (".json", ".jsonl")
 _YAML_SUFFIXES = (".yaml", ".yml")
 _TEXT_SUFFIXES = (".txt", ".csv", "")

@@ -6,8 +6,6 @@ import platform
 
 import torch
 
-__all__ = ["device_name"]
-
 
 def device_name() -> str:
     """Return the name of the GPU, or else "cpu" with the kind of the machine."""

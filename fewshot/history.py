@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-__all__ = ["Epoch"]
-
 
 class Epoch(TypedDict, total=False):
     """One row of ``history_``; times are in seconds."""

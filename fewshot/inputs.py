@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from fewshot.errors import InputError
 
-__all__ = ["Examples", "Label", "Labels", "read_examples", "read_labels"]
-
 Label: TypeAlias = str | int
 
 _TEXT = "text"

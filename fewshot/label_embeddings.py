@@ -11,16 +11,6 @@ from torch import Tensor, nn
 
 from fewshot.inputs import Label
 
-__all__ = [
-    "LabelEmbeddings",
-    "class_prototypes",
-    "fit_temperature",
-    "matching_scores",
-    "multi_class_hinge",
-    "prototypes_of",
-    "squared_distances",
-]
-
 _MARGIN = 1.0
 _LOG_TEMPERATURES = (-7.0, 1.0)
 _TIE = 1e-3  # weight of the mean over the masks: it decides only where the best masks tie

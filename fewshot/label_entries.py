@@ -12,16 +12,6 @@ from typing import TypeAlias
 from fewshot.errors import VerbalizerError
 from fewshot.inputs import Label
 
-__all__ = [
-    "Entries",
-    "check_distinct",
-    "drop_shared",
-    "name_words",
-    "pair_weights",
-    "read_entries",
-    "read_labels",
-]
-
 Entries: TypeAlias = tuple[tuple[str, float], ...]  # words and weights of one class
 
 _UNLABELLED = -1  # in y, as in sklearn.semi_supervised

@@ -17,13 +17,6 @@ from fewshot.inputs import Label
 from fewshot.tokenizing import encode
 from fewshot.verbalizer import Verbalizer
 
-__all__ = [
-    "LabelWords",
-    "MultiToken",
-    "word_ids",
-    "words_ids",
-]
-
 MultiToken: TypeAlias = Literal["first", "mean", "masks"]
 
 _SPACE_PIECES = frozenset({"▁", "Ġ"})

@@ -22,8 +22,6 @@ from fewshot.scoring import Encoded, PromptScorer
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["LearnedVerbalizer", "ResolvedPrototypes", "ResolvedVerbalizer", "VerbalizerTask"]
-
 
 @dataclass(frozen=True)
 class VerbalizerTask:

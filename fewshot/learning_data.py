@@ -20,14 +20,6 @@ from fewshot.settings import new_rng
 from fewshot.training_data import TrainingData, read_training_data
 from fewshot.unlabeled import Pool, Unlabeled, draw_pool, text_keys
 
-__all__ = [
-    "LearningData",
-    "check_several_classes",
-    "fit_prompt",
-    "open_fit",
-    "read_learning_data",
-]
-
 
 @dataclass(frozen=True)
 class LearningData:

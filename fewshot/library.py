@@ -24,7 +24,6 @@ from fewshot.yaml_files import (
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable  # new in Python 3.11
 
-__all__ = ["Task", "list_tasks", "load_task"]
 
 _DEFAULT = "default"
 _TEXTS = ("name", "description", "source", "licence", "metric")

@@ -10,8 +10,6 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-__all__ = ["LinearHead", "fit_linear_head"]
-
 _MAX_ITERATIONS = 1000
 # A class without an example is unlikely, but not impossible: log-losses stay finite.
 _LEAST_LOG_PROBABILITY = float(np.log(1e-6))

@@ -20,8 +20,6 @@ from fewshot.mini import MINI_NAME, load_mini
 from fewshot.peft_models import ADAPTER_CONFIG, adapter_base, load_adapters
 from fewshot.quiet import quiet_transformers
 
-__all__ = ["hub_answers", "load_masked_lm"]
-
 _LOADED_AT_ONCE = 2
 _PROBE_SECONDS = 3.0
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-__all__ = ["distillation_loss", "smoothed", "soft_cross_entropy"]
-
 
 def soft_cross_entropy(
     scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0

@@ -14,8 +14,6 @@ from transformers.modeling_outputs import BaseModelOutput
 from fewshot.errors import ModelError
 from fewshot.row_products import SMALLEST_PRODUCT, n_copies
 
-__all__ = ["MaskHead"]
-
 _VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
 _ROWS_AT_ONCE = 256  # states; what is computed over the vocabulary, is for so many at once
 _PROBE_TOLERANCE = 1e-3

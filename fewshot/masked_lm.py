@@ -26,7 +26,6 @@ from fewshot.threads import map_single_threaded
 if TYPE_CHECKING:
     from peft import PeftModel
 
-__all__ = ["EncoderCounts", "MaskedLM"]
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 _LONGEST = 512  # tokens; longer only when asked for

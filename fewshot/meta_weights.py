@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from fewshot.settings import check_settings, is_share, is_whole
 
-__all__ = ["MetaWeights", "alignments", "kl_losses", "normalized_weights"]
-
 _STEP = 1e-3  # of the finite difference, in the space of the parameters
 _GUARD = 1e-6  # what LiST adds to the sum of the weights
 

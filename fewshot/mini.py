@@ -24,16 +24,6 @@ from transformers.utils.hub import cached_file
 
 from fewshot.errors import MissingExtraError, ModelError, PersistenceError
 
-__all__ = [
-    "ENCODER_SHA256",
-    "MINI_NAME",
-    "find_encoder",
-    "fingerprint",
-    "load_mini",
-    "load_sentence_encoder_path",
-    "merge_delta",
-]
-
 MINI_NAME: Final = "fewshot-mini"
 # SHA-256 of model.safetensors, the same in the PyPI package and in the hub revision below.
 ENCODER_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from fewshot.masked_lm import MaskedLM
 
-__all__ = ["model_fingerprint"]
-
 _DIGEST_BYTES = 16
 
 

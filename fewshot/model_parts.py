@@ -11,18 +11,6 @@ from torch import Tensor, nn
 
 from fewshot.errors import TuningError
 
-__all__ = [
-    "Backbone",
-    "EncoderLayer",
-    "Role",
-    "encoder_layers",
-    "head_names",
-    "is_norm",
-    "is_table",
-    "norm_names",
-    "weight_of",
-]
-
 Backbone: TypeAlias = transformers.PreTrainedModel
 Role: TypeAlias = Literal[
     "query",

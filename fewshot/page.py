@@ -10,8 +10,6 @@ from pathlib import Path
 
 from fewshot.errors import InputError
 
-__all__ = ["definitions", "make_folder", "page", "table", "write_whole"]
-
 # Wide tables scroll in their box, so that the page itself never does. Colours are variables.
 _STYLE = """
 * { box-sizing: border-box; }

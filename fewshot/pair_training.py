@@ -22,8 +22,6 @@ from fewshot.history import Epoch
 from fewshot.quiet import quiet_transformers
 from fewshot.threads import limited_threads
 
-__all__ = ["PairTraining", "train_on_pairs"]
-
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 
 

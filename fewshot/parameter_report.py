@@ -13,8 +13,6 @@ from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.masked_lm import MaskedLM
 from fewshot.tuning.task import TuningResult
 
-__all__ = ["ParameterReport", "report_parameters"]
-
 _UNITS = ("B", "KiB", "MiB", "GiB")
 
 

@@ -28,8 +28,6 @@ from fewshot.rounds import Rounds, seed_of
 from fewshot.tuning import GradientTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
 
-__all__ = ["EnsembleOutputs", "EnsemblePlan", "train_ensembles"]
-
 _ZERO_LABEL_EXAMPLES = 10  # what generations grow from without a label; the official code's
 _LIKELIEST = 100  # texts of each class to draw from when no label was ever seen; the same
 

@@ -15,8 +15,6 @@ from fewshot.template import Template
 from fewshot.training_data import TrainingData
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["Member", "Pattern", "read_members", "shared_classes", "shared_fields"]
-
 Pattern: TypeAlias = "str | Template | tuple[str | Template, Verbalizer | Mapping[Any, Any]]"
 
 # Beside the estimator's own; after Schick and Schütze (2021), section 4.1, AG's News.

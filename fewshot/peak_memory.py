@@ -11,8 +11,6 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["PeakMemory", "measured_memory"]
-
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): the peak becomes what is resident now
 

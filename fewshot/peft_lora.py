@@ -23,8 +23,6 @@ from fewshot.peft_models import (
 from fewshot.saving.folders import written_aside
 from fewshot.tuning.lora import LoRAModules
 
-__all__ = ["export_lora", "import_lora"]
-
 _PREFIX = "base_model.model"  # of names in peft's files
 _FILES = frozenset({ADAPTER_CONFIG, ADAPTER_WEIGHTS, "README.md"})
 

@@ -22,15 +22,6 @@ from fewshot.quiet import quiet_transformers
 if TYPE_CHECKING:
     from peft import PeftModel
 
-__all__ = [
-    "ADAPTER_CONFIG",
-    "ADAPTER_WEIGHTS",
-    "adapter_base",
-    "has_same_logits",
-    "load_adapters",
-    "merge_adapters",
-    "require_peft",
-]
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

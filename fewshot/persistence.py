@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from fewshot.masked_lm import MaskedLM
     from fewshot.saving.language_models import GivenBackbone
 
-__all__ = ["load_estimator", "save_estimator"]
 
 _FORMAT, _FORMAT_VERSION = "fewshot estimator", 1
 _CONFIG, _ARRAYS, _TENSORS = "config.json", "arrays.safetensors", "tensors.safetensors"

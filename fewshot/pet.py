@@ -31,8 +31,6 @@ from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
 from fewshot.unlabeled import text_keys
 
-__all__ = ["PETClassifier"]
-
 Ensemble: TypeAlias = Literal["weighted", "uniform"]
 
 _FINAL_EPOCHS = 3  # the official code's

@@ -15,8 +15,6 @@ from fewshot.added_modules import before
 from fewshot.errors import TuningError
 from fewshot.model_parts import Backbone, encoder_layers
 
-__all__ = ["KeysValues", "attend", "attention_modules", "put_prefix", "record_attention"]
-
 _NAME = "fewshot_prefix"
 _ARGUMENT = "fewshot_prefixes"
 # Others take masks of another kind.

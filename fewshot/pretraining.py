@@ -22,8 +22,6 @@ from fewshot.settings import check_settings, is_number, is_positive, is_whole
 from fewshot.threads import limited_threads
 from fewshot.token_masking import Ids, TokenMasking, masked_loss
 
-__all__ = ["Pretraining", "pretrain"]
-
 _BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa
 _BATCHES_SORTED = 50
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # a step without a hidden token is none of Adam's

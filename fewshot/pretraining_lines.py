@@ -15,8 +15,6 @@ from fewshot.sequence_model import token_ids
 from fewshot.template import Template
 from fewshot.token_masking import Ids
 
-__all__ = ["Lines", "bare_lines", "start_of_soft_prompts", "templated_lines"]
-
 
 class Lines(NamedTuple):
     """Lines to train on.

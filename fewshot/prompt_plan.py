@@ -36,8 +36,6 @@ from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["PromptPlan", "PromptSettings", "plan_fit", "resolve_template"]
-
 _DEFAULT_TEMPLATE = "A {mask} text: {text}"
 _ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than about these texts
 

@@ -19,17 +19,6 @@ from fewshot.template import Mask, Separator, Slot, Soft, Template, Text
 from fewshot.tokenizing import TOKENIZER_LOCK, Tokenizer, encode, tells_spaces
 from fewshot.virtual_tokens import soft_ids
 
-__all__ = [
-    "Padding",
-    "Prompts",
-    "Rows",
-    "SlotTokens",
-    "TokenCache",
-    "build_prompts",
-    "plan_batches",
-    "tokenize_slots",
-]
-
 Rows: TypeAlias = npt.NDArray[np.int64]
 Padding: TypeAlias = Literal["none", "batch"]
 _TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small

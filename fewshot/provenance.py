@@ -10,8 +10,6 @@ from typing import Any
 from fewshot.errors import MissingExtraError, VerbalizerError
 from fewshot.inputs import Label
 
-__all__ = ["FoundTerm", "data_frame", "html_table", "read_terms"]
-
 _SHOWN_TERMS = 20  # a class, in a notebook
 
 

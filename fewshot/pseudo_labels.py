@@ -9,16 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-__all__ = [
-    "Drawn",
-    "draw_pseudo_labels",
-    "merge_scores",
-    "n_labelling_models",
-    "n_new_examples",
-    "share_quota",
-    "soft_labels",
-]
-
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 

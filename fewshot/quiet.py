@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 from transformers.utils import logging
 
-__all__ = ["quiet_transformers"]
-
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:

@@ -17,8 +17,6 @@ from fewshot.benchmark.statistics import estimate
 from fewshot.page import definitions, page, table
 from fewshot.svg import shape
 
-__all__ = ["TABLE_HEADER", "Example", "MethodResults", "Report", "results_by_method"]
-
 TABLE_HEADER = ("Method", "Accuracy", "Macro-F1", "Fit s", "Predict s", "Tokens")
 
 _PACKAGES = ("torch", "transformers", "setfit", "scikit-learn", "numpy")

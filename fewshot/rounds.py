@@ -15,8 +15,6 @@ from tqdm.auto import tqdm
 
 from fewshot.checkpoint import Arrays, Checkpoint
 
-__all__ = ["Rounds", "seed_of", "started"]
-
 _Result = TypeVar("_Result")
 
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar

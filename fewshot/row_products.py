@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["SMALLEST_PRODUCT", "n_copies"]
-
 # Rows from which a product gives each row the same bits (measured with MKL, one thread).
 SMALLEST_PRODUCT = 16
 

@@ -12,8 +12,6 @@ import numpy.typing as npt
 from fewshot.errors import InputError
 from fewshot.inputs import Label, Labels, read_labels
 
-__all__ = ["Indices", "KShotSplit", "hold_out", "k_shot_sample", "stratified_sample"]
-
 Indices: TypeAlias = npt.NDArray[np.int64]
 RandomState: TypeAlias = int | np.random.RandomState | None
 

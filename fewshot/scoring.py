@@ -22,8 +22,6 @@ from fewshot.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
 from fewshot.states import MaskStates
 from fewshot.template import Template
 
-__all__ = ["Encoded", "PromptScorer", "Views"]
-
 Views: TypeAlias = dict[int, Prompts]  # prompts of the same examples, by number of masks
 Encoded: TypeAlias = dict[int, tuple[Prompts, MaskStates]]
 

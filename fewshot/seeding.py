@@ -10,8 +10,6 @@ from threading import Lock, current_thread, main_thread
 import numpy as np
 import torch
 
-__all__ = ["seeded_global_state", "torch_seed"]
-
 _LOCK = Lock()
 
 

@@ -31,8 +31,6 @@ from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, reso
 from fewshot.tuning.sessions import SessionRecord, Sessions
 from fewshot.unlabeled import text_keys
 
-__all__ = ["LiSTClassifier", "MetaWeights", "list_adapter"]
-
 Weights: TypeAlias = Literal["meta", "uniform"]
 
 _TRUSTED = 0.5  # of the weight that all texts have where they are weighed alike

@@ -19,8 +19,6 @@ from fewshot.inputs import Examples, read_examples
 from fewshot.training_data import read_training_data
 from fewshot.unlabeled import Keys, text_keys
 
-__all__ = ["SemiSupervisedClassifier", "prompt_classifier"]
-
 
 class SemiSupervisedClassifier(TextClassifier):
     """Base of the classifiers that learn from labelled and unlabelled texts.

@@ -26,7 +26,6 @@ from fewshot.wordings import read_wordings
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["TemplateSensitivity", "template_sensitivity"]
 
 Proba = npt.NDArray[np.float64]
 

@@ -23,8 +23,6 @@ from fewshot.row_products import n_copies
 from fewshot.sequence_model import token_ids
 from fewshot.threads import map_single_threaded
 
-__all__ = ["SentenceEncoder", "TokenizedTexts"]
-
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 _NO_CODE = (
     "code that comes with a model is never run; if you trust it, load it with "

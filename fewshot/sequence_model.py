@@ -18,8 +18,6 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts
 from fewshot.tokenizing import TOKENIZER_LOCK, Tokenizer
 
-__all__ = ["Pooling", "SequenceModel", "token_ids"]
-
 Pooling: TypeAlias = Literal["mean", "first"]
 
 _DROPOUT = 0.1  # Devlin et al. (2019), appendix A.2

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from fewshot.sentence_encoder import SentenceEncoder, TokenizedTexts
 
-__all__ = ["SetFitClassifier"]
 
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction
 _C = 1.0  # scikit-learn's default, which setfit uses

@@ -12,16 +12,6 @@ from sklearn.utils import check_random_state
 
 from fewshot.errors import InputError
 
-__all__ = [
-    "check_settings",
-    "checked_state",
-    "is_number",
-    "is_positive",
-    "is_share",
-    "is_whole",
-    "new_rng",
-]
-
 
 def check_settings(
     estimator: BaseEstimator, limits: Mapping[str, tuple[bool, str]], owner: str | None = None

@@ -10,8 +10,6 @@ import numpy.typing as npt
 from fewshot.errors import InputError
 from fewshot.template import Template
 
-__all__ = ["Ids", "fit_slots", "is_cut"]
-
 Ids: TypeAlias = npt.NDArray[np.int32]
 
 

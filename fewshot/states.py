@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from fewshot.prompts import Prompts
 
-__all__ = ["MaskStates", "StateCache"]
-
 _CACHE_BYTES = 256 * 2**20
 
 

@@ -7,8 +7,6 @@ import math
 from collections.abc import Mapping
 from html import escape
 
-__all__ = ["decimals", "nice_ticks", "shape"]
-
 
 def shape(name: str, attributes: Mapping[str, str | float], content: str = "") -> str:
     """Write an element.

@@ -13,18 +13,6 @@ from typing import Literal, TypeAlias, get_args
 
 from fewshot.errors import TemplateError
 
-__all__ = [
-    "Filled",
-    "Mask",
-    "Segment",
-    "Separator",
-    "Shorten",
-    "Slot",
-    "Soft",
-    "Template",
-    "Text",
-]
-
 Shorten: TypeAlias = Literal["longest", "tail", "head", "chunk"]
 
 _MASK, _SEP, _SOFT = "mask", "sep", "soft"

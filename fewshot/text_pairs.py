@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from fewshot.errors import InputError
 
-__all__ = ["PairSampling", "PairSource"]
-
 PairSampling: TypeAlias = Literal["oversampling", "undersampling", "unique"]
 Ints: TypeAlias = npt.NDArray[np.int64]
 

@@ -16,8 +16,6 @@ from fewshot.linear_head import LinearHead, fit_linear_head
 from fewshot.settings import check_settings, is_positive, is_whole
 from fewshot.training_data import class_labels, label_array, labelled_part, read_training_data
 
-__all__ = ["TfidfClassifier"]
-
 _WORD = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
 
 

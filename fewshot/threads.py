@@ -10,8 +10,6 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["limited_threads", "map_single_threaded", "thread_share", "threads_of_a_worker"]
-
 _TOKENS_A_THREAD = 256
 _TRAINS_ON_ONE: ContextVar[bool] = ContextVar("_TRAINS_ON_ONE", default=False)
 

@@ -15,8 +15,6 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts
 from fewshot.tokenizing import Tokenizer
 
-__all__ = ["Hidden", "Ids", "TokenMasking", "masked_loss"]
-
 # Devlin et al. (2019), section 3.1: of the chosen tokens.
 _SHARE_MASKED, _SHARE_RANDOM = 0.8, 0.1
 

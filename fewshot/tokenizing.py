@@ -5,8 +5,6 @@ from __future__ import annotations
 from threading import Lock
 from typing import Any, TypeAlias
 
-__all__ = ["TOKENIZER_LOCK", "Tokenizer", "encode", "tells_spaces"]
-
 # Any: transformers' tokenizers share no usable static type.
 Tokenizer: TypeAlias = Any
 

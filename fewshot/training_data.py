@@ -14,15 +14,6 @@ from fewshot.errors import InputError, warn_user
 from fewshot.inputs import Examples, Label, Labels, read_examples, read_labels
 from fewshot.label_entries import read_labels as read_distinct_labels
 
-__all__ = [
-    "TrainingData",
-    "class_labels",
-    "class_targets",
-    "label_array",
-    "labelled_part",
-    "read_training_data",
-]
-
 
 class TrainingData(NamedTuple):
     """Checked input of ``fit``.

@@ -14,8 +14,6 @@ import numpy.typing as npt
 from fewshot.errors import InputError
 from fewshot.inputs import Examples, read_examples
 
-__all__ = ["Keys", "Pool", "Unlabeled", "draw_pool", "text_keys"]
-
 Keys = npt.NDArray[np.uint64]
 
 _BATCH = 1024  # rows that are read at once

@@ -24,8 +24,6 @@ from fewshot.label_entries import (
 from fewshot.provenance import FoundTerm, data_frame, html_table, read_terms
 from fewshot.yaml_files import check_keys, write_label_words
 
-__all__ = ["LabelWordsMapping", "OnShared", "Verbalizer", "Words"]
-
 Words: TypeAlias = str | Sequence[str] | Mapping[str, float]
 # Spelt out since Mapping is invariant in its keys.
 LabelWordsMapping: TypeAlias = Mapping[str, Words] | Mapping[int, Words] | Mapping[Label, Words]

@@ -11,8 +11,6 @@ from fewshot.shortening import Ids
 from fewshot.template import Soft, Template, Text
 from fewshot.tokenizing import Tokenizer, encode, tells_spaces
 
-__all__ = ["count_soft", "ordinary_tokens", "soft_ids"]
-
 _SPACE_MARKS = "▁Ġ"  # that unigram and byte-level tokens start with
 
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from fewshot.errors import TemplateError
 from fewshot.template import Template
 
-__all__ = ["read_wordings"]
-
 
 def read_wordings(templates: Sequence[str | Template], template: Template) -> tuple[Template, ...]:
     """Read wordings of a template, each once.

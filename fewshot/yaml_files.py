@@ -13,16 +13,6 @@ import yaml
 from fewshot.errors import VerbalizerError
 from fewshot.inputs import Label
 
-__all__ = [
-    "check_keys",
-    "did_you_mean",
-    "read_text",
-    "read_typed_label",
-    "read_typed_words",
-    "read_yaml",
-    "write_label_words",
-]
-
 _LABEL_TYPES = ("str", "int")
 _YAML_WIDTH = 100
 

@@ -42,8 +42,6 @@ from fewshot.seeding import seeded_global_state
 from fewshot.threads import threads_of_a_worker
 from fewshot.unlabeled import Unlabeled
 
-__all__ = ["CellTask", "failed_cell", "run_cell"]
-
 _PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "transformers", "tokenizers",
     "sentence-transformers", "setfit",

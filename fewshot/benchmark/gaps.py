@@ -8,8 +8,6 @@ from typing import Literal
 
 from fewshot.benchmark.results import Cell, Results
 
-__all__ = ["Gap", "Place", "find_gaps", "list_places"]
-
 
 @dataclass(frozen=True, slots=True)
 class Gap:

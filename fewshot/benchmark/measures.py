@@ -19,8 +19,6 @@ from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.setfit_classifier import SetFitClassifier
 from fewshot.tfidf_classifier import TfidfClassifier
 
-__all__ = ["TokenCount", "trainable_parameters"]
-
 # Any: an estimator, for which scikit-learn has no type.
 Estimator = Any
 

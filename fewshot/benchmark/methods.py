@@ -33,15 +33,6 @@ from fewshot.yaml_files import did_you_mean
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = [
-    "SHORT_NAMES",
-    "Defaults",
-    "build_method",
-    "load_models",
-    "needs_labels",
-    "parts",
-    "takes_unlabeled",
-]
 
 _SUFFIX = "Classifier"
 _WITH_HYPHEN = {"finetune": "fine-tune"}

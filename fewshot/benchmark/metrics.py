@@ -12,8 +12,6 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from fewshot.errors import InputError
 
-__all__ = ["METRICS", "Metric", "evaluate", "expected_calibration_error"]
-
 _BINS = 15  # Guo et al. (2017), table 1
 _SUM_TOLERANCE = 1e-3  # what half precision and rounding may take from a row's sum of 1
 

@@ -9,8 +9,6 @@ from typing import TextIO
 
 from fewshot.benchmark.results import Cell, CellKey
 
-__all__ = ["Progress"]
-
 _ERROR_LENGTH = 120
 
 

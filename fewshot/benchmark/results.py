@@ -11,8 +11,6 @@ from typing import Any, Literal, NamedTuple
 
 from fewshot.errors import BenchmarkError
 
-__all__ = ["FORMAT", "Cell", "CellKey", "Header", "Results", "read_results"]
-
 FORMAT = 1
 _SHOWN = 60  # characters of a line
 

@@ -16,8 +16,6 @@ from fewshot.benchmark.results import Cell, CellKey, Header, read_results
 from fewshot.benchmark.spec import Spec
 from fewshot.errors import BenchmarkError
 
-__all__ = ["ResultsFile", "now", "open_results"]
-
 _DIFFERENCES_SHOWN = 5
 _TOLD_BY = len('{"kind": "header"')  # bytes by which a header is known that was cut short
 

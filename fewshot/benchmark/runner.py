@@ -30,8 +30,6 @@ from fewshot.benchmark.spec_reader import load_spec
 from fewshot.errors import BenchmarkError, FewShotError
 from fewshot.threads import thread_share
 
-__all__ = ["run"]
-
 _CALIBRATION_TEXTS = 200  # what a prompt may see at 0 shots
 _SPLITS_KEPT = 64
 

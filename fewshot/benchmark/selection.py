@@ -14,8 +14,6 @@ from fewshot.benchmark.data_sets.protocols import Text
 from fewshot.benchmark.metrics import METRICS
 from fewshot.errors import BenchmarkError
 
-__all__ = ["candidates", "choose", "halves"]
-
 # Any: an estimator, for which scikit-learn has no type.
 Estimator = Any
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from fewshot.benchmark.results import CellKey
 
-__all__ = ["UNLABELED_TEXTS", "VALIDATION_SPLITS", "DataSetSpec", "LeftOut", "MethodSpec", "Spec"]
-
 VALIDATION_SPLITS = 4
 UNLABELED_TEXTS = 1000  # what PETClassifier and PCPClassifier use at most by default
 

@@ -20,8 +20,6 @@ from fewshot.benchmark.spec import (
 from fewshot.errors import BenchmarkError, VerbalizerError
 from fewshot.yaml_files import did_you_mean, read_yaml
 
-__all__ = ["load_spec"]
-
 # They are always there: what any method has to beat.
 _BASELINES = {"majority": "Majority", "tfidf": "TF-IDF", "setfit": "SetFit"}
 _SPEC_KEYS = (

@@ -11,8 +11,6 @@ from scipy import stats
 
 from fewshot.errors import InputError
 
-__all__ = ["CONFIDENCE", "Estimate", "PairedTest", "estimate", "mean_ranks", "paired_test"]
-
 CONFIDENCE = 0.95
 _ROUNDING = 1e-12  # scores that differ by less are equal
 

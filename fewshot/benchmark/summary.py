@@ -12,17 +12,6 @@ from fewshot.benchmark.metrics import METRICS
 from fewshot.benchmark.results import Cell, Results
 from fewshot.benchmark.statistics import Estimate, PairedTest, estimate, mean_ranks, paired_test
 
-__all__ = [
-    "SIGNIFICANCE",
-    "Costs",
-    "Entry",
-    "Group",
-    "Standing",
-    "Summary",
-    "Table",
-    "summarise",
-]
-
 SIGNIFICANCE = 0.05
 _EQUAL = 1e-12  # means that differ by less are both the best
 

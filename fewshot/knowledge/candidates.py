@@ -17,8 +17,6 @@ from fewshot.inputs import Label
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["Candidates", "Names", "TermSource", "class_names", "clean_term", "collect"]
-
 Names: TypeAlias = Mapping[Label, Sequence[str]]
 
 # What parts terms in files, and signs that no term holds.

@@ -10,17 +10,6 @@ import numpy.typing as npt
 
 from fewshot.errors import VerbalizerError
 
-__all__ = [
-    "Relevance",
-    "Weighting",
-    "common_cut",
-    "frequent_tokens",
-    "paper_relevance",
-    "relevance",
-    "similarity_to_names",
-    "term_weights",
-]
-
 Relevance: TypeAlias = Literal["none", "cut", "ratio"]
 Weighting: TypeAlias = Literal["score", "softmax", "uniform", "learnable"]
 

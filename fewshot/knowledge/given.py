@@ -16,8 +16,6 @@ from fewshot.label_entries import name_words
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.yaml_files import read_text
 
-__all__ = ["GivenTerms", "Lookup", "TermFile"]
-
 Terms: TypeAlias = Sequence[str] | Mapping[str, float]
 
 _FULL_SCORE = 1.0

@@ -22,16 +22,6 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = [
-    "LabelledStates",
-    "LabelledVerbalizer",
-    "class_means",
-    "labelled_states",
-    "log_odds",
-    "token_log_probs",
-    "whole_words",
-]
-
 _TEMPLATE = "A {mask} text: {text}"
 _STATES_AT_ONCE = 64
 _SHORTEST = 2  # letters of a label word; "no" is one

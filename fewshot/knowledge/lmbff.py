@@ -25,8 +25,6 @@ from fewshot.settings import is_whole
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["Assignments", "LMBFFVerbalizer", "search_assignments"]
-
 _SOURCE = "mean log-probability"
 _TEMPLATE = "A {mask} text: {text}"
 _MOST_COMPARISONS = 2 * 10**10  # of a word's score with the best of a text; some five minutes

@@ -15,8 +15,6 @@ from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.settings import is_number, is_whole
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["CorpusTerms", "association"]
-
 _WORD = r"(?u)\b[^\W\d_][\w-]+\b"
 _SMOOTHING = 0.05  # texts a class; a term in one text of 20 is half believed
 

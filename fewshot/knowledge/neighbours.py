@@ -17,8 +17,6 @@ from fewshot.prompts import build_prompts, tokenize_slots
 from fewshot.settings import is_whole
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["ModelNeighbours", "VocabularyWords"]
-
 _SHORTEST = 3  # letters of a word; shorter tokens are mostly pieces
 _SPACE_MARKS = ("Ġ", "▁")
 _CONTINUATION = "##"

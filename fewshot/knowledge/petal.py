@@ -18,8 +18,6 @@ from fewshot.provenance import FoundTerm
 from fewshot.settings import is_whole
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["PetalVerbalizer", "likelihood_ratios", "pick_words"]
-
 _SOURCE = "likelihood ratio"
 
 

@@ -23,8 +23,6 @@ from fewshot.label_words import word_ids
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["drop_irrelevant", "drop_rare"]
-
 _STATES_AT_ONCE = 256
 
 

@@ -16,8 +16,6 @@ from fewshot.knowledge.similarity import CrossEncoderFilter, TermEncoder, cosine
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.provenance import FoundTerm
 
-__all__ = ["Found", "contrasted", "kept", "known_to", "retrieve"]
-
 Found: TypeAlias = dict[Label, list[FoundTerm]]  # by class, the best first
 
 _SHOWN_TERMS = 5

@@ -31,8 +31,6 @@ from fewshot.settings import is_number, is_positive, is_whole
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["SciPromptSoftVerbalizer", "SciPromptVerbalizer"]
-
 _TEMPLATE = "A {mask} text: {text}"
 _NAME = "name"  # the source of a class's own name
 _FULL_SCORE = 1.0

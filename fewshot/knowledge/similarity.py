@@ -19,8 +19,6 @@ from fewshot.quiet import quiet_transformers
 from fewshot.sentence_encoder import SentenceEncoder
 from fewshot.settings import is_number
 
-__all__ = ["CrossEncoderFilter", "TermEncoder", "cosines", "term_encoder"]
-
 Keep: TypeAlias = Literal["above", "below"]
 
 _CACHE_TEXTS = 100_000

@@ -27,8 +27,6 @@ from fewshot.learned_verbalizer import (
 from fewshot.settings import is_positive, is_whole
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["PrototypeVerbalizer", "SoftVerbalizer", "Start", "fit_vectors"]
-
 Start: TypeAlias = Literal["states", "words"]
 
 _MAX_ITERATIONS = 500

@@ -11,8 +11,6 @@ from fewshot.aggregation import word_log_probs
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["fit_weights", "learn_weights"]
-
 _MAX_ITERATIONS = 200
 _PENALTY = 1.0
 

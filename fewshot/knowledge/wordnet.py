@@ -15,8 +15,6 @@ from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.settings import is_whole
 
-__all__ = ["WordNet", "WordNetFiles"]
-
 # wndb(5WN), the manual page of the files, tells the parts of speech and pointers.
 _PARTS_OF_SPEECH = {"n": "noun", "v": "verb", "a": "adj", "s": "adj", "r": "adv"}
 _POINTERS = {

@@ -13,8 +13,6 @@ from fewshot.model_parts import Backbone
 from fewshot.saving.codec import Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
 
-__all__ = ["ADDED_CLASSES", "decode_added", "encode_added"]
-
 # Every class that a saved folder may name, and its module.
 ADDED_CLASSES: dict[str, str] = {
     "AdapterModules": "fewshot.tuning.adapter",

@@ -16,8 +16,6 @@ from fewshot.errors import PersistenceError
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["CLASSES", "CLASS_CODECS"]
-
 # Every class that a saved folder may name, and its module, which is imported when it is needed.
 CLASSES: dict[str, str] = {
     "Adapter": "fewshot.tuning",

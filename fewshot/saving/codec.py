@@ -15,8 +15,6 @@ import numpy.typing as npt
 
 from fewshot.errors import PersistenceError
 
-__all__ = ["Codec", "Json", "Reader", "Writer"]
-
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 

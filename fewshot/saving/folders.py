@@ -14,8 +14,6 @@ from typing import Any
 
 from fewshot.errors import PersistenceError
 
-__all__ = ["check_files", "left_aside", "list_files", "written_aside"]
-
 _MARK = "fewshot-saving"  # in the name of a folder while it is written beside its place
 _BLOCK = 2**20  # bytes
 # Plain data in formats of their own: no pickle, no code.

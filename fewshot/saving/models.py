@@ -15,8 +15,6 @@ from fewshot.quiet import quiet_transformers
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
 
-__all__ = ["MODEL_CODECS"]
-
 # Others need hardware or packages that the reader may lack; transformers then chooses.
 _PORTABLE_ATTENTION = ("eager", "sdpa")
 

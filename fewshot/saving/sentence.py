@@ -14,7 +14,6 @@ from fewshot.saving.codec import Codec, Json, Reader, Writer
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["SENTENCE_CODEC"]
 
 _PACKAGE = "sentence_transformers"
 

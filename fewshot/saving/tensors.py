@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from fewshot.saving.codec import Codec, Reader, Writer
 
-__all__ = ["TENSOR_CODEC", "add_tensor", "read_tensors", "write_tensors"]
-
 
 def add_tensor(tensor: Tensor, writer: Writer, where: str) -> str:
     """Keep a tensor for the file, and return its name there; one place in memory is one entry.

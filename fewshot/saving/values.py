@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 
-__all__ = ["VALUE_CODECS"]
-
 
 def _encode_items(value: Any, writer: Writer, where: str) -> Json:
     return [writer.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]

@@ -29,17 +29,6 @@ from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = [
-    "Activation",
-    "Adapter",
-    "AdapterModules",
-    "AlsoTuned",
-    "Block",
-    "Embeddings",
-    "Invertible",
-    "Placement",
-]
-
 Placement: TypeAlias = Literal["pfeiffer", "houlsby", "parallel"]
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "linear"]
 Embeddings: TypeAlias = Literal["none", "invertible"]

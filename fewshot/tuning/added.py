@@ -15,8 +15,6 @@ from fewshot.threads import limited_threads
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.task import TuningTask
 
-__all__ = ["AddedTuning", "check_acting"]
-
 _PROBE_NOISE = 0.1  # moves what starts as the identity
 _PROBE_EXAMPLES = 2
 

@@ -21,8 +21,6 @@ from fewshot.embedding_noise import (
 from fewshot.errors import TuningError
 from fewshot.tuning.strategy import Checks, check_all
 
-__all__ = ["FGM", "SMART", "Adversarial", "resolve_adversarial"]
-
 Adversarial: TypeAlias = Literal["fgm", "smart"]
 
 _FIRST_NOISE = 0.01  # of the radius: 1e-5 to 1e-3 in Jiang et al. (2020), appendix

@@ -9,8 +9,6 @@ import numpy.typing as npt
 from scipy.special import logsumexp, softmax
 from sklearn.mixture import GaussianMixture
 
-__all__ = ["Mixture", "domain_particles", "prompt_from_particles", "svgd", "svgd_direction"]
-
 Array = npt.NDArray[np.float64]
 
 _STEPS, _STEP = 500, 0.01  # of units of the features' standard deviation

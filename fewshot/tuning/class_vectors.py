@@ -12,8 +12,6 @@ from fewshot.label_words import LabelWords
 from fewshot.scoring import PromptScorer
 from fewshot.tuning.task import TuningTask
 
-__all__ = ["tuned_parameters", "vector_rate", "with_class_vectors", "with_trained_classes"]
-
 _NAME = "label_words.vectors"
 _RATE = 10.0  # times the learning rate, as OpenPrompt's soft verbalizer: 3e-4 against 3e-5
 

@@ -16,8 +16,6 @@ from fewshot.template import Template
 from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.wordings import read_wordings
 
-__all__ = ["Divergence", "TemplateConsistency"]
-
 Divergence: TypeAlias = Literal["jensen-shannon", "reference"]
 
 _RAMP = 0.2  # share of the steps over which the weight rises: no collapse before the labels speak

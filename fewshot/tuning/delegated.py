@@ -11,8 +11,6 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template
 from fewshot.tuning.strategy import Tuning
 
-__all__ = ["DelegatedTuning"]
-
 
 class DelegatedTuning(Tuning):
     """Base of strategies that change the task, or its procedure, for another strategy."""

@@ -15,8 +15,6 @@ from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["DePT"]
-
 _LENGTH = 4
 _CHECKS: Checks = {
     "rank": (Integral, lambda value: value >= 0, "a whole number, 0 or more"),

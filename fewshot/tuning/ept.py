@@ -13,8 +13,6 @@ from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["EPT"]
-
 _FUSION_WIDTH, _SPACE_WIDTH = 16, 4
 _CHECKS: Checks = {
     "n_spaces": (Integral, lambda value: value >= 1, "a whole number, at least 1"),

@@ -43,8 +43,6 @@ from fewshot.tuning.strategy import Checks, Tuning, check_all
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["GradientTuning", "Procedure"]
-
 # Trains what a prepared task and its learner hold, in place.
 Procedure: TypeAlias = "Callable[[TuningTask, Learner, TrainSettings], list[Epoch]]"
 

@@ -13,8 +13,6 @@ from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.subsets import SubsetTuning
 from fewshot.tuning.training import Training
 
-__all__ = ["Granularity", "Half", "draw_half"]
-
 Granularity: TypeAlias = Literal["category", "layer", "model"]
 
 # What is drawn from together; a fused matrix of query, key and value is one.

@@ -15,8 +15,6 @@ from fewshot.template import Template
 from fewshot.tuning.strategy import Tuning, check_setting
 from fewshot.tuning.task import StateHead, TuningResult, TuningTask
 
-__all__ = ["Head", "fit_head", "fit_state_head"]
-
 _MAX_ITERATIONS = 1000
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/self_training.md

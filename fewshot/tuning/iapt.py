@@ -24,8 +24,6 @@ from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["IAPT", "GeneratedPrompt"]
-
 _LENGTH = 4  # the paper's
 _CHECKS: Checks = {
     "bottleneck": (Integral, lambda value: value >= 1, "a whole number, at least 1"),

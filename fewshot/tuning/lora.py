@@ -21,8 +21,6 @@ from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["LoRA", "LoRAModules", "Target", "merge"]
-
 Target: TypeAlias = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 
 _CHECKS: Checks = {

@@ -27,8 +27,6 @@ from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["LabelVectors", "Perfect"]
-
 _SPREAD = 1e-4  # of initial label embeddings, as in configs/perfect.json
 _SMALLEST = 8  # width of a bottleneck
 _CHECKS: Checks = {

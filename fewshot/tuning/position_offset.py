@@ -7,8 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PositionOffset"]
-
 _ALPHA = 8.0  # lora_alpha of every published checkpoint
 
 

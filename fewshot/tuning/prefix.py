@@ -21,8 +21,6 @@ from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["Prefix", "PrefixModules"]
-
 Init: TypeAlias = Literal["text", "random"]
 
 _SPREAD = 0.02

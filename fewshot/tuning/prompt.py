@@ -37,8 +37,6 @@ from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 from fewshot.virtual_tokens import count_soft, soft_ids
 
-__all__ = ["PromptTuning", "SoftPrompt"]
-
 _LENGTH = 10
 _WORDS = "Classify this text:"
 

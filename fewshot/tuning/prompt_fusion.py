@@ -11,8 +11,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PromptFusion", "PromptSpaces"]
-
 _SCALE = 0.02  # standard deviation of initial weights, as BERT's
 
 

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from fewshot.row_products import n_copies
 
-__all__ = ["PromptGenerator", "Rational", "gelu_coefficients"]
-
 _NUMERATOR, _DENOMINATOR = 5, 4  # degrees
 _RANGE = 3.0  # where the start fits GELU; beyond it, the quotient takes the wrong sign
 _SCALE = 0.02  # standard deviation of initial weights, as BERT's

@@ -13,8 +13,6 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts
 from fewshot.threads import limited_threads
 
-__all__ = ["hide_words", "pretrain"]
-
 _SHARE = 0.15  # of the words hidden, as BERT's
 _STEPS, _BATCH_SIZE = 100, 8
 _LEARNING_RATE = 1e-3

@@ -18,15 +18,6 @@ from fewshot.tuning.soft_tokens import SoftTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
 from fewshot.virtual_tokens import ordinary_tokens
 
-__all__ = [
-    "Initial",
-    "bayes_values",
-    "random_values",
-    "vocabulary_values",
-    "warm_values",
-    "word_values",
-]
-
 Initial: TypeAlias = Literal["words", "vocabulary", "random", "bayes", "mlm"]
 
 

@@ -17,8 +17,6 @@ from fewshot.fine_tuning import Batch, TrainStep
 from fewshot.tuning.adversarial import FGM, SMART
 from fewshot.tuning.consistency import TemplateConsistency
 
-__all__ = ["Regularizer"]
-
 
 @dataclass(frozen=True)
 class Regularizer:

@@ -27,8 +27,6 @@ from fewshot.tuning.soft_templates import with_template_tokens
 from fewshot.tuning.student_training import StudentTraining
 from fewshot.tuning.task import StateHead, TuningResult, TuningTask, scores_with_head
 
-__all__ = ["SessionRecord", "Sessions"]
-
 # Gives class scores of the pool [n_pool, n_classes], and the epochs that it took.
 FirstTeacher: TypeAlias = "Callable[[], tuple[Scores, list[Epoch]]]"
 

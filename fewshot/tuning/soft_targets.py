@@ -11,8 +11,6 @@ from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 
-__all__ = ["SoftTargets"]
-
 
 class SoftTargets(DelegatedTuning):
     """Tune by another strategy, on probabilities of the classes.

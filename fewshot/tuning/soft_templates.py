@@ -14,13 +14,6 @@ from fewshot.tuning.soft_tokens import TemplateTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
 from fewshot.virtual_tokens import count_soft, soft_ids
 
-__all__ = [
-    "check_template_tokens",
-    "check_wording_tokens",
-    "template_tokens",
-    "with_template_tokens",
-]
-
 
 def check_template_tokens(lm: MaskedLM, template: Template, *, is_tuned: bool = False) -> None:
     """Check that a model can read a template with virtual tokens.

@@ -14,16 +14,6 @@ from fewshot.model_parts import Backbone, embedding_width
 from fewshot.tuning.position_offset import PositionOffset
 from fewshot.tuning.prompt_fusion import PromptFusion, PromptSpaces
 
-__all__ = [
-    "DecomposedPrompt",
-    "FusedPrompt",
-    "InsertedPrompt",
-    "SoftTokens",
-    "TemplateTokens",
-    "insert",
-    "soft_tokens_of",
-]
-
 
 class SoftTokens(AddedModules):
     """New modules of which vectors of virtual tokens are a part."""

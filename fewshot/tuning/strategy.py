@@ -17,15 +17,6 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template
 from fewshot.tuning.task import TuningResult, TuningTask
 
-__all__ = [
-    "Checks",
-    "NoTuning",
-    "Tuning",
-    "check_all",
-    "check_choice",
-    "check_setting",
-]
-
 # Of each setting: its kind, what is good, and that in words.
 Checks: TypeAlias = dict[str, tuple[type, Callable[[Any], Any], str]]
 

@@ -19,8 +19,6 @@ from fewshot.seeding import torch_seed
 from fewshot.threads import limited_threads
 from fewshot.tuning.task import TuningTask
 
-__all__ = ["StudentTraining"]
-
 
 class StudentTraining:
     """How one student learns: from soft labels, then from the labelled texts.

@@ -19,8 +19,6 @@ from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
 
-__all__ = ["BitFit", "EmbeddingsHead", "Full", "LastLayers", "LayerNorm", "SubsetTuning"]
-
 
 class SubsetTuning(GradientTuning):
     """Strategies that tune some of the model's own weights and add none."""

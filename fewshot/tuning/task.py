@@ -12,8 +12,6 @@ from fewshot.history import Epoch
 from fewshot.scoring import Encoded, PromptScorer, Views
 from fewshot.template import Template
 
-__all__ = ["StateHead", "TuningResult", "TuningTask", "scores_with_head"]
-
 
 @dataclass(frozen=True)
 class TuningTask:

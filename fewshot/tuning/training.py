@@ -13,8 +13,6 @@ from fewshot.tuning.adversarial import FGM, SMART, Adversarial, resolve_adversar
 from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.strategy import Checks, check_all, check_choice
 
-__all__ = ["Training"]
-
 _PASSES_OF_A_STEP = 3.0
 _CHECKS: Checks = {
     "weight_decay": (Real, lambda value: value >= 0, "0 or more"),

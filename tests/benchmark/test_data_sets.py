@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from fewshot import Template, Verbalizer
-from fewshot.benchmark.data_sets import DataSet
+from fewshot.benchmark import DataSet
 from fewshot.benchmark.data_sets.clean_splits import clean_pool, halved
 from fewshot.benchmark.data_sets.protocols import LabelledTexts, Pool, ShotFiles, text_key
 from fewshot.errors import InputError

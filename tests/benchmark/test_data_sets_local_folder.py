@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.benchmark.data_sets import DataSet, load_data_set
+from fewshot.benchmark import DataSet, load_data_set
 from fewshot.errors import InputError
 from tests.benchmark import data_folder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.benchmark.data_sets import load_data_set
+from fewshot.benchmark import load_data_set
 from fewshot.errors import HubError, InputError, TemplateError, VerbalizerError
 from fewshot.library import load_task
 from tests.benchmark.data_folder import write, write_json_lines, write_list

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.benchmark.data_sets import list_data_sets, load_data_set
+from fewshot.benchmark import list_data_sets, load_data_set
 from fewshot.benchmark.data_sets.entries import ENTRIES, Package
 from fewshot.benchmark.data_sets.packages import read_rotten_tomatoes
 from fewshot.benchmark.data_sets.registry import data_set_table

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.benchmark.data_sets import DataSet, load_data_set
+from fewshot.benchmark import DataSet, load_data_set
 from fewshot.benchmark.data_sets.protocols import text_key
 from fewshot.benchmark.data_sets.tables import read_table
 

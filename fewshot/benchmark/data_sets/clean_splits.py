@@ -17,8 +17,6 @@ from fewshot.benchmark.data_sets.protocols import (
 from fewshot.errors import InputError
 from fewshot.sampling import hold_out
 
-__all__ = ["clean_pool", "halved", "without", "without_labels"]
-
 _HELD_OUT = 0.5
 _SEED = 0  # the test part of a data set is the same at every call
 

@@ -10,8 +10,6 @@ from fewshot.benchmark.data_sets.tables import Row
 from fewshot.errors import InputError
 from fewshot.yaml_files import did_you_mean
 
-__all__ = ["read_labelled", "read_texts"]
-
 _LINES_SHOWN = 5
 
 

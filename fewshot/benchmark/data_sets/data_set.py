@@ -17,8 +17,6 @@ from fewshot.sampling import stratified_sample
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["DataSet", "MetricName", "Split"]
-
 MetricName = Literal["accuracy", "weighted_f1", "macro_f1"]
 
 _TEST_SEED = 0  # the capped test part is the same for all seeds of a benchmark

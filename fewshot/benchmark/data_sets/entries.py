@@ -17,8 +17,6 @@ from fewshot.benchmark.data_sets.local_folder import (
 from fewshot.benchmark.data_sets.packages import read_bbc_news, read_rotten_tomatoes
 from fewshot.benchmark.data_sets.protocols import Content
 
-__all__ = ["ENTRIES", "Entry", "Package"]
-
 
 @dataclass(frozen=True)
 class Package:

@@ -9,8 +9,6 @@ from fewshot.benchmark.data_sets.protocols import LabelledTexts
 from fewshot.benchmark.data_sets.tables import Row
 from fewshot.errors import HubError, InputError
 
-__all__ = ["read_hub_split"]
-
 
 def read_hub_split(
     path: str, config: str | None, split: str, fields: tuple[str, ...], label: str

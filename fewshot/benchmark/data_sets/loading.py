@@ -14,8 +14,6 @@ from fewshot.errors import InputError, TemplateError
 from fewshot.template import Template
 from fewshot.yaml_files import did_you_mean
 
-__all__ = ["load_data_set"]
-
 _PROMPT_KEYS = ("template", "verbalizer")
 _OWN_KEYS = tuple(field.name for field in fields(OwnData))
 _REQUIRED = tuple(field.name for field in fields(OwnData) if field.default is MISSING)

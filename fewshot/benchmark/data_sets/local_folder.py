@@ -20,14 +20,6 @@ from fewshot.benchmark.data_sets.tables import (
 )
 from fewshot.errors import InputError
 
-__all__ = [
-    "ListTask",
-    "read_ag_news",
-    "read_emerging_nlp",
-    "read_list",
-    "read_masakhanews",
-]
-
 
 def read_masakhanews(folder: Path, labels: tuple[str, ...]) -> Content:
     """Read one language of MasakhaNEWS: headline and text as input, k-shot files as published.

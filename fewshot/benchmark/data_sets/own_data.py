@@ -17,8 +17,6 @@ from fewshot.errors import InputError, VerbalizerError
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 
-__all__ = ["OwnData", "load_own_data", "read_verbalizer"]
-
 _TEMPLATE = "A {{mask}} text: {}"  # as PromptClassifier's default
 _TERMS = "the user's own data"
 

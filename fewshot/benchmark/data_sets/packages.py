@@ -12,8 +12,6 @@ from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts
 from fewshot.demo_data import read_articles
 from fewshot.errors import InputError
 
-__all__ = ["read_bbc_news", "read_rotten_tomatoes"]
-
 
 def read_bbc_news(folder: Path, labels: tuple[str, ...]) -> Content:
     """Read BBC News: headline and lead of each article, half of them for testing.

@@ -10,8 +10,6 @@ from typing import ClassVar, Literal, TypeAlias
 from fewshot.errors import InputError
 from fewshot.sampling import k_shot_sample
 
-__all__ = ["Content", "LabelledTexts", "Pool", "ShotFiles", "Text", "text_key"]
-
 Text: TypeAlias = str | Mapping[str, str]  # a mapping holds the fields of a pair
 
 

@@ -15,8 +15,6 @@ from fewshot.library import load_task
 from fewshot.verbalizer import Verbalizer
 from fewshot.yaml_files import did_you_mean
 
-__all__ = ["DATA_DIR_VARIABLE", "data_set_table", "list_data_sets", "load_registered"]
-
 DATA_DIR_VARIABLE = "FEWSHOT_DATA"
 
 _GUIDE = "docs/data_sets.md"

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 from fewshot.errors import InputError
 
-__all__ = ["Row", "read_delimited", "read_json_lines", "read_lines", "read_table"]
-
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _PARQUET_SUFFIX = ".parquet"

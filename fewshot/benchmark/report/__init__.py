@@ -12,8 +12,6 @@ from fewshot.benchmark.results import Results, read_results
 from fewshot.benchmark.summary import summarise
 from fewshot.page import make_folder, write_whole
 
-__all__ = ["write_report"]
-
 
 def write_report(results: Results | str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
     """Write what a benchmark has found as ``report.html`` and ``report.md``.

@@ -12,8 +12,6 @@ from fewshot.benchmark.statistics import Estimate
 from fewshot.benchmark.summary import Group
 from fewshot.svg import decimals, nice_ticks, shape
 
-__all__ = ["learning_curves", "legend", "score_by_seconds"]
-
 _WIDTH, _HEIGHT = 340, 320  # pixels: a phone shows them as they are
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 328, 30, 272  # the frame
 _EDGE = 7  # of a marker outside the frame

@@ -36,8 +36,6 @@ from fewshot.benchmark.results import Results
 from fewshot.benchmark.summary import Group, Summary
 from fewshot.library import load_task
 
-__all__ = ["compose"]
-
 _NORMAL = 1.96  # standard errors on either side of a 95 % interval
 
 _READING = (

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Block", "Bullets", "Code", "Facts", "Grid", "Heading", "Paragraph", "Pictures", "Value"]
-
 
 @dataclass(frozen=True, slots=True)
 class Value:

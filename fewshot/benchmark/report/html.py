@@ -18,8 +18,6 @@ from fewshot.benchmark.report.document import (
 )
 from fewshot.page import definitions, page, table
 
-__all__ = ["to_html"]
-
 _STYLE = """
 :root { color-scheme: light; --page: #fff; --text: #1b2129; --soft: #4d5763; --line: #d4d9e0; }
 body { max-width: 78rem; } p, ul, dl, figcaption { max-width: 52rem; }

@@ -17,8 +17,6 @@ from fewshot.benchmark.report.document import (
     Value,
 )
 
-__all__ = ["to_markdown"]
-
 # Of the signs that CommonMark gives a meaning, those that have one inside a line.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#])")
 

@@ -13,8 +13,6 @@ import yaml
 from fewshot.benchmark.report.document import Grid, Value
 from fewshot.benchmark.results import Cell, Results
 
-__all__ = ["chosen_settings", "hosts", "method_grid", "provenance", "spec_yaml", "warnings_met"]
-
 _LISTS = ("methods", "data_sets", "left_out")
 _YAML_WIDTH = 100
 

@@ -11,8 +11,6 @@ from fewshot.benchmark.report.document import Grid, Value
 from fewshot.benchmark.statistics import Estimate, PairedTest
 from fewshot.benchmark.summary import Entry, Group, Summary, Table
 
-__all__ = ["MARKS", "cost_grid", "gap_grid", "joined", "score_grid", "shots_grid"]
-
 MARKS = {"best": "", "tied": "≈", "behind": "", "untested": "?"}
 _NOTHING = Value("–")
 _METHODS, _DATA_SETS, _SHOTS = 0, 2, 3  # columns of the table of gaps
