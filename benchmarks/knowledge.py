@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fewshot import PromptClassifier, Verbalizer, load_task
+from fewshot.data.sampling import k_shot_sample
 from fewshot.errors import FewShotWarning
 from fewshot.knowledge import (
     LearnedVerbalizer,
@@ -31,7 +32,6 @@ from fewshot.knowledge import (
     TermSource,
     WordNet,
 )
-from fewshot.sampling import k_shot_sample
 
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
 _POOL = 200  # texts without labels, as KPT has; Emerging NLP has 210 in all, and all are taken

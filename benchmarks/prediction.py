@@ -11,7 +11,7 @@ from statistics import median
 import torch
 
 from fewshot import PromptClassifier, Template, load_task
-from fewshot.inputs import read_examples
+from fewshot.data.examples import read_examples
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts, build_prompts, plan_batches, tokenize_slots

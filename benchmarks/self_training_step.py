@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fewshot.data.examples import Examples
 from fewshot.demo_data import load_bbc_news
 from fewshot.errors import FewShotWarning
-from fewshot.inputs import Examples
 from fewshot.label_words import LabelWords
 from fewshot.library import load_task
 from fewshot.loading import load_masked_lm

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fewshot.classifier import PromptClassifier
     from fewshot.continued_pretraining import PCPClassifier
+    from fewshot.data.sampling import KShotSplit, k_shot_sample
+    from fewshot.data.unlabeled import Unlabeled
     from fewshot.fine_tune_classifier import FineTuneClassifier
     from fewshot.knowledge import SciPromptVerbalizer
     from fewshot.library import Task, list_tasks, load_task
     from fewshot.masked_lm import MaskedLM
     from fewshot.persistence import load_estimator as load
     from fewshot.pet import PETClassifier
-    from fewshot.sampling import KShotSplit, k_shot_sample
     from fewshot.self_training import LiSTClassifier
     from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.setfit_classifier import SetFitClassifier
     from fewshot.template import Template
     from fewshot.tfidf_classifier import TfidfClassifier
-    from fewshot.unlabeled import Unlabeled
     from fewshot.verbalizer import Verbalizer
 
 __version__ = "0.1.0"
@@ -51,7 +51,7 @@ __all__ = [
 # Loaded when asked for, so that importing the package imports neither torch nor transformers.
 _HOME = {
     "FineTuneClassifier": ("fewshot.fine_tune_classifier", "FineTuneClassifier"),
-    "KShotSplit": ("fewshot.sampling", "KShotSplit"),
+    "KShotSplit": ("fewshot.data.sampling", "KShotSplit"),
     "LiSTClassifier": ("fewshot.self_training", "LiSTClassifier"),
     "MaskedLM": ("fewshot.masked_lm", "MaskedLM"),
     "PCPClassifier": ("fewshot.continued_pretraining", "PCPClassifier"),
@@ -63,9 +63,9 @@ _HOME = {
     "Template": ("fewshot.template", "Template"),
     "TemplateSensitivity": ("fewshot.sensitivity", "TemplateSensitivity"),
     "TfidfClassifier": ("fewshot.tfidf_classifier", "TfidfClassifier"),
-    "Unlabeled": ("fewshot.unlabeled", "Unlabeled"),
+    "Unlabeled": ("fewshot.data.unlabeled", "Unlabeled"),
     "Verbalizer": ("fewshot.verbalizer", "Verbalizer"),
-    "k_shot_sample": ("fewshot.sampling", "k_shot_sample"),
+    "k_shot_sample": ("fewshot.data.sampling", "k_shot_sample"),
     "list_tasks": ("fewshot.library", "list_tasks"),
     "load": ("fewshot.persistence", "load_estimator"),
     "load_task": ("fewshot.library", "load_task"),

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor
 
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 
 Calibration: TypeAlias = Literal["auto", "none", "contextual", "domain", "pmi"]
 

@@ -9,14 +9,15 @@ from typing import Any, Literal
 import numpy as np
 
 from fewshot.aggregation import Aggregation
+from fewshot.data.classes import class_labels, class_targets
+from fewshot.data.examples import Label, Labels
+from fewshot.data.training_data import TrainingData
 from fewshot.errors import LabelWordError, LabelWordWarning, VerbalizerError, warn_user
-from fewshot.inputs import Label, Labels
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords, MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
 from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template
-from fewshot.training_data import TrainingData, class_labels, class_targets
 from fewshot.verbalizer import Verbalizer
 
 

@@ -15,9 +15,10 @@ from tqdm.auto import tqdm
 
 from fewshot.aggregation import Aggregation
 from fewshot.calibration import Calibration
+from fewshot.data.classes import class_targets, label_array
+from fewshot.data.examples import Label, read_examples
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.inputs import Label, read_examples
 from fewshot.label_words import MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer
 from fewshot.masked_lm import MaskedLM
@@ -26,7 +27,6 @@ from fewshot.peak_memory import measured_memory
 from fewshot.prompt_plan import PromptPlan, plan_fit
 from fewshot.scoring import Encoded, PromptScorer
 from fewshot.template import Template
-from fewshot.training_data import class_targets, label_array
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.task import TuningResult, scores_with_head
 from fewshot.verbalizer import Verbalizer

@@ -16,13 +16,17 @@ from fewshot.checkpoint import Arrays, Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
 from fewshot.composition import innermost, with_model
 from fewshot.content_cache import ContentCache
+from fewshot.data.classes import class_targets
+from fewshot.data.examples import Examples, Label
+from fewshot.data.semi_supervised_data import LearningData, check_several_classes
+from fewshot.data.settings import check_settings, is_share, is_whole
+from fewshot.data.unlabeled import text_keys
 from fewshot.errors import CheckpointError, InputError, VerbalizerError
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
-from fewshot.inputs import Examples, Label
 from fewshot.label_words import LabelWords
-from fewshot.learning_data import LearningData, check_several_classes, fit_prompt, open_fit
+from fewshot.learning_data import digests_of, fit_prompt, open_fit
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_fingerprint import model_fingerprint
@@ -36,9 +40,6 @@ from fewshot.pretraining_lines import (
 from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.rounds import Rounds, seed_of, started
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
-from fewshot.settings import check_settings, is_share, is_whole
-from fewshot.training_data import class_targets
-from fewshot.unlabeled import text_keys
 
 Objective: TypeAlias = Literal["prompt", "mlm"]
 Pattern: TypeAlias = Literal["hard", "soft"]
@@ -326,7 +327,7 @@ def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
     if not plan.checkpoint.is_kept:
         return {}
-    return {**settings_of(plan.settings), **plan.data.digests(plan.lm)}
+    return {**settings_of(plan.settings), **digests_of(plan.data, plan.lm)}
 
 
 # ---- Lines ------------------------------------------------------------------------------------
@@ -372,7 +373,7 @@ def _warn_shortened(plan: _Plan, lines: Lines) -> None:
 
 
 def _remembered_scores(plan: _Plan, examples: Examples) -> Arrays:
-    key = fingerprint([plan.data.digests(plan.lm), settings_of(plan.predictor), plan.seed])
+    key = fingerprint([digests_of(plan.data, plan.lm), settings_of(plan.predictor), plan.seed])
     return _SCORES.get(key, partial(_scores, plan, examples))
 
 

@@ -42,7 +42,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame
-            See :func:`~fewshot.inputs.read_examples`.
+            See :func:`~fewshot.data.examples.read_examples`.
 
         Returns
         -------

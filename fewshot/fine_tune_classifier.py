@@ -10,17 +10,18 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.classes import class_labels, label_array, labelled_part
+from fewshot.data.examples import Label, read_examples
+from fewshot.data.sampling import hold_out
+from fewshot.data.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.data.training_data import read_training_data
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.fine_tuning import TrainSettings
-from fewshot.inputs import Label, read_examples
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts
-from fewshot.sampling import hold_out
 from fewshot.sequence_model import Pooling, SequenceModel
-from fewshot.settings import check_settings, is_positive, is_whole, new_rng
-from fewshot.training_data import class_labels, label_array, labelled_part, read_training_data
 
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction
 _PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_fingerprint import model_fingerprint
 from fewshot.template import Template

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from fewshot.data.examples import Label
+from fewshot.data.label_set import read_labels
 from fewshot.errors import VerbalizerError
-from fewshot.inputs import Label
-from fewshot.label_entries import read_labels
 from fewshot.yaml_files import check_keys, read_text, read_typed_words, read_yaml
 
 _JSON_SUFFIXES = (".json", ".jsonl")

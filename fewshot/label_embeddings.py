@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from fewshot.inputs import Label
+from fewshot.data.examples import Label
 
 _MARGIN = 1.0
 _LOG_TEMPERATURES = (-7.0, 1.0)

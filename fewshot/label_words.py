@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from fewshot.aggregation import segment_sum
+from fewshot.data.examples import Label
 from fewshot.errors import LabelWordError, LabelWordWarning, warn_user
-from fewshot.inputs import Label
 from fewshot.tokenizing import encode
 from fewshot.verbalizer import Verbalizer
 

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from fewshot.aggregation import Aggregation
+from fewshot.data.examples import Examples, Label
 from fewshot.errors import VerbalizerError
-from fewshot.inputs import Examples, Label
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords, MultiToken
 from fewshot.masked_lm import MaskedLM

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from fewshot.data.examples import Label
 from fewshot.errors import InputError, TemplateError, VerbalizerError
-from fewshot.inputs import Label
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer, Words
 from fewshot.yaml_files import (

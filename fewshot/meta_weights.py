@@ -12,7 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from fewshot.settings import check_settings, is_share, is_whole
+from fewshot.data.settings import check_settings, is_share, is_whole
 
 _STEP = 1e-3  # of the finite difference, in the space of the parameters
 _GUARD = 1e-6  # what LiST adds to the sum of the weights

@@ -13,8 +13,8 @@ from sklearn.base import clone
 
 from fewshot.checkpoint import Arrays
 from fewshot.classifier import PromptClassifier
-from fewshot.inputs import Label
-from fewshot.learning_data import LearningData
+from fewshot.data.examples import Label
+from fewshot.data.semi_supervised_data import LearningData
 from fewshot.patterns import Member
 from fewshot.pseudo_labels import (
     draw_pseudo_labels,

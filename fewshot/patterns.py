@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, TypeAlias
 from sklearn.base import clone
 
 from fewshot.classifier import PromptClassifier
+from fewshot.data.examples import Label
+from fewshot.data.training_data import TrainingData
 from fewshot.errors import InputError
-from fewshot.inputs import Label
 from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.template import Template
-from fewshot.training_data import TrainingData
 from fewshot.verbalizer import Verbalizer
 
 Pattern: TypeAlias = "str | Template | tuple[str | Template, Verbalizer | Mapping[Any, Any]]"

@@ -13,23 +13,24 @@ from sklearn.base import clone
 
 from fewshot.checkpoint import Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
+from fewshot.data.classes import class_targets, label_array
+from fewshot.data.examples import Label
+from fewshot.data.semi_supervised_data import LearningData, check_several_classes
+from fewshot.data.settings import check_settings, is_positive, is_share, is_whole
+from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.fingerprint import settings_of
-from fewshot.inputs import Label
-from fewshot.learning_data import LearningData, check_several_classes, open_fit
+from fewshot.learning_data import digests_of, open_fit
 from fewshot.loading import load_masked_lm
 from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import merge_scores, soft_labels
 from fewshot.rounds import seed_of, started
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
-from fewshot.settings import check_settings, is_positive, is_share, is_whole
-from fewshot.training_data import class_targets, label_array
 from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
-from fewshot.unlabeled import text_keys
 
 Ensemble: TypeAlias = Literal["weighted", "uniform"]
 
@@ -304,7 +305,7 @@ def _configuration(plan: _Plan) -> dict[str, str]:
     if not plan.checkpoint.is_kept:
         return {}
     lm = load_masked_lm(plan.ensembles.members[0].estimator.model)
-    return {**settings_of(plan.settings), **plan.ensembles.data.digests(lm)}
+    return {**settings_of(plan.settings), **digests_of(plan.ensembles.data, lm)}
 
 
 def _distil(plan: _Plan, merged: npt.NDArray[np.float64], best: int) -> TextClassifier:

@@ -12,13 +12,13 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from fewshot.data.settings import check_settings, is_number, is_positive, is_whole
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import TrainSettings, parameter_groups
 from fewshot.history import Epoch
 from fewshot.masked_lm import MaskedLM
 from fewshot.rounds import Rounds
 from fewshot.seeding import torch_seed
-from fewshot.settings import check_settings, is_number, is_positive, is_whole
 from fewshot.threads import limited_threads
 from fewshot.token_masking import Ids, TokenMasking, masked_loss
 

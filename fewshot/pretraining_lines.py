@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import build_prompts, tokenize_slots

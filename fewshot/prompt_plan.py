@@ -19,8 +19,11 @@ from fewshot.class_words import (
     verbalizer_classes,
     verbalizer_task,
 )
+from fewshot.data.classes import class_labels, class_targets
+from fewshot.data.examples import Label, read_examples
+from fewshot.data.settings import checked_state, new_rng
+from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import CalibrationWarning, InputError, TemplateError, TuningError, warn_user
-from fewshot.inputs import Label, read_examples
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords, MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer
@@ -28,9 +31,7 @@ from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import tokenize_slots
 from fewshot.scoring import PromptScorer, Views
-from fewshot.settings import checked_state, new_rng
 from fewshot.template import Template
-from fewshot.training_data import TrainingData, class_labels, class_targets, read_training_data
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask

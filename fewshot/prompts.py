@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.examples import Examples
 from fewshot.errors import ModelError, TemplateError
-from fewshot.inputs import Examples
 from fewshot.shortening import Ids, fit_slots, is_cut
 from fewshot.template import Mask, Separator, Slot, Soft, Template, Text
 from fewshot.tokenizing import TOKENIZER_LOCK, Tokenizer, encode, tells_spaces

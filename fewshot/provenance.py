@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from fewshot.data.examples import Label
 from fewshot.errors import MissingExtraError, VerbalizerError
-from fewshot.inputs import Label
 
 _SHOWN_TERMS = 20  # a class, in a notebook
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from fewshot.aggregation import Aggregation, aggregate, word_log_probs
 from fewshot.calibration import Calibration, content_free_examples, word_prior
+from fewshot.data.examples import Examples
 from fewshot.errors import LabelWordError
-from fewshot.inputs import Examples
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM

@@ -14,22 +14,24 @@ from sklearn.utils.validation import check_is_fitted
 
 from fewshot.checkpoint import Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
+from fewshot.data.classes import class_targets
+from fewshot.data.examples import read_examples
+from fewshot.data.sampling import hold_out
+from fewshot.data.semi_supervised_data import LearningData, check_several_classes
+from fewshot.data.settings import check_settings, is_positive, is_share, is_whole
+from fewshot.data.training_data import TrainingData
+from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError
 from fewshot.fingerprint import settings_of
 from fewshot.history import Epoch
-from fewshot.inputs import read_examples
-from fewshot.learning_data import LearningData, check_several_classes, fit_prompt, open_fit
+from fewshot.learning_data import fit_prompt, open_fit
 from fewshot.loading import load_masked_lm
 from fewshot.meta_weights import MetaWeights
 from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.rounds import Rounds, seed_of, started
-from fewshot.sampling import hold_out
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
-from fewshot.settings import check_settings, is_positive, is_share, is_whole
-from fewshot.training_data import TrainingData, class_targets
 from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, resolve_tuning
 from fewshot.tuning.sessions import SessionRecord, Sessions
-from fewshot.unlabeled import text_keys
 
 Weights: TypeAlias = Literal["meta", "uniform"]
 

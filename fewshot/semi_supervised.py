@@ -13,11 +13,11 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import accuracy_score
 
 from fewshot.classifier import PromptClassifier
+from fewshot.data.examples import Examples, read_examples
+from fewshot.data.training_data import read_training_data
+from fewshot.data.unlabeled import Keys, text_keys
 from fewshot.errors import InputError, LeakageWarning, warn_user
 from fewshot.estimator import TextClassifier
-from fewshot.inputs import Examples, read_examples
-from fewshot.training_data import read_training_data
-from fewshot.unlabeled import Keys, text_keys
 
 
 class SemiSupervisedClassifier(TextClassifier):

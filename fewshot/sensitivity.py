@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fewshot.calibration import content_free_examples
 from fewshot.classifier import PromptClassifier
+from fewshot.data.examples import Examples, read_examples, read_labels
 from fewshot.errors import InputError, MissingExtraError
-from fewshot.inputs import Examples, read_examples, read_labels
 from fewshot.prompts import tokenize_slots
 from fewshot.scoring import Encoded, PromptScorer
 from fewshot.template import Template

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.examples import Examples
 from fewshot.fine_tuning import Batch, Learner, TrainSettings, check_trained, train
 from fewshot.history import Epoch
-from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import Prompts
 from fewshot.tokenizing import TOKENIZER_LOCK, Tokenizer

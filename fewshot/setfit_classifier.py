@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.classes import class_labels, label_array, labelled_part
+from fewshot.data.examples import Label, read_examples
+from fewshot.data.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.data.training_data import read_training_data
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.history import Epoch
-from fewshot.inputs import Label, read_examples
 from fewshot.linear_head import LinearHead, fit_linear_head
-from fewshot.settings import check_settings, is_positive, is_whole, new_rng
 from fewshot.text_pairs import PairSampling, PairSource
-from fewshot.training_data import class_labels, label_array, labelled_part, read_training_data
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

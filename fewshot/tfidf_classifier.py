@@ -10,11 +10,12 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from fewshot.data.classes import class_labels, label_array, labelled_part
+from fewshot.data.examples import Examples, Label, read_examples
+from fewshot.data.settings import check_settings, is_positive, is_whole
+from fewshot.data.training_data import read_training_data
 from fewshot.estimator import TextClassifier
-from fewshot.inputs import Examples, Label, read_examples
 from fewshot.linear_head import LinearHead, fit_linear_head
-from fewshot.settings import check_settings, is_positive, is_whole
-from fewshot.training_data import class_labels, label_array, labelled_part, read_training_data
 
 _WORD = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
 

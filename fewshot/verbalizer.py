@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
+from fewshot.data.examples import Label
+from fewshot.data.label_set import read_labels
 from fewshot.errors import VerbalizerError
 from fewshot.formats import read_label_words
-from fewshot.inputs import Label
 from fewshot.label_entries import (
     Entries,
     check_distinct,
@@ -19,7 +20,6 @@ from fewshot.label_entries import (
     name_words,
     pair_weights,
     read_entries,
-    read_labels,
 )
 from fewshot.provenance import FoundTerm, data_frame, html_table, read_terms
 from fewshot.yaml_files import check_keys, write_label_words

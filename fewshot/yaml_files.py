@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import yaml
 
+from fewshot.data.examples import Label
 from fewshot.errors import VerbalizerError
-from fewshot.inputs import Label
 
 _LABEL_TYPES = ("str", "int")
 _YAML_WIDTH = 100

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewshot.calibration import content_free_examples, word_prior
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.scoring import PromptScorer

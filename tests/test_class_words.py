@@ -7,8 +7,8 @@ import warnings
 import pytest
 
 from fewshot.class_words import resolve_aggregation, resolve_verbalizer, verbalizer_classes
+from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError, LabelWordWarning, VerbalizerError
-from fewshot.training_data import read_training_data
 from fewshot.verbalizer import Verbalizer
 
 WORDS = {"sports": ["sports", "game"], "law": ["law"]}

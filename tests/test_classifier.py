@@ -25,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from fewshot import PromptClassifier, Template, Verbalizer
+from fewshot.data.examples import Examples
 from fewshot.errors import (
     CalibrationWarning,
     CollapseWarning,
@@ -39,7 +40,6 @@ from fewshot.errors import (
     TuningError,
     VerbalizerError,
 )
-from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.scoring import PromptScorer
 from fewshot.states import StateCache

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from fewshot.data.examples import Examples
 from fewshot.embedding_noise import (
     EmbeddingNoise,
     embedding_scale,
     norm_ball_step,
     sign_ball_step,
 )
-from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import build_prompts, tokenize_slots
 from fewshot.template import Template

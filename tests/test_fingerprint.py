@@ -11,8 +11,8 @@ import torch
 from sklearn.base import clone
 
 from fewshot import PETClassifier, PromptClassifier, Template, Verbalizer
+from fewshot.data.examples import Examples
 from fewshot.fingerprint import fingerprint, settings_of
-from fewshot.inputs import Examples
 from fewshot.tuning import Head
 
 VALUES = [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fewshot import Unlabeled
+from fewshot.data.semi_supervised_data import read_learning_data
 from fewshot.fingerprint import fingerprint
-from fewshot.learning_data import read_learning_data
 
 
 def test_data_are_parted_by_labels():

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel
 
 from fewshot import loading
+from fewshot.data.examples import Examples
 from fewshot.errors import FewShotError, HubError, ModelError
-from fewshot.inputs import Examples
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import build_prompts, tokenize_slots

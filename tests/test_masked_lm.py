@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertModel
 
 from fewshot import mask_head
+from fewshot.data.examples import Examples
 from fewshot.errors import ModelError
-from fewshot.inputs import Examples
 from fewshot.masked_lm import EncoderCounts, MaskedLM
 from fewshot.prompts import Prompts, build_prompts, tokenize_slots
 from fewshot.states import StateCache

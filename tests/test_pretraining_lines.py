@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining_lines import bare_lines, start_of_soft_prompts, templated_lines

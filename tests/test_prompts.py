@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import normalizers
 
+from fewshot.data.examples import Examples
 from fewshot.errors import InputError, ModelError, TemplateError
-from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import (
     Prompts,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.scoring import PromptScorer

@@ -283,7 +283,7 @@ def test_only_prompt_classifiers_have_templates():
 
 def test_probabilities_are_those_of_predict_proba(tiny_bert):
     clf = fitted(tiny_bert, tuning="head")
-    from fewshot.inputs import read_examples
+    from fewshot.data.examples import read_examples
     from fewshot.sensitivity import _probabilities
 
     own = _probabilities(clf, read_examples(TEXTS, ("text",)), [Template(OTHERS[0])])[0]

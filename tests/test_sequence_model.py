@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from fewshot.data.examples import Examples
 from fewshot.fine_tuning import TrainSettings
-from fewshot.inputs import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.sequence_model import SequenceModel, token_ids
 from tests.tiny_models import byte_bpe_tokenizer, wordpiece_tokenizer

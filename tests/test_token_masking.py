@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompts import build_prompts, tokenize_slots
 from fewshot.template import Template

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 from fewshot.label_words import word_ids, words_ids
 from fewshot.prompts import build_prompts, tokenize_slots
 from fewshot.template import Template

@@ -34,13 +34,13 @@ from fewshot.benchmark.results import Cell, CellKey
 from fewshot.benchmark.results_file import now
 from fewshot.benchmark.selection import choose
 from fewshot.benchmark.spec import MethodSpec
+from fewshot.data.unlabeled import Unlabeled
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
 from fewshot.hardware import device_name
 from fewshot.peak_memory import measured_memory
 from fewshot.seeding import seeded_global_state
 from fewshot.threads import threads_of_a_worker
-from fewshot.unlabeled import Unlabeled
 
 _PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "transformers", "tokenizers",

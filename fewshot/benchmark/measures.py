@@ -12,8 +12,8 @@ from sklearn.pipeline import Pipeline
 from fewshot.benchmark.data_sets.protocols import Text
 from fewshot.benchmark.methods import parts
 from fewshot.classifier import PromptClassifier
+from fewshot.data.examples import read_examples
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.inputs import read_examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.setfit_classifier import SetFitClassifier

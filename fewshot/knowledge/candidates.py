@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
+from fewshot.data.examples import Label
 from fewshot.errors import VerbalizerError
-from fewshot.inputs import Label
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.verbalizer import Verbalizer
 

@@ -8,9 +8,9 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fewshot.data.examples import Label
 from fewshot.errors import SourceError, VerbalizerError
 from fewshot.formats import read_label_words
-from fewshot.inputs import Label
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
 from fewshot.label_entries import name_words
 from fewshot.learned_verbalizer import VerbalizerTask

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fewshot.data.examples import read_examples, read_labels
 from fewshot.errors import VerbalizerError
-from fewshot.inputs import read_examples, read_labels
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.label_words import words_ids
 from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.settings import is_whole
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import (
     LabelledVerbalizer,
@@ -21,7 +22,6 @@ from fewshot.knowledge.labelled import (
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.masked_lm import MaskedLM
 from fewshot.provenance import FoundTerm
-from fewshot.settings import is_whole
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.feature_extraction.text import CountVectorizer
 
+from fewshot.data.settings import is_number, is_whole
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.settings import is_number, is_whole
 from fewshot.verbalizer import Verbalizer
 
 _WORD = r"(?u)\b[^\W\d_][\w-]+\b"

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fewshot.data.examples import Examples
+from fewshot.data.settings import is_whole
 from fewshot.errors import SourceError
-from fewshot.inputs import Examples
 from fewshot.knowledge.candidates import Candidates, Names, TermSource
 from fewshot.label_words import LabelWords
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompts import build_prompts, tokenize_slots
-from fewshot.settings import is_whole
 from fewshot.verbalizer import Verbalizer
 
 _SHORTEST = 3  # letters of a word; shorter tokens are mostly pieces

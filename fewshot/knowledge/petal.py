@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.examples import Label
+from fewshot.data.settings import is_whole
 from fewshot.errors import VerbalizerError
-from fewshot.inputs import Label
 from fewshot.knowledge.labelled import (
     LabelledVerbalizer,
     class_means,
@@ -15,7 +16,6 @@ from fewshot.knowledge.labelled import (
 )
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.provenance import FoundTerm
-from fewshot.settings import is_whole
 from fewshot.verbalizer import Verbalizer
 
 _SOURCE = "likelihood ratio"

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from fewshot.data.examples import Label, read_examples
+from fewshot.data.label_set import read_labels
+from fewshot.data.settings import is_number, is_positive, is_whole
 from fewshot.errors import CoverageWarning, VerbalizerError, warn_user
-from fewshot.inputs import Label, read_examples
 from fewshot.knowledge.candidates import Names, TermSource, class_names
 from fewshot.knowledge.filters import Relevance, Weighting, term_weights
 from fewshot.knowledge.mining import CorpusTerms
@@ -21,13 +23,11 @@ from fewshot.knowledge.refinement import drop_irrelevant, drop_rare
 from fewshot.knowledge.retrieval import Found, contrasted, kept, known_to, retrieve
 from fewshot.knowledge.similarity import CrossEncoderFilter, term_encoder
 from fewshot.knowledge.weights import learn_weights
-from fewshot.label_entries import read_labels
 from fewshot.label_words import LabelWords, word_ids
 from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
 from fewshot.provenance import FoundTerm
-from fewshot.settings import is_number, is_positive, is_whole
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 

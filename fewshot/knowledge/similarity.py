@@ -14,10 +14,10 @@ import numpy.typing as npt
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sklearn.base import BaseEstimator
 
+from fewshot.data.settings import is_number
 from fewshot.errors import HubError, ModelError, VerbalizerError
 from fewshot.quiet import quiet_transformers
 from fewshot.sentence_encoder import SentenceEncoder
-from fewshot.settings import is_number
 
 Keep: TypeAlias = Literal["above", "below"]
 

@@ -14,6 +14,7 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor
 
 from fewshot.aggregation import segment_sum
+from fewshot.data.settings import is_positive, is_whole
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import labelled_states
 from fewshot.label_embeddings import prototypes_of
@@ -24,7 +25,6 @@ from fewshot.learned_verbalizer import (
     ResolvedVerbalizer,
     VerbalizerTask,
 )
-from fewshot.settings import is_positive, is_whole
 from fewshot.verbalizer import Verbalizer
 
 Start: TypeAlias = Literal["states", "words"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from fewshot.inputs import Label
+from fewshot.data.examples import Label
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from fewshot.data.sampling import hold_out
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import (
     Batch,
@@ -25,7 +26,6 @@ from fewshot.fine_tuning import (
 )
 from fewshot.history import Epoch
 from fewshot.masked_lm import MaskedLM
-from fewshot.sampling import hold_out
 from fewshot.template import Template
 from fewshot.token_masking import TokenMasking, masked_loss
 from fewshot.tuning.adversarial import resolve_adversarial

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.added_modules import AddedModules, Setting, Stacked
+from fewshot.data.examples import Label
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import TrainStep
-from fewshot.inputs import Label
 from fewshot.label_embeddings import LabelEmbeddings, matching_scores, multi_class_hinge
 from fewshot.losses import smoothed
 from fewshot.masked_lm import MaskedLM

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
+from fewshot.data.examples import Label
 from fewshot.errors import TuningError
-from fewshot.inputs import Label
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.masked_lm import MaskedLM
 from fewshot.template import Template

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.sampling import hold_out
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import Batch, Learner, TrainSettings, TrainStep, parameter_groups
 from fewshot.history import Epoch
 from fewshot.meta_weights import MetaWeights, alignments, kl_losses, normalized_weights
-from fewshot.sampling import hold_out
 from fewshot.seeding import torch_seed
 from fewshot.threads import limited_threads
 from fewshot.tuning.task import TuningTask

@@ -14,12 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from fewshot.benchmark.measures import TokenCount, trainable_parameters
 from fewshot.classifier import PromptClassifier
 from fewshot.continued_pretraining import PCPClassifier
+from fewshot.data.unlabeled import Unlabeled
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.tfidf_classifier import TfidfClassifier
 from fewshot.tuning import BitFit, Full, LoRA, SoftPrompt
-from fewshot.unlabeled import Unlabeled
 
 TEXTS = ["ball ball one", "vote", "ball two", "vote for three"]
 LABELS = ["sport", "politics", "sport", "politics"]

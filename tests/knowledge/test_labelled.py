@@ -12,8 +12,8 @@ from sklearn.model_selection import GridSearchCV
 
 import fewshot
 from fewshot import PromptClassifier, Verbalizer
+from fewshot.data.examples import Examples
 from fewshot.errors import VerbalizerError
-from fewshot.inputs import Examples
 from fewshot.knowledge import LMBFFVerbalizer, PetalVerbalizer, VerbalizerTask
 from fewshot.knowledge.labelled import (
     LabelledStates,

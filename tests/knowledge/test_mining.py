@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fewshot.data.examples import Examples
 from fewshot.errors import SourceError
-from fewshot.inputs import Examples
 from fewshot.knowledge import CorpusTerms, VerbalizerTask
 from fewshot.knowledge.mining import association
 from fewshot.masked_lm import MaskedLM

@@ -17,8 +17,8 @@ from sklearn.model_selection import GridSearchCV
 import fewshot
 from fewshot import PromptClassifier, SciPromptVerbalizer, Verbalizer
 from fewshot.aggregation import aggregate, word_log_probs
+from fewshot.data.examples import Examples
 from fewshot.errors import CoverageWarning, PersistenceError, VerbalizerError
-from fewshot.inputs import Examples
 from fewshot.knowledge import (
     CorpusTerms,
     CrossEncoderFilter,

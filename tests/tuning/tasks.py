@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fewshot.inputs import Examples
+from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.scoring import PromptScorer

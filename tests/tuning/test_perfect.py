@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from fewshot import PromptClassifier
+from fewshot.data.examples import Examples
 from fewshot.errors import LabelWordError, TuningError
-from fewshot.inputs import Examples
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.masked_lm import MaskedLM
 from fewshot.tuning import Perfect, SoftPrompt, Training

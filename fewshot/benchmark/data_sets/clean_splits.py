@@ -14,8 +14,8 @@ from fewshot.benchmark.data_sets.protocols import (
     Text,
     text_key,
 )
+from fewshot.data.sampling import hold_out
 from fewshot.errors import InputError
-from fewshot.sampling import hold_out
 
 _HELD_OUT = 0.5
 _SEED = 0  # the test part of a data set is the same at every call

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from fewshot.benchmark.data_sets.protocols import LabelledTexts, Pool, ShotFiles, Text
+from fewshot.data.sampling import stratified_sample
 from fewshot.errors import InputError
-from fewshot.sampling import stratified_sample
 from fewshot.template import Template
 from fewshot.verbalizer import Verbalizer
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
+from fewshot.data.sampling import k_shot_sample
 from fewshot.errors import InputError
-from fewshot.sampling import k_shot_sample
 
 Text: TypeAlias = str | Mapping[str, str]  # a mapping holds the fields of a pair
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fewshot.data.examples import Examples, read_examples, read_labels
 from fewshot.errors import InputError
-from fewshot.inputs import Examples, read_examples, read_labels
 
 TEXTS = ["first text", "", "third 🎉"]
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.examples import Label, Labels, read_labels
 from fewshot.errors import InputError
-from fewshot.inputs import Label, Labels, read_labels
 
 Indices: TypeAlias = npt.NDArray[np.int64]
 RandomState: TypeAlias = int | np.random.RandomState | None
@@ -45,7 +45,7 @@ class KShotSplit:
 
     Examples
     --------
-    >>> from fewshot.sampling import KShotSplit
+    >>> from fewshot.data.sampling import KShotSplit
     >>> y = ["neg", "neg", "neg", "pos", "pos", "pos"]
     >>> for train, test in KShotSplit(k=1, n_splits=2).split(y, y):
     ...     print([y[i] for i in sorted(train)], len(test))
@@ -149,7 +149,7 @@ def k_shot_sample(y: Any, k: int, *, random_state: RandomState = None) -> Indice
 
     Examples
     --------
-    >>> from fewshot.sampling import k_shot_sample
+    >>> from fewshot.data.sampling import k_shot_sample
     >>> y = ["neg", "neg", "pos", None, "pos"]
     >>> sorted(y[i] for i in k_shot_sample(y, 1, random_state=0))
     ['neg', 'pos']
@@ -183,7 +183,7 @@ def stratified_sample(y: Any, size: int, *, random_state: RandomState = None) ->
 
     Examples
     --------
-    >>> from fewshot.sampling import stratified_sample
+    >>> from fewshot.data.sampling import stratified_sample
     >>> y = ["neg", "neg", "pos", "neg", "neg", "pos"]
     >>> [y[i] for i in stratified_sample(y, 3, random_state=0)].count("neg")
     2

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fewshot.data.settings import is_positive, is_share, is_whole, new_rng
 from fewshot.errors import InputError
-from fewshot.settings import is_positive, is_share, is_whole, new_rng
 
 # ---- Random states ----------------------------------------------------------------------------
 

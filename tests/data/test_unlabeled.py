@@ -10,9 +10,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
 from fewshot import Unlabeled
+from fewshot.data.examples import Examples
+from fewshot.data.unlabeled import draw_pool, text_keys
 from fewshot.errors import InputError
-from fewshot.inputs import Examples
-from fewshot.unlabeled import draw_pool, text_keys
 
 TEXTS = [f"text {i}" for i in range(3000)]
 NOTHING = np.empty(0, dtype=np.uint64)

@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
+from fewshot.data.classes import class_labels, class_targets, label_array, labelled_part
+from fewshot.data.examples import read_labels
+from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError, VerbalizerError
-from fewshot.inputs import read_labels
-from fewshot.training_data import (
-    class_labels,
-    class_targets,
-    label_array,
-    labelled_part,
-    read_training_data,
-)
 
 # ---- Training data ----------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.examples import Examples, read_examples
 from fewshot.errors import InputError
-from fewshot.inputs import Examples, read_examples
 
 Keys = npt.NDArray[np.uint64]
 

@@ -1,0 +1,1 @@
+"""User input, checked: texts, labels, classes, unlabelled pools, samples and settings."""
