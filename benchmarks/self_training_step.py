@@ -22,9 +22,9 @@ from fewshot.data.examples import Examples
 from fewshot.demo_data import load_bbc_news
 from fewshot.errors import FewShotWarning
 from fewshot.label_words import LabelWords
-from fewshot.library import load_task
 from fewshot.loading import load_masked_lm
 from fewshot.meta_weights import alignments, kl_losses
+from fewshot.prompting.library import load_task
 from fewshot.scoring import PromptScorer
 from fewshot.seeding import torch_seed
 from fewshot.self_training import list_adapter

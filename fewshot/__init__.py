@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from fewshot.data.unlabeled import Unlabeled
     from fewshot.fine_tune_classifier import FineTuneClassifier
     from fewshot.knowledge import SciPromptVerbalizer
-    from fewshot.library import Task, list_tasks, load_task
     from fewshot.masked_lm import MaskedLM
     from fewshot.persistence import load_estimator as load
     from fewshot.pet import PETClassifier
+    from fewshot.prompting.library import Task, list_tasks, load_task
+    from fewshot.prompting.template import Template
+    from fewshot.prompting.verbalizer import Verbalizer
     from fewshot.self_training import LiSTClassifier
     from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.setfit_classifier import SetFitClassifier
-    from fewshot.template import Template
     from fewshot.tfidf_classifier import TfidfClassifier
-    from fewshot.verbalizer import Verbalizer
 
 __version__ = "0.1.0"
 
@@ -59,16 +59,16 @@ _HOME = {
     "PromptClassifier": ("fewshot.classifier", "PromptClassifier"),
     "SciPromptVerbalizer": ("fewshot.knowledge", "SciPromptVerbalizer"),
     "SetFitClassifier": ("fewshot.setfit_classifier", "SetFitClassifier"),
-    "Task": ("fewshot.library", "Task"),
-    "Template": ("fewshot.template", "Template"),
+    "Task": ("fewshot.prompting.library", "Task"),
+    "Template": ("fewshot.prompting.template", "Template"),
     "TemplateSensitivity": ("fewshot.sensitivity", "TemplateSensitivity"),
     "TfidfClassifier": ("fewshot.tfidf_classifier", "TfidfClassifier"),
     "Unlabeled": ("fewshot.data.unlabeled", "Unlabeled"),
-    "Verbalizer": ("fewshot.verbalizer", "Verbalizer"),
+    "Verbalizer": ("fewshot.prompting.verbalizer", "Verbalizer"),
     "k_shot_sample": ("fewshot.data.sampling", "k_shot_sample"),
-    "list_tasks": ("fewshot.library", "list_tasks"),
+    "list_tasks": ("fewshot.prompting.library", "list_tasks"),
     "load": ("fewshot.persistence", "load_estimator"),
-    "load_task": ("fewshot.library", "load_task"),
+    "load_task": ("fewshot.prompting.library", "load_task"),
     "template_sensitivity": ("fewshot.sensitivity", "template_sensitivity"),
 }
 

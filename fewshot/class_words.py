@@ -17,8 +17,8 @@ from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords, MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 
 
 def resolve_verbalizer(

@@ -25,11 +25,11 @@ from fewshot.masked_lm import MaskedLM
 from fewshot.parameter_report import report_parameters
 from fewshot.peak_memory import measured_memory
 from fewshot.prompt_plan import PromptPlan, plan_fit
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring import Encoded, PromptScorer
-from fewshot.template import Template
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.task import TuningResult, scores_with_head
-from fewshot.verbalizer import Verbalizer
 
 _READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fewshot import __version__
 from fewshot.errors import FewShotError
-from fewshot.library import list_tasks, load_task
+from fewshot.prompting.library import list_tasks, load_task
 
 _FAILED, _INTERRUPTED = 1, 130
 _DESCRIPTION = "Few-shot text classification by prompting masked language models."

@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator, clone
 from fewshot.checkpoint import Arrays, Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
 from fewshot.composition import innermost, with_model
-from fewshot.content_cache import ContentCache
 from fewshot.data.classes import class_targets
 from fewshot.data.examples import Examples, Label
 from fewshot.data.semi_supervised_data import LearningData, check_several_classes
@@ -38,6 +37,7 @@ from fewshot.pretraining_lines import (
     templated_lines,
 )
 from fewshot.prompt_plan import plan_fit, resolve_template
+from fewshot.prompting.cache import ContentCache
 from fewshot.rounds import Rounds, seed_of, started
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 

@@ -20,7 +20,7 @@ from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.fine_tuning import TrainSettings
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts
+from fewshot.prompting.prompts import Prompts
 from fewshot.sequence_model import Pooling, SequenceModel
 
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction

@@ -15,8 +15,8 @@ from torch import Tensor
 from fewshot.data.examples import Examples
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_fingerprint import model_fingerprint
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 
 _DIGEST_BYTES = 16
 _WITHOUT_EFFECT = ("verbose", "checkpoint_dir")  # settings that change nothing of what is learned

@@ -14,8 +14,8 @@ from torch import Tensor
 from fewshot.aggregation import segment_sum
 from fewshot.data.examples import Label
 from fewshot.errors import LabelWordError, LabelWordWarning, warn_user
-from fewshot.tokenizing import encode
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.tokens import encode
+from fewshot.prompting.verbalizer import Verbalizer
 
 MultiToken: TypeAlias = Literal["first", "mean", "masks"]
 

@@ -17,10 +17,10 @@ from fewshot.errors import VerbalizerError
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords, MultiToken
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts, build_prompts, tokenize_slots
+from fewshot.prompting.prompts import Prompts, build_prompts, tokenize_slots
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring import Encoded, PromptScorer
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from fewshot.added_modules import AddedModules, Stacked, detach
 from fewshot.errors import ModelError
 from fewshot.mask_head import MaskHead
 from fewshot.peft_models import merge_adapters
-from fewshot.prompts import Prompts, Rows, TokenCache, plan_batches
+from fewshot.prompting.cache import TokenCache
+from fewshot.prompting.prompts import Prompts, Rows, plan_batches
 from fewshot.row_products import n_copies
 from fewshot.states import MaskStates, StateCache
 from fewshot.threads import map_single_threaded

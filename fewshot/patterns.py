@@ -12,8 +12,8 @@ from fewshot.data.examples import Label
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import InputError
 from fewshot.prompt_plan import plan_fit, resolve_template
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 
 Pattern: TypeAlias = "str | Template | tuple[str | Template, Verbalizer | Mapping[Any, Any]]"
 

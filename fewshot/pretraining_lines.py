@@ -10,9 +10,9 @@ import numpy.typing as npt
 from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import build_prompts, tokenize_slots
-from fewshot.sequence_model import token_ids
-from fewshot.template import Template
+from fewshot.prompting.bare_texts import token_ids
+from fewshot.prompting.prompts import build_prompts, tokenize_slots
+from fewshot.prompting.template import Template
 from fewshot.token_masking import Ids
 
 

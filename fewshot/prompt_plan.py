@@ -29,13 +29,13 @@ from fewshot.label_words import LabelWords, MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import tokenize_slots
+from fewshot.prompting.prompts import tokenize_slots
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring import PromptScorer, Views
-from fewshot.template import Template
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask
-from fewshot.verbalizer import Verbalizer
 
 _DEFAULT_TEMPLATE = "A {mask} text: {text}"
 _ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than about these texts

@@ -17,10 +17,10 @@ from sentence_transformers import SentenceTransformer
 from fewshot.errors import HubError, ModelError
 from fewshot.loading import hub_answers
 from fewshot.mini import MINI_NAME, load_sentence_encoder_path
-from fewshot.prompts import Rows, plan_batches
+from fewshot.prompting.bare_texts import token_ids
+from fewshot.prompting.prompts import Rows, plan_batches
 from fewshot.quiet import quiet_transformers
 from fewshot.row_products import n_copies
-from fewshot.sequence_model import token_ids
 from fewshot.threads import map_single_threaded
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -15,8 +14,8 @@ from fewshot.data.examples import Examples
 from fewshot.fine_tuning import Batch, Learner, TrainSettings, check_trained, train
 from fewshot.history import Epoch
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts
-from fewshot.tokenizing import TOKENIZER_LOCK, Tokenizer
+from fewshot.prompting.bare_texts import token_ids
+from fewshot.prompting.prompts import Prompts
 
 Pooling: TypeAlias = Literal["mean", "first"]
 
@@ -150,55 +149,6 @@ class SequenceModel:
     def _is_tuned(self, name: str) -> bool:
         """Tell whether a parameter is tuned: all of the encoder, the MLM head only where used."""
         return self.pooling == "first" or name.startswith(f"{self.lm.model.base_model_prefix}.")
-
-
-def token_ids(
-    tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
-) -> tuple[list[npt.NDArray[np.int32]], int]:
-    """Tokenise whole texts with the special tokens of the model.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    texts : sequence of str
-    pairs : sequence of str, optional
-        Second texts.
-    max_length : int
-        Longer texts lose their end; of a pair, the longer one.
-
-    Returns
-    -------
-    ids : list of ndarray of int32
-    n_truncated : int
-        How many were cut.
-    """
-    ids = _encode(tokenizer, list(texts), None if pairs is None else list(pairs), None)
-    long = [i for i, row in enumerate(ids) if len(row) > max_length]
-    if long:
-        second = None if pairs is None else [pairs[i] for i in long]
-        cut = _encode(tokenizer, [texts[i] for i in long], second, max_length)
-        for i, row in zip(long, cut, strict=True):
-            ids[i] = row
-    return [np.array(row, dtype=np.int32) for row in ids], len(long)
-
-
-def _encode(
-    tokenizer: Tokenizer, texts: list[str], pairs: list[str] | None, max_length: int | None
-) -> list[list[int]]:
-    with TOKENIZER_LOCK:
-        encoded = tokenizer(
-            texts,
-            pairs,
-            truncation=max_length is not None,
-            max_length=max_length,
-            padding=False,
-            split_special_tokens=True,  # "[SEP]" in a text stays text
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
 
 
 def _learner(lm: MaskedLM, head: nn.Linear, pooling: Pooling, prompts: Prompts) -> Learner:

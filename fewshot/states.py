@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.prompts import Prompts
+from fewshot.prompting.prompts import Prompts
 
 _CACHE_BYTES = 256 * 2**20
 

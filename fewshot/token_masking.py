@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts
-from fewshot.tokenizing import Tokenizer
+from fewshot.prompting.prompts import Prompts
+from fewshot.prompting.tokens import Tokenizer
 
 # Devlin et al. (2019), section 3.1: of the chosen tokens.
 _SHARE_MASKED, _SHARE_RANDOM = 0.8, 0.1

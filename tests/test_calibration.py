@@ -10,9 +10,9 @@ from fewshot.calibration import content_free_examples, word_prior
 from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring import PromptScorer
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
 
 LABEL_WORDS = {"neg": ["bad", "awful", "poor"], "pos": ["great"], "news": ["market", "vote"]}
 TEXTS = ["a great film", "awful", "the vote of the government", ""]

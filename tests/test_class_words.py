@@ -9,7 +9,7 @@ import pytest
 from fewshot.class_words import resolve_aggregation, resolve_verbalizer, verbalizer_classes
 from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError, LabelWordWarning, VerbalizerError
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.verbalizer import Verbalizer
 
 WORDS = {"sports": ["sports", "game"], "law": ["law"]}
 WEIGHTED = Verbalizer({"sports": {"sports": 3.0, "game": 1.0}, "law": ["law"]})

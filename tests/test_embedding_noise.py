@@ -14,8 +14,8 @@ from fewshot.embedding_noise import (
     sign_ball_step,
 )
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import build_prompts, tokenize_slots
-from fewshot.template import Template
+from fewshot.prompting.prompts import build_prompts, tokenize_slots
+from fewshot.prompting.template import Template
 
 
 def table() -> nn.Embedding:

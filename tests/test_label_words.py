@@ -11,7 +11,7 @@ import torch
 from fewshot.aggregation import aggregate, word_log_probs
 from fewshot.errors import LabelWordError, LabelWordWarning
 from fewshot.label_words import LabelWords
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.verbalizer import Verbalizer
 from tests.tiny_models import byte_bpe_tokenizer, unigram_tokenizer, wordpiece_tokenizer
 
 

@@ -19,8 +19,8 @@ from fewshot.data.examples import Examples
 from fewshot.errors import FewShotError, HubError, ModelError
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import build_prompts, tokenize_slots
-from fewshot.template import Template
+from fewshot.prompting.prompts import build_prompts, tokenize_slots
+from fewshot.prompting.template import Template
 from tests.tiny_models import save_tiny, tiny_bert
 
 needs_mini = pytest.mark.skipif(

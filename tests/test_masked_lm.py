@@ -15,9 +15,9 @@ from fewshot import mask_head
 from fewshot.data.examples import Examples
 from fewshot.errors import ModelError
 from fewshot.masked_lm import EncoderCounts, MaskedLM
-from fewshot.prompts import Prompts, build_prompts, tokenize_slots
+from fewshot.prompting.prompts import Prompts, build_prompts, tokenize_slots
+from fewshot.prompting.template import Template
 from fewshot.states import StateCache
-from fewshot.template import Template
 from tests import tiny_models
 from tests.tiny_models import WHOLE_HEADS
 

@@ -38,7 +38,7 @@ def run_python(code: str, *, path: Path, cwd: Path) -> object:
 
 def load_every_task(path: Path, cwd: Path) -> tuple[Path, list[str]]:
     code = (
-        "import json, fewshot, fewshot.library as library\n"
+        "import json, fewshot, fewshot.prompting.library as library\n"
         "names = [library.load_task(name).name for name in library.list_tasks()]\n"
         "print(json.dumps([fewshot.__file__, names]))"
     )

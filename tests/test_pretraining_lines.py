@@ -11,8 +11,8 @@ from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
 from fewshot.pretraining_lines import bare_lines, start_of_soft_prompts, templated_lines
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from tests.tiny_models import tiny_bert
 
 

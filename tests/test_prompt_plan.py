@@ -9,7 +9,7 @@ from fewshot import PromptClassifier
 from fewshot.errors import InputError
 from fewshot.masked_lm import MaskedLM
 from fewshot.prompt_plan import plan_fit, resolve_template
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning import Full, NoTuning
 from fewshot.tuning.task import TuningResult
 from tests.tiny_models import tiny_bert as make_tiny_bert

@@ -12,9 +12,9 @@ import torch
 from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring import PromptScorer
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
 
 TEXTS = ["a great film", "awful", "", "the vote of the government was in the news"]
 SPLIT = {"neg": ["bad", "dreadful"], "pos": ["great", "wonderful"]}

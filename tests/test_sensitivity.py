@@ -13,8 +13,8 @@ import fewshot
 from fewshot import PromptClassifier, TemplateSensitivity, TfidfClassifier, template_sensitivity
 from fewshot.errors import InputError, ModelError, TemplateError
 from fewshot.masked_lm import MaskedLM
+from fewshot.prompting.template import Template
 from fewshot.sensitivity import _summarise
-from fewshot.template import Template
 from tests.tuning.tasks import TEXTS
 
 TEMPLATE = "{mask} news: {text}"
@@ -177,7 +177,7 @@ def test_own_and_repeated_templates_count_once(tiny_bert):
 
 
 def test_texts_are_tokenised_once(tiny_bert, monkeypatch):
-    from fewshot import prompts
+    from fewshot.prompting import prompts
 
     clf = fitted(tiny_bert)
     calls = []

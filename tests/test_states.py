@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from fewshot.prompts import Prompts
+from fewshot.prompting.prompts import Prompts
 from fewshot.states import MaskStates, StateCache
 
 WIDTH = 4  # a prompt's states take 2 * WIDTH float32: 32 bytes

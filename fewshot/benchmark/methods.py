@@ -23,12 +23,12 @@ from fewshot.errors import BenchmarkError
 from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.prompting.yaml_files import did_you_mean
 from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.setfit_classifier import SetFitClassifier
-from fewshot.template import Template
 from fewshot.tuning import resolve_tuning
-from fewshot.verbalizer import Verbalizer
-from fewshot.yaml_files import did_you_mean
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

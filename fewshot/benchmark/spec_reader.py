@@ -18,7 +18,7 @@ from fewshot.benchmark.spec import (
     Spec,
 )
 from fewshot.errors import BenchmarkError, VerbalizerError
-from fewshot.yaml_files import did_you_mean, read_yaml
+from fewshot.prompting.yaml_files import did_you_mean, read_yaml
 
 # They are always there: what any method has to beat.
 _BASELINES = {"majority": "Majority", "tfidf": "TF-IDF", "setfit": "SetFit"}

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from fewshot.data.examples import Label
 from fewshot.errors import VerbalizerError
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.verbalizer import Verbalizer
 
 Names: TypeAlias = Mapping[Label, Sequence[str]]
 

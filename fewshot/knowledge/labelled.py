@@ -19,8 +19,8 @@ from fewshot.label_words import words_ids
 from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 
 _TEMPLATE = "A {mask} text: {text}"
 _STATES_AT_ONCE = 64

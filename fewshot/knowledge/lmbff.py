@@ -21,9 +21,9 @@ from fewshot.knowledge.labelled import (
 )
 from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.masked_lm import MaskedLM
-from fewshot.provenance import FoundTerm
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.found_terms import FoundTerm
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 
 _SOURCE = "mean log-probability"
 _TEMPLATE = "A {mask} text: {text}"

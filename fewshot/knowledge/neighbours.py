@@ -14,8 +14,8 @@ from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource
 from fewshot.label_words import LabelWords
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.prompts import build_prompts, tokenize_slots
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.prompts import build_prompts, tokenize_slots
+from fewshot.prompting.verbalizer import Verbalizer
 
 _SHORTEST = 3  # letters of a word; shorter tokens are mostly pieces
 _SPACE_MARKS = ("Ġ", "▁")

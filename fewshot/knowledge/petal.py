@@ -15,8 +15,8 @@ from fewshot.knowledge.labelled import (
     whole_words,
 )
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.provenance import FoundTerm
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.found_terms import FoundTerm
+from fewshot.prompting.verbalizer import Verbalizer
 
 _SOURCE = "likelihood ratio"
 

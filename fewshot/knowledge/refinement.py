@@ -21,7 +21,7 @@ from fewshot.knowledge.filters import (
 from fewshot.knowledge.retrieval import Found, kept
 from fewshot.label_words import word_ids
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.verbalizer import Verbalizer
 
 _STATES_AT_ONCE = 256
 

@@ -14,7 +14,7 @@ from fewshot.errors import LabelWordWarning, warn_user
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, clean_term
 from fewshot.knowledge.similarity import CrossEncoderFilter, TermEncoder, cosines
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.provenance import FoundTerm
+from fewshot.prompting.found_terms import FoundTerm
 
 Found: TypeAlias = dict[Label, list[FoundTerm]]  # by class, the best first
 

@@ -27,9 +27,9 @@ from fewshot.label_words import LabelWords, word_ids
 from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 from fewshot.loading import load_masked_lm
 from fewshot.masked_lm import MaskedLM
-from fewshot.provenance import FoundTerm
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.found_terms import FoundTerm
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 
 _TEMPLATE = "A {mask} text: {text}"
 _NAME = "name"  # the source of a class's own name

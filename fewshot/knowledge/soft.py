@@ -25,7 +25,7 @@ from fewshot.learned_verbalizer import (
     ResolvedVerbalizer,
     VerbalizerTask,
 )
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.verbalizer import Verbalizer
 
 Start: TypeAlias = Literal["states", "words"]
 

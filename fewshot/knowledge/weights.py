@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 
 from fewshot.aggregation import word_log_probs
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.verbalizer import Verbalizer
 
 _MAX_ITERATIONS = 200
 _PENALTY = 1.0

@@ -13,8 +13,8 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator
 
 from fewshot.errors import PersistenceError
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.saving.codec import Codec, Json, Reader, Writer
-from fewshot.verbalizer import Verbalizer
 
 # Every class that a saved folder may name, and its module, which is imported when it is needed.
 CLASSES: dict[str, str] = {
@@ -59,7 +59,7 @@ CLASSES: dict[str, str] = {
     "SoftPrompt": "fewshot.tuning",
     "SoftVerbalizer": "fewshot.knowledge",
     "StateHead": "fewshot.tuning.task",
-    "Template": "fewshot.template",
+    "Template": "fewshot.prompting.template",
     "TemplateConsistency": "fewshot.tuning",
     "TermFile": "fewshot.knowledge",
     "TfidfClassifier": "fewshot.tfidf_classifier",

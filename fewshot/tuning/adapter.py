@@ -23,7 +23,7 @@ from fewshot.model_parts import (
     norm_names,
     weight_of,
 )
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.task import TuningTask

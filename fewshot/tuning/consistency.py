@@ -12,9 +12,9 @@ from torch import Tensor
 
 from fewshot.divergences import jensen_shannon, kl_divergence
 from fewshot.errors import TuningError
-from fewshot.template import Template
+from fewshot.prompting.template import Template
+from fewshot.prompting.wordings import read_wordings
 from fewshot.tuning.strategy import check_choice, check_setting
-from fewshot.wordings import read_wordings
 
 Divergence: TypeAlias = Literal["jensen-shannon", "reference"]
 

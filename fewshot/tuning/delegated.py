@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fewshot.data.examples import Label
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.strategy import Tuning
 
 

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import embedding_width
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_values import Initial
 from fewshot.tuning.soft_tokens import DecomposedPrompt

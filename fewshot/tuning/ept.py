@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.dept import DePT
 from fewshot.tuning.prompt_values import Initial
 from fewshot.tuning.soft_tokens import FusedPrompt

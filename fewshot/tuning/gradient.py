@@ -26,7 +26,7 @@ from fewshot.fine_tuning import (
 )
 from fewshot.history import Epoch
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.token_masking import TokenMasking, masked_loss
 from fewshot.tuning.adversarial import resolve_adversarial
 from fewshot.tuning.class_vectors import (

@@ -11,7 +11,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.strategy import Tuning, check_setting
 from fewshot.tuning.task import StateHead, TuningResult, TuningTask
 

@@ -15,7 +15,7 @@ from fewshot.added_modules import AddedModules, EmbeddedPrompts, Setting, before
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, embedding_width, encoder_layers
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_generator import PromptGenerator, Rational
 from fewshot.tuning.prompt_values import Initial

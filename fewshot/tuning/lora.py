@@ -15,7 +15,7 @@ from fewshot.added_modules import AddedModules, Setting, after
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, EncoderLayer, Role, encoder_layers, weight_of
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask

@@ -17,8 +17,8 @@ from fewshot.label_embeddings import LabelEmbeddings, matching_scores, multi_cla
 from fewshot.losses import smoothed
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, encoder_layers, norm_names
+from fewshot.prompting.template import Template
 from fewshot.seeding import torch_seed
-from fewshot.template import Template
 from fewshot.tuning.adapter import AdapterModules
 from fewshot.tuning.added import check_acting
 from fewshot.tuning.gradient import GradientTuning

@@ -14,8 +14,8 @@ from fewshot.added_modules import AddedModules, Setting
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone
 from fewshot.prefix_attention import KeysValues, attention_modules, put_prefix, record_attention
-from fewshot.prompts import Prompts
-from fewshot.template import Template
+from fewshot.prompting.prompts import Prompts
+from fewshot.prompting.template import Template
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask

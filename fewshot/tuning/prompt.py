@@ -14,7 +14,8 @@ from torch import Tensor
 
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
+from fewshot.prompting.tokens import count_soft, soft_ids
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.prompt_pretraining import pretrain
 from fewshot.tuning.prompt_values import (
@@ -35,7 +36,6 @@ from fewshot.tuning.soft_tokens import (
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training import Training
-from fewshot.virtual_tokens import count_soft, soft_ids
 
 _LENGTH = 10
 _WORDS = "Classify this text:"

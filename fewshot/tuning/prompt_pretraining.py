@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts
+from fewshot.prompting.prompts import Prompts
 from fewshot.threads import limited_threads
 
 _SHARE = 0.15  # of the words hidden, as BERT's

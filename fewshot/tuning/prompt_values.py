@@ -11,12 +11,11 @@ from torch import Tensor
 
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import Prompts
-from fewshot.tokenizing import encode
+from fewshot.prompting.prompts import Prompts
+from fewshot.prompting.tokens import encode, ordinary_tokens
 from fewshot.tuning.bayes_prompt import domain_particles, prompt_from_particles
 from fewshot.tuning.soft_tokens import SoftTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
-from fewshot.virtual_tokens import ordinary_tokens
 
 Initial: TypeAlias = Literal["words", "vocabulary", "random", "bayes", "mlm"]
 

@@ -9,10 +9,10 @@ import torch
 
 from fewshot.errors import TemplateError
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
+from fewshot.prompting.tokens import count_soft, soft_ids
 from fewshot.tuning.soft_tokens import TemplateTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
-from fewshot.virtual_tokens import count_soft, soft_ids
 
 
 def check_template_tokens(lm: MaskedLM, template: Template, *, is_tuned: bool = False) -> None:

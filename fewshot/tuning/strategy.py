@@ -14,7 +14,7 @@ from fewshot.data.examples import Label
 from fewshot.errors import TuningError
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.task import TuningResult, TuningTask
 
 # Of each setting: its kind, what is good, and that in words.

@@ -13,7 +13,7 @@ from torch import nn
 from fewshot.errors import TuningError
 from fewshot.masked_lm import MaskedLM
 from fewshot.model_parts import Backbone, encoder_layers, head_names, is_table, norm_names
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 
 from fewshot.history import Epoch
+from fewshot.prompting.template import Template
 from fewshot.scoring import Encoded, PromptScorer, Views
-from fewshot.template import Template
 
 
 @dataclass(frozen=True)

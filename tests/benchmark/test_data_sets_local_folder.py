@@ -185,7 +185,7 @@ def test_ag_news_can_be_tested_on_the_whole_official_part(folder: Path) -> None:
 
 
 def test_emerging_nlp_draws_from_its_training_file(tmp_path: Path) -> None:
-    from fewshot.library import load_task
+    from fewshot.prompting.library import load_task
 
     labels = load_task("emerging_nlp").labels
     for part, n in (("train", 3), ("test", 2)):

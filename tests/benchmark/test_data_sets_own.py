@@ -11,7 +11,7 @@ import pytest
 
 from fewshot.benchmark import load_data_set
 from fewshot.errors import HubError, InputError, TemplateError, VerbalizerError
-from fewshot.library import load_task
+from fewshot.prompting.library import load_task
 from tests.benchmark.data_folder import write, write_json_lines, write_list
 
 OWN = {"name": "tickets", "text": "body", "label": "team"}

@@ -16,7 +16,7 @@ from fewshot.benchmark.data_sets.entries import ENTRIES, Package
 from fewshot.benchmark.data_sets.packages import read_rotten_tomatoes
 from fewshot.benchmark.data_sets.registry import data_set_table
 from fewshot.errors import InputError, MissingExtraError
-from fewshot.library import load_task
+from fewshot.prompting.library import load_task
 from tests.benchmark.data_folder import write_list
 
 DOCS = Path(__file__).parents[2] / "docs" / "data_sets.md"

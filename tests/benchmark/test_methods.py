@@ -23,9 +23,9 @@ from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import BenchmarkError
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.tuning import Full
-from fewshot.verbalizer import Verbalizer
 
 TEMPLATES = tuple(Template(f"{{text}} {word} {{mask}}") for word in ("", "is", "was", "are", "by"))
 DEFAULTS = Defaults(TEMPLATES, Verbalizer({"a": ["good"], "b": ["bad"]}), ("a", "b"))

@@ -7,7 +7,7 @@ import pytest
 from fewshot.errors import SourceError, VerbalizerError
 from fewshot.knowledge import GivenTerms, Lookup, TermFile, VerbalizerTask
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 
 LABELS = ("Law (L)", "Sport")
 NAMES = {"Law (L)": ["law"], "Sport": ["sport"]}

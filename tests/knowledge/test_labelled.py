@@ -24,7 +24,7 @@ from fewshot.knowledge.labelled import (
 )
 from fewshot.label_words import word_ids
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 
 TEXTS = [
     "the football team", "a player and a goal", "football match", "the market price", "stock price",

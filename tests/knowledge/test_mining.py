@@ -10,7 +10,7 @@ from fewshot.errors import SourceError
 from fewshot.knowledge import CorpusTerms, VerbalizerTask
 from fewshot.knowledge.mining import association
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 
 TEXTS = ["the football team", "a football team", "the market price", "a market price", "the the"]
 NAMES = {"economy": ["economy"], "sports": ["sports"]}

@@ -10,7 +10,7 @@ from fewshot.errors import ModelError, SourceError
 from fewshot.knowledge import ModelNeighbours, VerbalizerTask, VocabularyWords
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.masked_lm import MaskedLM
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 from tests.tiny_models import byte_bpe_tokenizer, unigram_tokenizer, wordpiece_tokenizer
 
 NAMES = {"a": ["football"], "b": ["market price"]}

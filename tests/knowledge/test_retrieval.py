@@ -12,8 +12,8 @@ from fewshot.errors import LabelWordWarning
 from fewshot.knowledge import Candidates, GivenTerms, TermSource, VerbalizerTask
 from fewshot.knowledge.retrieval import kept, known_to, retrieve
 from fewshot.masked_lm import MaskedLM
-from fewshot.provenance import FoundTerm
-from fewshot.template import Template
+from fewshot.prompting.found_terms import FoundTerm
+from fewshot.prompting.template import Template
 
 CLASSES = ("a", "b")
 NAMES = {"a": ("alpha",), "b": ("beta",)}

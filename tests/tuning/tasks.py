@@ -7,10 +7,10 @@ import numpy as np
 from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
 from fewshot.masked_lm import MaskedLM
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring import PromptScorer
-from fewshot.template import Template
 from fewshot.tuning.task import TuningTask
-from fewshot.verbalizer import Verbalizer
 
 TEXTS = [
     "the football team", "a new player", "the match was good", "a goal", "team and player win",

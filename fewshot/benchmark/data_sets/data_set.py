@@ -14,8 +14,8 @@ import numpy as np
 from fewshot.benchmark.data_sets.protocols import LabelledTexts, Pool, ShotFiles, Text
 from fewshot.data.sampling import stratified_sample
 from fewshot.errors import InputError
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 
 MetricName = Literal["accuracy", "weighted_f1", "macro_f1"]
 

@@ -11,8 +11,8 @@ from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.own_data import OwnData, load_own_data, read_verbalizer
 from fewshot.benchmark.data_sets.registry import load_registered
 from fewshot.errors import InputError, TemplateError
-from fewshot.template import Template
-from fewshot.yaml_files import did_you_mean
+from fewshot.prompting.template import Template
+from fewshot.prompting.yaml_files import did_you_mean
 
 _PROMPT_KEYS = ("template", "verbalizer")
 _OWN_KEYS = tuple(field.name for field in fields(OwnData))

@@ -14,8 +14,8 @@ from fewshot.benchmark.data_sets.hub import read_hub_split
 from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts, Pool
 from fewshot.benchmark.data_sets.tables import read_table
 from fewshot.errors import InputError, VerbalizerError
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 
 _TEMPLATE = "A {{mask}} text: {}"  # as PromptClassifier's default
 _TERMS = "the user's own data"

@@ -34,7 +34,7 @@ from fewshot.benchmark.report.tables import (
 )
 from fewshot.benchmark.results import Results
 from fewshot.benchmark.summary import Group, Summary
-from fewshot.library import load_task
+from fewshot.prompting.library import load_task
 
 _NORMAL = 1.96  # standard errors on either side of a 95 % interval
 

@@ -9,7 +9,7 @@ import pytest
 
 from fewshot import Verbalizer
 from fewshot.errors import MissingExtraError, VerbalizerError
-from fewshot.provenance import FoundTerm, read_terms
+from fewshot.prompting.found_terms import FoundTerm, read_terms
 
 NOTES = [
     FoundTerm("law", "law", "name"),

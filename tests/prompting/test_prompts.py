@@ -13,15 +13,9 @@ from tokenizers import normalizers
 from fewshot.data.examples import Examples
 from fewshot.errors import InputError, ModelError, TemplateError
 from fewshot.masked_lm import MaskedLM
-from fewshot.prompts import (
-    Prompts,
-    TokenCache,
-    _SlotKey,
-    build_prompts,
-    plan_batches,
-    tokenize_slots,
-)
-from fewshot.template import Template
+from fewshot.prompting.cache import TokenCache, _SlotKey
+from fewshot.prompting.prompts import Prompts, build_prompts, plan_batches, tokenize_slots
+from fewshot.prompting.template import Template
 from tests import tiny_models
 from tests.tiny_models import WORDS, wordpiece_tokenizer
 

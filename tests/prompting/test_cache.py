@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fewshot.content_cache import ContentCache
+from fewshot.prompting.cache import ContentCache
 
 
 def cache(n_bytes=10) -> ContentCache:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, clone
 
 from fewshot.errors import VerbalizerError
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.verbalizer import Verbalizer
 
 SENTIMENT = {"neg": ["terrible", "bad"], "pos": "great"}
 

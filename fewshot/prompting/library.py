@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, cast
 
 from fewshot.data.examples import Label
 from fewshot.errors import InputError, TemplateError, VerbalizerError
-from fewshot.template import Template
-from fewshot.verbalizer import Verbalizer, Words
-from fewshot.yaml_files import (
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer, Words
+from fewshot.prompting.yaml_files import (
     check_keys,
     did_you_mean,
     read_typed_label,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fewshot.errors import TemplateError
-from fewshot.template import Template
-from fewshot.virtual_tokens import count_soft, ordinary_tokens, soft_ids
+from fewshot.prompting.template import Template
+from fewshot.prompting.tokens import count_soft, ordinary_tokens, soft_ids
 
 
 def names_of(tokenizer, ids) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fewshot.errors import TemplateError
-from fewshot.template import Template
-from fewshot.wordings import read_wordings
+from fewshot.prompting.template import Template
+from fewshot.prompting.wordings import read_wordings
 
 PAIR = Template("{hypothesis}? {mask}, {premise}", fields=("premise", "hypothesis"), shorten="tail")
 

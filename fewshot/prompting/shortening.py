@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.errors import InputError
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 
 Ids: TypeAlias = npt.NDArray[np.int32]
 

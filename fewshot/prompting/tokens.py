@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import islice
+from threading import Lock
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from fewshot.errors import TemplateError
-from fewshot.shortening import Ids
-from fewshot.template import Soft, Template, Text
-from fewshot.tokenizing import Tokenizer, encode, tells_spaces
+from fewshot.prompting.shortening import Ids
+from fewshot.prompting.template import Soft, Template, Text
 
 _SPACE_MARKS = "▁Ġ"  # that unigram and byte-level tokens start with
 
@@ -85,3 +86,31 @@ def ordinary_tokens(tokenizer: Tokenizer, n_tokens: int = 5000) -> Ids:
 def _is_word(name: str) -> bool:
     word = name.lstrip(_SPACE_MARKS)
     return len(word) > 1 and word.isalpha()
+
+
+# Any: transformers' tokenizers share no usable static type.
+Tokenizer: TypeAlias = Any
+
+
+# Whether "[MASK]" in a text is special is a state of the tokenizer that each call sets.
+TOKENIZER_LOCK = Lock()
+
+
+def tells_spaces(tokenizer: Tokenizer) -> bool:
+    """Tell whether a text has other tokens after a space than without one."""
+    return encode(tokenizer, ["a"]) != encode(tokenizer, [" a"])
+
+
+def encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    """Return the ids of texts, in which names of special tokens are plain text."""
+    with TOKENIZER_LOCK:
+        encoded = tokenizer(
+            texts,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )
+    ids: list[list[int]] = encoded["input_ids"]
+    return ids

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fewshot.data.examples import Examples
 from fewshot.label_words import word_ids, words_ids
-from fewshot.prompts import build_prompts, tokenize_slots
-from fewshot.template import Template
-from fewshot.tokenizing import encode, tells_spaces
+from fewshot.prompting.prompts import build_prompts, tokenize_slots
+from fewshot.prompting.template import Template
+from fewshot.prompting.tokens import encode, tells_spaces
 
 
 def test_a_special_token_in_a_text_is_plain_text(tiny):

@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias, cast
 from fewshot.data.examples import Label
 from fewshot.data.label_set import read_labels
 from fewshot.errors import VerbalizerError
-from fewshot.formats import read_label_words
-from fewshot.label_entries import (
+from fewshot.prompting.found_terms import FoundTerm, data_frame, html_table, read_terms
+from fewshot.prompting.label_entries import (
     Entries,
     check_distinct,
     drop_shared,
@@ -21,8 +21,8 @@ from fewshot.label_entries import (
     pair_weights,
     read_entries,
 )
-from fewshot.provenance import FoundTerm, data_frame, html_table, read_terms
-from fewshot.yaml_files import check_keys, write_label_words
+from fewshot.prompting.word_files import read_label_words
+from fewshot.prompting.yaml_files import check_keys, write_label_words
 
 Words: TypeAlias = str | Sequence[str] | Mapping[str, float]
 # Spelt out since Mapping is invariant in its keys.

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fewshot.data.examples import Examples
 from fewshot.errors import ModelError, TemplateError
-from fewshot.shortening import Ids, fit_slots, is_cut
-from fewshot.template import Mask, Separator, Slot, Soft, Template, Text
-from fewshot.tokenizing import TOKENIZER_LOCK, Tokenizer, encode, tells_spaces
-from fewshot.virtual_tokens import soft_ids
+from fewshot.prompting.cache import TokenCache, _SlotKey
+from fewshot.prompting.shortening import Ids, fit_slots, is_cut
+from fewshot.prompting.template import (
+    Mask,
+    Separator,
+    Slot,
+    Soft,
+    Template,
+    Text,
+)
+from fewshot.prompting.tokens import TOKENIZER_LOCK, Tokenizer, encode, soft_ids, tells_spaces
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 Padding: TypeAlias = Literal["none", "batch"]
 _TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
-_TEXTS_REMEMBERED = 20_000  # some 10 MB for short texts
-
-
-class _SlotKey(NamedTuple):
-    field: str
-    bare: bool
-    after_space: bool
 
 
 SlotTokens: TypeAlias = dict[_SlotKey, list[Ids]]
@@ -79,39 +77,6 @@ class Prompts:
             self.n_truncated,
             None if self.soft_positions is None else self.soft_positions[chosen],
         )
-
-
-class TokenCache:
-    """Token ids of texts by field and place, so that a text is tokenised once for all templates.
-
-    Parameters
-    ----------
-    n_texts : int
-        The most texts; those that came first are forgotten first.
-    """
-
-    def __init__(self, n_texts: int = _TEXTS_REMEMBERED) -> None:
-        self._n_texts = n_texts
-        self._ids: OrderedDict[tuple[bool, bool, str], Ids] = OrderedDict()
-        self._lock = Lock()
-
-    def fill(
-        self, texts: list[str], key: _SlotKey, tokenize: Callable[[list[str]], list[Ids]]
-    ) -> list[Ids]:
-        """Return the ids of texts, tokenising only distinct ones that are not known."""
-        if len(texts) > self._n_texts:
-            return tokenize(texts)
-        entries = [(key.bare, key.after_space, text) for text in texts]
-        with self._lock:
-            known = {entry: self._ids[entry] for entry in entries if entry in self._ids}
-        new = [entry for entry in dict.fromkeys(entries) if entry not in known]
-        if new:
-            known.update(zip(new, tokenize([entry[2] for entry in new]), strict=True))
-        with self._lock:
-            self._ids.update((entry, known[entry]) for entry in new)
-            while len(self._ids) > self._n_texts:
-                self._ids.popitem(last=False)
-        return [known[entry] for entry in entries]
 
 
 def tokenize_slots(

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fewshot.errors import VerbalizerError
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting.verbalizer import Verbalizer
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 OPENPROMPT = SHARED / "openprompt"
 AG_NEWS = ["World", "Sports", "Business", "Sci/Tech"]
 
@@ -122,7 +122,7 @@ def test_yaml_words_stay_words(write):
         ),
         ("w.yaml", "label_type: int\nlabel_words: {a: [b], c: [d]}", "the label 'a' is no int"),
         ("w.yaml", "label_type: str\nlabel_words: {a: {b: x}, c: [d]}", "weight 'x' is no float"),
-        ("w.yaml", "verbalizers: {}", "file of a task .* fewshot.library.load_task"),
+        ("w.yaml", "verbalizers: {}", "file of a task .* fewshot.prompting.library.load_task"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why_and_which(write, name, text, message):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fewshot.errors import TemplateError
-from fewshot.template import Template
+from fewshot.prompting.template import Template
 
 
 def read_wordings(templates: Sequence[str | Template], template: Template) -> tuple[Template, ...]:
@@ -28,7 +28,7 @@ def read_wordings(templates: Sequence[str | Template], template: Template) -> tu
 
     Examples
     --------
-    >>> from fewshot.template import Template
+    >>> from fewshot.prompting.template import Template
     >>> read_wordings(["{mask}! {text}"], Template("{text} It was {mask}."))[0].text
     '{mask}! {text}'
     """

@@ -1,7 +1,7 @@
 """Reading label words from files: OpenPrompt's text and JSON, PET's text, and our own YAML.
 
 The readers check the form of a file and no more: what the words must be like is the business of
-:class:`fewshot.verbalizer.Verbalizer`.
+:class:`fewshot.prompting.verbalizer.Verbalizer`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeVar
 from fewshot.data.examples import Label
 from fewshot.data.label_set import read_labels
 from fewshot.errors import VerbalizerError
-from fewshot.yaml_files import check_keys, read_text, read_typed_words, read_yaml
+from fewshot.prompting.yaml_files import check_keys, read_text, read_typed_words, read_yaml
 
 _JSON_SUFFIXES = (".json", ".jsonl")
 _YAML_SUFFIXES = (".yaml", ".yml")
@@ -120,7 +120,7 @@ def _read_own(path: Path) -> LabelWordRows:
     if "verbalizers" in content:
         raise VerbalizerError(
             f"{path}: this is the file of a task with several verbalizers; "
-            f"read it with fewshot.library.load_task({str(path)!r}).verbalizer"
+            f"read it with fewshot.prompting.library.load_task({str(path)!r}).verbalizer"
         )
     check_keys(content, ["label_type", "label_words"], [], str(path))
     words = read_typed_words(content["label_type"], content["label_words"], str(path))

@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 from fewshot.errors import FewShotError, TemplateError
-from fewshot.template import Filled, Mask, Separator, Slot, Soft, Template, Text
+from fewshot.prompting.template import (
+    Filled,
+    Mask,
+    Separator,
+    Slot,
+    Soft,
+    Template,
+    Text,
+)
 
-OPENPROMPT = Path(__file__).parents[2] / "shared" / "data" / "openprompt"
+OPENPROMPT = Path(__file__).parents[3] / "shared" / "data" / "openprompt"
 needs_openprompt = pytest.mark.skipif(
     not OPENPROMPT.is_dir(), reason="OpenPrompt's own files are not on this machine"
 )

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from fewshot import library
 from fewshot.errors import InputError, TemplateError, VerbalizerError
-from fewshot.library import Task, list_tasks, load_task
-from fewshot.template import Mask, Template
-from fewshot.verbalizer import Verbalizer
+from fewshot.prompting import library
+from fewshot.prompting.library import Task, list_tasks, load_task
+from fewshot.prompting.template import Mask, Template
+from fewshot.prompting.verbalizer import Verbalizer
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-FOLDER = Path(__file__).parents[1] / "verbalizers"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+FOLDER = Path(__file__).parents[2] / "verbalizers"
 PROMISED = [
     *("ag_news", "amazon_full", "amazon_polarity", "bbc_news", "boolq", "cb", "cola", "cr"),
     *("dbpedia", "emerging_nlp", "imdb", "masakhanews", "mnli", "mpqa", "mr", "mrpc", "qnli"),
