@@ -18,8 +18,8 @@ import torch
 from fewshot import PETClassifier, PromptClassifier, Unlabeled, k_shot_sample, load_task
 from fewshot.demo_data import load_bbc_news
 from fewshot.errors import FewShotWarning
-from fewshot.loading import load_masked_lm
-from fewshot.peak_memory import measured_memory
+from fewshot.models.hardware import measured_memory
+from fewshot.models.loading import load_masked_lm
 from fewshot.tuning import Full
 
 _SHOTS = 8  # labels a class

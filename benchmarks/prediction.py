@@ -12,10 +12,10 @@ import torch
 
 from fewshot import PromptClassifier, Template, load_task
 from fewshot.data.examples import read_examples
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.reproducible import map_single_threaded
 from fewshot.prompting.prompts import Prompts, build_prompts, plan_batches, tokenize_slots
-from fewshot.threads import map_single_threaded
 
 _USUAL_LENGTH = 128  # to which OpenPrompt's and LM-BFF's scripts pad topic data sets
 _USUAL_BATCH = 32

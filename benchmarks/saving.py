@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from fewshot import MaskedLM, PromptClassifier
-from fewshot.loading import load_masked_lm
+from fewshot.models.loading import load_masked_lm
 from fewshot.tuning import STRATEGIES
 
 TEXTS = ["shares fell", "profits rose", "the team won", "a late goal"]

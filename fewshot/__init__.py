@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fewshot.data.unlabeled import Unlabeled
     from fewshot.fine_tune_classifier import FineTuneClassifier
     from fewshot.knowledge import SciPromptVerbalizer
-    from fewshot.masked_lm import MaskedLM
+    from fewshot.models.masked_lm import MaskedLM
     from fewshot.persistence import load_estimator as load
     from fewshot.pet import PETClassifier
     from fewshot.prompting.library import Task, list_tasks, load_task
@@ -53,7 +53,7 @@ _HOME = {
     "FineTuneClassifier": ("fewshot.fine_tune_classifier", "FineTuneClassifier"),
     "KShotSplit": ("fewshot.data.sampling", "KShotSplit"),
     "LiSTClassifier": ("fewshot.self_training", "LiSTClassifier"),
-    "MaskedLM": ("fewshot.masked_lm", "MaskedLM"),
+    "MaskedLM": ("fewshot.models.masked_lm", "MaskedLM"),
     "PCPClassifier": ("fewshot.continued_pretraining", "PCPClassifier"),
     "PETClassifier": ("fewshot.pet", "PETClassifier"),
     "PromptClassifier": ("fewshot.classifier", "PromptClassifier"),

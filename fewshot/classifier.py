@@ -21,9 +21,9 @@ from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.label_words import MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.hardware import measured_memory
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.parameter_report import report_parameters
-from fewshot.peak_memory import measured_memory
 from fewshot.prompt_plan import PromptPlan, plan_fit
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer

@@ -8,7 +8,7 @@ from sklearn.base import clone
 
 from fewshot.classifier import PromptClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 
 

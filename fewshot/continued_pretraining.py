@@ -22,13 +22,12 @@ from fewshot.data.settings import check_settings, is_share, is_whole
 from fewshot.data.unlabeled import text_keys
 from fewshot.errors import CheckpointError, InputError, VerbalizerError
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.fingerprint import fingerprint, settings_of
 from fewshot.history import Epoch
 from fewshot.label_words import LabelWords
 from fewshot.learning_data import digests_of, fit_prompt, open_fit
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_fingerprint import model_fingerprint
+from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining, pretrain
 from fewshot.pretraining_lines import (
     Lines,

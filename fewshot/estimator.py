@@ -17,7 +17,7 @@ from fewshot.errors import CollapseWarning, TruncationWarning, warn_user
 from fewshot.persistence import save_estimator
 
 if TYPE_CHECKING:
-    from fewshot.masked_lm import MaskedLM
+    from fewshot.models.masked_lm import MaskedLM
 
 
 _COLLAPSED_SHARE = 0.9

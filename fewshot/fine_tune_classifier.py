@@ -18,8 +18,8 @@ from fewshot.data.training_data import read_training_data
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.fine_tuning import TrainSettings
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts
 from fewshot.sequence_model import Pooling, SequenceModel
 

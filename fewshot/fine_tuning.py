@@ -16,8 +16,7 @@ from tqdm.auto import tqdm
 from fewshot.errors import TuningError
 from fewshot.history import Epoch
 from fewshot.losses import distillation_loss, soft_cross_entropy
-from fewshot.seeding import torch_seed
-from fewshot.threads import limited_threads
+from fewshot.models.reproducible import limited_threads, torch_seed
 
 Batch: TypeAlias = npt.NDArray[np.int64]
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]

@@ -16,7 +16,7 @@ from fewshot.data.examples import Examples, Label
 from fewshot.errors import VerbalizerError
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords, MultiToken
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts, build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer

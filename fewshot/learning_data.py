@@ -13,9 +13,8 @@ from fewshot.data.examples import Examples, read_examples
 from fewshot.data.semi_supervised_data import LearningData, read_learning_data
 from fewshot.data.settings import new_rng
 from fewshot.data.training_data import read_training_data
-from fewshot.fingerprint import fingerprint, settings_of
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_fingerprint import model_fingerprint
+from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.rounds import seed_of
 
 

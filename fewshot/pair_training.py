@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 from transformers import TrainerCallback
 
 from fewshot.history import Epoch
-from fewshot.quiet import quiet_transformers
-from fewshot.threads import limited_threads
+from fewshot.models.quiet import quiet_transformers
+from fewshot.models.reproducible import limited_threads
 
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 

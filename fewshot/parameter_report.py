@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning.task import TuningResult
 
 _UNITS = ("B", "KiB", "MiB", "GiB")

@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from fewshot.errors import ModelError, PersistenceError, TuningError
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_parts import Backbone
-from fewshot.peft_models import (
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.parts import Backbone
+from fewshot.models.peft import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     has_same_logits,
@@ -109,7 +109,7 @@ def import_lora(lm: MaskedLM, folder: str | Path) -> MaskedLM:
 
     Examples
     --------
-    >>> from fewshot.loading import load_masked_lm
+    >>> from fewshot.models.loading import load_masked_lm
     >>> from fewshot.peft_lora import import_lora
     >>> lm = import_lora(load_masked_lm("roberta-base"), "news-lora")  # doctest: +SKIP
     """

@@ -26,7 +26,7 @@ from fewshot.saving.folders import check_files, left_aside, list_files, written_
 from fewshot.saving.values import VALUE_CODECS
 
 if TYPE_CHECKING:
-    from fewshot.masked_lm import MaskedLM
+    from fewshot.models.masked_lm import MaskedLM
     from fewshot.saving.language_models import GivenBackbone
 
 

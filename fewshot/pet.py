@@ -21,9 +21,9 @@ from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.fingerprint import settings_of
 from fewshot.learning_data import digests_of, open_fit
-from fewshot.loading import load_masked_lm
+from fewshot.models.fingerprint import settings_of
+from fewshot.models.loading import load_masked_lm
 from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import merge_scores, soft_labels

@@ -11,9 +11,9 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from fewshot.added_modules import before
 from fewshot.errors import TuningError
-from fewshot.model_parts import Backbone, encoder_layers
+from fewshot.models.added_modules import before
+from fewshot.models.parts import Backbone, encoder_layers
 
 _NAME = "fewshot_prefix"
 _ARGUMENT = "fewshot_prefixes"

@@ -16,11 +16,10 @@ from fewshot.data.settings import check_settings, is_number, is_positive, is_who
 from fewshot.errors import TuningError
 from fewshot.fine_tuning import TrainSettings, parameter_groups
 from fewshot.history import Epoch
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.reproducible import limited_threads, torch_seed
+from fewshot.models.token_masking import Ids, TokenMasking, masked_loss
 from fewshot.rounds import Rounds
-from fewshot.seeding import torch_seed
-from fewshot.threads import limited_threads
-from fewshot.token_masking import Ids, TokenMasking, masked_loss
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa
 _BATCHES_SORTED = 50

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.token_masking import Ids
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
-from fewshot.token_masking import Ids
 
 
 class Lines(NamedTuple):

@@ -27,8 +27,8 @@ from fewshot.errors import CalibrationWarning, InputError, TemplateError, Tuning
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords, MultiToken
 from fewshot.learned_verbalizer import LearnedVerbalizer
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer

@@ -17,10 +17,10 @@ from fewshot.data.examples import Examples
 from fewshot.errors import LabelWordError
 from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.label_words import LabelWords
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.state_cache import MaskStates
 from fewshot.prompting.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
-from fewshot.states import MaskStates
 
 Views: TypeAlias = dict[int, Prompts]  # prompts of the same examples, by number of masks
 Encoded: TypeAlias = dict[int, tuple[Prompts, MaskStates]]

@@ -22,11 +22,11 @@ from fewshot.data.settings import check_settings, is_positive, is_share, is_whol
 from fewshot.data.training_data import TrainingData
 from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError
-from fewshot.fingerprint import settings_of
 from fewshot.history import Epoch
 from fewshot.learning_data import fit_prompt, open_fit
-from fewshot.loading import load_masked_lm
 from fewshot.meta_weights import MetaWeights
+from fewshot.models.fingerprint import settings_of
+from fewshot.models.loading import load_masked_lm
 from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.rounds import Rounds, seed_of, started
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier

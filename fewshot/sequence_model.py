@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fewshot.data.examples import Examples
 from fewshot.fine_tuning import Batch, Learner, TrainSettings, check_trained, train
 from fewshot.history import Epoch
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import Prompts
 

@@ -23,7 +23,7 @@ from fewshot.text_pairs import PairSampling, PairSource
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from fewshot.sentence_encoder import SentenceEncoder, TokenizedTexts
+    from fewshot.models.sentence_encoder import SentenceEncoder, TokenizedTexts
 
 
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction
@@ -210,7 +210,7 @@ class SetFitClassifier(TextClassifier):
 
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         """Check everything before any work."""
-        from fewshot.sentence_encoder import SentenceEncoder  # loads sentence-transformers
+        from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
 
         _check_settings(self)
         data = read_training_data(X, y, sample_weight)
@@ -235,7 +235,7 @@ class SetFitClassifier(TextClassifier):
         )
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        from fewshot.sentence_encoder import SentenceEncoder
+        from fewshot.models.sentence_encoder import SentenceEncoder
 
         texts = read_examples(X, self.fields_).joined()
         encoder = SentenceEncoder(self.encoder_)

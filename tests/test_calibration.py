@@ -9,7 +9,7 @@ import torch
 from fewshot.calibration import content_free_examples, word_prior
 from fewshot.data.examples import Examples
 from fewshot.label_words import LabelWords
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring import PromptScorer

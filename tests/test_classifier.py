@@ -40,9 +40,9 @@ from fewshot.errors import (
     TuningError,
     VerbalizerError,
 )
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.state_cache import StateCache
 from fewshot.scoring import PromptScorer
-from fewshot.states import StateCache
 from fewshot.tuning import BitFit, Full, Head, Training
 from tests.tiny_models import tiny_bert as make_tiny_bert
 
@@ -520,7 +520,7 @@ BAD_FITS = {
 def test_bad_input_is_refused_and_a_fitted_estimator_stays_as_it_was(lm, case, monkeypatch):
     changes, data, kind, message = BAD_FITS[case]
     if case == "no network":
-        monkeypatch.setattr("fewshot.loading.hub_answers", lambda: False)
+        monkeypatch.setattr("fewshot.models.loading.hub_answers", lambda: False)
     clf = make(lm).fit(TEXTS)
     clf.set_params(**changes)
     before, proba = dict(clf.__dict__), clf.predict_proba(NEW) if not changes else None
@@ -540,7 +540,7 @@ def test_bad_input_is_refused_and_a_fitted_estimator_stays_as_it_was(lm, case, m
 def test_after_bad_input_an_unfitted_estimator_is_still_unfitted(lm, case, monkeypatch):
     changes, data, _, _ = BAD_FITS[case]
     if case == "no network":
-        monkeypatch.setattr("fewshot.loading.hub_answers", lambda: False)
+        monkeypatch.setattr("fewshot.models.loading.hub_answers", lambda: False)
     clf = make(lm, **changes)
 
     with pytest.raises(FewShotError):

@@ -13,7 +13,7 @@ from fewshot import (
 )
 from fewshot.composition import innermost, with_model
 from fewshot.errors import InputError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from tests.tiny_models import tiny_bert, tiny_roberta
 
 

@@ -32,7 +32,7 @@ from fewshot.errors import (
     VerbalizerError,
 )
 from fewshot.knowledge import SoftVerbalizer
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.prompt_plan import resolve_template
 from fewshot.tuning import BitFit, Full, Head, Perfect, sessions

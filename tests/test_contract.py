@@ -34,7 +34,7 @@ from fewshot import (
 from fewshot.errors import FewShotError
 from fewshot.estimator import TextClassifier
 from fewshot.knowledge import GivenTerms, SoftVerbalizer, VocabularyWords
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.tuning import BitFit, Full, Head, LoRA

@@ -13,7 +13,7 @@ from fewshot.embedding_noise import (
     norm_ball_step,
     sign_ball_step,
 )
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewshot.errors import HubError, InputError, ModelError, TruncationWarning, TuningError
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from tests.numeric import LABEL_WORDS, NumericAdapter
 from tests.tiny_models import save_tiny, tiny_bert, tiny_numeric_model
 

@@ -7,7 +7,7 @@ import pytest
 
 from fewshot import Unlabeled
 from fewshot.data.semi_supervised_data import read_learning_data
-from fewshot.fingerprint import fingerprint
+from fewshot.models.fingerprint import fingerprint
 
 
 def test_data_are_parted_by_labels():

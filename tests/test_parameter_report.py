@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from fewshot import PromptClassifier
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.parameter_report import ParameterReport
 from fewshot.tuning import Adapter, BitFit, Full, LoRA
 

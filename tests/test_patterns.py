@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from fewshot import FineTuneClassifier, PETClassifier, PromptClassifier, Template, Unlabeled
 from fewshot.errors import InputError, LeakageWarning
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.patterns import read_members, shared_fields
 from fewshot.prompt_plan import resolve_template
 from tests.tiny_models import tiny_bert

@@ -12,8 +12,8 @@ import torch
 
 import fewshot
 from fewshot import MaskedLM
-from fewshot.added_modules import Stacked
 from fewshot.errors import MissingExtraError, ModelError, PersistenceError, TuningError
+from fewshot.models.added_modules import Stacked
 from fewshot.peft_lora import export_lora, import_lora
 from fewshot.tuning import LoRA
 from tests.saving.classifiers import NEW, fit, tiny_lm

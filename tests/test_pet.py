@@ -26,7 +26,7 @@ from fewshot import (
 )
 from fewshot.classifier import PromptClassifier as _Prompt
 from fewshot.errors import CheckpointError, FewShotError, InputError, TemplateError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Full, Head
 from tests.tiny_models import tiny_bert
 

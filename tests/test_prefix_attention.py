@@ -9,7 +9,7 @@ import torch
 
 from fewshot import prefix_attention
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prefix_attention import (
     KeysValues,
     attend,
@@ -17,7 +17,7 @@ from fewshot.prefix_attention import (
     put_prefix,
     record_attention,
 )
-from tests.test_masked_lm import prompts_for
+from tests.models.test_masked_lm import prompts_for
 
 WITHOUT = {"deberta", "deberta_v2", "deberta_v2_tied", "mpnet"}
 

@@ -8,7 +8,7 @@ import torch
 
 from fewshot.checkpoint import Checkpoint
 from fewshot.errors import InputError, TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining, even_batches, pretrain
 from fewshot.rounds import started
 from tests.tiny_models import tiny_bert

@@ -7,7 +7,7 @@ import pytest
 
 from fewshot import PromptClassifier
 from fewshot.errors import InputError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.prompting.template import Template
 from fewshot.tuning import Full, NoTuning

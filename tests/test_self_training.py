@@ -16,9 +16,9 @@ from fewshot import LiSTClassifier, PCPClassifier, PromptClassifier, Unlabeled
 from fewshot.errors import CheckpointError, InputError, TuningError
 from fewshot.fine_tuning import TrainSettings
 from fewshot.knowledge import PrototypeVerbalizer, SoftVerbalizer
-from fewshot.masked_lm import MaskedLM
 from fewshot.meta_weights import MetaWeights
-from fewshot.model_fingerprint import model_fingerprint
+from fewshot.models.fingerprint import model_fingerprint
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.prompt_plan import resolve_template
 from fewshot.tuning import (

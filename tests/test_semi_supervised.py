@@ -24,7 +24,7 @@ from fewshot import (
     checkpoint,
 )
 from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.rounds import Rounds
 from fewshot.self_training import list_adapter

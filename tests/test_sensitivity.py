@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 import fewshot
 from fewshot import PromptClassifier, TemplateSensitivity, TfidfClassifier, template_sensitivity
 from fewshot.errors import InputError, ModelError, TemplateError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.sensitivity import _summarise
 from tests.tuning.tasks import TEXTS

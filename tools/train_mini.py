@@ -40,7 +40,7 @@ from transformers import (
     logging,
 )
 
-from fewshot.mini import ENCODER_SHA256, find_encoder
+from fewshot.models.mini import ENCODER_SHA256, find_encoder
 
 RANK = 128
 SCALE = 2.0
@@ -460,7 +460,7 @@ def resume(file: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 
 
 def export(model: nn.Module, file: Path) -> None:
-    """Write the update as ``fewshot.mini`` reads it: float16, low-rank pairs and replacements."""
+    """Write the update as ``fewshot.models.mini`` reads it: float16, low-rank pairs and replacements."""
     delta = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and not name.startswith("anchor."):

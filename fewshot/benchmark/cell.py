@@ -37,10 +37,8 @@ from fewshot.benchmark.spec import MethodSpec
 from fewshot.data.unlabeled import Unlabeled
 from fewshot.errors import InputError
 from fewshot.estimator import TextClassifier
-from fewshot.hardware import device_name
-from fewshot.peak_memory import measured_memory
-from fewshot.seeding import seeded_global_state
-from fewshot.threads import threads_of_a_worker
+from fewshot.models.hardware import device_name, measured_memory
+from fewshot.models.reproducible import seeded_global_state, threads_of_a_worker
 
 _PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "transformers", "tokenizers",

@@ -14,7 +14,7 @@ from fewshot.benchmark.methods import parts
 from fewshot.classifier import PromptClassifier
 from fewshot.data.examples import read_examples
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.setfit_classifier import SetFitClassifier
 from fewshot.tfidf_classifier import TfidfClassifier
@@ -63,7 +63,9 @@ class TokenCount:
             is_copy = fitted.model_ is not self._model
             return _trained(fitted) + (fitted.model_.counts.tokens if is_copy else 0)
         if isinstance(fitted, SetFitClassifier):  # embeds each text once, besides training
-            from fewshot.sentence_encoder import SentenceEncoder  # loads sentence-transformers
+            from fewshot.models.sentence_encoder import (
+                SentenceEncoder,  # loads sentence-transformers
+            )
 
             joined = read_examples(texts, fitted.fields_).joined()
             lengths = SentenceEncoder(fitted.encoder_).tokenize(joined).lengths

@@ -21,8 +21,8 @@ from fewshot.classifier import PromptClassifier
 from fewshot.continued_pretraining import PCPClassifier, forget_pretraining
 from fewshot.errors import BenchmarkError
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.prompting.yaml_files import did_you_mean
@@ -156,7 +156,7 @@ def parts(estimator: Estimator) -> Iterator[BaseEstimator]:
 
 @lru_cache(maxsize=_ENCODERS_KEPT)
 def _load_sentence_encoder(name: str) -> SentenceTransformer:
-    from fewshot.sentence_encoder import SentenceEncoder  # loads sentence-transformers
+    from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
 
     return SentenceEncoder.load(name, None).transformer
 

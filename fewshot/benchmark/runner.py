@@ -28,7 +28,7 @@ from fewshot.benchmark.results_file import ResultsFile, open_results
 from fewshot.benchmark.spec import DataSetSpec, MethodSpec, Spec
 from fewshot.benchmark.spec_reader import load_spec
 from fewshot.errors import BenchmarkError, FewShotError
-from fewshot.threads import thread_share
+from fewshot.models.reproducible import thread_share
 
 _CALIBRATION_TEXTS = 200  # what a prompt may see at 0 shots
 _SPLITS_KEPT = 64

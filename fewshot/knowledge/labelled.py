@@ -17,8 +17,8 @@ from fewshot.errors import VerbalizerError
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.label_words import words_ids
 from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 

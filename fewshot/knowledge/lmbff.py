@@ -20,7 +20,7 @@ from fewshot.knowledge.labelled import (
     whole_words,
 )
 from fewshot.learned_verbalizer import VerbalizerTask
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.found_terms import FoundTerm
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer

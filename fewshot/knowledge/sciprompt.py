@@ -25,8 +25,8 @@ from fewshot.knowledge.similarity import CrossEncoderFilter, term_encoder
 from fewshot.knowledge.weights import learn_weights
 from fewshot.label_words import LabelWords, word_ids
 from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.found_terms import FoundTerm
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer

@@ -16,8 +16,8 @@ from sklearn.base import BaseEstimator
 
 from fewshot.data.settings import is_number
 from fewshot.errors import HubError, ModelError, VerbalizerError
-from fewshot.quiet import quiet_transformers
-from fewshot.sentence_encoder import SentenceEncoder
+from fewshot.models.quiet import quiet_transformers
+from fewshot.models.sentence_encoder import SentenceEncoder
 
 Keep: TypeAlias = Literal["above", "below"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from fewshot.added_modules import AddedModules, Stacked
 from fewshot.errors import PersistenceError
-from fewshot.model_parts import Backbone
+from fewshot.models.added_modules import AddedModules, Stacked
+from fewshot.models.parts import Backbone
 from fewshot.saving.codec import Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
 

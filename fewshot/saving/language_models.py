@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.errors import FewShotError, MissingExtraError, PersistenceError
-from fewshot.loading import load_masked_lm
-from fewshot.masked_lm import MaskedLM
-from fewshot.mini import MINI_NAME, fingerprint
-from fewshot.model_fingerprint import model_fingerprint
+from fewshot.models.fingerprint import model_fingerprint
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.mini import MINI_NAME, fingerprint
 from fewshot.saving.added import decode_added, encode_added
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor

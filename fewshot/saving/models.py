@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers.initialization import no_init_weights
 
 from fewshot.errors import PersistenceError
-from fewshot.quiet import quiet_transformers
+from fewshot.models.quiet import quiet_transformers
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
 

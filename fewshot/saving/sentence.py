@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fewshot.errors import PersistenceError
-from fewshot.quiet import quiet_transformers
+from fewshot.models.quiet import quiet_transformers
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 
 if TYPE_CHECKING:

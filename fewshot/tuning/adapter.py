@@ -11,10 +11,10 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
-from fewshot.added_modules import AddedModules, Setting, after, before
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_parts import (
+from fewshot.models.added_modules import AddedModules, Setting, after, before
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.parts import (
     Backbone,
     Role,
     embedding_width,

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from fewshot.added_modules import AddedModules
 from fewshot.errors import TuningError
-from fewshot.seeding import torch_seed
-from fewshot.threads import limited_threads
+from fewshot.models.added_modules import AddedModules
+from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.task import TuningTask
 

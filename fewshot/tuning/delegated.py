@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fewshot.data.examples import Label
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.tuning.strategy import Tuning
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_parts import embedding_width
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.parts import embedding_width
 from fewshot.prompting.template import Template
 from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_values import Initial

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Integral
 
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.tuning.dept import DePT
 from fewshot.tuning.prompt_values import Initial

@@ -25,9 +25,9 @@ from fewshot.fine_tuning import (
     train,
 )
 from fewshot.history import Epoch
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.token_masking import TokenMasking, masked_loss
 from fewshot.prompting.template import Template
-from fewshot.token_masking import TokenMasking, masked_loss
 from fewshot.tuning.adversarial import resolve_adversarial
 from fewshot.tuning.class_vectors import (
     tuned_parameters,

@@ -8,7 +8,14 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from fewshot.errors import TuningError
-from fewshot.model_parts import Backbone, EncoderLayer, Role, encoder_layers, head_names, is_table
+from fewshot.models.parts import (
+    Backbone,
+    EncoderLayer,
+    Role,
+    encoder_layers,
+    head_names,
+    is_table,
+)
 from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.subsets import SubsetTuning
 from fewshot.tuning.training import Training

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.tuning.strategy import Tuning, check_setting
 from fewshot.tuning.task import StateHead, TuningResult, TuningTask

@@ -11,10 +11,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from fewshot.added_modules import AddedModules, EmbeddedPrompts, Setting, before
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_parts import Backbone, embedding_width, encoder_layers
+from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, Setting, before
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.parts import Backbone, embedding_width, encoder_layers
 from fewshot.prompting.template import Template
 from fewshot.tuning.prompt import PromptTuning
 from fewshot.tuning.prompt_generator import PromptGenerator, Rational

@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
-from fewshot.added_modules import AddedModules, Setting, after
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_parts import Backbone, EncoderLayer, Role, encoder_layers, weight_of
+from fewshot.models.added_modules import AddedModules, Setting, after
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.parts import Backbone, EncoderLayer, Role, encoder_layers, weight_of
 from fewshot.prompting.template import Template
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.strategy import Checks, check_all

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewshot.added_modules import AddedModules, Setting
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_parts import Backbone
+from fewshot.models.added_modules import AddedModules, Setting
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.parts import Backbone
 from fewshot.prefix_attention import KeysValues, attention_modules, put_prefix, record_attention
 from fewshot.prompting.prompts import Prompts
 from fewshot.prompting.template import Template

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.tokens import count_soft, soft_ids
 from fewshot.tuning.added import AddedTuning

@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 from scipy.special import erf
 from torch import Tensor, nn
 
-from fewshot.row_products import n_copies
+from fewshot.models.reproducible import n_copies
 
 _NUMERATOR, _DENOMINATOR = 5, 4  # degrees
 _RANGE = 3.0  # where the start fits GELU; beyond it, the quotient takes the wrong sign

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.reproducible import limited_threads
 from fewshot.prompting.prompts import Prompts
-from fewshot.threads import limited_threads
 
 _SHARE = 0.15  # of the words hidden, as BERT's
 _STEPS, _BATCH_SIZE = 100, 8

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts
 from fewshot.prompting.tokens import encode, ordinary_tokens
 from fewshot.tuning.bayes_prompt import domain_particles, prompt_from_particles

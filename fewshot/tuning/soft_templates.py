@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fewshot.errors import TemplateError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.tokens import count_soft, soft_ids
 from fewshot.tuning.soft_tokens import TemplateTokens, soft_tokens_of

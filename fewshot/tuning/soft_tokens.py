@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from fewshot.added_modules import AddedModules, EmbeddedPrompts, Setting, Stacked
 from fewshot.errors import ModelError
-from fewshot.model_parts import Backbone, embedding_width
+from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, Setting, Stacked
+from fewshot.models.parts import Backbone, embedding_width
 from fewshot.tuning.position_offset import PositionOffset
 from fewshot.tuning.prompt_fusion import PromptFusion, PromptSpaces
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from fewshot.data.examples import Label
 from fewshot.errors import TuningError
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.tuning.task import TuningResult, TuningTask
 

@@ -15,8 +15,7 @@ from fewshot.errors import TuningError
 from fewshot.fine_tuning import Batch, Learner, TrainSettings, TrainStep, parameter_groups
 from fewshot.history import Epoch
 from fewshot.meta_weights import MetaWeights, alignments, kl_losses, normalized_weights
-from fewshot.seeding import torch_seed
-from fewshot.threads import limited_threads
+from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.tuning.task import TuningTask
 
 

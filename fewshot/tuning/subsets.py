@@ -11,8 +11,8 @@ import numpy as np
 from torch import nn
 
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_parts import Backbone, encoder_layers, head_names, is_table, norm_names
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.parts import Backbone, encoder_layers, head_names, is_table, norm_names
 from fewshot.prompting.template import Template
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.strategy import check_choice, check_setting

@@ -16,7 +16,7 @@ from fewshot.classifier import PromptClassifier
 from fewshot.continued_pretraining import PCPClassifier
 from fewshot.data.unlabeled import Unlabeled
 from fewshot.fine_tune_classifier import FineTuneClassifier
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.tfidf_classifier import TfidfClassifier
 from fewshot.tuning import BitFit, Full, LoRA, SoftPrompt

@@ -22,7 +22,7 @@ from fewshot.benchmark.methods import (
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifier import PromptClassifier
 from fewshot.errors import BenchmarkError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.tuning import Full

@@ -6,7 +6,7 @@ import pytest
 
 from fewshot.errors import SourceError, VerbalizerError
 from fewshot.knowledge import GivenTerms, Lookup, TermFile, VerbalizerTask
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 
 LABELS = ("Law (L)", "Sport")

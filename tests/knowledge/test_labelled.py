@@ -23,7 +23,7 @@ from fewshot.knowledge.labelled import (
     whole_words,
 )
 from fewshot.label_words import word_ids
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 
 TEXTS = [

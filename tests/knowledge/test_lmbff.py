@@ -14,7 +14,7 @@ from fewshot import PromptClassifier
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge import LMBFFVerbalizer
 from fewshot.knowledge.lmbff import search_assignments
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from tests.knowledge.test_labelled import TEXTS, Y
 
 

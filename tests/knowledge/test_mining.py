@@ -9,7 +9,7 @@ from fewshot.data.examples import Examples
 from fewshot.errors import SourceError
 from fewshot.knowledge import CorpusTerms, VerbalizerTask
 from fewshot.knowledge.mining import association
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 
 TEXTS = ["the football team", "a football team", "the market price", "a market price", "the the"]

@@ -9,7 +9,7 @@ import torch
 from fewshot.errors import ModelError, SourceError
 from fewshot.knowledge import ModelNeighbours, VerbalizerTask, VocabularyWords
 from fewshot.knowledge.neighbours import vocabulary_words
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from tests.tiny_models import byte_bpe_tokenizer, unigram_tokenizer, wordpiece_tokenizer
 

@@ -10,7 +10,7 @@ from fewshot.errors import VerbalizerError
 from fewshot.knowledge import PetalVerbalizer
 from fewshot.knowledge.labelled import log_odds
 from fewshot.knowledge.petal import likelihood_ratios, pick_words
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from tests.knowledge.test_labelled import TEXTS, Y
 
 

@@ -11,7 +11,7 @@ import pytest
 from fewshot.errors import LabelWordWarning
 from fewshot.knowledge import Candidates, GivenTerms, TermSource, VerbalizerTask
 from fewshot.knowledge.retrieval import kept, known_to, retrieve
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.found_terms import FoundTerm
 from fewshot.prompting.template import Template
 

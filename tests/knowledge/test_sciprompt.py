@@ -34,9 +34,9 @@ from fewshot.knowledge import (
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.knowledge.similarity import TermEncoder
 from fewshot.label_words import LabelWords
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.sentence_encoder import SentenceEncoder
 from fewshot.prompting.template import Template
-from fewshot.sentence_encoder import SentenceEncoder
 from tests.tiny_sentences import tiny_cross_encoder, tiny_sentence_transformer
 
 _EMERGING = Path(__file__).parents[3] / "shared" / "data" / "emerging_nlp"

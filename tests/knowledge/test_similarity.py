@@ -8,7 +8,7 @@ import pytest
 from fewshot.errors import ModelError, VerbalizerError
 from fewshot.knowledge import CrossEncoderFilter
 from fewshot.knowledge.similarity import TermEncoder, cosines
-from fewshot.sentence_encoder import SentenceEncoder
+from fewshot.models.sentence_encoder import SentenceEncoder
 from tests.tiny_sentences import tiny_cross_encoder, tiny_sentence_transformer
 
 NAMES = ["sports", "government"]

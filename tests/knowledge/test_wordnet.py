@@ -8,7 +8,7 @@ import pytest
 
 from fewshot.errors import SourceError
 from fewshot.knowledge import VerbalizerTask, WordNet
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from tests.knowledge.wordnet_files import write_wordnet
 

@@ -12,7 +12,7 @@ from tokenizers import normalizers
 
 from fewshot.data.examples import Examples
 from fewshot.errors import InputError, ModelError, TemplateError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.cache import TokenCache, _SlotKey
 from fewshot.prompting.prompts import Prompts, build_prompts, plan_batches, tokenize_slots
 from fewshot.prompting.template import Template

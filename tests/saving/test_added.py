@@ -11,8 +11,8 @@ import torch
 from sklearn.base import clone
 
 import fewshot
-from fewshot.added_modules import AddedModules, Stacked
 from fewshot.errors import PersistenceError
+from fewshot.models.added_modules import AddedModules, Stacked
 from fewshot.saving.added import ADDED_CLASSES, decode_added, encode_added
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Reader, Writer

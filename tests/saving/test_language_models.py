@@ -14,8 +14,8 @@ import torch
 import fewshot
 from fewshot import FineTuneClassifier, MaskedLM, PETClassifier, TfidfClassifier, Unlabeled
 from fewshot.errors import PersistenceError
-from fewshot.loading import load_masked_lm
-from fewshot.model_fingerprint import model_fingerprint
+from fewshot.models.fingerprint import model_fingerprint
+from fewshot.models.loading import load_masked_lm
 from fewshot.tuning import STRATEGIES
 from tests.saving.classifiers import LABELS, NEW, TEXTS, fit, tiny_lm
 from tests.tiny_models import FAMILIES, save_tiny

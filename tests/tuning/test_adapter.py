@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Adapter
 from fewshot.tuning.adapter import Activation, Block, Invertible
-from tests.test_added_modules import fresh_copy, is_other, moved, nothing, prompts_for
+from tests.models.test_added_modules import fresh_copy, is_other, moved, nothing, prompts_for
 from tests.tuning.tasks import make_task
 
 LIST = {"reduction": 8, "placement": "houlsby", "activation": "linear", "also_tuned": "head"}

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from fewshot.added_modules import after
 from fewshot.errors import TuningError
+from fewshot.models.added_modules import after
 from fewshot.tuning import LoRA
 from fewshot.tuning.added import AddedTuning, check_acting
-from tests.test_added_modules import Push
+from tests.models.test_added_modules import Push
 from tests.tuning.tasks import make_task
 
 

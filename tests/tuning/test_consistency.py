@@ -8,7 +8,7 @@ import pytest
 import fewshot
 from fewshot import PromptClassifier, template_sensitivity
 from fewshot.errors import TemplateError, TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Full, SoftPrompt, TemplateConsistency, Training
 from tests.tuning.tasks import TEXTS, make_task
 

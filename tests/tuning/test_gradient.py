@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewshot.errors import InputError, TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import BitFit, Full, LoRA, Training
 from fewshot.tuning.gradient import _held_out
 from fewshot.tuning.head import fit_state_head

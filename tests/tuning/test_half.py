@@ -8,7 +8,7 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, RobertaConfig, RobertaForMaskedLM
 
 from fewshot.errors import TuningError
-from fewshot.model_parts import encoder_layers, head_names, is_table
+from fewshot.models.parts import encoder_layers, head_names, is_table
 from fewshot.tuning import Full, Half
 from fewshot.tuning.half import draw_half
 from tests.tuning.tasks import make_task

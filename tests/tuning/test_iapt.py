@@ -8,7 +8,7 @@ import torch
 
 from fewshot.errors import TuningError
 from fewshot.tuning import IAPT, SoftPrompt
-from tests.test_added_modules import fresh_copy, prompts_for
+from tests.models.test_added_modules import fresh_copy, prompts_for
 from tests.tuning.tasks import make_task
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import LoRA, merge
 from fewshot.tuning.lora import LoRAModules
-from tests.test_added_modules import fresh_copy, is_other, moved, prompts_for
+from tests.models.test_added_modules import fresh_copy, is_other, moved, prompts_for
 from tests.tuning.tasks import make_task
 
 

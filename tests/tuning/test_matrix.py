@@ -9,7 +9,7 @@ import pytest
 
 from fewshot import PromptClassifier
 from fewshot.errors import TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import STRATEGIES
 from tests.tuning.tasks import TEXTS
 

@@ -12,7 +12,7 @@ from fewshot import PromptClassifier
 from fewshot.data.examples import Examples
 from fewshot.errors import LabelWordError, TuningError
 from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Perfect, SoftPrompt, Training
 from tests.tuning.tasks import TEXTS
 

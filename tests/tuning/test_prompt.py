@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from fewshot import PromptClassifier
 from fewshot.errors import ModelError, TemplateError, TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import DePT, SoftPrompt
 from fewshot.tuning.soft_tokens import InsertedPrompt, soft_tokens_of
 from tests.tuning.tasks import TEXTS, make_task

@@ -8,7 +8,7 @@ from sklearn.base import clone
 
 from fewshot import PromptClassifier
 from fewshot.errors import FewShotError, TuningError
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import (
     EPT,
     IAPT,

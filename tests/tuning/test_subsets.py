@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fewshot.errors import TuningError
-from fewshot.model_parts import encoder_layers, norm_names
+from fewshot.models.parts import encoder_layers, norm_names
 from fewshot.tuning import EmbeddingsHead, LastLayers, LayerNorm
 from tests.tiny_models import tiny_albert
 from tests.tuning.tasks import make_task

@@ -66,7 +66,7 @@ def read_hub_split(
 
 def _reach_hub(path: str) -> None:
     """Fail within seconds; the hub's client would retry for half a minute."""
-    from fewshot.loading import hub_answers  # loads torch
+    from fewshot.models.loading import hub_answers  # loads torch
 
     if not hub_answers():
         raise HubError(

@@ -14,8 +14,8 @@ import torch
 import fewshot
 from fewshot import MaskedLM, PromptClassifier
 from fewshot.errors import FewShotError, MissingExtraError, ModelError
-from fewshot.loading import load_masked_lm
-from fewshot.peft_models import load_adapters, merge_adapters
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.peft import load_adapters, merge_adapters
 from tests.saving.classifiers import NEW, fit
 from tests.tiny_models import save_tiny
 

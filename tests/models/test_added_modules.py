@@ -10,9 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from fewshot.added_modules import AddedModules, EmbeddedPrompts, Stacked, after, before, detach
-from fewshot.masked_lm import MaskedLM
-from tests.test_masked_lm import fresh_copy, prompts_for
+from fewshot.models.added_modules import (
+    AddedModules,
+    EmbeddedPrompts,
+    Stacked,
+    after,
+    before,
+    detach,
+)
+from fewshot.models.masked_lm import MaskedLM
+from tests.models.test_masked_lm import fresh_copy, prompts_for
 
 N_INSERTED = 2
 

@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from fewshot import PETClassifier, PromptClassifier, Template, Verbalizer
 from fewshot.data.examples import Examples
-from fewshot.fingerprint import fingerprint, settings_of
+from fewshot.models.fingerprint import fingerprint, settings_of
 from fewshot.tuning import Head
 
 VALUES = [

@@ -68,7 +68,7 @@ def load_mini() -> tuple[BertForMaskedLM, PreTrainedTokenizerBase]:
 
     Examples
     --------
-    >>> from fewshot.mini import load_mini
+    >>> from fewshot.models.mini import load_mini
     >>> model, tokenizer = load_mini()
     >>> tokenizer.mask_token
     '[MASK]'
@@ -164,7 +164,7 @@ def merge_delta(weights: State, delta: State, scale: float) -> dict[str, torch.T
     Examples
     --------
     >>> import torch
-    >>> from fewshot.mini import merge_delta
+    >>> from fewshot.models.mini import merge_delta
     >>> delta = {"f.A": torch.tensor([[1.0, 2.0]]), "f.B": torch.tensor([[3.0]])}
     >>> merge_delta({"f.weight": torch.tensor([[1.0, 1.0]])}, delta, 2.0)["f.weight"]
     tensor([[ 7., 13.]])

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from fewshot.models.state_cache import MaskStates, StateCache
 from fewshot.prompting.prompts import Prompts
-from fewshot.states import MaskStates, StateCache
 
 WIDTH = 4  # a prompt's states take 2 * WIDTH float32: 32 bytes
 

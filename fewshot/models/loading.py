@@ -15,10 +15,10 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 
 from fewshot.errors import HubError, ModelError
-from fewshot.masked_lm import MaskedLM
-from fewshot.mini import MINI_NAME, load_mini
-from fewshot.peft_models import ADAPTER_CONFIG, adapter_base, load_adapters
-from fewshot.quiet import quiet_transformers
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.mini import MINI_NAME, load_mini
+from fewshot.models.peft import ADAPTER_CONFIG, adapter_base, load_adapters
+from fewshot.models.quiet import quiet_transformers
 
 _LOADED_AT_ONCE = 2
 _PROBE_SECONDS = 3.0

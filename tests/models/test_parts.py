@@ -6,13 +6,7 @@ import pytest
 from transformers import BertConfig, BertForMaskedLM
 
 from fewshot.errors import TuningError
-from fewshot.model_parts import (
-    embedding_width,
-    encoder_layers,
-    is_norm,
-    norm_names,
-    weight_of,
-)
+from fewshot.models.parts import embedding_width, encoder_layers, is_norm, norm_names, weight_of
 
 FUSED = {"deberta", "modernbert"}
 N_LAYERS = {"albert": 1}  # whose layers share their weights

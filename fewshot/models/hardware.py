@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -132,3 +133,10 @@ def _resident(name: str) -> int | None:
         return None
     found = [line.split() for line in lines if line.startswith(f"{name}:")]
     return 1024 * int(found[0][1]) if found else None
+
+
+def device_name() -> str:
+    """Return the name of the GPU, or else "cpu" with the kind of the machine."""
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"cpu ({platform.machine()})"

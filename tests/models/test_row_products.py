@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fewshot.row_products import n_copies
+from fewshot.models.reproducible import n_copies
 
 
 @pytest.mark.parametrize(("n_rows", "expected"), [(1, 16), (5, 4), (15, 2), (16, 1), (200, 1)])

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fewshot.errors import MissingExtraError, ModelError
-from fewshot.quiet import quiet_transformers
+from fewshot.models.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fewshot.hardware import device_name
+from fewshot.models.hardware import device_name
 
 
 def test_the_device_has_a_name() -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import PurePath
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from fewshot.data.examples import Examples
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_fingerprint import model_fingerprint
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 
@@ -136,3 +138,46 @@ def _put(digest: Any, *parts: str) -> None:
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(f"{len(encoded)}:".encode())
         digest.update(encoded)
+
+
+_DIGEST_BYTES = 16
+
+
+def model_fingerprint(lm: MaskedLM) -> str:
+    """Return a digest of a model's weights, of modules beside it, and of its vocabulary.
+
+    It is computed once a model, and again when the weights were changed.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    version = sum(parameter._version for _, parameter in lm.named_parameters())
+    if lm not in _KNOWN or _KNOWN[lm][0] != version:
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        for name, tensor in _tensors(lm):
+            digest.update(name.encode())
+            digest.update(_bytes(tensor))
+        vocabulary = sorted(lm.tokenizer.get_vocab().items())
+        digest.update(json.dumps(vocabulary).encode("ascii"))
+        _KNOWN[lm] = version, digest.hexdigest()
+    return _KNOWN[lm][1]
+
+
+_KNOWN: WeakKeyDictionary[MaskedLM, tuple[int, str]] = WeakKeyDictionary()
+
+
+def _tensors(lm: MaskedLM) -> Iterator[tuple[str, Tensor]]:
+    yield from sorted(lm.model.state_dict().items())
+    if lm.added is not None:
+        yield from sorted(lm.added.state_dict(prefix="added.").items())
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    flat = tensor.detach().cpu().contiguous().view(-1)
+    return flat.view(torch.uint8).numpy().tobytes()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from fewshot.errors import ModelError
-from fewshot.row_products import SMALLEST_PRODUCT, n_copies
+from fewshot.models.reproducible import SMALLEST_PRODUCT, n_copies
 
 _VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
 _ROWS_AT_ONCE = 256  # states; what is computed over the vocabulary, is for so many at once

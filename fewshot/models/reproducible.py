@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Lock, current_thread, main_thread
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 _TOKENS_A_THREAD = 256
@@ -102,3 +105,71 @@ def threads_of_a_worker(n_threads: int) -> Iterator[None]:
     finally:
         torch.set_num_threads(before)
         _TRAINS_ON_ONE.reset(token)
+
+
+# Rows from which a product gives each row the same bits (measured with MKL, one thread).
+SMALLEST_PRODUCT = 16
+
+
+def n_copies(n_rows: int) -> int:
+    """Return how often rows must be repeated for their bits not to depend on their number.
+
+    Parameters
+    ----------
+    n_rows : int
+        At least 1.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> n_copies(5), n_copies(200)
+    (4, 1)
+    """
+    return -(-SMALLEST_PRODUCT // n_rows)
+
+
+_LOCK = Lock()
+
+
+@contextmanager
+def torch_seed(rng: np.random.Generator) -> Iterator[None]:
+    """Seed torch from a generator; afterwards torch's global state is as before.
+
+    Dropout draws from the one global state, so threads that train wait for one another.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    """
+    with _LOCK, torch.random.fork_rng():
+        torch.manual_seed(int(rng.integers(2**63 - 1)))
+        yield
+
+
+@contextmanager
+def seeded_global_state(seed: int) -> Iterator[None]:
+    """Seed Python's, numpy's and torch's global random states, for code of others that uses them.
+
+    Afterwards they are as before. In a thread other than the main one nothing happens: it would
+    change what other threads draw.
+
+    Parameters
+    ----------
+    seed : int
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)

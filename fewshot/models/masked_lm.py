@@ -14,15 +14,14 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from fewshot.added_modules import AddedModules, Stacked, detach
 from fewshot.errors import ModelError
-from fewshot.mask_head import MaskHead
-from fewshot.peft_models import merge_adapters
+from fewshot.models.added_modules import AddedModules, Stacked, detach
+from fewshot.models.mask_head import MaskHead
+from fewshot.models.peft import merge_adapters
+from fewshot.models.reproducible import map_single_threaded, n_copies
+from fewshot.models.state_cache import MaskStates, StateCache
 from fewshot.prompting.cache import TokenCache
 from fewshot.prompting.prompts import Prompts, Rows, plan_batches
-from fewshot.row_products import n_copies
-from fewshot.states import MaskStates, StateCache
-from fewshot.threads import map_single_threaded
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -83,7 +82,7 @@ class MaskedLM:
 
     Examples
     --------
-    >>> from fewshot.loading import load_masked_lm
+    >>> from fewshot.models.loading import load_masked_lm
     >>> lm = load_masked_lm("fewshot-mini")  # doctest: +SKIP
     >>> lm.max_length  # doctest: +SKIP
     512
@@ -190,7 +189,7 @@ class MaskedLM:
         Returns
         -------
         mask : Tensor of shape (n_prompts, n_masks, hidden)
-            See :class:`~fewshot.states.MaskStates`.
+            See :class:`~fewshot.models.state_cache.MaskStates`.
         mean : Tensor of shape (n_prompts, hidden)
         """
         hidden, attention = self._hidden(prompts)

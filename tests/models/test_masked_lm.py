@@ -11,13 +11,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertModel
 
-from fewshot import mask_head
 from fewshot.data.examples import Examples
 from fewshot.errors import ModelError
-from fewshot.masked_lm import EncoderCounts, MaskedLM
+from fewshot.models import mask_head
+from fewshot.models.masked_lm import EncoderCounts, MaskedLM
+from fewshot.models.state_cache import StateCache
 from fewshot.prompting.prompts import Prompts, build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
-from fewshot.states import StateCache
 from tests import tiny_models
 from tests.tiny_models import WHOLE_HEADS
 

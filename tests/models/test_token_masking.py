@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from fewshot.data.examples import Examples
-from fewshot.masked_lm import MaskedLM
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.token_masking import Hidden, TokenMasking, masked_loss
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
-from fewshot.token_masking import Hidden, TokenMasking, masked_loss
 from fewshot.tuning.soft_templates import template_tokens
 from tests.tiny_models import tiny_bert
 

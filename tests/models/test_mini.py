@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from fewshot import mini
 from fewshot.errors import MissingExtraError, ModelError, PersistenceError
+from fewshot.models import mini
 
 DELTA_FILE = Path(mini.__file__).parent / "_mini" / "delta.safetensors"
 needs_encoder = pytest.mark.skipif(

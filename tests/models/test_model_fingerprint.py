@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from fewshot.masked_lm import MaskedLM
-from fewshot.model_fingerprint import model_fingerprint
+from fewshot.models.fingerprint import model_fingerprint
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning.soft_tokens import InsertedPrompt
 from tests.tiny_models import tiny_bert
 

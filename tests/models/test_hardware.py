@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fewshot import peak_memory
-from fewshot.peak_memory import measured_memory
+from fewshot.models import hardware as peak_memory
+from fewshot.models.hardware import measured_memory
 
 _MIB = 2**20
 CPU = torch.device("cpu")

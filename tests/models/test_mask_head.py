@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fewshot import mask_head
 from fewshot.errors import ModelError
-from fewshot.mask_head import MaskHead
+from fewshot.models import mask_head
+from fewshot.models.mask_head import MaskHead
 from tests.tiny_models import WHOLE_HEADS
 
 IDS = torch.tensor([[5, 9, 13, 17, 21], [6, 10, 14, 18, 22]])

@@ -10,7 +10,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from fewshot.errors import HubError, ModelError
-from fewshot.sentence_encoder import SentenceEncoder
+from fewshot.models.sentence_encoder import SentenceEncoder
 from tests.tiny_models import save_tiny
 from tests.tiny_sentences import tiny_sentence_transformer
 
@@ -133,7 +133,7 @@ def test_code_in_the_hub_cache_is_refused_and_not_taken_for_a_missing_model(monk
     def refuse(name, local_files_only):
         raise ValueError("Please pass the argument `trust_remote_code=True`")
 
-    monkeypatch.setattr("fewshot.sentence_encoder._from_name", refuse)
+    monkeypatch.setattr("fewshot.models.sentence_encoder._from_name", refuse)
 
     with pytest.raises(ModelError, match=r"'some-lab/encoder'.*never run"):
         SentenceEncoder.load("some-lab/encoder", None)

@@ -15,13 +15,12 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from fewshot.errors import HubError, ModelError
-from fewshot.loading import hub_answers
-from fewshot.mini import MINI_NAME, load_sentence_encoder_path
+from fewshot.models.loading import hub_answers
+from fewshot.models.mini import MINI_NAME, load_sentence_encoder_path
+from fewshot.models.quiet import quiet_transformers
+from fewshot.models.reproducible import map_single_threaded, n_copies
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import Rows, plan_batches
-from fewshot.quiet import quiet_transformers
-from fewshot.row_products import n_copies
-from fewshot.threads import map_single_threaded
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 _NO_CODE = (

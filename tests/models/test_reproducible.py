@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from fewshot.threads import (
+from fewshot.models.reproducible import (
     limited_threads,
     map_single_threaded,
     thread_share,

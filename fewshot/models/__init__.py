@@ -1,0 +1,1 @@
+"""Masked language models and sentence encoders: loading, encoding, added modules."""
