@@ -21,12 +21,12 @@ from torch import Tensor
 from fewshot.data.examples import Examples
 from fewshot.demo_data import load_bbc_news
 from fewshot.errors import FewShotWarning
-from fewshot.label_words import LabelWords
 from fewshot.meta_weights import alignments, kl_losses
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.reproducible import torch_seed
 from fewshot.prompting.library import load_task
-from fewshot.scoring import PromptScorer
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.scorer import PromptScorer
 from fewshot.self_training import list_adapter
 from fewshot.tuning.task import TuningTask
 

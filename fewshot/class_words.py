@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fewshot.aggregation import Aggregation
 from fewshot.data.classes import class_labels, class_targets
 from fewshot.data.examples import Label, Labels
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import LabelWordError, LabelWordWarning, VerbalizerError, warn_user
-from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import LabelWords, MultiToken
-from fewshot.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.aggregation import Aggregation
+from fewshot.scoring.label_words import LabelWords, MultiToken
+from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
+from fewshot.scoring.prototypes import LabelEmbeddings
 
 
 def resolve_verbalizer(

@@ -13,23 +13,24 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from fewshot.aggregation import Aggregation
-from fewshot.calibration import Calibration
 from fewshot.data.classes import class_targets, label_array
 from fewshot.data.examples import Label, read_examples
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.label_words import MultiToken
-from fewshot.learned_verbalizer import LearnedVerbalizer
 from fewshot.models.hardware import measured_memory
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.parameter_report import report_parameters
 from fewshot.prompt_plan import PromptPlan, plan_fit
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring import Encoded, PromptScorer
+from fewshot.scoring.aggregation import Aggregation
+from fewshot.scoring.calibration import Calibration
+from fewshot.scoring.heads import scores_with_head
+from fewshot.scoring.label_words import MultiToken
+from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
+from fewshot.scoring.scorer import Encoded, PromptScorer
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
-from fewshot.tuning.task import TuningResult, scores_with_head
+from fewshot.tuning.task import TuningResult
 
 _READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar

@@ -23,7 +23,6 @@ from fewshot.data.unlabeled import text_keys
 from fewshot.errors import CheckpointError, InputError, VerbalizerError
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.history import Epoch
-from fewshot.label_words import LabelWords
 from fewshot.learning_data import digests_of, fit_prompt, open_fit
 from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.models.loading import load_masked_lm
@@ -38,6 +37,7 @@ from fewshot.pretraining_lines import (
 from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.prompting.cache import ContentCache
 from fewshot.rounds import Rounds, seed_of, started
+from fewshot.scoring.label_words import LabelWords
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
 
 Objective: TypeAlias = Literal["prompt", "mlm"]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy.typing as npt
 from torch import Tensor
 
-from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.tuning.task import TuningResult
 
 _UNITS = ("B", "KiB", "MiB", "GiB")

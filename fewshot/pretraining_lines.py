@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.data.examples import Examples
-from fewshot.label_words import LabelWords
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.token_masking import Ids
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
+from fewshot.scoring.label_words import LabelWords
 
 
 class Lines(NamedTuple):

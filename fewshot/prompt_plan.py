@@ -10,8 +10,6 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.aggregation import Aggregation
-from fewshot.calibration import Calibration
 from fewshot.class_words import (
     check_head,
     resolve_aggregation,
@@ -24,15 +22,17 @@ from fewshot.data.examples import Label, read_examples
 from fewshot.data.settings import checked_state, new_rng
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import CalibrationWarning, InputError, TemplateError, TuningError, warn_user
-from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import LabelWords, MultiToken
-from fewshot.learned_verbalizer import LearnedVerbalizer
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring import PromptScorer, Views
+from fewshot.scoring.aggregation import Aggregation
+from fewshot.scoring.calibration import Calibration
+from fewshot.scoring.label_words import LabelWords, MultiToken
+from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
+from fewshot.scoring.prototypes import LabelEmbeddings
+from fewshot.scoring.scorer import PromptScorer, Views
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask

@@ -12,16 +12,16 @@ import numpy.typing as npt
 from scipy.special import rel_entr, softmax
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot.calibration import content_free_examples
 from fewshot.classifier import PromptClassifier
 from fewshot.data.examples import Examples, read_examples, read_labels
 from fewshot.errors import InputError, MissingExtraError
 from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.wordings import read_wordings
-from fewshot.scoring import Encoded, PromptScorer
+from fewshot.scoring.calibration import content_free_examples
+from fewshot.scoring.heads import scores_with_head
+from fewshot.scoring.scorer import Encoded, PromptScorer
 from fewshot.tuning.soft_templates import check_template_tokens
-from fewshot.tuning.task import scores_with_head
 
 if TYPE_CHECKING:
     import pandas

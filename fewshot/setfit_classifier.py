@@ -17,7 +17,7 @@ from fewshot.data.training_data import read_training_data
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
 from fewshot.history import Epoch
-from fewshot.linear_head import LinearHead, fit_linear_head
+from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.text_pairs import PairSampling, PairSource
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from fewshot.data.examples import Examples, Label, read_examples
 from fewshot.data.settings import check_settings, is_positive, is_whole
 from fewshot.data.training_data import read_training_data
 from fewshot.estimator import TextClassifier
-from fewshot.linear_head import LinearHead, fit_linear_head
+from fewshot.scoring.heads import LinearHead, fit_linear_head
 
 _WORD = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
 

@@ -42,7 +42,7 @@ from fewshot.errors import (
 )
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.state_cache import StateCache
-from fewshot.scoring import PromptScorer
+from fewshot.scoring.scorer import PromptScorer
 from fewshot.tuning import BitFit, Full, Head, Training
 from tests.tiny_models import tiny_bert as make_tiny_bert
 

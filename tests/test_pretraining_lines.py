@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from fewshot.data.examples import Examples
-from fewshot.label_words import LabelWords
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining_lines import bare_lines, start_of_soft_prompts, templated_lines
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.label_words import LabelWords
 from tests.tiny_models import tiny_bert
 
 

@@ -17,13 +17,13 @@ from hypothesis.extra import numpy as stn
 
 from fewshot import Template, Verbalizer
 from fewshot.errors import PersistenceError
-from fewshot.label_words import LabelWords
 from fewshot.saving.classes import CLASS_CODECS, CLASSES
 from fewshot.saving.codec import Reader, Writer
 from fewshot.saving.tensors import TENSOR_CODEC, read_tensors, write_tensors
 from fewshot.saving.values import VALUE_CODECS
+from fewshot.scoring.heads import StateHead
+from fewshot.scoring.label_words import LabelWords
 from fewshot.tuning import BitFit, Head, Training
-from fewshot.tuning.task import StateHead
 
 CODECS = (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC)
 DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8")

@@ -12,7 +12,7 @@ from fewshot.knowledge.sciprompt import SciPromptSoftVerbalizer, SciPromptVerbal
 from fewshot.knowledge.similarity import CrossEncoderFilter
 from fewshot.knowledge.soft import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.wordnet import WordNet
-from fewshot.learned_verbalizer import (
+from fewshot.scoring.learned_verbalizer import (
     LearnedVerbalizer,
     ResolvedPrototypes,
     ResolvedVerbalizer,

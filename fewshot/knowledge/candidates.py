@@ -14,8 +14,8 @@ from sklearn.base import BaseEstimator
 
 from fewshot.data.examples import Label
 from fewshot.errors import VerbalizerError
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 Names: TypeAlias = Mapping[Label, Sequence[str]]
 

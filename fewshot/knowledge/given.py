@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 from fewshot.data.examples import Label
 from fewshot.errors import SourceError, VerbalizerError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompting.label_entries import name_words
 from fewshot.prompting.word_files import read_label_words
 from fewshot.prompting.yaml_files import read_text
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 Terms: TypeAlias = Sequence[str] | Mapping[str, float]
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from fewshot.data.examples import read_examples, read_labels
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.neighbours import vocabulary_words
-from fewshot.label_words import words_ids
-from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.label_words import words_ids
+from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 
 _TEMPLATE = "A {mask} text: {text}"
 _STATES_AT_ONCE = 64

@@ -19,11 +19,11 @@ from fewshot.knowledge.labelled import (
     token_log_probs,
     whole_words,
 )
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.found_terms import FoundTerm
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _SOURCE = "mean log-probability"
 _TEMPLATE = "A {mask} text: {text}"

@@ -12,8 +12,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from fewshot.data.settings import is_number, is_whole
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _WORD = r"(?u)\b[^\W\d_][\w-]+\b"
 _SMOOTHING = 0.05  # texts a class; a term in one text of 20 is half believed

@@ -12,10 +12,10 @@ from fewshot.data.examples import Examples
 from fewshot.data.settings import is_whole
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource
-from fewshot.label_words import LabelWords
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _SHORTEST = 3  # letters of a word; shorter tokens are mostly pieces
 _SPACE_MARKS = ("Ġ", "▁")

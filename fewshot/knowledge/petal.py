@@ -14,9 +14,9 @@ from fewshot.knowledge.labelled import (
     labelled_states,
     whole_words,
 )
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompting.found_terms import FoundTerm
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _SOURCE = "likelihood ratio"
 

@@ -19,9 +19,9 @@ from fewshot.knowledge.filters import (
     similarity_to_names,
 )
 from fewshot.knowledge.retrieval import Found, kept
-from fewshot.label_words import word_ids
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.label_words import word_ids
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _STATES_AT_ONCE = 256
 

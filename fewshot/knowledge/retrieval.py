@@ -13,8 +13,8 @@ from fewshot.data.examples import Label
 from fewshot.errors import LabelWordWarning, warn_user
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, clean_term
 from fewshot.knowledge.similarity import CrossEncoderFilter, TermEncoder, cosines
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompting.found_terms import FoundTerm
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 Found: TypeAlias = dict[Label, list[FoundTerm]]  # by class, the best first
 

@@ -23,13 +23,13 @@ from fewshot.knowledge.refinement import drop_irrelevant, drop_rare
 from fewshot.knowledge.retrieval import Found, contrasted, kept, known_to, retrieve
 from fewshot.knowledge.similarity import CrossEncoderFilter, term_encoder
 from fewshot.knowledge.weights import learn_weights
-from fewshot.label_words import LabelWords, word_ids
-from fewshot.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.found_terms import FoundTerm
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.label_words import LabelWords, word_ids
+from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 
 _TEMPLATE = "A {mask} text: {text}"
 _NAME = "name"  # the source of a class's own name

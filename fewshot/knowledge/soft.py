@@ -13,19 +13,19 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from torch import Tensor
 
-from fewshot.aggregation import segment_sum
 from fewshot.data.settings import is_positive, is_whole
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import labelled_states
-from fewshot.label_embeddings import prototypes_of
-from fewshot.label_words import LabelWords
-from fewshot.learned_verbalizer import (
+from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.aggregation import segment_sum
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.learned_verbalizer import (
     LearnedVerbalizer,
     ResolvedPrototypes,
     ResolvedVerbalizer,
     VerbalizerTask,
 )
-from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.prototypes import prototypes_of
 
 Start: TypeAlias = Literal["states", "words"]
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from fewshot.aggregation import word_log_probs
-from fewshot.learned_verbalizer import VerbalizerTask
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.aggregation import word_log_probs
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _MAX_ITERATIONS = 200
 _PENALTY = 1.0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fewshot.data.settings import is_whole
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
-from fewshot.learned_verbalizer import VerbalizerTask
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 # wndb(5WN), the manual page of the files, tells the parts of speech and pointers.
 _PARTS_OF_SPEECH = {"n": "noun", "v": "verb", "a": "adj", "s": "adj", "r": "adv"}

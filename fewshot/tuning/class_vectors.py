@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from fewshot.label_embeddings import LabelEmbeddings, prototypes_of
-from fewshot.label_words import LabelWords
-from fewshot.scoring import PromptScorer
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.prototypes import LabelEmbeddings, prototypes_of
+from fewshot.scoring.scorer import PromptScorer
 from fewshot.tuning.task import TuningTask
 
 _NAME = "label_words.vectors"

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from fewshot.data.examples import Label
-from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
+from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.tuning.strategy import Tuning
 
 

@@ -12,8 +12,9 @@ from scipy.special import log_softmax, softmax
 
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
+from fewshot.scoring.heads import StateHead
 from fewshot.tuning.strategy import Tuning, check_setting
-from fewshot.tuning.task import StateHead, TuningResult, TuningTask
+from fewshot.tuning.task import TuningResult, TuningTask
 
 _MAX_ITERATIONS = 1000
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md

@@ -15,17 +15,18 @@ from fewshot.checkpoint import Arrays
 from fewshot.errors import InputError, TuningError
 from fewshot.fine_tuning import Learner, TrainSettings
 from fewshot.history import Epoch
-from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import LabelWords
 from fewshot.meta_weights import MetaWeights
 from fewshot.pseudo_labels import soft_labels
 from fewshot.rounds import Rounds, seed_of
-from fewshot.scoring import PromptScorer
+from fewshot.scoring.heads import StateHead, scores_with_head
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.prototypes import LabelEmbeddings
+from fewshot.scoring.scorer import PromptScorer
 from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.soft_templates import with_template_tokens
 from fewshot.tuning.student_training import StudentTraining
-from fewshot.tuning.task import StateHead, TuningResult, TuningTask, scores_with_head
+from fewshot.tuning.task import TuningResult, TuningTask
 
 # Gives class scores of the pool [n_pool, n_classes], and the epochs that it took.
 FirstTeacher: TypeAlias = "Callable[[], tuple[Scores, list[Epoch]]]"

@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 
 from fewshot.data.examples import Label
 from fewshot.errors import TuningError
-from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
+from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.tuning.task import TuningResult, TuningTask
 
 # Of each setting: its kind, what is good, and that in words.

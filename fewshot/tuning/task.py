@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax
 
 from fewshot.history import Epoch
 from fewshot.prompting.template import Template
-from fewshot.scoring import Encoded, PromptScorer, Views
+from fewshot.scoring.heads import StateHead
+from fewshot.scoring.scorer import PromptScorer, Views
 
 
 @dataclass(frozen=True)
@@ -57,44 +57,6 @@ class TuningTask:
 
 
 @dataclass(frozen=True)
-class StateHead:
-    """Multinomial logistic regression on states.
-
-    Parameters
-    ----------
-    center : ndarray of shape (hidden,)
-        What is subtracted from states.
-    scale : float
-        What they are divided by.
-    coef : ndarray of shape (hidden, n_classes)
-    temperature : float
-        What the sum is divided by.
-    prompt_share : float
-        What the prompt's log-probabilities are multiplied with: 0 leaves them out.
-    """
-
-    center: npt.NDArray[np.float64]
-    scale: float
-    coef: npt.NDArray[np.float64]
-    temperature: float = 1.0
-    prompt_share: float = 1.0
-
-    def logits(self, states: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return what the regression alone says of states, [n, n_classes]."""
-        logits: npt.NDArray[np.float64] = ((states - self.center) / self.scale) @ self.coef
-        return logits
-
-    def add(
-        self, scores: npt.NDArray[np.float64], states: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
-        """Return the log-probabilities of scores and of this model, summed, [n, n_classes]."""
-        prompt = self.prompt_share * log_softmax(scores, axis=1)
-        total: npt.NDArray[np.float64] = prompt + log_softmax(self.logits(states), axis=1)
-        # Sums differ in the last bits with the number of rows; float32 has fewer.
-        return (total / self.temperature).astype(np.float32).astype(np.float64)
-
-
-@dataclass(frozen=True)
 class TuningResult:
     """What a strategy has learned.
 
@@ -110,23 +72,3 @@ class TuningResult:
     scorer: PromptScorer
     head: StateHead | None = None
     history: list[Epoch] = field(default_factory=list)
-
-
-def scores_with_head(
-    scorer: PromptScorer, head: StateHead | None, encoded: Encoded
-) -> npt.NDArray[np.float64]:
-    """Score classes by the prompt, and by a regression on mean states if there is one.
-
-    Parameters
-    ----------
-    scorer : PromptScorer
-    head : StateHead or None
-    encoded : dict
-        From the scorer's ``encode``.
-
-    Returns
-    -------
-    ndarray of shape (n_examples, n_classes)
-    """
-    scores = scorer.class_scores(encoded)
-    return scores if head is None else head.add(scores, scorer.mean_states(encoded))

@@ -22,9 +22,9 @@ from fewshot.knowledge.labelled import (
     log_odds,
     whole_words,
 )
-from fewshot.label_words import word_ids
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
+from fewshot.scoring.label_words import word_ids
 
 TEXTS = [
     "the football team", "a player and a goal", "football match", "the market price", "stock price",

@@ -16,7 +16,6 @@ from sklearn.model_selection import GridSearchCV
 
 import fewshot
 from fewshot import PromptClassifier, SciPromptVerbalizer, Verbalizer
-from fewshot.aggregation import aggregate, word_log_probs
 from fewshot.data.examples import Examples
 from fewshot.errors import CoverageWarning, PersistenceError, VerbalizerError
 from fewshot.knowledge import (
@@ -33,10 +32,11 @@ from fewshot.knowledge import (
 )
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.knowledge.similarity import TermEncoder
-from fewshot.label_words import LabelWords
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.sentence_encoder import SentenceEncoder
 from fewshot.prompting.template import Template
+from fewshot.scoring.aggregation import aggregate, word_log_probs
+from fewshot.scoring.label_words import LabelWords
 from tests.tiny_sentences import tiny_cross_encoder, tiny_sentence_transformer
 
 _EMERGING = Path(__file__).parents[3] / "shared" / "data" / "emerging_nlp"

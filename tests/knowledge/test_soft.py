@@ -16,8 +16,8 @@ from fewshot import PCPClassifier, PETClassifier, Unlabeled, Verbalizer
 from fewshot.errors import FewShotError, ModelError, VerbalizerError
 from fewshot.knowledge import PetalVerbalizer, PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.soft import fit_vectors
-from fewshot.label_embeddings import LabelEmbeddings, prototypes_of
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.prototypes import LabelEmbeddings, prototypes_of
 from fewshot.tuning import BitFit, Full, Perfect, SoftPrompt
 from fewshot.tuning import class_vectors as class_vectors_module
 from tests.knowledge.test_labelled import TEXTS, Y, classifier

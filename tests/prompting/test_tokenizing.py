@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from fewshot.data.examples import Examples
-from fewshot.label_words import word_ids, words_ids
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.tokens import encode, tells_spaces
+from fewshot.scoring.label_words import word_ids, words_ids
 
 
 def test_a_special_token_in_a_text_is_plain_text(tiny):

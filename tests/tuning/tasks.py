@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fewshot.data.examples import Examples
-from fewshot.label_words import LabelWords
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring import PromptScorer
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.scorer import PromptScorer
 from fewshot.tuning.task import TuningTask
 
 TEXTS = [

@@ -11,8 +11,8 @@ import torch
 from fewshot import PromptClassifier
 from fewshot.data.examples import Examples
 from fewshot.errors import LabelWordError, TuningError
-from fewshot.label_embeddings import LabelEmbeddings
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.tuning import Perfect, SoftPrompt, Training
 from tests.tuning.tasks import TEXTS
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from fewshot.scoring.heads import StateHead
 from fewshot.tuning import Full, Head
 from fewshot.tuning.soft_targets import SoftTargets
 from fewshot.tuning.strategy import Tuning
-from fewshot.tuning.task import StateHead, TuningResult
+from fewshot.tuning.task import TuningResult
 from tests.tiny_models import tiny_bert
 from tests.tuning.tasks import TEXTS, make_task
 

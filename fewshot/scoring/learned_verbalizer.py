@@ -11,16 +11,16 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from fewshot.aggregation import Aggregation
 from fewshot.data.examples import Examples, Label
 from fewshot.errors import VerbalizerError
-from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import LabelWords, MultiToken
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts, build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring import Encoded, PromptScorer
+from fewshot.scoring.aggregation import Aggregation
+from fewshot.scoring.label_words import LabelWords, MultiToken
+from fewshot.scoring.prototypes import LabelEmbeddings
+from fewshot.scoring.scorer import Encoded, PromptScorer
 
 
 @dataclass(frozen=True)

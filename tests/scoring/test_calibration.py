@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.calibration import content_free_examples, word_prior
 from fewshot.data.examples import Examples
-from fewshot.label_words import LabelWords
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring import PromptScorer
+from fewshot.scoring.calibration import content_free_examples, word_prior
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.scorer import PromptScorer
 
 LABEL_WORDS = {"neg": ["bad", "awful", "poor"], "pos": ["great"], "news": ["market", "vote"]}
 TEXTS = ["a great film", "awful", "the vote of the government", ""]

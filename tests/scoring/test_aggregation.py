@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.aggregation import aggregate, word_log_probs
 from fewshot.errors import LabelWordError
+from fewshot.scoring.aggregation import aggregate, word_log_probs
 
 
 def flat(*rows: list[float]) -> tuple[torch.Tensor, torch.Tensor]:

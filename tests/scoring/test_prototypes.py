@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from fewshot.label_embeddings import (
+from fewshot.scoring.prototypes import (
     LabelEmbeddings,
     class_prototypes,
     matching_scores,

@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from fewshot.linear_head import LinearHead, fit_linear_head
+from fewshot.scoring.heads import LinearHead, fit_linear_head
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(30, 4))

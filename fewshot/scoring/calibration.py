@@ -41,7 +41,7 @@ def word_prior(log_probs: Tensor, weights: Tensor) -> Tensor:
     Parameters
     ----------
     log_probs : Tensor of shape (n, n_words)
-        See :func:`~fewshot.label_words.word_log_probs`.
+        See :func:`~fewshot.scoring.label_words.word_log_probs`.
     weights : Tensor of shape (n,)
         Weights of the texts; not all 0.
 

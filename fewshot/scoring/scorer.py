@@ -11,16 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fewshot.aggregation import Aggregation, aggregate, word_log_probs
-from fewshot.calibration import Calibration, content_free_examples, word_prior
 from fewshot.data.examples import Examples
 from fewshot.errors import LabelWordError
-from fewshot.label_embeddings import LabelEmbeddings
-from fewshot.label_words import LabelWords
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.state_cache import MaskStates
 from fewshot.prompting.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
+from fewshot.scoring.aggregation import Aggregation, aggregate, word_log_probs
+from fewshot.scoring.calibration import Calibration, content_free_examples, word_prior
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.prototypes import LabelEmbeddings
 
 Views: TypeAlias = dict[int, Prompts]  # prompts of the same examples, by number of masks
 Encoded: TypeAlias = dict[int, tuple[Prompts, MaskStates]]

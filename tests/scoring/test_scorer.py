@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from fewshot.data.examples import Examples
-from fewshot.label_words import LabelWords
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring import PromptScorer
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.scorer import PromptScorer
 
 TEXTS = ["a great film", "awful", "", "the vote of the government was in the news"]
 SPLIT = {"neg": ["bad", "dreadful"], "pos": ["great", "wonderful"]}
@@ -178,8 +178,8 @@ def test_texts_scored_part_by_part_have_the_same_scores(tiny_bert, multi_token, 
     encoded = encode(scorer, TEXTS)
     whole, prior = scorer.class_scores(encoded), scorer.calibrated(encoded, np.ones(4)).prior
 
-    monkeypatch.setattr("fewshot.scoring._VALUES_AT_ONCE", 1)
-    monkeypatch.setattr("fewshot.scoring._FEWEST_AT_ONCE", 3)
+    monkeypatch.setattr("fewshot.scoring.scorer._VALUES_AT_ONCE", 1)
+    monkeypatch.setattr("fewshot.scoring.scorer._FEWEST_AT_ONCE", 3)
 
     assert len(list(scorer._parts(encoded))) == 2
     np.testing.assert_array_equal(scorer.class_scores(encoded), whole)

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fewshot.aggregation import segment_sum
 from fewshot.data.examples import Label
 from fewshot.errors import LabelWordError, LabelWordWarning, warn_user
 from fewshot.prompting.tokens import encode
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.aggregation import segment_sum
 
 MultiToken: TypeAlias = Literal["first", "mean", "masks"]
 

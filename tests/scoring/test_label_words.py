@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.aggregation import aggregate, word_log_probs
 from fewshot.errors import LabelWordError, LabelWordWarning
-from fewshot.label_words import LabelWords
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.aggregation import aggregate, word_log_probs
+from fewshot.scoring.label_words import LabelWords
 from tests.tiny_models import byte_bpe_tokenizer, unigram_tokenizer, wordpiece_tokenizer
 
 
