@@ -12,7 +12,6 @@ import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
 
-from fewshot.checkpoint import Arrays, Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
 from fewshot.composition import innermost, with_model
 from fewshot.data.classes import class_targets
@@ -22,7 +21,6 @@ from fewshot.data.settings import check_settings, is_share, is_whole
 from fewshot.data.unlabeled import text_keys
 from fewshot.errors import CheckpointError, InputError, VerbalizerError
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.history import Epoch
 from fewshot.learning_data import digests_of, fit_prompt, open_fit
 from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.models.loading import load_masked_lm
@@ -36,9 +34,11 @@ from fewshot.pretraining_lines import (
 )
 from fewshot.prompt_plan import plan_fit, resolve_template
 from fewshot.prompting.cache import ContentCache
-from fewshot.rounds import Rounds, seed_of, started
 from fewshot.scoring.label_words import LabelWords
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
+from fewshot.training.checkpoint import Arrays, Checkpoint, check_folder
+from fewshot.training.loop import Epoch
+from fewshot.training.rounds import Rounds, seed_of, started
 
 Objective: TypeAlias = Literal["prompt", "mlm"]
 Pattern: TypeAlias = Literal["hard", "soft"]

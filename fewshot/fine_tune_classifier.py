@@ -17,11 +17,11 @@ from fewshot.data.settings import check_settings, is_positive, is_whole, new_rng
 from fewshot.data.training_data import read_training_data
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.fine_tuning import TrainSettings
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts
 from fewshot.sequence_model import Pooling, SequenceModel
+from fewshot.training.loop import TrainSettings
 
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction
 _PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.checkpoint import Checkpoint
 from fewshot.classifier import PromptClassifier
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.semi_supervised_data import LearningData, read_learning_data
@@ -15,7 +14,8 @@ from fewshot.data.settings import new_rng
 from fewshot.data.training_data import read_training_data
 from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.rounds import seed_of
+from fewshot.training.checkpoint import Checkpoint
+from fewshot.training.rounds import seed_of
 
 
 def open_fit(

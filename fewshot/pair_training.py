@@ -18,9 +18,9 @@ from sentence_transformers import SentenceTransformer
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 
-from fewshot.history import Epoch
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import limited_threads
+from fewshot.training.loop import Epoch
 
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
-from fewshot.checkpoint import Arrays
 from fewshot.classifier import PromptClassifier
 from fewshot.data.examples import Label
 from fewshot.data.semi_supervised_data import LearningData
@@ -24,7 +23,8 @@ from fewshot.pseudo_labels import (
     share_quota,
     soft_labels,
 )
-from fewshot.rounds import Rounds, seed_of
+from fewshot.training.checkpoint import Arrays
+from fewshot.training.rounds import Rounds, seed_of
 from fewshot.tuning import GradientTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
 

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
-from fewshot.checkpoint import Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
 from fewshot.data.classes import class_targets, label_array
 from fewshot.data.examples import Label
@@ -27,8 +26,9 @@ from fewshot.models.loading import load_masked_lm
 from fewshot.pattern_ensembles import EnsemblePlan, train_ensembles
 from fewshot.patterns import Member, Pattern, read_members, shared_classes, shared_fields
 from fewshot.pseudo_labels import merge_scores, soft_labels
-from fewshot.rounds import seed_of, started
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
+from fewshot.training.checkpoint import Checkpoint, check_folder
+from fewshot.training.rounds import seed_of, started
 from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
 from fewshot.tuning.soft_targets import SoftTargets
 

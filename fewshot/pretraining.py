@@ -14,12 +14,11 @@ from torch import Tensor, nn
 
 from fewshot.data.settings import check_settings, is_number, is_positive, is_whole
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import TrainSettings, parameter_groups
-from fewshot.history import Epoch
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.models.token_masking import Ids, TokenMasking, masked_loss
-from fewshot.rounds import Rounds
+from fewshot.training.loop import Epoch, TrainSettings, parameter_groups
+from fewshot.training.rounds import Rounds
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa
 _BATCHES_SORTED = 50

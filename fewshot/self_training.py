@@ -12,7 +12,6 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot.checkpoint import Checkpoint, check_folder
 from fewshot.classifier import PromptClassifier
 from fewshot.data.classes import class_targets
 from fewshot.data.examples import read_examples
@@ -22,14 +21,15 @@ from fewshot.data.settings import check_settings, is_positive, is_share, is_whol
 from fewshot.data.training_data import TrainingData
 from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError
-from fewshot.history import Epoch
 from fewshot.learning_data import fit_prompt, open_fit
 from fewshot.meta_weights import MetaWeights
 from fewshot.models.fingerprint import settings_of
 from fewshot.models.loading import load_masked_lm
 from fewshot.prompt_plan import plan_fit, resolve_template
-from fewshot.rounds import Rounds, seed_of, started
 from fewshot.semi_supervised import SemiSupervisedClassifier, prompt_classifier
+from fewshot.training.checkpoint import Checkpoint, check_folder
+from fewshot.training.loop import Epoch
+from fewshot.training.rounds import Rounds, seed_of, started
 from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, resolve_tuning
 from fewshot.tuning.sessions import SessionRecord, Sessions
 

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.data.examples import Examples
-from fewshot.fine_tuning import Batch, Learner, TrainSettings, check_trained, train
-from fewshot.history import Epoch
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import Prompts
+from fewshot.training.loop import Batch, Epoch, Learner, TrainSettings, check_trained, train
 
 Pooling: TypeAlias = Literal["mean", "first"]
 

@@ -16,9 +16,9 @@ from fewshot.data.settings import check_settings, is_positive, is_whole, new_rng
 from fewshot.data.training_data import read_training_data
 from fewshot.dry_run import DryRun
 from fewshot.estimator import TextClassifier, warn_truncated
-from fewshot.history import Epoch
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.text_pairs import PairSampling, PairSource
+from fewshot.training.loop import Epoch
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

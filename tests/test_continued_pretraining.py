@@ -22,7 +22,6 @@ from fewshot import (
     Template,
     Unlabeled,
     pattern_ensembles,
-    rounds,
 )
 from fewshot.errors import (
     CheckpointError,
@@ -35,6 +34,7 @@ from fewshot.knowledge import SoftVerbalizer
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.prompt_plan import resolve_template
+from fewshot.training import rounds
 from fewshot.tuning import BitFit, Full, Head, Perfect, sessions
 from tests.tiny_models import FAMILIES, tiny_bert, tiny_roberta
 

@@ -22,11 +22,11 @@ from fewshot import (
     Template,
     Unlabeled,
     Verbalizer,
-    rounds,
 )
 from fewshot.classifier import PromptClassifier as _Prompt
 from fewshot.errors import CheckpointError, FewShotError, InputError, TemplateError
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.training import rounds
 from fewshot.tuning import Full, Head
 from tests.tiny_models import tiny_bert
 

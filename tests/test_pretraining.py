@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.checkpoint import Checkpoint
 from fewshot.errors import InputError, TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining, even_batches, pretrain
-from fewshot.rounds import started
+from fewshot.training.checkpoint import Checkpoint
+from fewshot.training.rounds import started
 from tests.tiny_models import tiny_bert
 
 

@@ -14,13 +14,13 @@ from sklearn.model_selection import cross_validate
 import fewshot
 from fewshot import LiSTClassifier, PCPClassifier, PromptClassifier, Unlabeled
 from fewshot.errors import CheckpointError, InputError, TuningError
-from fewshot.fine_tuning import TrainSettings
 from fewshot.knowledge import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.meta_weights import MetaWeights
 from fewshot.models.fingerprint import model_fingerprint
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
 from fewshot.prompt_plan import resolve_template
+from fewshot.training.loop import TrainSettings
 from fewshot.tuning import (
     Adapter,
     BitFit,

@@ -21,13 +21,13 @@ from fewshot import (
     PETClassifier,
     PromptClassifier,
     Unlabeled,
-    checkpoint,
 )
 from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.pretraining import Pretraining
-from fewshot.rounds import Rounds
 from fewshot.self_training import list_adapter
+from fewshot.training import checkpoint
+from fewshot.training.rounds import Rounds
 from fewshot.tuning import BitFit, Head, LoRA
 from tests.tiny_models import tiny_bert
 

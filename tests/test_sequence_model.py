@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from fewshot.data.examples import Examples
-from fewshot.fine_tuning import TrainSettings
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.sequence_model import SequenceModel
+from fewshot.training.loop import TrainSettings
 from tests.tiny_models import byte_bpe_tokenizer, wordpiece_tokenizer
 
 

@@ -11,7 +11,6 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from fewshot.divergences import symmetric_kl
 from fewshot.embedding_noise import (
     EmbeddingNoise,
     embedding_scale,
@@ -19,6 +18,7 @@ from fewshot.embedding_noise import (
     sign_ball_step,
 )
 from fewshot.errors import TuningError
+from fewshot.training.losses import symmetric_kl
 from fewshot.tuning.strategy import Checks, check_all
 
 Adversarial: TypeAlias = Literal["fgm", "smart"]

@@ -10,10 +10,10 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from fewshot.divergences import jensen_shannon, kl_divergence
 from fewshot.errors import TuningError
 from fewshot.prompting.template import Template
 from fewshot.prompting.wordings import read_wordings
+from fewshot.training.losses import jensen_shannon, kl_divergence
 from fewshot.tuning.strategy import check_choice, check_setting
 
 Divergence: TypeAlias = Literal["jensen-shannon", "reference"]

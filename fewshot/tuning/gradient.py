@@ -15,8 +15,12 @@ from torch import Tensor, nn
 
 from fewshot.data.sampling import hold_out
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import (
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.token_masking import TokenMasking, masked_loss
+from fewshot.prompting.template import Template
+from fewshot.training.loop import (
     Batch,
+    Epoch,
     Learner,
     SecondLoss,
     TrainSettings,
@@ -24,10 +28,6 @@ from fewshot.fine_tuning import (
     check_trained,
     train,
 )
-from fewshot.history import Epoch
-from fewshot.models.masked_lm import MaskedLM
-from fewshot.models.token_masking import TokenMasking, masked_loss
-from fewshot.prompting.template import Template
 from fewshot.tuning.adversarial import resolve_adversarial
 from fewshot.tuning.class_vectors import (
     tuned_parameters,

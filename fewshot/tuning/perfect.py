@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from fewshot.data.examples import Label
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import TrainStep
-from fewshot.losses import smoothed
 from fewshot.models.added_modules import AddedModules, Setting, Stacked
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone, encoder_layers, norm_names
 from fewshot.models.reproducible import torch_seed
 from fewshot.prompting.template import Template
 from fewshot.scoring.prototypes import LabelEmbeddings, matching_scores, multi_class_hinge
+from fewshot.training.loop import TrainStep
+from fewshot.training.losses import smoothed
 from fewshot.tuning.adapter import AdapterModules
 from fewshot.tuning.added import check_acting
 from fewshot.tuning.gradient import GradientTuning

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fewshot.divergences import symmetric_kl
 from fewshot.embedding_noise import EmbeddingNoise
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Batch, TrainStep
+from fewshot.training.loop import Batch, TrainStep
+from fewshot.training.losses import symmetric_kl
 from fewshot.tuning.adversarial import FGM, SMART
 from fewshot.tuning.consistency import TemplateConsistency
 

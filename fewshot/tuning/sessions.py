@@ -11,17 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fewshot.checkpoint import Arrays
 from fewshot.errors import InputError, TuningError
-from fewshot.fine_tuning import Learner, TrainSettings
-from fewshot.history import Epoch
 from fewshot.meta_weights import MetaWeights
 from fewshot.pseudo_labels import soft_labels
-from fewshot.rounds import Rounds, seed_of
 from fewshot.scoring.heads import StateHead, scores_with_head
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer
+from fewshot.training.checkpoint import Arrays
+from fewshot.training.loop import Epoch, Learner, TrainSettings
+from fewshot.training.rounds import Rounds, seed_of
 from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.soft_templates import with_template_tokens

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from fewshot.data.sampling import hold_out
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Batch, Learner, TrainSettings, TrainStep, parameter_groups
-from fewshot.history import Epoch
 from fewshot.meta_weights import MetaWeights, alignments, kl_losses, normalized_weights
 from fewshot.models.reproducible import limited_threads, torch_seed
+from fewshot.training.loop import Batch, Epoch, Learner, TrainSettings, TrainStep, parameter_groups
 from fewshot.tuning.task import TuningTask
 
 

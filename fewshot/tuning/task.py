@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.history import Epoch
 from fewshot.prompting.template import Template
 from fewshot.scoring.heads import StateHead
 from fewshot.scoring.scorer import PromptScorer, Views
+from fewshot.training.loop import Epoch
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from sklearn.base import BaseEstimator
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import Schedule
+from fewshot.training.loop import Schedule
 from fewshot.tuning.adversarial import FGM, SMART, Adversarial, resolve_adversarial
 from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.strategy import Checks, check_all, check_choice

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import TrainStep
+from fewshot.training.loop import TrainStep
 from fewshot.tuning import FGM, SMART, TemplateConsistency
 from fewshot.tuning.regularizer import Regularizer
 

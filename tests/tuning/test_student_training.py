@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from fewshot.fine_tuning import Learner, TrainSettings
 from fewshot.meta_weights import MetaWeights
+from fewshot.training.loop import Learner, TrainSettings
 from fewshot.tuning.student_training import StudentTraining, _endless
 
 N_LABELLED, N_POOL, N_TEST, WIDTH = 20, 150, 500, 10

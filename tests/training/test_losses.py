@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fewshot.losses import distillation_loss, smoothed, soft_cross_entropy
+from fewshot.training.losses import distillation_loss, smoothed, soft_cross_entropy
 
 
 def distil(student, target, temperature):

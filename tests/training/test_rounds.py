@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot.checkpoint import Checkpoint
-from fewshot.rounds import seed_of, started
+from fewshot.training.checkpoint import Checkpoint
+from fewshot.training.rounds import seed_of, started
 
 OWN = "fit-one"  # the subfolder
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from fewshot.checkpoint import Arrays, Checkpoint
+from fewshot.training.checkpoint import Arrays, Checkpoint
 
 _Result = TypeVar("_Result")
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from fewshot.divergences import jensen_shannon, kl_divergence, symmetric_kl
+from fewshot.training.losses import jensen_shannon, kl_divergence, symmetric_kl
 
 
 def logs(*rows: tuple[float, ...]) -> torch.Tensor:

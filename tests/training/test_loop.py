@@ -11,13 +11,8 @@ import torch
 from torch import nn
 
 from fewshot.errors import TuningError
-from fewshot.fine_tuning import (
-    Learner,
-    SecondLoss,
-    TrainSettings,
-    train,
-)
-from fewshot.losses import soft_cross_entropy
+from fewshot.training.loop import Learner, SecondLoss, TrainSettings, train
+from fewshot.training.losses import soft_cross_entropy
 
 
 class Linear:

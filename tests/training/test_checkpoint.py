@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot import checkpoint as module
-from fewshot.checkpoint import Checkpoint, check_folder
 from fewshot.errors import CheckpointError
-from fewshot.rounds import started
+from fewshot.training import checkpoint as module
+from fewshot.training.checkpoint import Checkpoint, check_folder
+from fewshot.training.rounds import started
 
 CONFIGURATION = {"n_repetitions": "1", "labelled data": "abc"}
 
