@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from fewshot.fine_tune_classifier import FineTuneClassifier
     from fewshot.knowledge import SciPromptVerbalizer
     from fewshot.models.masked_lm import MaskedLM
-    from fewshot.persistence import load_estimator as load
     from fewshot.pet import PETClassifier
     from fewshot.prompting.library import Task, list_tasks, load_task
     from fewshot.prompting.template import Template
     from fewshot.prompting.verbalizer import Verbalizer
+    from fewshot.saving.estimators import load_estimator as load
     from fewshot.self_training import LiSTClassifier
     from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.setfit_classifier import SetFitClassifier
@@ -67,7 +67,7 @@ _HOME = {
     "Verbalizer": ("fewshot.prompting.verbalizer", "Verbalizer"),
     "k_shot_sample": ("fewshot.data.sampling", "k_shot_sample"),
     "list_tasks": ("fewshot.prompting.library", "list_tasks"),
-    "load": ("fewshot.persistence", "load_estimator"),
+    "load": ("fewshot.saving.estimators", "load_estimator"),
     "load_task": ("fewshot.prompting.library", "load_task"),
     "template_sensitivity": ("fewshot.sensitivity", "template_sensitivity"),
 }

@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.errors import CollapseWarning, TruncationWarning, warn_user
-from fewshot.persistence import save_estimator
+from fewshot.saving.estimators import save_estimator
 
 if TYPE_CHECKING:
     from fewshot.models.masked_lm import MaskedLM

@@ -32,9 +32,9 @@ from fewshot import (
     Verbalizer,
 )
 from fewshot.errors import PersistenceError
-from fewshot.persistence import _content_sha256, save_estimator
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Reader, Writer
+from fewshot.saving.estimators import _content_sha256, save_estimator
 from fewshot.saving.values import VALUE_CODECS
 from fewshot.tuning import BitFit, Full, Head
 from tests.tiny_models import FAMILIES

@@ -148,8 +148,7 @@ def _given(model: str | Path | MaskedLM | None) -> GivenBackbone:
 
 def _codecs(given: GivenBackbone) -> Sequence[Codec]:
     # Here, so that an estimator without a language model imports torch only when it is saved.
-    from fewshot.saving.models import MODEL_CODECS
-    from fewshot.saving.sentence import SENTENCE_CODEC
+    from fewshot.saving.models import MODEL_CODECS, SENTENCE_CODEC
     from fewshot.saving.tensors import TENSOR_CODEC
 
     models = (given.codec, *MODEL_CODECS)
