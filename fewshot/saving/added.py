@@ -18,11 +18,11 @@ ADDED_CLASSES: dict[str, str] = {
     "AdapterModules": "fewshot.tuning.adapter",
     "DecomposedPrompt": "fewshot.tuning.soft_tokens",
     "FusedPrompt": "fewshot.tuning.soft_tokens",
-    "GeneratedPrompt": "fewshot.tuning.iapt",
+    "GeneratedPrompt": "fewshot.tuning.soft_prompts.iapt",
     "InsertedPrompt": "fewshot.tuning.soft_tokens",
     "LabelVectors": "fewshot.tuning.perfect",
     "LoRAModules": "fewshot.tuning.lora",
-    "PrefixModules": "fewshot.tuning.prefix",
+    "PrefixModules": "fewshot.tuning.soft_prompts.prefix",
     "TemplateTokens": "fewshot.tuning.soft_tokens",
 }
 

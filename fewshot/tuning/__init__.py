@@ -6,21 +6,21 @@ from difflib import get_close_matches
 
 from fewshot.errors import TuningError
 from fewshot.tuning.adapter import Adapter
-from fewshot.tuning.adversarial import FGM, SMART
-from fewshot.tuning.consistency import TemplateConsistency
-from fewshot.tuning.dept import DePT
-from fewshot.tuning.ept import EPT
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.half import Half
 from fewshot.tuning.head import Head
-from fewshot.tuning.iapt import IAPT
 from fewshot.tuning.lora import LoRA, merge
 from fewshot.tuning.perfect import Perfect
-from fewshot.tuning.prefix import Prefix
-from fewshot.tuning.prompt import SoftPrompt
+from fewshot.tuning.regularization.adversarial import FGM, SMART
+from fewshot.tuning.regularization.consistency import TemplateConsistency
+from fewshot.tuning.soft_prompts.dept import DePT
+from fewshot.tuning.soft_prompts.ept import EPT
+from fewshot.tuning.soft_prompts.iapt import IAPT
+from fewshot.tuning.soft_prompts.prefix import Prefix
+from fewshot.tuning.soft_prompts.prompt import SoftPrompt
 from fewshot.tuning.strategy import NoTuning, Tuning
 from fewshot.tuning.subsets import BitFit, EmbeddingsHead, Full, LastLayers, LayerNorm
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 __all__ = [
     "EPT",

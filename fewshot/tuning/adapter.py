@@ -27,7 +27,7 @@ from fewshot.prompting.template import Template
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 Placement: TypeAlias = Literal["pfeiffer", "houlsby", "parallel"]
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "linear"]

@@ -28,20 +28,20 @@ from fewshot.training.loop import (
     check_trained,
     train,
 )
-from fewshot.tuning.adversarial import resolve_adversarial
 from fewshot.tuning.class_vectors import (
     tuned_parameters,
     vector_rate,
     with_class_vectors,
     with_trained_classes,
 )
-from fewshot.tuning.consistency import TemplateConsistency
 from fewshot.tuning.head import fit_head
-from fewshot.tuning.regularizer import Regularizer
+from fewshot.tuning.regularization.adversarial import resolve_adversarial
+from fewshot.tuning.regularization.consistency import TemplateConsistency
+from fewshot.tuning.regularization.regularizer import Regularizer
 from fewshot.tuning.soft_templates import check_wording_tokens, with_template_tokens
 from fewshot.tuning.strategy import Checks, Tuning, check_all
 from fewshot.tuning.task import TuningResult, TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 # Trains what a prepared task and its learner hold, in place.
 Procedure: TypeAlias = "Callable[[TuningTask, Learner, TrainSettings], list[Epoch]]"

@@ -18,7 +18,7 @@ from fewshot.models.parts import (
 )
 from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.subsets import SubsetTuning
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 Granularity: TypeAlias = Literal["category", "layer", "model"]
 

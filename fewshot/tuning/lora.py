@@ -19,7 +19,7 @@ from fewshot.prompting.template import Template
 from fewshot.tuning.added import AddedTuning
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 Target: TypeAlias = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 

@@ -25,7 +25,7 @@ from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.soft_templates import with_template_tokens
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 _SPREAD = 1e-4  # of initial label embeddings, as in configs/perfect.json
 _SMALLEST = 8  # width of a bottleneck

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from fewshot.errors import ModelError
 from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, Setting, Stacked
 from fewshot.models.parts import Backbone, embedding_width
-from fewshot.tuning.position_offset import PositionOffset
-from fewshot.tuning.prompt_fusion import PromptFusion, PromptSpaces
+from fewshot.tuning.prompt_parts import PositionOffset, PromptFusion, PromptSpaces
 
 
 class SoftTokens(AddedModules):

@@ -17,7 +17,7 @@ from fewshot.prompting.template import Template
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 
 class SubsetTuning(GradientTuning):

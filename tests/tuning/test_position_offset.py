@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from fewshot.tuning.position_offset import PositionOffset
+from fewshot.tuning.prompt_parts import PositionOffset
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.tokens import count_soft, soft_ids
 from fewshot.tuning.added import AddedTuning
-from fewshot.tuning.prompt_pretraining import pretrain
-from fewshot.tuning.prompt_values import (
+from fewshot.tuning.soft_prompts.prompt_pretraining import pretrain
+from fewshot.tuning.soft_prompts.prompt_values import (
     Initial,
     bayes_values,
     random_values,
@@ -35,7 +35,7 @@ from fewshot.tuning.soft_tokens import (
 )
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 _LENGTH = 10
 _WORDS = "Classify this text:"

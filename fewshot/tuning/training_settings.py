@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 
 from fewshot.errors import TuningError
 from fewshot.training.loop import Schedule
-from fewshot.tuning.adversarial import FGM, SMART, Adversarial, resolve_adversarial
-from fewshot.tuning.consistency import TemplateConsistency
+from fewshot.tuning.regularization.adversarial import FGM, SMART, Adversarial, resolve_adversarial
+from fewshot.tuning.regularization.consistency import TemplateConsistency
 from fewshot.tuning.strategy import Checks, check_all, check_choice
 
 _PASSES_OF_A_STEP = 3.0

@@ -12,7 +12,7 @@ from torch import nn
 from fewshot.errors import TuningError
 from fewshot.training.loop import TrainStep
 from fewshot.tuning import FGM, SMART, TemplateConsistency
-from fewshot.tuning.regularizer import Regularizer
+from fewshot.tuning.regularization.regularizer import Regularizer
 
 
 class Linear:

@@ -8,12 +8,12 @@ from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import embedding_width
 from fewshot.prompting.template import Template
-from fewshot.tuning.prompt import PromptTuning
-from fewshot.tuning.prompt_values import Initial
+from fewshot.tuning.soft_prompts.prompt import PromptTuning
+from fewshot.tuning.soft_prompts.prompt_values import Initial
 from fewshot.tuning.soft_tokens import DecomposedPrompt
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 _LENGTH = 4
 _CHECKS: Checks = {

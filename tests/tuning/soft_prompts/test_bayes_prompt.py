@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot.tuning.bayes_prompt import (
+from fewshot.tuning.soft_prompts.bayes_prompt import (
     Mixture,
     domain_particles,
     prompt_from_particles,

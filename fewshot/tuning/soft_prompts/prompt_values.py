@@ -13,7 +13,7 @@ from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts
 from fewshot.prompting.tokens import encode, ordinary_tokens
-from fewshot.tuning.bayes_prompt import domain_particles, prompt_from_particles
+from fewshot.tuning.soft_prompts.bayes_prompt import domain_particles, prompt_from_particles
 from fewshot.tuning.soft_tokens import SoftTokens, soft_tokens_of
 from fewshot.tuning.task import TuningTask
 

@@ -13,13 +13,18 @@ from torch import Tensor, nn
 from fewshot.models.added_modules import AddedModules, Setting
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone
-from fewshot.prefix_attention import KeysValues, attention_modules, put_prefix, record_attention
 from fewshot.prompting.prompts import Prompts
 from fewshot.prompting.template import Template
 from fewshot.tuning.added import AddedTuning
+from fewshot.tuning.soft_prompts.prefix_attention import (
+    KeysValues,
+    attention_modules,
+    put_prefix,
+    record_attention,
+)
 from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 Init: TypeAlias = Literal["text", "random"]
 

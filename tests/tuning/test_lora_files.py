@@ -14,8 +14,8 @@ import fewshot
 from fewshot import MaskedLM
 from fewshot.errors import MissingExtraError, ModelError, PersistenceError, TuningError
 from fewshot.models.added_modules import Stacked
-from fewshot.peft_lora import export_lora, import_lora
 from fewshot.tuning import LoRA
+from fewshot.tuning.lora_files import export_lora, import_lora
 from tests.saving.classifiers import NEW, fit, tiny_lm
 
 peft = pytest.importorskip("peft", reason="the extra fewshot[peft] is not installed")

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fewshot.embedding_noise import EmbeddingNoise
 from fewshot.errors import TuningError
 from fewshot.training.loop import Batch, TrainStep
 from fewshot.training.losses import symmetric_kl
-from fewshot.tuning.adversarial import FGM, SMART
-from fewshot.tuning.consistency import TemplateConsistency
+from fewshot.tuning.regularization.adversarial import FGM, SMART
+from fewshot.tuning.regularization.consistency import TemplateConsistency
+from fewshot.tuning.regularization.embedding_noise import EmbeddingNoise
 
 
 @dataclass(frozen=True)

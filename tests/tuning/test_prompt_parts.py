@@ -7,8 +7,7 @@ import math
 import pytest
 import torch
 
-from fewshot.tuning.position_offset import PositionOffset
-from fewshot.tuning.prompt_fusion import PromptFusion, PromptSpaces
+from fewshot.tuning.prompt_parts import PositionOffset, PromptFusion, PromptSpaces
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fewshot.tuning import SoftPrompt
-from fewshot.tuning.prompt_pretraining import hide_words, pretrain
+from fewshot.tuning.soft_prompts.prompt_pretraining import hide_words, pretrain
 from tests.tuning.tasks import make_task
 
 

@@ -53,7 +53,7 @@ def export_lora(lm: MaskedLM, folder: str | Path) -> None:
 
     Examples
     --------
-    >>> from fewshot.peft_lora import export_lora
+    >>> from fewshot.tuning.lora_files import export_lora
     >>> export_lora(clf.model_, "news-lora")  # doctest: +SKIP
     """
     peft, added = require_peft(), lm.added
@@ -110,7 +110,7 @@ def import_lora(lm: MaskedLM, folder: str | Path) -> MaskedLM:
     Examples
     --------
     >>> from fewshot.models.loading import load_masked_lm
-    >>> from fewshot.peft_lora import import_lora
+    >>> from fewshot.tuning.lora_files import import_lora
     >>> lm = import_lora(load_masked_lm("roberta-base"), "news-lora")  # doctest: +SKIP
     """
     path = Path(folder)

@@ -8,7 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from fewshot.tuning.prompt_generator import PromptGenerator, Rational, gelu_coefficients
+from fewshot.tuning.soft_prompts.prompt_generator import (
+    PromptGenerator,
+    Rational,
+    gelu_coefficients,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ from numbers import Integral
 
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
-from fewshot.tuning.dept import DePT
-from fewshot.tuning.prompt_values import Initial
+from fewshot.tuning.soft_prompts.dept import DePT
+from fewshot.tuning.soft_prompts.prompt_values import Initial
 from fewshot.tuning.soft_tokens import FusedPrompt
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 _FUSION_WIDTH, _SPACE_WIDTH = 16, 4
 _CHECKS: Checks = {

@@ -12,12 +12,12 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from fewshot import PromptClassifier
-from fewshot.embedding_noise import EmbeddingNoise
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.loop import TrainStep
 from fewshot.tuning import FGM, SMART, BitFit, Full, Training
-from fewshot.tuning.adversarial import resolve_adversarial
+from fewshot.tuning.regularization.adversarial import resolve_adversarial
+from fewshot.tuning.regularization.embedding_noise import EmbeddingNoise
 from tests.tuning.tasks import TEXTS, make_task
 
 SWITCHES = {

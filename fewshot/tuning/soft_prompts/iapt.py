@@ -16,13 +16,13 @@ from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, Setting,
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone, embedding_width, encoder_layers
 from fewshot.prompting.template import Template
-from fewshot.tuning.prompt import PromptTuning
-from fewshot.tuning.prompt_generator import PromptGenerator, Rational
-from fewshot.tuning.prompt_values import Initial
+from fewshot.tuning.soft_prompts.prompt import PromptTuning
+from fewshot.tuning.soft_prompts.prompt_generator import PromptGenerator, Rational
+from fewshot.tuning.soft_prompts.prompt_values import Initial
 from fewshot.tuning.soft_tokens import insert
 from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training import Training
+from fewshot.tuning.training_settings import Training
 
 _LENGTH = 4  # the paper's
 _CHECKS: Checks = {

@@ -8,7 +8,7 @@ import torch
 
 from fewshot.errors import TuningError
 from fewshot.tuning import Prefix
-from fewshot.tuning.prefix import PrefixModules
+from fewshot.tuning.soft_prompts.prefix import PrefixModules
 from tests.models.test_added_modules import fresh_copy, is_other, moved, prompts_for
 from tests.tiny_models import tiny_deberta
 from tests.tuning.tasks import make_task

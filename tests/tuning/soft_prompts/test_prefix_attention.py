@@ -7,10 +7,10 @@ import copy
 import pytest
 import torch
 
-from fewshot import prefix_attention
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.prefix_attention import (
+from fewshot.tuning.soft_prompts import prefix_attention
+from fewshot.tuning.soft_prompts.prefix_attention import (
     KeysValues,
     attend,
     attention_modules,

@@ -11,14 +11,14 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from fewshot.embedding_noise import (
+from fewshot.errors import TuningError
+from fewshot.training.losses import symmetric_kl
+from fewshot.tuning.regularization.embedding_noise import (
     EmbeddingNoise,
     embedding_scale,
     norm_ball_step,
     sign_ball_step,
 )
-from fewshot.errors import TuningError
-from fewshot.training.losses import symmetric_kl
 from fewshot.tuning.strategy import Checks, check_all
 
 Adversarial: TypeAlias = Literal["fgm", "smart"]

@@ -7,15 +7,15 @@ import torch
 from torch import nn
 
 from fewshot.data.examples import Examples
-from fewshot.embedding_noise import (
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.prompting.prompts import build_prompts, tokenize_slots
+from fewshot.prompting.template import Template
+from fewshot.tuning.regularization.embedding_noise import (
     EmbeddingNoise,
     embedding_scale,
     norm_ball_step,
     sign_ball_step,
 )
-from fewshot.models.masked_lm import MaskedLM
-from fewshot.prompting.prompts import build_prompts, tokenize_slots
-from fewshot.prompting.template import Template
 
 
 def table() -> nn.Embedding:

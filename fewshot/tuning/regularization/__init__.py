@@ -1,0 +1,1 @@
+"""Losses beside the one on labels that make training robust."""

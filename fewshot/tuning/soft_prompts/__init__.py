@@ -1,0 +1,1 @@
+"""Strategies that tune virtual tokens or prefixes."""
