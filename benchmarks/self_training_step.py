@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fewshot.classifiers.semi_supervised.meta_weights import alignments, kl_losses
+from fewshot.classifiers.semi_supervised.self_training import list_adapter
 from fewshot.data.examples import Examples
 from fewshot.demo_data import load_bbc_news
 from fewshot.errors import FewShotWarning
-from fewshot.meta_weights import alignments, kl_losses
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.reproducible import torch_seed
 from fewshot.prompting.library import load_task
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.scorer import PromptScorer
-from fewshot.self_training import list_adapter
 from fewshot.tuning.task import TuningTask
 
 

@@ -6,22 +6,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fewshot.classifier import PromptClassifier
-    from fewshot.continued_pretraining import PCPClassifier
+    from fewshot.classifiers.fine_tune import FineTuneClassifier
+    from fewshot.classifiers.prompt import PromptClassifier
+    from fewshot.classifiers.semi_supervised.continued_pretraining import PCPClassifier
+    from fewshot.classifiers.semi_supervised.pet import PETClassifier
+    from fewshot.classifiers.semi_supervised.self_training import LiSTClassifier
+    from fewshot.classifiers.sensitivity import TemplateSensitivity, template_sensitivity
+    from fewshot.classifiers.setfit import SetFitClassifier
+    from fewshot.classifiers.tfidf import TfidfClassifier
     from fewshot.data.sampling import KShotSplit, k_shot_sample
     from fewshot.data.unlabeled import Unlabeled
-    from fewshot.fine_tune_classifier import FineTuneClassifier
     from fewshot.knowledge import SciPromptVerbalizer
     from fewshot.models.masked_lm import MaskedLM
-    from fewshot.pet import PETClassifier
     from fewshot.prompting.library import Task, list_tasks, load_task
     from fewshot.prompting.template import Template
     from fewshot.prompting.verbalizer import Verbalizer
     from fewshot.saving.estimators import load_estimator as load
-    from fewshot.self_training import LiSTClassifier
-    from fewshot.sensitivity import TemplateSensitivity, template_sensitivity
-    from fewshot.setfit_classifier import SetFitClassifier
-    from fewshot.tfidf_classifier import TfidfClassifier
 
 __version__ = "0.1.0"
 
@@ -50,26 +50,26 @@ __all__ = [
 
 # Loaded when asked for, so that importing the package imports neither torch nor transformers.
 _HOME = {
-    "FineTuneClassifier": ("fewshot.fine_tune_classifier", "FineTuneClassifier"),
+    "FineTuneClassifier": ("fewshot.classifiers.fine_tune", "FineTuneClassifier"),
     "KShotSplit": ("fewshot.data.sampling", "KShotSplit"),
-    "LiSTClassifier": ("fewshot.self_training", "LiSTClassifier"),
+    "LiSTClassifier": ("fewshot.classifiers.semi_supervised.self_training", "LiSTClassifier"),
     "MaskedLM": ("fewshot.models.masked_lm", "MaskedLM"),
-    "PCPClassifier": ("fewshot.continued_pretraining", "PCPClassifier"),
-    "PETClassifier": ("fewshot.pet", "PETClassifier"),
-    "PromptClassifier": ("fewshot.classifier", "PromptClassifier"),
+    "PCPClassifier": ("fewshot.classifiers.semi_supervised.continued_pretraining", "PCPClassifier"),
+    "PETClassifier": ("fewshot.classifiers.semi_supervised.pet", "PETClassifier"),
+    "PromptClassifier": ("fewshot.classifiers.prompt", "PromptClassifier"),
     "SciPromptVerbalizer": ("fewshot.knowledge", "SciPromptVerbalizer"),
-    "SetFitClassifier": ("fewshot.setfit_classifier", "SetFitClassifier"),
+    "SetFitClassifier": ("fewshot.classifiers.setfit", "SetFitClassifier"),
     "Task": ("fewshot.prompting.library", "Task"),
     "Template": ("fewshot.prompting.template", "Template"),
-    "TemplateSensitivity": ("fewshot.sensitivity", "TemplateSensitivity"),
-    "TfidfClassifier": ("fewshot.tfidf_classifier", "TfidfClassifier"),
+    "TemplateSensitivity": ("fewshot.classifiers.sensitivity", "TemplateSensitivity"),
+    "TfidfClassifier": ("fewshot.classifiers.tfidf", "TfidfClassifier"),
     "Unlabeled": ("fewshot.data.unlabeled", "Unlabeled"),
     "Verbalizer": ("fewshot.prompting.verbalizer", "Verbalizer"),
     "k_shot_sample": ("fewshot.data.sampling", "k_shot_sample"),
     "list_tasks": ("fewshot.prompting.library", "list_tasks"),
     "load": ("fewshot.saving.estimators", "load_estimator"),
     "load_task": ("fewshot.prompting.library", "load_task"),
-    "template_sensitivity": ("fewshot.sensitivity", "template_sensitivity"),
+    "template_sensitivity": ("fewshot.classifiers.sensitivity", "template_sensitivity"),
 }
 
 

@@ -14,7 +14,7 @@ from fewshot.benchmark.methods import Defaults, build_method
 from fewshot.benchmark.runner import run
 from fewshot.benchmark.spec import Spec
 from fewshot.benchmark.spec_reader import load_spec
-from fewshot.classifier import PromptClassifier
+from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.page import make_folder, write_whole
 from fewshot.report import TABLE_HEADER, Example, MethodResults, Report, results_by_method
 

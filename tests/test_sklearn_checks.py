@@ -8,8 +8,8 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewshot import LiSTClassifier, PCPClassifier, PETClassifier, PromptClassifier
+from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.pretraining import Pretraining
 from fewshot.tuning import BitFit, Full, Head, LoRA
 from tests.numeric import LABEL_WORDS, NumericAdapter
 from tests.tiny_models import tiny_numeric_model

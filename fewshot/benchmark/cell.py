@@ -34,9 +34,9 @@ from fewshot.benchmark.results import Cell, CellKey
 from fewshot.benchmark.results_file import now
 from fewshot.benchmark.selection import choose
 from fewshot.benchmark.spec import MethodSpec
+from fewshot.classifiers.base import TextClassifier
 from fewshot.data.unlabeled import Unlabeled
 from fewshot.errors import InputError
-from fewshot.estimator import TextClassifier
 from fewshot.models.hardware import device_name, measured_memory
 from fewshot.models.reproducible import seeded_global_state, threads_of_a_worker
 

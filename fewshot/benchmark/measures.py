@@ -11,13 +11,13 @@ from sklearn.pipeline import Pipeline
 
 from fewshot.benchmark.data_sets.protocols import Text
 from fewshot.benchmark.methods import parts
-from fewshot.classifier import PromptClassifier
+from fewshot.classifiers.fine_tune import FineTuneClassifier
+from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
+from fewshot.classifiers.setfit import SetFitClassifier
+from fewshot.classifiers.tfidf import TfidfClassifier
 from fewshot.data.examples import read_examples
-from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.semi_supervised import SemiSupervisedClassifier
-from fewshot.setfit_classifier import SetFitClassifier
-from fewshot.tfidf_classifier import TfidfClassifier
 
 # Any: an estimator, for which scikit-learn has no type.
 Estimator = Any

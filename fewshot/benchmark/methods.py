@@ -17,17 +17,20 @@ from sklearn.utils import get_tags
 import fewshot
 from fewshot.benchmark.selection import candidates
 from fewshot.benchmark.spec import MethodSpec
-from fewshot.classifier import PromptClassifier
-from fewshot.continued_pretraining import PCPClassifier, forget_pretraining
+from fewshot.classifiers.fine_tune import FineTuneClassifier
+from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
+from fewshot.classifiers.semi_supervised.continued_pretraining import (
+    PCPClassifier,
+    forget_pretraining,
+)
+from fewshot.classifiers.setfit import SetFitClassifier
 from fewshot.errors import BenchmarkError
-from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.prompting.yaml_files import did_you_mean
-from fewshot.semi_supervised import SemiSupervisedClassifier
-from fewshot.setfit_classifier import SetFitClassifier
 from fewshot.tuning import resolve_tuning
 
 if TYPE_CHECKING:
@@ -141,7 +144,7 @@ def load_models(estimator: Estimator) -> None:
             part.set_params(model=MaskedLM(lm.model, lm.tokenizer, name=lm.name))
         elif isinstance(part, SetFitClassifier):
             gc.collect()
-            import_module("fewshot.pair_training")  # loads setfit, which takes seconds
+            import_module("fewshot.classifiers.pair_training")  # loads setfit, which takes seconds
             part.set_params(model=_load_sentence_encoder(str(part.model)))
 
 

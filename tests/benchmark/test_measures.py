@@ -12,13 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fewshot.benchmark.measures import TokenCount, trainable_parameters
-from fewshot.classifier import PromptClassifier
-from fewshot.continued_pretraining import PCPClassifier
+from fewshot.classifiers.fine_tune import FineTuneClassifier
+from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.semi_supervised.continued_pretraining import PCPClassifier
+from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+from fewshot.classifiers.tfidf import TfidfClassifier
 from fewshot.data.unlabeled import Unlabeled
-from fewshot.fine_tune_classifier import FineTuneClassifier
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.pretraining import Pretraining
-from fewshot.tfidf_classifier import TfidfClassifier
 from fewshot.tuning import BitFit, Full, LoRA, SoftPrompt
 
 TEXTS = ["ball ball one", "vote", "ball two", "vote for three"]

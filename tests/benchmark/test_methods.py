@@ -20,7 +20,7 @@ from fewshot.benchmark.methods import (
     takes_unlabeled,
 )
 from fewshot.benchmark.spec import MethodSpec
-from fewshot.classifier import PromptClassifier
+from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.errors import BenchmarkError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template

@@ -169,7 +169,7 @@ def test_a_cell_says_how_it_came_about(tmp_path: Path) -> None:
     (cell,) = [cell for cell in run(spec, verbose=0).cells if cell.method == "TF-IDF"]
 
     assert (cell.n_train, cell.n_test, cell.metric) == (6, 10, "accuracy")
-    assert cell.estimator == "fewshot.tfidf_classifier.TfidfClassifier"
+    assert cell.estimator == "fewshot.classifiers.tfidf.TfidfClassifier"
     assert set(cell.scores) == {"accuracy", "macro_f1", "weighted_f1", "log_loss", "ece"}
     assert cell.scores["accuracy"] > 0.5
     assert cell.fit_seconds > 0

@@ -10,9 +10,9 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
+from fewshot.classifiers.tfidf import TfidfClassifier
 from fewshot.data.sampling import KShotSplit, hold_out, k_shot_sample, stratified_sample
 from fewshot.errors import InputError
-from fewshot.tfidf_classifier import TfidfClassifier
 
 LABELS = ["a"] * 20 + ["b"] * 12 + ["c"] * 10
 

@@ -1,0 +1,160 @@
+"""What tuning has cost: parameters, bytes, memory and time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+from torch import Tensor
+
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.prototypes import LabelEmbeddings
+from fewshot.tuning.task import TuningResult
+
+_UNITS = ("B", "KiB", "MiB", "GiB")
+
+
+@dataclass(frozen=True, repr=False)
+class ParameterReport:
+    """What tuning has changed and what it took.
+
+    Parameters
+    ----------
+    n_tuned : int
+        Parameters of the model that tuning has changed or added.
+    n_head : int
+        Coefficients beside the model: of the regression on its states, of label embeddings.
+    n_total : int
+        All parameters of the tuned model, with those that were added; a tied one counts once.
+    tuned_bytes : int
+        Of what has to be kept for this task besides the shared model: both of the above.
+    saved_bytes : int
+        What a copy of the whole model would take beyond that.
+    peak_memory_bytes : int, optional
+        How far the memory of the process, or of the GPU, rose while tuning; None where the
+        system does not tell.
+    step_seconds : float, optional
+        Mean duration of an optimiser step; None without any.
+    """
+
+    n_tuned: int
+    n_head: int
+    n_total: int
+    tuned_bytes: int
+    saved_bytes: int
+    peak_memory_bytes: int | None = None
+    step_seconds: float | None = None
+
+    @property
+    def tuned_share(self) -> float:
+        """Share of the model's parameters that tuning has changed or added."""
+        return self.n_tuned / self.n_total
+
+    def __repr__(self) -> str:
+        lines = [
+            f"tuned {self.n_tuned:,} of {self.n_total:,} parameters ({self.tuned_share:.2%}) "
+            f"and {self.n_head:,} beside the model",
+            f"keeps {_readable(self.tuned_bytes)} for this task, {_readable(self.saved_bytes)} "
+            "less than a copy of the model",
+        ]
+        if self.peak_memory_bytes is not None:
+            lines.append(f"took {_readable(self.peak_memory_bytes)} of memory at the peak")
+        if self.step_seconds is not None:
+            lines.append(f"took {1000 * self.step_seconds:.0f} ms a step")
+        return "\n".join(lines)
+
+
+def report_parameters(
+    result: TuningResult, before: MaskedLM, peak_memory_bytes: int | None
+) -> ParameterReport:
+    """Compare a tuned model with the one that it was tuned from.
+
+    Parameters
+    ----------
+    result : TuningResult
+    before : MaskedLM
+        What both models share, has not been tuned.
+    peak_memory_bytes : int, optional
+
+    Returns
+    -------
+    ParameterReport
+    """
+    lm, history = result.scorer.lm, result.history
+    shared = {parameter.data_ptr() for _, parameter in before.named_parameters()}
+    parameters = [parameter for _, parameter in lm.named_parameters()]
+    tuned = [parameter for parameter in parameters if parameter.data_ptr() not in shared]
+    beside = _beside(result)
+    tuned_bytes = _n_bytes(tuned) + sum(array.nbytes for array in beside)
+    n_steps = sum(row["steps"] for row in history)
+    seconds = sum(row["seconds"] for row in history)
+    return ParameterReport(
+        n_tuned=_size(tuned),
+        n_head=sum(array.size for array in beside),
+        n_total=_size(parameters),
+        tuned_bytes=tuned_bytes,
+        saved_bytes=max(0, _n_bytes(parameters) - tuned_bytes),
+        peak_memory_bytes=peak_memory_bytes,
+        step_seconds=seconds / n_steps if n_steps else None,
+    )
+
+
+def _beside(result: TuningResult) -> list[npt.NDArray[Any]]:
+    """Return what was learned beside the model."""
+    arrays = [] if result.head is None else [result.head.coef]
+    words = result.scorer.words
+    is_learned = isinstance(words, LabelEmbeddings) or words.is_tuned
+    vectors = words.vectors if is_learned else None
+    if vectors is not None:
+        arrays.append(vectors.numpy(force=True))
+    return arrays
+
+
+def _size(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors)
+
+
+def _n_bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _readable(n_bytes: int) -> str:
+    """Write a number of bytes in the largest unit of which there is at least one."""
+    value = float(n_bytes)
+    for unit in _UNITS:
+        if value < 1024 or unit == _UNITS[-1]:
+            break
+        value /= 1024
+    return f"{value:.3g} {unit}" if unit != "B" else f"{n_bytes} B"
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """Cost of a fit.
+
+    Parameters
+    ----------
+    n_texts : int
+    n_tokens : int
+        Tokens of all prompts, read once.
+    n_truncated : int
+        Texts that would be shortened.
+    n_steps : int
+        Optimiser steps.
+    seconds : float
+        Estimate, from a measured batch.
+    """
+
+    n_texts: int
+    n_tokens: int
+    n_truncated: int
+    n_steps: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_texts} texts, {self.n_tokens} tokens, {self.n_truncated} texts shortened, "
+            f"{self.n_steps} steps, about {self.seconds:.0f} s"
+        )

@@ -1,0 +1,311 @@
+"""The prompt classifier: a template, a verbalizer and a masked language model as an estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from fewshot.classifiers.base import TextClassifier, warn_truncated
+from fewshot.classifiers.costs import DryRun, report_parameters
+from fewshot.classifiers.prompt_plan import PromptPlan, plan_fit
+from fewshot.data.classes import class_targets, label_array
+from fewshot.data.examples import Label, read_examples
+from fewshot.models.hardware import measured_memory
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.aggregation import Aggregation
+from fewshot.scoring.calibration import Calibration
+from fewshot.scoring.heads import scores_with_head
+from fewshot.scoring.label_words import MultiToken
+from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
+from fewshot.scoring.scorer import Encoded, PromptScorer
+from fewshot.tuning import NoTuning, Tuning, resolve_tuning
+from fewshot.tuning.task import TuningResult
+
+_READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
+_BAR_DELAY = 2.0  # seconds; a short run shows no bar
+_AT_ONCE = 8192  # texts; bounds the memory of a prediction
+
+
+class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextClassifier):
+    """Classify texts by what a masked language model says at the mask of a template.
+
+    The template turns a text into a cloze sentence, the verbalizer maps words at the mask to
+    classes, the model scores the words. That needs no label at all (``tuning="none"``); with a
+    handful of labels a tuning strategy starts from those scores. Texts are scored at the mask
+    only, for the label words only, in batches without padding.
+
+    Parameters
+    ----------
+    template : str or Template, optional
+        Such as ``"{text} It was {mask}."``. By default ``"A {mask} text: {text}"``, the
+        best of sixteen on six data sets; a sentence for the task is worth a try. Virtual tokens
+        (``{soft:It was}``) are tuned by every strategy of gradient descent.
+    verbalizer : Verbalizer, mapping or LearnedVerbalizer, optional
+        Words for each label, such as ``{"neg": ["bad"], "pos": ["good"]}``; or a way to find
+        words in ``fit``, such as :class:`~fewshot.SciPromptVerbalizer`. By default the names of
+        the labels, which must be str then. ``tuning="perfect"`` uses no words.
+    model : str, Path or MaskedLM, default="fewshot-mini"
+        The embedded model, a folder, a hub id, or a loaded model.
+    tuning : str or Tuning, default="full"
+        ``"none"`` (zero-shot), ``"head"`` (frozen encoder: seconds), ``"full"``; a name of
+        ``fewshot.tuning.STRATEGIES`` for what tunes few parameters, such as ``"lora"`` or
+        ``"adapter"``; or a strategy with its settings, such as ``Full(learning_rate=1e-5)``.
+    calibration : {"auto", "none", "contextual", "domain", "pmi"}, default="auto"
+        What the scores of label words are divided by: their mean over texts without content
+        (``"contextual"``), over the texts passed to ``fit`` (``"domain"``), or the template alone
+        (``"pmi"``). ``"auto"`` is ``"domain"`` when ``fit`` gets 8 texts or more, else
+        ``"contextual"``.
+        When tuning learns from labels, the classes count alike in the mean.
+    aggregation : {"auto", "mean", "max", "logsumexp", "weighted"}, default="auto"
+        How the log-probabilities of its words make the score of a class. ``"auto"`` is
+        ``"weighted"`` when the verbalizer weighs its words, else ``"mean"``.
+    multi_token : {"mean", "first", "masks"}, default="mean"
+        How words of several pieces are scored; ``"masks"`` uses a mask for each piece.
+    labels : sequence of str or int, optional
+        All labels; needed without a verbalizer if some may be missing in a fold.
+    class_weight : None, "balanced" or dict, default=None
+        Weights of the classes in tuning, as in scikit-learn.
+    max_length : int, optional
+        The most tokens of a prompt; by default what the model takes, but at most 512.
+    random_state : int, RandomState or None, default=None
+    verbose : {0, 1}, default=1
+        1 shows a progress bar when something takes longer than two seconds; 0 is silent.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    template_ : Template
+    verbalizer_ : Verbalizer or None
+        The words, found or given.
+    model_ : MaskedLM
+        The model after tuning; the shared one if its weights were not changed.
+    label_words_ : LabelWords or LabelEmbeddings
+        The verbalizer's token ids; with ``tuning="perfect"`` the classes' prototypes.
+    aggregation_ : str
+    calibration_ : str
+        The calibration that was used.
+    prior_ : Tensor of shape (n_words,) or None
+        What the label words are divided by, as log-probabilities, class by class.
+    head_ : StateHead or None
+        What ``tuning="head"`` has learned.
+    max_length_ : int
+        The most tokens of a prompt beside the virtual ones that tuning inserts.
+    history_ : list of dict
+        Loss, learning rate, tokens and seconds of each epoch.
+    parameter_report_ : ParameterReport
+        Parameters that tuning has changed, their bytes, the memory and time that it took.
+    n_truncated_ : int
+        Texts passed to ``fit`` that were shortened.
+
+    Raises
+    ------
+    TemplateError, VerbalizerError, LabelWordError, InputError, TuningError, ModelError, HubError
+        From ``fit``, all of them also ``ValueError`` or ``OSError``; the estimator then stays as
+        it was.
+
+    References
+    ----------
+    Schick and Schütze (2021), Exploiting Cloze Questions for Few Shot Text Classification and
+    Natural Language Inference. Zhao et al. (2021), Calibrate Before Use.
+
+    Examples
+    --------
+    >>> from fewshot import PromptClassifier
+    >>> texts = ["A wonderful film.", "A waste of time."]
+    >>> clf = PromptClassifier(
+    ...     template="{text} It was {mask}.",
+    ...     verbalizer={"neg": ["terrible", "bad"], "pos": ["great", "good"]},
+    ...     tuning="none",
+    ...     calibration="domain",
+    ... )
+    >>> clf.fit(texts).predict(texts).tolist()
+    ['pos', 'neg']
+    """
+
+    def __init__(
+        self,
+        template: str | Template | None = None,
+        verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None,
+        *,
+        model: str | Path | MaskedLM = "fewshot-mini",
+        tuning: str | Tuning = "full",
+        calibration: Calibration = "auto",
+        aggregation: Aggregation | Literal["auto"] = "auto",
+        multi_token: MultiToken = "mean",
+        labels: Sequence[Label] | None = None,
+        class_weight: str | dict[Label, float] | None = None,
+        max_length: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 1,
+    ) -> None:
+        self.template = template
+        self.verbalizer = verbalizer
+        self.model = model
+        self.tuning = tuning
+        self.calibration = calibration
+        self.aggregation = aggregation
+        self.multi_token = multi_token
+        self.labels = labels
+        self.class_weight = class_weight
+        self.max_length = max_length
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any = None, y: Any = None, *, sample_weight: Any = None) -> PromptClassifier:
+        """Learn from a few labelled texts, or from none.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame; optional
+            Texts. With ``tuning="none"`` they may be left out.
+        y : sequence of str or int, optional
+            Labels; -1 (among ints) or None marks a text without one, which then only serves
+            calibration: with eight or more of them a tuned model is calibrated again. May be left
+            out with ``tuning="none"``.
+        sample_weight : sequence of float, optional
+
+        Returns
+        -------
+        PromptClassifier
+            The estimator itself.
+        """
+        plan = plan_fit(self, X, y, sample_weight)
+        scorer, calibration = plan.calibrate()
+        with measured_memory() as peak:
+            result = plan.tune(scorer, calibration)
+        report = report_parameters(result, scorer.lm, peak.rise(scorer.lm.device))
+        warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length, _READ_WHOLE)
+        self._set_fitted(plan, result, calibration)
+        self.parameter_report_ = report
+        return self
+
+    def dry_run(self, X: Any = None, y: Any = None) -> DryRun:
+        """Tell what ``fit`` would cost, without learning anything.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        DryRun
+            Texts, tokens, optimiser steps, truncated texts and the estimated seconds.
+        """
+        plan = plan_fit(self, X, y, None)
+        if plan.data is None:
+            return DryRun(n_texts=0, n_tokens=0, n_truncated=0, n_steps=0, seconds=0.0)
+        n_tokens = sum(int(prompts.lengths.sum()) for prompts in plan.views.values())
+        speed = plan.scorer.lm.tokens_per_second(plan.views[min(plan.views)])
+        targets, weights = class_targets(plan.data, plan.scorer.words.classes, self.class_weight)
+        labelled = np.flatnonzero(weights > 0)
+        passes = 1.0 + len(labelled) / plan.n_texts * plan.tuning.passes()
+        return DryRun(
+            n_texts=plan.n_texts,
+            n_tokens=n_tokens,
+            n_truncated=plan.n_truncated,
+            n_steps=plan.tuning.steps(targets[labelled].argmax(1)),
+            seconds=passes * n_tokens / speed,
+        )
+
+    def transform(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the states at the mask, as features for other estimators.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+
+        Returns
+        -------
+        ndarray of shape (n, hidden)
+        """
+        check_is_fitted(self)
+        parts = [scorer.mask_states(encoded) for scorer, encoded in self._encoded(X)]
+        return np.concatenate(parts)
+
+    @property
+    def scorer_(self) -> PromptScorer:
+        """Template, model, label words and prior after ``fit``, as they score texts together."""
+        check_is_fitted(self)
+        return PromptScorer(
+            self.model_,
+            self.template_,
+            self.label_words_,
+            self.aggregation_,
+            self.max_length_,
+            self.prior_,
+        )
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.model_.state_size
+
+    def set_params(self, **params: Any) -> PromptClassifier:  # scikit-learn's signature
+        """Set parameters by name; settings of the tuning as ``tuning__<setting>``.
+
+        A tuning that is given by name becomes the strategy of that name first.
+
+        Returns
+        -------
+        PromptClassifier
+            The estimator itself.
+        """
+        tuning = params.get("tuning", self.tuning)
+        if isinstance(tuning, str) and any(name.startswith("tuning__") for name in params):
+            params = params | {"tuning": resolve_tuning(tuning)}
+        super().set_params(**params)
+        return self
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = not _is_zero_shot(self.tuning)
+        return tags
+
+    def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
+        return np.concatenate(
+            [scores_with_head(scorer, self.head_, encoded) for scorer, encoded in self._encoded(X)]
+        )
+
+    def _encoded(self, X: Any) -> Iterator[tuple[PromptScorer, Encoded]]:
+        """Encode texts part by part, so that memory stays flat."""
+        examples = read_examples(X, self.template_.field_names)
+        scorer = self.scorer_
+        n_truncated = 0
+        starts = range(0, len(examples), _AT_ONCE)
+        bar = tqdm(starts, disable=not self.verbose, desc="predicting", delay=_BAR_DELAY)
+        for start in bar:
+            part = examples.take(range(start, min(start + _AT_ONCE, len(examples))))
+            views = scorer.views(part)
+            n_truncated += views[min(views)].n_truncated
+            yield scorer, scorer.encode(views)
+        warn_truncated(n_truncated, len(examples), scorer.max_length, _READ_WHOLE)
+
+    def _set_fitted(self, plan: PromptPlan, result: TuningResult, calibration: Calibration) -> None:
+        scorer = result.scorer
+        self.classes_ = label_array(scorer.words.classes)
+        self.template_ = scorer.template
+        self.verbalizer_ = plan.verbalizer
+        self.model_ = scorer.lm
+        self.label_words_ = scorer.words
+        self.aggregation_ = scorer.aggregation
+        self.calibration_ = calibration
+        self.prior_ = scorer.prior
+        self.head_ = result.head
+        self.max_length_ = scorer.max_length
+        self.history_ = result.history
+        self.n_truncated_ = plan.n_truncated
+
+
+def _is_zero_shot(tuning: str | Tuning) -> bool:
+    return isinstance(tuning, NoTuning) or tuning == "none"

@@ -1,0 +1,1 @@
+"""Estimators that learn from labelled and unlabelled texts: PET, LiST, PCP."""

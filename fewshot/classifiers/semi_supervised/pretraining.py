@@ -1,0 +1,270 @@
+"""Continued pre-training: masked language modelling on lines of text, an epoch a round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+from fewshot.data.settings import check_settings, is_number, is_positive, is_whole
+from fewshot.errors import TuningError
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.reproducible import limited_threads, torch_seed
+from fewshot.models.token_masking import Ids, TokenMasking, masked_loss
+from fewshot.training.loop import Epoch, TrainSettings, parameter_groups
+from fewshot.training.rounds import Rounds
+
+_BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa
+_BATCHES_SORTED = 50
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # a step without a hidden token is none of Adam's
+_HISTORY = ("epoch", "loss", "learning_rate", "tokens", "seconds")
+
+
+class Pretraining(BaseEstimator):
+    """Settings of masked language modelling on texts of a task.
+
+    Parameters
+    ----------
+    learning_rate : float, default=1e-4
+    num_epochs : int, default=5
+        Passes over the lines; 100 in the paper. 0 leaves the model as it is.
+    batch_size : int, default=16
+        Lines of a step; 128 in the paper, for longer training.
+    mask_probability : float, default=0.15
+        Share of the tokens that are hidden.
+    embeddings : {"frozen", "tuned"}, default="frozen"
+        Whether the embeddings of tokens, to which the decoder is tied, are trained too.
+    weight_decay : float, default=0.01
+    warmup_ratio : float, default=0.06
+        Share of the steps in which the learning rate rises; it falls linearly afterwards.
+
+    References
+    ----------
+    Gururangan et al. (2020), Don't Stop Pretraining. Shi and Lipani (2023), Don't Stop
+    Pretraining? Make Prompt-based Fine-tuning Powerful Learner.
+
+    Examples
+    --------
+    >>> from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+    >>> Pretraining(num_epochs=100, batch_size=128)
+    Pretraining(batch_size=128, num_epochs=100)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-4,
+        num_epochs: int = 5,
+        *,
+        batch_size: int = 16,
+        mask_probability: float = 0.15,
+        embeddings: Literal["frozen", "tuned"] = "frozen",
+        weight_decay: float = 0.01,
+        warmup_ratio: float = 0.06,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.num_epochs = num_epochs
+        self.batch_size = batch_size
+        self.mask_probability = mask_probability
+        self.embeddings = embeddings
+        self.weight_decay = weight_decay
+        self.warmup_ratio = warmup_ratio
+
+    def check(self) -> None:
+        """Check all settings.
+
+        Raises
+        ------
+        InputError
+            If one is out of range.
+        """
+        rate, share, warmup = self.learning_rate, self.mask_probability, self.warmup_ratio
+        decay = self.weight_decay
+        check_settings(
+            self,
+            {
+                "learning_rate": (is_positive(rate), "positive"),
+                "num_epochs": (is_whole(self.num_epochs, 0), "a whole number, at least 0"),
+                "batch_size": (is_whole(self.batch_size, 1), "a whole number, at least 1"),
+                "mask_probability": (is_positive(share) and share <= 1, "above 0 and up to 1"),
+                "embeddings": (self.embeddings in ("frozen", "tuned"), "'frozen' or 'tuned'"),
+                "weight_decay": (is_number(decay) and decay >= 0, "0 or more"),
+                "warmup_ratio": (is_number(warmup) and 0 <= warmup <= 1, "from 0 to 1"),
+            },
+            owner="Pretraining",
+        )
+
+    def is_tuned(self, name: str) -> bool:
+        """Tell by its name whether a parameter is trained: all but, by default, the embeddings."""
+        return self.embeddings == "tuned" or not name.endswith("embeddings.weight")
+
+    def _settings(self) -> TrainSettings:
+        return TrainSettings(
+            self.learning_rate,
+            self.num_epochs,
+            self.batch_size,
+            self.weight_decay,
+            self.warmup_ratio,
+        )
+
+
+def pretrain(
+    lm: MaskedLM, lines: list[Ids], pretraining: Pretraining, seed: int, rounds: Rounds
+) -> tuple[MaskedLM, list[Epoch]]:
+    """Train a copy of a model on lines, an epoch a round.
+
+    Parameters
+    ----------
+    lm : MaskedLM
+    lines : list of ndarray
+        Token ids of each line, special tokens included.
+    pretraining : Pretraining
+    seed : int
+        Each epoch has random numbers of its own, so that training can go on where it stopped.
+    rounds : Rounds
+
+    Returns
+    -------
+    lm : MaskedLM
+        With weights of its own, frozen.
+    history : list of Epoch
+    """
+    own = lm.copy(pretraining.is_tuned)
+    run = _Run(own, lines, pretraining, seed)
+    rounds.run_chain("epoch", pretraining.num_epochs, run.epoch, run.state, run.restore)
+    own.freeze()
+    return own, run.history
+
+
+class _Run:
+    """Optimiser, schedule and step count of one training run, which can be stopped and go on."""
+
+    def __init__(self, lm: MaskedLM, lines: list[Ids], pretraining: Pretraining, seed: int) -> None:
+        self.lm, self.lines, self.seed = lm, lines, seed
+        self.settings = pretraining._settings()
+        self.masking = TokenMasking.of(lm.tokenizer, pretraining.mask_probability)
+        self.lengths = np.array([len(ids) for ids in lines], dtype=np.int64)
+        self.n_steps = self.settings.steps(len(lines))
+        self.step = 0
+        self.history: list[Epoch] = []
+        self.parameters = lm.tuned_parameters()
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.parameters, self.settings), betas=_BETAS, eps=_EPSILON
+        )
+
+    def epoch(self, number: int) -> None:
+        started = time.perf_counter()
+        rng = np.random.default_rng([self.seed, number])
+        batch_tokens = self.settings.batch_size * int(self.lengths.mean())
+        losses = []
+        self.lm.train()
+        with torch_seed(rng), limited_threads(batch_tokens):
+            for batch in even_batches(self.lengths, self.settings.batch_size, rng):
+                losses.append(self._update(batch, rng))
+        self.lm.train(mode=False)
+        self.history.append(
+            Epoch(
+                epoch=number,
+                loss=float(np.mean(losses)),
+                learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+                tokens=int(self.lengths.sum()),
+                seconds=time.perf_counter() - started,
+            )
+        )
+
+    def _update(self, batch: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
+        hidden = self.masking.hide([self.lines[row] for row in batch], rng)
+        loss = masked_loss(self.lm, hidden)
+        if not bool(loss.isfinite()):
+            raise TuningError(
+                f"the loss is {loss.item()} at step {self.step + 1} of {self.n_steps}: it has "
+                f"diverged; lower learning_rate={self.settings.learning_rate} of Pretraining"
+            )
+        if len(hidden.originals):
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.max_grad_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        self.step += 1
+        return float(loss.detach())
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return weights, moments of the optimiser, the step and the history as arrays."""
+        arrays = {"step": np.array(self.step), "history": _as_array(self.history)}
+        for name, parameter in self.parameters.items():
+            arrays[f"weight {name}"] = _array(parameter)
+            for moment in _MOMENTS:
+                if parameter in self.optimizer.state:
+                    arrays[f"{moment} {name}"] = _array(self.optimizer.state[parameter][moment])
+        return arrays
+
+    def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Go back to a state."""
+        self.step = int(arrays["step"])
+        self.history = _as_history(arrays["history"])
+        for name, parameter in self.parameters.items():
+            parameter.data.copy_(torch.from_numpy(arrays[f"weight {name}"]))
+            if f"step {name}" in arrays:
+                saved = {m: torch.from_numpy(arrays[f"{m} {name}"]) for m in _MOMENTS}
+                device = parameter.device
+                self.optimizer.state[parameter] = {
+                    m: tensor.to(device) if tensor.ndim else tensor for m, tensor in saved.items()
+                }
+
+
+def even_batches(
+    lengths: npt.NDArray[np.int64], batch_size: int, rng: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Shuffle rows into batches of similar length, so that little is padding.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n,)
+    batch_size : int
+    rng : numpy.random.Generator
+
+    Yields
+    ------
+    batch : ndarray of int
+        Row numbers; all batches together hold each row once, in random order but for the
+        grouping within every fifty batches.
+    """
+    order = rng.permutation(len(lengths))
+    chunk = _BATCHES_SORTED * batch_size
+    batches = []
+    for start in range(0, len(order), chunk):
+        rows = order[start : start + chunk]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+    for number in rng.permutation(len(batches)):
+        yield batches[number]
+
+
+def _array(tensor: Tensor) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = tensor.detach().cpu().numpy().copy()
+    return array
+
+
+def _as_array(history: list[Epoch]) -> npt.NDArray[np.float64]:
+    rows = [[float(row[key]) for key in _HISTORY] for row in history]  # type: ignore[literal-required]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(_HISTORY))
+
+
+def _as_history(array: npt.NDArray[Any]) -> list[Epoch]:
+    return [
+        Epoch(
+            epoch=int(epoch),
+            loss=float(loss),
+            learning_rate=float(rate),
+            tokens=int(tokens),
+            seconds=float(seconds),
+        )
+        for epoch, loss, rate, tokens, seconds in array
+    ]

@@ -1,0 +1,206 @@
+"""How a student of self-training learns: weighed soft labels first, then the labelled texts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fewshot.classifiers.semi_supervised.meta_weights import (
+    MetaWeights,
+    alignments,
+    kl_losses,
+    normalized_weights,
+)
+from fewshot.data.sampling import hold_out
+from fewshot.errors import TuningError
+from fewshot.models.reproducible import limited_threads, torch_seed
+from fewshot.training.loop import Batch, Epoch, Learner, TrainSettings, TrainStep, parameter_groups
+from fewshot.tuning.task import TuningTask
+
+
+class StudentTraining:
+    """How one student learns: from soft labels, then from the labelled texts.
+
+    Parameters
+    ----------
+    task : TuningTask
+        Prepared; its targets of unlabelled texts are the teacher's, and texts of weight 0 are
+        left out.
+    learner : Learner
+    settings : TrainSettings
+        Of the epochs on labelled texts.
+    n_steps, batch_size : int
+        Steps on unlabelled texts, and how many of these a step has.
+    weights : MetaWeights or None
+        None weighs all alike.
+
+    Attributes
+    ----------
+    loss : float
+        Mean over the last quarter of the steps on unlabelled texts; NaN before :meth:`learn`.
+    labelled_loss : float
+        Mean over the last epoch on labelled texts.
+
+    References
+    ----------
+    Wang et al. (2022), LiST: Lite Prompted Self-training, section 3.
+    """
+
+    def __init__(
+        self,
+        task: TuningTask,
+        learner: Learner,
+        settings: TrainSettings,
+        *,
+        n_steps: int,
+        batch_size: int,
+        weights: MetaWeights | None,
+    ) -> None:
+        self.task, self.learner, self.settings = task, learner, settings
+        self.n_pool_steps, self.batch_size, self.meta = n_steps, batch_size, weights
+        is_used = task.sample_weight > 0
+        self.pool = task.unlabelled[is_used[task.unlabelled]]
+        labelled = np.setdiff1d(np.flatnonzero(is_used), self.pool)
+        self.labelled, self.compared = self._split(labelled)
+        mean = task.sample_weight[self.labelled].mean()
+        self.targets = torch.from_numpy(task.targets).float()
+        self.sample_weight = torch.from_numpy(task.sample_weight / mean).float()
+        self.sums, self.n_drawn = np.zeros(len(is_used)), np.zeros(len(is_used))
+        self.n_steps = n_steps + settings.steps(len(self.labelled))
+        self.step = self.n_tokens = 0
+        self.loss = self.labelled_loss = np.nan
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(learner.parameters, settings, learner.rate_factors)
+        )
+
+    def learn(self) -> list[Epoch]:
+        """Train in place."""
+        started, rng = time.perf_counter(), self.task.rng
+        batch_tokens = self.batch_size * int(self.learner.n_tokens[self.pool].mean())
+        with torch_seed(rng), limited_threads(batch_tokens):
+            self.learner.set_training(True)
+            self.loss = self._learn_soft_labels(rng)
+            self.labelled_loss = self._learn_labels(rng)
+            self.learner.set_training(False)
+        seconds = time.perf_counter() - started
+        return [
+            Epoch(epoch=0, loss=self.loss, steps=self.step, tokens=self.n_tokens, seconds=seconds)
+        ]
+
+    def mean_weights(self, pool: Batch) -> npt.NDArray[np.float64]:
+        """Return the mean weight of texts in the steps after the warm-up."""
+        is_used = np.isin(pool, self.pool)
+        mean = self.sums[pool] / np.maximum(self.n_drawn[pool], 1)
+        return np.where(is_used & (self.n_drawn[pool] == 0), np.nan, mean)
+
+    def _split(self, labelled: Batch) -> tuple[Batch, Batch]:
+        """Return the labelled texts to train on, and those that gradients are compared with."""
+        if self.meta is None or not self.meta.validation_fraction:
+            return labelled, labelled
+        classes = self.task.targets[labelled].argmax(1)
+        held_out = labelled[hold_out(classes, self.meta.validation_fraction, self.task.rng)]
+        return np.setdiff1d(labelled, held_out), held_out
+
+    def _learn_soft_labels(self, rng: np.random.Generator) -> float:
+        """Take the steps on unlabelled texts; return the mean loss of the last quarter."""
+        meta, losses = self.meta, []
+        n_warm = 0 if meta is None else round(meta.warmup_fraction * self.n_pool_steps)
+        batches = _endless(self.pool, self.batch_size, rng)
+        classes = self.task.targets[self.compared].argmax(1)
+        compared = _endless(self.compared, 1 if meta is None else meta.batch_size, rng, classes)
+        for step in range(self.n_pool_steps):
+            batch = next(batches)
+            weights = torch.full((len(batch),), 1.0 / len(batch))
+            is_warm = step >= n_warm
+            if meta is not None and is_warm:
+                weights = self._meta_weights(batch, next(compared))
+            if is_warm:
+                self.sums[batch] += len(batch) * weights.double().numpy()
+                self.n_drawn[batch] += 1
+            targets = self.targets[batch]
+            rows = kl_losses(self.learner.scores(batch), targets)
+            losses.append(float(rows.detach().mean()))
+            self._update((weights * rows).sum(), batch, is_idle=not bool(weights.any()))
+        return float(np.mean(losses[-max(1, len(losses) // 4) :]))
+
+    def _learn_labels(self, rng: np.random.Generator) -> float:
+        """Take the epochs on labelled texts; return the mean loss of the last one."""
+        mean = np.nan
+        for _ in range(self.settings.num_epochs):
+            total = 0.0
+            order = rng.permutation(self.labelled)
+            for start in range(0, len(order), self.settings.batch_size):
+                batch = order[start : start + self.settings.batch_size]
+                loss = self._train_step(batch).task_loss(self.learner.scores(batch))
+                self._update(loss, batch, is_idle=False)
+                total += len(batch) * float(loss.detach())
+            mean = total / len(order)
+        return mean
+
+    def _meta_weights(self, batch: Batch, compared: Batch) -> Tensor:
+        """Weigh pseudo-labelled texts by how far their gradients agree with that of labelled ones.
+
+        Without dropout, so that both are of the same function.
+        """
+        self.learner.set_training(False)
+        parameters = list(self.learner.parameters.values())
+        loss = self._train_step(compared).task_loss(self.learner.scores(compared))
+        gradient = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        targets = self.targets[batch].double()
+        agreement = alignments(
+            lambda: kl_losses(self.learner.scores(batch).double(), targets), parameters, gradient
+        )
+        self.learner.set_training(True)
+        self.n_tokens += int(self.learner.n_tokens[compared].sum())
+        return normalized_weights(agreement).float()
+
+    def _update(self, loss: Tensor, batch: Batch, *, is_idle: bool) -> None:
+        """Take a step of the optimiser; none where all weights are 0, for it has momentum."""
+        rate = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.step += 1
+        self.n_tokens += int(self.learner.n_tokens[batch].sum())
+        if not bool(loss.isfinite()):
+            raise TuningError(
+                f"the loss is {loss.item()} at step {self.step} of {self.n_steps} of a session: it "
+                f"has diverged; lower learning_rate={self.settings.learning_rate}"
+            )
+        if is_idle:
+            return
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.learner.parameters.values(), self.settings.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _train_step(self, batch: Batch) -> TrainStep:
+        return TrainStep(
+            batch, self.targets[batch], self.sample_weight[batch], self.settings.label_smoothing
+        )
+
+
+def _endless(
+    rows: Batch,
+    batch_size: int,
+    rng: np.random.Generator,
+    classes: npt.NDArray[np.int64] | None = None,
+) -> Iterator[Batch]:
+    """Yield batches of pass after pass, each in a new order; with classes, of all classes alike.
+
+    The gradient of a batch with more of one class than of others mostly says that this class is
+    the more frequent one, whatever the texts.
+    """
+    while True:
+        places = rng.permutation(len(rows))
+        if classes is not None:
+            of_class = [places[classes[places] == label] for label in np.unique(classes)]
+            turns = np.concatenate([np.arange(len(part)) for part in of_class])
+            places = np.concatenate(of_class)[np.lexsort((rng.random(len(rows)), turns))]
+        order = rows[places]
+        for start in range(0, len(order), batch_size):
+            yield order[start : start + batch_size]

@@ -1,0 +1,279 @@
+"""SetFit: a sentence encoder tuned on pairs, and logistic regression on its embeddings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.classifiers.base import TextClassifier, warn_truncated
+from fewshot.classifiers.costs import DryRun
+from fewshot.classifiers.text_pairs import PairSampling, PairSource
+from fewshot.data.classes import class_labels, label_array, labelled_part
+from fewshot.data.examples import Label, read_examples
+from fewshot.data.settings import check_settings, is_positive, is_whole, new_rng
+from fewshot.data.training_data import read_training_data
+from fewshot.scoring.heads import LinearHead, fit_linear_head
+from fewshot.training.loop import Epoch
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from fewshot.models.sentence_encoder import SentenceEncoder, TokenizedTexts
+
+
+_AT_ONCE = 8192  # texts; bounds the memory of a prediction
+_C = 1.0  # scikit-learn's default, which setfit uses
+_PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
+
+
+class SetFitClassifier(TextClassifier):
+    """Classify texts with SetFit (Tunstall et al., 2022), by way of the setfit package.
+
+    A sentence encoder is tuned on pairs of the labelled texts (same class: alike, other class:
+    not), then logistic regression learns from its embeddings. Strong on topics from 8 labels per
+    class on. The number of pairs grows with the square of the number of texts; here it is capped,
+    and no more pairs than that are ever made. ``dry_run`` tells the steps before any training.
+
+    Parameters
+    ----------
+    model : str, Path or SentenceTransformer, default="fewshot-mini"
+        The encoder of the embedded model, a folder, a hub id, or a loaded model, which is never
+        changed.
+    num_epochs : int, default=1
+        Passes over the pairs; 0 leaves the encoder as it is.
+    sampling_strategy : {"oversampling", "undersampling", "unique"}, default="oversampling"
+        As in setfit: as many pairs of one class as of two classes, by repeating the rarer kind
+        or by leaving out some of the other; or each pair once.
+    num_iterations : int, optional
+        Instead: so many pairs of either kind for each text.
+    max_pairs : int, default=2000
+        The most pairs of an epoch, drawn at random.
+    batch_size : int, default=16
+        Pairs of a step.
+    learning_rate : float, default=2e-5
+    max_length : int, optional
+        The most tokens of a text; by default what the encoder is set to.
+    class_weight : None, "balanced" or dict, default=None
+        Of the logistic regression.
+    labels : sequence of str or int, optional
+        All labels, if some may be missing in a fold.
+    random_state : int, RandomState or None, default=None
+    verbose : {0, 1}, default=1
+        1 shows a progress bar; 0 is silent.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    encoder_ : SentenceTransformer
+        The tuned encoder.
+    coef_ : ndarray of shape (hidden, n_classes)
+    intercept_ : ndarray of shape (n_classes,)
+    n_pairs_ : int
+        Pairs of an epoch.
+    fields_ : list of str
+        The fields of the texts seen in ``fit``; several are joined.
+    history_ : list of dict
+        Loss, learning rate, tokens and (mean) seconds of each epoch.
+    n_truncated_ : int
+        Labelled texts that were shortened.
+
+    Raises
+    ------
+    InputError, ModelError, HubError, MissingExtraError
+        From ``fit``; the estimator then stays as it was.
+
+    References
+    ----------
+    Tunstall et al. (2022), Efficient Few-Shot Learning Without Prompts.
+
+    Examples
+    --------
+    >>> from fewshot import SetFitClassifier
+    >>> clf = SetFitClassifier(random_state=0, verbose=0)
+    >>> clf.fit(["great", "good", "awful", "bad"], ["pos", "pos", "neg", "neg"])  # doctest: +SKIP
+    SetFitClassifier(random_state=0, verbose=0)
+    """
+
+    def __init__(
+        self,
+        model: str | Path | SentenceTransformer = "fewshot-mini",
+        *,
+        num_epochs: int = 1,
+        sampling_strategy: PairSampling = "oversampling",
+        num_iterations: int | None = None,
+        max_pairs: int = 2000,
+        batch_size: int = 16,
+        learning_rate: float = 2e-5,
+        max_length: int | None = None,
+        class_weight: str | dict[Label, float] | None = None,
+        labels: Sequence[Label] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 1,
+    ) -> None:
+        self.model = model
+        self.num_epochs = num_epochs
+        self.sampling_strategy = sampling_strategy
+        self.num_iterations = num_iterations
+        self.max_pairs = max_pairs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.max_length = max_length
+        self.class_weight = class_weight
+        self.labels = labels
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> SetFitClassifier:
+        """Tune a copy of the encoder on pairs, then fit the regression.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+        y : sequence of str or int
+            Rows with -1 (among ints) or None are left out.
+        sample_weight : sequence of float, optional
+            Weights of the texts in the regression; texts of weight 0 are left out.
+
+        Returns
+        -------
+        SetFitClassifier
+            The estimator itself.
+        """
+        plan = self._plan(X, y, sample_weight)
+        warn_truncated(plan.tokens.n_truncated, len(plan.texts), plan.encoder.max_length)
+        history = self._tune(plan)
+        embeddings = plan.encoder.embed(plan.tokens)
+        head = fit_linear_head(embeddings, plan.targets, plan.weights, C=_C)
+        self.classes_ = label_array(plan.classes)
+        self.encoder_ = plan.encoder.transformer
+        self.coef_, self.intercept_ = head.coef, head.intercept
+        self.n_pairs_ = plan.source.n_pairs
+        self.fields_ = plan.fields
+        self.history_ = history
+        self.n_truncated_ = plan.tokens.n_truncated
+        return self
+
+    def dry_run(self, X: Any, y: Any) -> DryRun:
+        """Tell what ``fit`` would cost, without learning anything.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        DryRun
+            Texts, tokens, optimiser steps, truncated texts and the estimated seconds.
+        """
+        plan = self._plan(X, y, None)
+        n_tokens = int(plan.tokens.lengths.sum())
+        n_pairs = plan.source.n_pairs
+        mean_length = n_tokens / len(plan.texts)
+        n_read = n_tokens + self.num_epochs * 2 * n_pairs * mean_length * _PASSES_OF_A_STEP
+        return DryRun(
+            n_texts=len(plan.texts),
+            n_tokens=n_tokens,
+            n_truncated=plan.tokens.n_truncated,
+            n_steps=self.num_epochs * -(-n_pairs // self.batch_size),
+            seconds=n_read / plan.encoder.tokens_per_second(plan.tokens),
+        )
+
+    def _tune(self, plan: _Plan) -> list[Epoch]:
+        """Tune the plan's encoder, which is a copy."""
+        from fewshot.classifiers.pair_training import PairTraining, train_on_pairs  # loads setfit
+
+        if self.num_epochs == 0:
+            return []
+        started = time.perf_counter()
+        pairs = plan.source.draw(plan.rng)
+        lengths = plan.tokens.lengths
+        settings = PairTraining(
+            learning_rate=self.learning_rate,
+            num_epochs=self.num_epochs,
+            batch_size=self.batch_size,
+            batch_tokens=int(2 * self.batch_size * lengths.mean()),
+            seed=int(plan.rng.integers(2**31)),
+            show_progress=self.verbose > 0,
+        )
+        history = train_on_pairs(plan.encoder.transformer, plan.texts, pairs, settings)
+        for row in history:
+            row["tokens"] = int(lengths[pairs[:, :2]].sum())
+            row["seconds"] = (time.perf_counter() - started) / len(history)
+        return history
+
+    def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
+        """Check everything before any work."""
+        from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
+
+        _check_settings(self)
+        data = read_training_data(X, y, sample_weight)
+        classes = class_labels(data.labels, self.labels)
+        examples, targets, weights = labelled_part(data, classes, self.class_weight)
+        source = PairSource(
+            targets.argmax(1), self.sampling_strategy, self.num_iterations, self.max_pairs
+        )
+        rng = new_rng(self.random_state)
+        texts = examples.joined()
+        encoder = SentenceEncoder.load(self.model, self.max_length)
+        return _Plan(
+            classes=classes,
+            fields=list(data.examples.fields),
+            texts=texts,
+            encoder=encoder,
+            tokens=encoder.tokenize(texts),
+            targets=targets,
+            weights=weights,
+            source=source,
+            rng=rng,
+        )
+
+    def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
+        from fewshot.models.sentence_encoder import SentenceEncoder
+
+        texts = read_examples(X, self.fields_).joined()
+        encoder = SentenceEncoder(self.encoder_)
+        head = LinearHead(self.coef_, self.intercept_)
+        scores, n_truncated = [], 0
+        for start in range(0, len(texts), _AT_ONCE):
+            tokens = encoder.tokenize(texts[start : start + _AT_ONCE])
+            n_truncated += tokens.n_truncated
+            scores.append(head.log_probabilities(encoder.embed(tokens)))
+        warn_truncated(n_truncated, len(texts), encoder.max_length)
+        return np.concatenate(scores)
+
+
+class _Plan(NamedTuple):
+    """What ``fit`` is going to do, checked."""
+
+    classes: list[Label]
+    fields: list[str]
+    texts: list[str]
+    encoder: SentenceEncoder
+    tokens: TokenizedTexts
+    targets: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    source: PairSource
+    rng: np.random.Generator
+
+
+def _check_settings(classifier: SetFitClassifier) -> None:
+    iterations = classifier.num_iterations
+    limits = {
+        "num_epochs": (is_whole(classifier.num_epochs, 0), "a whole number, 0 or more"),
+        "num_iterations": (
+            iterations is None or is_whole(iterations, 1),
+            "a whole number, at least 1, or None",
+        ),
+        "max_pairs": (is_whole(classifier.max_pairs, 2), "a whole number, at least 2"),
+        "batch_size": (is_whole(classifier.batch_size, 1), "a whole number, at least 1"),
+        "learning_rate": (is_positive(classifier.learning_rate), "positive"),
+        "verbose": (classifier.verbose in (0, 1), "0 or 1"),
+    }
+    check_settings(classifier, limits)

@@ -1,0 +1,480 @@
+"""Unlabelled texts in scikit-learn: routed whole, never leaking, counted in no score."""
+
+from __future__ import annotations
+
+import warnings
+
+import datasets
+import numpy as np
+import pytest
+import sklearn
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from fewshot import (
+    FineTuneClassifier,
+    LiSTClassifier,
+    PCPClassifier,
+    PETClassifier,
+    PromptClassifier,
+    Unlabeled,
+)
+from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+from fewshot.classifiers.semi_supervised.self_training import list_adapter
+from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.training import checkpoint
+from fewshot.training.rounds import Rounds
+from fewshot.tuning import BitFit, Head, LoRA
+from tests.tiny_models import tiny_bert
+
+X = [
+    "football team", "player goal", "football match", "team win goal",
+    "government", "election vote", "law of the world", "vote and law",
+]  # fmt: skip
+Y = ["sports"] * 4 + ["politics"] * 4
+POOL = ["goal and match", "the vote of the world", "a team", "law and government", "player win"]
+
+
+def prompt(**settings) -> PromptClassifier:
+    lm = MaskedLM(*tiny_bert(), device="cpu")
+    return PromptClassifier(
+        model=lm, tuning=Head(), calibration="domain", random_state=0, verbose=0, **settings
+    )
+
+
+MAKERS = {
+    "pet": lambda: PETClassifier(
+        prompt(), templates=["{text} {mask}", "{mask} : {text}"], random_state=0, verbose=0
+    ),
+    "list": lambda: LiSTClassifier(
+        prompt(),
+        tuning=BitFit(num_epochs=1),
+        n_sessions=1,
+        n_steps=3,
+        random_state=0,
+        verbose=0,
+    ),
+    "pcp": lambda: PCPClassifier(
+        prompt(), pretraining=Pretraining(num_epochs=1), random_state=0, verbose=0
+    ),
+}
+
+
+@pytest.fixture(params=list(MAKERS))
+def learner(request):
+    return MAKERS[request.param]()
+
+
+# ---- Routing ----------------------------------------------------------------------------------
+
+
+def test_cross_validation_passes_the_pool_whole(learner):
+    scores = cross_validate(
+        learner, X, Y, cv=2, params={"unlabeled": Unlabeled(POOL)}, return_estimator=True
+    )
+
+    assert [clf.n_unlabeled_ for clf in scores["estimator"]] == [5, 5]
+
+
+def test_a_pool_as_long_as_the_data_is_passed_whole(learner):
+    pool = [*POOL, "money", "the bank", "a stock price"]
+    assert len(pool) == len(X)
+
+    scores = cross_validate(
+        learner, X, Y, cv=2, params={"unlabeled": Unlabeled(pool)}, return_estimator=True
+    )
+
+    assert [clf.n_unlabeled_ for clf in scores["estimator"]] == [8, 8]
+
+
+def test_a_grid_search_takes_the_pool():
+    search = GridSearchCV(MAKERS["pet"](), {"estimator__tuning__C": [0.1, 10.0]}, cv=2)
+
+    search.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert search.best_estimator_.n_unlabeled_ == 5
+
+
+def test_metadata_routing_reaches_the_last_step_of_a_pipeline(learner):
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(lower, learner.set_fit_request(unlabeled=True))
+        scores = cross_validate(
+            pipeline, X, Y, cv=2, params={"unlabeled": Unlabeled(POOL)}, return_estimator=True
+        )
+
+    assert [pipe[-1].n_unlabeled_ for pipe in scores["estimator"]] == [5, 5]
+
+
+def test_without_routing_the_step_is_named(learner):
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+    pipeline = make_pipeline(lower, learner)
+    step = pipeline.steps[-1][0]
+
+    pipeline.fit(X, Y, **{f"{step}__unlabeled": Unlabeled(POOL)})
+
+    assert pipeline[-1].n_unlabeled_ == 5
+
+
+def test_rows_without_a_label_are_the_pool_and_pass_earlier_steps(learner):
+    upper = FunctionTransformer(lambda texts: [text.replace("goal", "vote") for text in texts])
+
+    pipeline = make_pipeline(upper, learner).fit([*X, *POOL], [*Y, *[None] * 5])
+
+    assert pipeline[-1].n_unlabeled_ == 5
+    with pytest.warns(LeakageWarning, match="1 of 2 texts"):
+        pipeline[-1].predict(["vote and match", "the bank"])
+
+
+def test_rows_of_minus_one_work_in_cross_validation_and_count_in_no_score(learner):
+    texts, labels = [*X, *POOL], [*([1] * 4), *([0] * 4), *([-1] * 5)]
+    learner.set_params(estimator__verbalizer={0: "politics", 1: "sports"})
+
+    folds = KFold(2, shuffle=True, random_state=0)
+    scores = cross_validate(learner, texts, labels, cv=folds, return_estimator=True)
+
+    for (train, test), clf, score in zip(
+        folds.split(texts), scores["estimator"], scores["test_score"], strict=True
+    ):
+        labelled = [i for i in test if labels[i] != -1]
+        expected = np.mean(
+            clf.predict([texts[i] for i in labelled]) == [labels[i] for i in labelled]
+        )
+        assert score == pytest.approx(expected)
+        assert clf.n_unlabeled_ == sum(labels[i] == -1 for i in train)  # none of the test fold
+
+
+def test_rows_and_a_pool_are_put_together(learner):
+    clf = learner.fit([*X, "the bank"], [*Y, None], unlabeled=Unlabeled(POOL))
+
+    assert clf.n_unlabeled_ == 6
+
+
+def test_the_order_of_both_ways_of_passing_does_not_matter(learner):
+    by_rows = clone(learner).fit([*X, *POOL], [*Y, *[None] * 5])
+    by_pool = clone(learner).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    np.testing.assert_allclose(by_rows.predict_proba(X), by_pool.predict_proba(X), atol=1e-6)
+
+
+# ---- Streams ----------------------------------------------------------------------------------
+
+
+def test_a_data_set_on_disk_is_accepted(learner, tmp_path):
+    datasets.Dataset.from_dict({"text": POOL}).save_to_disk(tmp_path / "pool")
+
+    clf = learner.fit(X, Y, unlabeled=Unlabeled(datasets.load_from_disk(tmp_path / "pool")))
+
+    assert clf.n_unlabeled_ == 5
+
+
+def test_of_a_long_stream_a_bounded_sample_is_used(learner):
+    stream = (f"{text} {i}" for i in range(1000) for text in POOL)
+
+    clf = learner.set_params(max_unlabeled=7).fit(X, Y, unlabeled=Unlabeled(stream))
+
+    assert clf.n_unlabeled_ == 7
+
+
+def test_a_stream_in_cross_validation_is_told_to_be_used_up(learner):
+    with pytest.raises(InputError, match="was read before and is empty now"):
+        cross_validate(
+            learner, X, Y, cv=2, params={"unlabeled": Unlabeled(iter(POOL))}, error_score="raise"
+        )
+
+
+# ---- Leaks ------------------------------------------------------------------------------------
+
+
+def test_labelled_texts_are_taken_out_of_the_pool(learner):
+    clf = learner.fit(X, Y, unlabeled=Unlabeled([*POOL, *X[:3], f" {X[0]} "]))
+
+    assert clf.n_unlabeled_ == 5
+
+
+def test_predicting_texts_of_the_pool_warns(learner):
+    clf = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    with pytest.warns(LeakageWarning, match="2 of 3 texts were among the unlabelled texts"):
+        clf.predict([*POOL[:2], "something else"])
+
+
+def test_predicting_other_texts_does_not_warn(learner):
+    clf = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LeakageWarning)
+        clf.predict(["something else"])
+
+
+def test_test_texts_in_the_pool_are_told_in_cross_validation(learner):
+    with pytest.warns(LeakageWarning, match="4 of 4 texts"):
+        cross_validate(learner, X, Y, cv=2, params={"unlabeled": Unlabeled([*POOL, *X])})
+
+
+def test_what_is_saved_holds_no_text_of_the_pool(learner, tmp_path):
+    secret = "zebra quartz"
+    learner.fit(X, Y, unlabeled=Unlabeled([*POOL, secret])).save(tmp_path / "model")
+
+    for file in (tmp_path / "model").rglob("*.json"):
+        assert secret not in file.read_text()
+
+
+# ---- Settings ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clf", "params"),
+    [
+        (PETClassifier(), {"estimator__tuning__learning_rate": 1e-3}),
+        (LiSTClassifier(weights="meta"), {"weights__batch_size": 8}),
+        (LiSTClassifier(), {"tuning__learning_rate": 1e-3}),
+        (LiSTClassifier(tuning="lora"), {"tuning__rank": 2}),
+        (LiSTClassifier(), {"estimator": PromptClassifier(tuning="lora"), "tuning__rank": 2}),
+        (PCPClassifier(), {"pretraining__num_epochs": 1}),
+        (PCPClassifier(PETClassifier(prompt())), {"predictor__calibration": "none"}),
+    ],
+    ids=lambda value: str(list(value)) if isinstance(value, dict) else "",
+)
+def test_settings_of_a_default_can_be_set(clf, params):
+    found = clone(clf).set_params(**params).get_params()
+
+    assert all(found[name] == value for name, value in params.items())
+
+
+def test_what_stands_for_a_default_is_what_fit_would_use():
+    clf = LiSTClassifier(prompt()).set_params(tuning__reduction=4)
+
+    assert repr(clf.tuning) == repr(list_adapter().set_params(reduction=4))
+
+
+def test_a_default_that_becomes_an_object_is_shared_with_nothing():
+    base = prompt().set_params(tuning=BitFit(num_epochs=5))
+
+    LiSTClassifier(base).set_params(tuning__num_epochs=1)
+    PCPClassifier(base).set_params(predictor__tuning__num_epochs=1)
+
+    assert base.tuning.num_epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("clf", "params"),
+    [
+        (PETClassifier(), {"final_estimator__tuning": "head"}),
+        (LiSTClassifier(weights="uniform"), {"weights__batch_size": 8}),
+    ],
+    ids=["final", "weights"],
+)
+def test_settings_of_nothing_are_refused(clf, params):
+    with pytest.raises(InputError, match="has no settings of its own"):
+        clf.set_params(**params)
+
+
+@pytest.mark.parametrize("kind", ["pet", "list"])
+def test_the_random_state_of_the_estimator_does_not_count(kind):
+    fits = [
+        MAKERS[kind]().set_params(estimator__tuning=LoRA(num_epochs=1), estimator__random_state=s)
+        for s in (0, 1)
+    ]
+
+    first, second = (clf.fit(X, Y, unlabeled=Unlabeled(POOL)).predict_proba(X) for clf in fits)
+
+    assert np.array_equal(first, second)
+
+
+# ---- Bad input --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"X": X, "y": Y},
+        {"X": X, "y": Y, "unlabeled": Unlabeled(())},
+        {"X": X, "y": Y, "unlabeled": Unlabeled(X)},
+        {"X": X[:4], "y": Y[:4], "unlabeled": Unlabeled(POOL)},
+        {"X": X[:2], "y": Y, "unlabeled": Unlabeled(POOL)},
+        {"X": [*X[:7], None], "y": Y, "unlabeled": Unlabeled(POOL)},
+        {"X": X, "y": Y, "unlabeled": Unlabeled([*POOL, 3])},
+        {"X": X, "y": [*Y[:7], "animal"], "unlabeled": Unlabeled(POOL)},
+        {"X": X, "y": Y, "unlabeled": Unlabeled(POOL), "sample_weight": [-1.0] * 8},
+    ],
+    ids=["no pool", "empty pool", "labelled pool", "one class", "short X", "no text", "no text "
+         "in the pool", "unknown label", "negative weight"],
+)  # fmt: skip
+def test_bad_input_is_refused_before_any_text_is_encoded(learner, params):
+    learner.set_params(estimator__labels=["politics", "sports"])
+    lm = learner.estimator.model
+
+    with pytest.raises(InputError):
+        learner.fit(**params)
+
+    assert lm.counts.prompts == 0
+    assert not hasattr(learner, "classes_")
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+def interrupt(learner, monkeypatch, **data) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Rounds, "run", stop)
+        patched.setattr(Rounds, "run_chain", stop)
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(**{"X": X, "y": Y, "unlabeled": Unlabeled(POOL)} | data)
+
+
+@pytest.mark.parametrize(
+    ("settings", "pool", "named"),
+    [({"max_unlabeled": 7}, POOL, "max_unlabeled"), ({}, POOL[1:], "unlabelled texts")],
+)
+def test_another_fits_checkpoint_is_refused_before_any_text_is_encoded(
+    learner, tmp_path, monkeypatch, settings, pool, named
+):
+    lm = learner.set_params(checkpoint_dir=tmp_path).estimator.model
+    interrupt(learner, monkeypatch)
+    n_encoded = lm.counts.prompts
+
+    with pytest.raises(CheckpointError, match=f"is of another fit: it differs in {named}"):
+        learner.set_params(**settings).fit(X, Y, unlabeled=Unlabeled(pool))
+
+    assert lm.counts.prompts == n_encoded
+
+
+def test_a_random_state_that_an_interrupted_fit_used_up_is_told(learner, tmp_path, monkeypatch):
+    state = np.random.RandomState(0)
+    interrupt(learner.set_params(checkpoint_dir=tmp_path, random_state=state), monkeypatch)
+
+    with pytest.raises(CheckpointError, match="A RandomState differs after each fit; an int does"):
+        learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+
+def test_folds_in_one_folder_are_fits_of_their_own(learner, tmp_path, monkeypatch):
+    interrupt(learner.set_params(checkpoint_dir=tmp_path), monkeypatch, X=X[1:], y=Y[1:])
+    alone = clone(learner).set_params(checkpoint_dir=None).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    beside = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert np.array_equal(beside.predict_proba(X), alone.predict_proba(X))
+    assert len(list(tmp_path.iterdir())) == 1  # what was interrupted
+
+
+def test_folds_at_the_same_time_in_one_folder_do_not_mix(tmp_path):
+    def fitted(folder):
+        clf = MAKERS["pet"]().set_params(checkpoint_dir=folder)
+        params = {"unlabeled": Unlabeled(POOL)}
+        return cross_validate(
+            clf, X, Y, cv=4, params=params, return_estimator=True, error_score="raise"
+        )["estimator"]
+
+    with parallel_config("threading", n_jobs=4):
+        together = fitted(tmp_path)
+
+    for one, alone in zip(together, fitted(None), strict=True):
+        np.testing.assert_allclose(one.soft_labels_, alone.soft_labels_, atol=1e-6)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_that_was_interrupted_runs_through_when_it_is_repeated(tmp_path, monkeypatch):
+    clf = MAKERS["pet"]().set_params(checkpoint_dir=tmp_path)
+    search = GridSearchCV(clf, {"n_repetitions": [1, 2]}, cv=2, refit=False, error_score="raise")
+    plain, begun = Rounds.run, []
+
+    def stopping(self, name, work):
+        begun.append(name)
+        return stop() if len(begun) == 7 else plain(self, name, work)  # 2 x 2, then of 4
+
+    monkeypatch.setattr(Rounds, "run", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, Y, unlabeled=Unlabeled(POOL))
+    monkeypatch.setattr(checkpoint, "_USED", set())  # as in another process
+
+    search.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_as_long_as_the_data_warns(learner):
+    with pytest.warns(UnlabeledWarning, match=r"a list as long as X, 8 texts.*Unlabeled\(texts\)"):
+        learner.fit(X, Y, unlabeled=[*POOL, "money", "the bank", "a price"])
+
+
+def test_a_list_of_another_length_is_a_pool(learner):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnlabeledWarning)
+        clf = learner.fit(X, Y, unlabeled=POOL)
+
+    assert clf.n_unlabeled_ == 5
+
+
+def test_no_unlabelled_text_is_refused(learner):
+    with pytest.raises(InputError, match=r"learns from unlabelled texts; pass unlabeled=Unlabeled"):
+        learner.fit(X, Y)
+
+
+@pytest.mark.parametrize("pool", [[], iter([]), ["", "  "]], ids=["list", "stream", "blank"])
+def test_an_empty_pool_is_refused(learner, pool):
+    with pytest.raises(InputError, match="unlabeled holds no text to learn from"):
+        learner.fit(X, Y, unlabeled=Unlabeled(pool))
+
+
+def test_a_pool_of_labelled_texts_only_is_refused(learner):
+    with pytest.raises(InputError, match="all 8 are blank or labelled"):
+        learner.fit(X, Y, unlabeled=Unlabeled(X))
+
+
+def test_a_bare_text_is_no_pool(learner):
+    with pytest.raises(InputError, match="sequence or stream of texts"):
+        learner.fit(X, Y, unlabeled="a text")
+
+
+def test_labels_of_one_class_only_are_refused(learner):
+    learner.set_params(estimator__labels=["politics", "sports"])
+
+    with pytest.raises(InputError, match="all labelled texts are of one class, 'sports'"):
+        learner.fit(X[:4], Y[:4], unlabeled=Unlabeled(POOL))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0] * 4 + [0.0] * 4, "all labelled texts are of one class, 'sports'"),
+        ([0.0] * 8 + [1.0], "no text has a label and a weight above 0"),
+    ],
+    ids=["one class", "no label"],
+)
+def test_labels_of_weight_zero_are_none(learner, weights, message):
+    X_, Y_ = [*X, POOL[0]][: len(weights)], [*Y, None][: len(weights)]
+    learner.set_params(estimator__labels=["politics", "sports"])
+
+    with pytest.raises(InputError, match=message):
+        learner.fit(X_, Y_, sample_weight=weights, unlabeled=Unlabeled(POOL))
+
+
+def test_labels_without_texts_are_refused(learner):
+    with pytest.raises(InputError, match="y was passed without X"):
+        learner.fit(None, Y, unlabeled=Unlabeled(POOL))
+
+
+@pytest.mark.parametrize("bad", [FineTuneClassifier(), "prompt", PromptClassifier])
+def test_an_estimator_that_is_no_prompt_classifier_is_refused(learner, bad):
+    with pytest.raises(InputError, match="is a PromptClassifier"):
+        clone(learner).set_params(estimator=bad).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "all", None])
+def test_a_bound_that_is_no_count_is_refused(learner, value):
+    with pytest.raises(InputError, match="max_unlabeled is a whole number, at least 1"):
+        learner.set_params(max_unlabeled=value).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+
+def test_a_score_without_labels_is_refused(learner):
+    clf = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    with pytest.raises(InputError, match="no row of y has a label"):
+        clf.score(["a text"], [None])

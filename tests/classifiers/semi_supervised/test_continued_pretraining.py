@@ -1,0 +1,732 @@
+"""PCP: what the lines hold, what the model learns from them, and when it is learned again."""
+
+from __future__ import annotations
+
+import warnings
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.model_selection import GridSearchCV
+
+import fewshot
+import fewshot.classifiers.semi_supervised.continued_pretraining as module
+from fewshot import (
+    LiSTClassifier,
+    PCPClassifier,
+    PETClassifier,
+    PromptClassifier,
+    Template,
+    Unlabeled,
+)
+from fewshot.classifiers.prompt_plan import resolve_template
+from fewshot.classifiers.semi_supervised import ensembles as pattern_ensembles
+from fewshot.classifiers.semi_supervised import sessions
+from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+from fewshot.errors import (
+    CheckpointError,
+    FewShotError,
+    InputError,
+    TruncationWarning,
+    VerbalizerError,
+)
+from fewshot.knowledge import SoftVerbalizer
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.training import rounds
+from fewshot.tuning import BitFit, Full, Head, Perfect
+from tests.tiny_models import FAMILIES, tiny_bert, tiny_roberta
+
+X = [
+    "football team", "player goal", "football match", "team win goal",
+    "government", "election vote", "law of the world", "vote and law",
+]  # fmt: skip
+Y = ["sports"] * 4 + ["politics"] * 4
+POOL = ["goal and match", "the vote of the world", "a team", "law and government", "player win"]
+WORDS = {"politics": "politics", "sports": "sports"}
+
+pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    module._ADAPTED.clear()
+    module._SCORES.clear()
+
+
+def prompt(model=None, **settings) -> PromptClassifier:
+    lm = MaskedLM(*(tiny_bert() if model is None else model), device="cpu")
+    defaults = {
+        "template": "{text} It was {mask} .",
+        "verbalizer": WORDS,
+        "tuning": Head(),
+        "calibration": "domain",
+        "random_state": 0,
+        "verbose": 0,
+    }
+    return PromptClassifier(model=lm, **(defaults | settings))
+
+
+def pcp(estimator=None, **settings) -> PCPClassifier:
+    defaults = {"pretraining": Pretraining(num_epochs=1), "random_state": 0, "verbose": 0}
+    return PCPClassifier(prompt() if estimator is None else estimator, **(defaults | settings))
+
+
+def fit(clf, pool=POOL) -> PCPClassifier:
+    return clf.fit(X, Y, unlabeled=Unlabeled(pool))
+
+
+def lines_of(clf, monkeypatch, pool=POOL, X=X, Y=Y) -> list[str]:
+    """Fit, and return the lines that the model was trained on, as text."""
+    seen = []
+
+    def noted(lm, ids, pretraining, seed, rounds):
+        seen.extend(ids)
+        return lm, []
+
+    monkeypatch.setattr(module, "pretrain", noted)
+    clf.fit(X, Y, unlabeled=Unlabeled(pool))
+    tokenizer = clf.model_.tokenizer
+    return [tokenizer.decode(ids, skip_special_tokens=True) for ids in seen]
+
+
+class Fixed(PromptClassifier):
+    """Labels all texts as one class."""
+
+    label = 0
+
+    def _class_scores(self, X):
+        return np.eye(len(self.classes_))[[self.label] * len(X)] * 20.0
+
+
+# ---- Lines ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("template", "example", "word", "line"),
+    [
+        ("{a} It was {mask} .", {"a": "good film"}, "great", "good film It was great ."),
+        ("{a} It was {mask}", {"a": "good film"}, "great", "good film It was great"),
+        ("{a} ? {mask} , {b}", {"a": "A man runs", "b": "He moves"}, "Yes",
+         "A man runs ? Yes , He moves"),
+        ("{a} {mask} , {b}", {"a": "A man runs", "b": "He moves"}, "Yes",
+         "A man runs Yes , He moves"),
+        ("{mask} : {a}", {"a": "Who won"}, "Human", "Human : Who won"),
+        ("{a} . {mask} , I think that {b}", {"a": "a", "b": "b"}, "Yet",
+         "a . Yet , I think that b"),
+    ],
+)  # fmt: skip
+def test_lines_read_as_in_the_paper(template, example, word, line):  # pcp.md, E1
+    assert Template(template).preview(example, mask=word) == line
+
+
+def test_lines_hold_the_text_and_the_predicted_word(monkeypatch):
+    predictor = Fixed(**prompt().get_params(deep=False))
+
+    lines = lines_of(pcp(predictor=predictor), monkeypatch)
+
+    assert lines[0] == "football team it was politics."
+    assert sorted(lines) == sorted(f"{text} it was politics." for text in [*X, *POOL])
+
+
+class Scored(PromptClassifier):
+    """Scores all texts alike."""
+
+    scores = (0.0, 1.0)
+
+    def _class_scores(self, X):
+        return np.array([self.scores] * len(X))
+
+
+def test_a_scale_gets_the_word_of_its_nearer_end(monkeypatch):  # pcp.md, E5
+    # STS-B as two classes, the ends of its scale: the score is the expected label.
+    ends = {0: "bad", 5: "great"}
+    base = prompt(verbalizer=ends, template="{a} {mask} , {b}")
+    predictor = Scored(**base.get_params(deep=False))
+    pairs, labels = [("football", "team"), ("law", "vote")], [0, 5]
+
+    lines = lines_of(pcp(base, predictor=predictor), monkeypatch, [("a", "b")], pairs, labels)
+
+    fitted = clone(predictor).fit(pairs, labels)
+    score = fitted.predict_proba([("a", "b")]) @ fitted.classes_
+    assert score.tolist() == pytest.approx([3.655293], abs=1e-6)
+    assert lines == ["football great, team", "law great, vote", "a great, b"]
+
+
+def test_predicted_words_of_labelled_texts_are_no_gold_ones(monkeypatch):
+    predictor = Fixed(**prompt().get_params(deep=False))
+
+    lines = lines_of(pcp(predictor=predictor), monkeypatch)
+
+    assert not any("sports" in line for line in lines)
+
+
+def test_labelled_texts_may_get_their_gold_word(monkeypatch):
+    predictor = Fixed(**prompt().get_params(deep=False))
+
+    lines = lines_of(pcp(predictor=predictor, label_source="gold"), monkeypatch)
+
+    assert lines[:4] == [f"{text} it was sports." for text in X[:4]]
+    assert lines[8:] == [f"{text} it was politics." for text in POOL]
+
+
+def test_gold_words_need_no_unlabelled_texts():
+    clf = pcp(label_source="gold").fit(X, Y)
+
+    assert (clf.n_lines_, clf.n_unlabeled_) == (8, 0)
+
+
+def test_the_soft_pattern_is_the_text_that_soft_prompts_start_from(monkeypatch):
+    predictor = Fixed(**prompt().get_params(deep=False))
+
+    lines = lines_of(pcp(predictor=predictor, pattern="soft"), monkeypatch)
+
+    assert lines[0] == "football team it was politics"
+
+
+def test_the_soft_pattern_of_pairs(monkeypatch):
+    base = prompt(template="{a} . {mask} , I think that {b}")
+    predictor = Fixed(**base.get_params(deep=False))
+
+    pairs = [(text, "win") for text in X]
+    lines = lines_of(
+        pcp(base, predictor=predictor, pattern="soft"), monkeypatch, [("a", "team")], pairs, Y
+    )
+
+    assert lines[0] == "football team politics, win"
+
+
+def test_a_predictor_may_have_the_fields_in_another_order(monkeypatch):
+    seen = []
+
+    class Noted(Fixed):
+        def _class_scores(self, X):
+            seen.extend(resolve_template(self).preview(row) for row in X)
+            return super()._class_scores(X)
+
+    base = prompt(template="{a} {mask} , {b}")
+    predictor = Noted(**base.get_params(deep=False)).set_params(template="{b} . {mask} {a}")
+    pairs = [(text, "win") for text in X]
+
+    lines_of(pcp(base, predictor=predictor), monkeypatch, [("a", "team")], pairs, Y)
+
+    assert seen[0] == "win . [MASK] football team"
+
+
+def test_bare_texts_are_the_baseline(monkeypatch):
+    lines = lines_of(pcp(objective="mlm"), monkeypatch)
+
+    assert lines == [*X, *POOL]
+
+
+def test_bare_texts_need_no_label_predictor(monkeypatch):
+    monkeypatch.setattr(module, "_scores", lambda *_: (_ for _ in ()).throw(AssertionError))
+
+    assert fit(pcp(objective="mlm")).n_lines_ == 13
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"verbalizer": SoftVerbalizer(WORDS)}, {"tuning": Perfect(num_epochs=1), "verbalizer": None}],
+    ids=["vectors", "no words"],
+)
+def test_bare_texts_need_no_label_words(settings):
+    given = {"tuning": Full(num_epochs=1)} | settings
+
+    assert fit(pcp(prompt(**given), objective="mlm")).n_lines_ == 13
+    with pytest.raises(VerbalizerError, match="writes label words into texts"):
+        fit(pcp(prompt(**given)))
+
+
+@pytest.mark.parametrize("settings", [{"objective": "mlm"}, {"pattern": "soft"}], ids=str)
+def test_lines_that_are_cut_warn_where_prompts_are_whole(settings):
+    whole = Template("{text} It was {mask} .", shorten="chunk")
+    base = prompt(template=whole, max_length=16)
+
+    with pytest.warns(TruncationWarning, match=r"1 of 13 texts .* 16 tokens; lines to pre-train"):
+        fit(pcp(base, **settings), [*POOL[:4], "goal " * 40])
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_the_word_at_its_slot_is_the_token_that_is_scored(name, monkeypatch):
+    base = prompt(FAMILIES[name](), template="{mask} : {text}")
+    seen = []
+    monkeypatch.setattr(module, "pretrain", lambda lm, ids, *_: (seen.extend(ids), (lm, []))[1])
+
+    clf = fit(pcp(base))
+
+    words = clf.estimator_.label_words_.tokens.tolist()
+    assert len(seen) == 13
+    assert all(sum(token in words for token in ids.tolist()) == 1 for ids in seen)
+
+
+def test_words_of_several_pieces_are_written_whole(monkeypatch):
+    base = prompt(verbalizer={"politics": "dreadful", "sports": ["dreadful", "wonderful"][1]})
+    predictor = Fixed(**base.get_params(deep=False))
+
+    lines = lines_of(pcp(base, predictor=predictor), monkeypatch)
+
+    assert lines[0] == "football team it was dreadful."
+
+
+def test_all_words_of_a_class_occur(monkeypatch):
+    base = prompt(verbalizer={"politics": ["politics", "law", "vote"], "sports": "sports"})
+    predictor = Fixed(**base.get_params(deep=False))
+
+    lines = lines_of(pcp(base, predictor=predictor), monkeypatch, [f"a {i}" for i in range(60)])
+
+    words = [line.split()[-1].rstrip(".") for line in lines]
+    assert set(words) == {"politics", "law", "vote"}
+    assert min(map(words.count, set(words))) > 10
+
+
+def test_the_template_is_protected_from_truncation(monkeypatch):
+    long = " ".join(["football"] * 300)
+
+    clf = pcp(predictor=Fixed(**prompt().get_params(deep=False)))
+    lines = lines_of(clf, monkeypatch, [*POOL, long])
+
+    assert lines[-1].endswith("football it was politics.")
+    assert clf.n_truncated_ == 1
+
+
+def test_a_line_of_a_mask_like_text_has_no_mask(monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "pretrain", lambda lm, ids, *_: (seen.extend(ids), (lm, []))[1])
+
+    clf = fit(pcp(), [*POOL, "what [MASK] is this"])
+
+    mask = clf.model_.tokenizer.mask_token_id
+    assert not any(mask in ids for ids in seen)
+
+
+def test_the_confidence_filter_leaves_lines_out():
+    predictor = prompt(tuning=Head(C=10.0))
+    fitted = clone(predictor).fit([*X, *POOL], [*Y, *[None] * len(POOL)])
+    confidence = np.sort(fitted.predict_proba([*X, *POOL]).max(1))
+    cut = float((confidence[4] + confidence[5]) / 2)
+
+    assert fit(pcp(predictor=predictor)).n_lines_ == 13
+    assert fit(pcp(predictor=predictor, min_confidence=cut)).n_lines_ == 8
+
+
+def test_a_confidence_that_leaves_no_line_is_told():
+    with pytest.raises(InputError, match=r"no text is labelled with a probability of 0.999999"):
+        fit(pcp(predictor=prompt(tuning="none"), min_confidence=0.999999))
+
+
+def test_a_confidence_that_leaves_no_line_can_be_lowered_at_once(tmp_path):
+    settings = {"predictor": prompt(tuning="none"), "checkpoint_dir": tmp_path}
+    with pytest.raises(InputError, match="Lower min_confidence"):
+        fit(pcp(min_confidence=0.999999, **settings))
+
+    assert fit(pcp(**settings)).n_lines_ == 13
+
+
+def test_gold_lines_pass_the_confidence_filter():
+    clf = fit(pcp(predictor=prompt(tuning="none"), label_source="gold", min_confidence=0.999999))
+
+    assert clf.n_lines_ == 8
+
+
+# ---- The model --------------------------------------------------------------------------------
+
+
+def test_the_adapted_model_finds_what_it_was_trained_on():
+    settings = Pretraining(3e-3, 30, batch_size=4)
+    base = prompt(tuning="none", calibration="none")
+    clf = fit(pcp(base, predictor=Fixed(**prompt().get_params(deep=False)), pretraining=settings))
+
+    before = base.fit().predict_proba(POOL)[:, 0].mean()
+    after = base.set_params(model=clf.model_).fit().predict_proba(POOL)[:, 0].mean()
+
+    assert after > before + 0.1
+
+
+def test_without_a_step_it_is_the_estimator_alone_bit_for_bit():
+    base = prompt(tuning=Full(num_epochs=1))
+
+    clf = fit(pcp(base, pretraining=Pretraining(num_epochs=0)))
+
+    alone = clone(base).fit([*X, *POOL], [*Y, *[None] * len(POOL)])
+    assert np.array_equal(clf.predict_proba(X), alone.predict_proba(X))
+    assert clf.model_ is base.model
+
+
+def test_the_adapted_model_goes_into_any_other_estimator():
+    lm = fit(pcp()).model_
+
+    for other in (PromptClassifier(model=lm, tuning="head"), fewshot.FineTuneClassifier(lm)):
+        other.set_params(verbose=0).fit(X, Y).predict(POOL)
+
+
+def test_soft_words_and_patterns_start_from_the_adapted_model():  # pcp.md, E6
+    settings = Pretraining(1e-2, 2, embeddings="tuned")
+    clf = fit(pcp(prompt(tuning="none"), pretraining=settings))
+
+    soft = prompt(
+        template="{text} {soft:it was} {mask} .", verbalizer=SoftVerbalizer(WORDS), tuning="none"
+    ).set_params(model=clf.model_, labels=["politics", "sports"], calibration="none")
+    hard = prompt(tuning="none", calibration="none").set_params(model=clf.model_)
+
+    given, adapted = (lm.model.get_output_embeddings() for lm in (clf.estimator.model, clf.model_))
+    ids = clf.model_.tokenizer.convert_tokens_to_ids(["politics", "sports"])
+    vectors = soft.fit().label_words_.vectors
+    assert torch.equal(vectors, adapted.weight[ids])
+    assert not torch.isclose(vectors, given.weight[ids]).all(1).any()
+    # The words of the pattern are those of the adapted model too; only the biases are missing.
+    gap = soft._class_scores(POOL) - hard.fit()._class_scores(POOL)
+    bias = adapted.bias[ids].detach().numpy()
+    np.testing.assert_allclose(gap[:, 0] - gap[:, 1], bias[1] - bias[0], atol=1e-5)
+
+
+def test_without_biases_a_soft_prompt_starts_as_the_hard_one():  # pcp.md, E6
+    model, tokenizer = tiny_bert()
+    model = deepcopy(model)
+    torch.nn.init.zeros_(model.get_output_embeddings().bias)
+    hard = prompt((model, tokenizer), tuning="none", calibration="none")
+
+    soft = clone(hard).set_params(
+        template="{text} {soft:It was} {mask} .",
+        verbalizer=SoftVerbalizer(WORDS),
+        labels=["politics", "sports"],
+    )
+
+    expected = hard.fit().predict_proba(POOL)
+    np.testing.assert_allclose(soft.fit().predict_proba(POOL), expected, atol=1e-7)
+
+
+def test_the_given_model_is_not_changed():
+    base = prompt()
+    before = {name: p.clone() for name, p in base.model.model.named_parameters()}
+
+    fit(pcp(base))
+
+    assert all(torch.equal(p, before[n]) for n, p in base.model.model.named_parameters())
+
+
+def test_it_is_saved_with_the_hash_of_its_data(tmp_path):
+    clf = fit(pcp())
+    clf.save(tmp_path / "model")
+
+    again = fewshot.load(tmp_path / "model")
+
+    assert again.data_hash_ == clf.data_hash_
+    for a, b in zip(again.model_.model.parameters(), clf.model_.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.array_equal(again.predict_proba(POOL), clf.predict_proba(POOL))
+
+
+def test_other_texts_have_another_hash():
+    assert fit(pcp()).data_hash_ != fit(pcp(), POOL[1:]).data_hash_
+
+
+def test_the_same_seed_gives_the_same():
+    one = fit(pcp()).predict_proba(X)
+    module._ADAPTED.clear()
+    module._SCORES.clear()
+
+    assert np.array_equal(fit(pcp()).predict_proba(X), one)
+
+
+# ---- Trained once -----------------------------------------------------------------------------
+
+
+class Counted:
+    def __init__(self, monkeypatch):
+        self.n = 0
+        plain = module.pretrain
+
+        def counted(*args):
+            self.n += 1
+            return plain(*args)
+
+        monkeypatch.setattr(module, "pretrain", counted)
+
+
+def test_a_grid_over_later_stages_trains_once_a_fold(monkeypatch):
+    counted = Counted(monkeypatch)
+    clf = pcp(prompt(), predictor=prompt())
+
+    search = GridSearchCV(clf, {"estimator__tuning__C": [0.1, 1.0, 10.0]}, cv=2)
+    search.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert counted.n == 2 + 1  # two folds, and the fit on all in the end
+
+
+def test_one_that_is_fitted_again_is_trained_once(monkeypatch):
+    counted = Counted(monkeypatch)
+
+    one, other = fit(pcp()), fit(pcp())
+
+    assert counted.n == 1
+    assert one.model_ is other.model_
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pretraining__num_epochs": 2},
+        {"random_state": 1},
+        {"objective": "mlm"},
+        {"pattern": "soft"},
+    ],
+    ids=str,
+)
+def test_another_setting_trains_anew(monkeypatch, change):
+    counted = Counted(monkeypatch)
+
+    fit(pcp())
+    fit(pcp().set_params(**change))
+
+    assert counted.n == 2
+
+
+def test_another_random_state_of_the_predictor_labels_anew():
+    tuning = Full(num_epochs=1, learning_rate=1e-2)
+    fit(pcp(predictor=prompt(tuning=tuning)))
+    fit(pcp(predictor=prompt(tuning=tuning, random_state=1)))
+
+    assert len(module._SCORES._values) == 2
+
+
+def test_another_model_trains_anew(monkeypatch):
+    counted = Counted(monkeypatch)
+
+    fit(pcp())
+    fit(pcp(prompt(tiny_roberta())))
+
+    assert counted.n == 2
+
+
+# ---- Composition ------------------------------------------------------------------------------
+
+
+def test_pet_goes_on_from_the_adapted_model():
+    pet = PETClassifier(prompt(), templates=["{text} {mask}", "{mask} : {text}"])
+
+    clf = fit(pcp(pet))
+
+    assert isinstance(clf.estimator_, PETClassifier)
+    assert clf.estimator_.estimator.model is clf.model_
+    assert clf.estimator_.n_unlabeled_ == 5
+
+
+def test_both_methods_of_a_composition_may_have_one_checkpoint_folder(tmp_path):
+    def nested(folder):
+        return pcp(PETClassifier(prompt(), checkpoint_dir=folder), checkpoint_dir=folder)
+
+    beside = fit(nested(tmp_path))
+
+    assert np.array_equal(beside.predict_proba(X), fit(nested(None)).predict_proba(X))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pet_takes_the_adapted_model():
+    lm = fit(pcp()).model_
+
+    clf = PETClassifier(prompt().set_params(model=lm), random_state=0, verbose=0)
+
+    assert clf.fit(X, Y, unlabeled=Unlabeled(POOL)).estimator_.model_ is lm
+
+
+def test_without_labels_words_are_predicted_zero_shot():
+    clf = pcp().fit(unlabeled=Unlabeled(POOL))
+
+    assert clf.n_lines_ == 5
+    assert clf.estimator_.get_params()["tuning"] == "none"
+
+
+# ---- Interruptions ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 2])
+def test_an_interrupted_fit_goes_on_to_the_same_result(tmp_path, monkeypatch, stop_at):
+    import fewshot.classifiers.semi_supervised.pretraining as pretraining
+
+    settings = {"pretraining": Pretraining(num_epochs=3, batch_size=4)}
+    whole = fit(pcp(**settings)).predict_proba(X)
+    module._ADAPTED.clear()
+    module._SCORES.clear()
+    plain = pretraining._Run.epoch
+
+    def broken(self, number):
+        if number == stop_at:
+            raise KeyboardInterrupt
+        plain(self, number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pretraining._Run, "epoch", broken)
+        with pytest.raises(KeyboardInterrupt):
+            fit(pcp(**settings, checkpoint_dir=tmp_path))
+    module._SCORES.clear()
+    again = fit(pcp(**settings, checkpoint_dir=tmp_path)).predict_proba(X)
+
+    assert np.array_equal(whole, again)
+    assert list(tmp_path.iterdir()) == []
+
+
+def list_learner() -> LiSTClassifier:
+    tuning = BitFit(num_epochs=1)
+    return LiSTClassifier(prompt(), tuning=tuning, n_sessions=2, n_steps=2, weights="uniform")
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+# What PCP ends with, where its rounds are done, and how many there are.
+NESTED = {
+    "pet": (lambda: PETClassifier(prompt()), (pattern_ensembles, "_train_member"), 4),
+    "list": (list_learner, (sessions._Run, "session"), 3),
+    "pcp": (lambda: pcp(PETClassifier(prompt())), (pattern_ensembles, "_train_member"), 4),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_an_interrupted_estimator_goes_on_where_it_was(tmp_path, monkeypatch, name):
+    make, (owner, work), n_rounds = NESTED[name]
+    whole = fit(pcp(make())).predict_proba(X)
+    module.forget_pretraining()
+    plain, n_done = getattr(owner, work), []
+
+    def counted(*given):
+        if len(n_done) == n_rounds - 1 and not is_resumed:
+            raise KeyboardInterrupt
+        n_done.append(1)
+        return plain(*given)
+
+    monkeypatch.setattr(owner, work, counted)
+    is_resumed = False
+    with pytest.raises(KeyboardInterrupt):
+        fit(pcp(make(), checkpoint_dir=tmp_path))
+    module.forget_pretraining()
+    is_resumed = True
+    again = fit(pcp(make(), checkpoint_dir=tmp_path))
+
+    assert np.array_equal(whole, again.predict_proba(X))
+    assert len(n_done) == n_rounds  # none twice
+    assert again.estimator_.checkpoint_dir is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_estimator_with_a_folder_of_its_own_keeps_its_rounds_there(tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    clf = pcp(PETClassifier(prompt(), checkpoint_dir=own), checkpoint_dir=tmp_path / "outer")
+    monkeypatch.setattr(pattern_ensembles, "_train_member", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(clf)
+
+    assert [path.name for path in own.glob("*/*.json")] == ["checkpoint.json"]
+    assert not list((tmp_path / "outer").glob("*/estimator"))
+
+
+def test_the_folder_of_the_estimator_is_checked_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "notes.txt").touch()
+    monkeypatch.setattr(module, "_scores", interrupt)
+
+    with pytest.raises(CheckpointError, match=r"holds \['notes.txt'\], which are no checkpoint"):
+        fit(pcp(pcp(PETClassifier(prompt(), checkpoint_dir=tmp_path))))
+
+
+def test_a_folder_that_no_later_fit_would_find_its_rounds_in_is_refused(tmp_path):
+    nested = pcp(pcp(PETClassifier(prompt(), checkpoint_dir=tmp_path)), random_state=None)
+
+    with pytest.raises(CheckpointError, match=r"PETClassifier has checkpoint_dir=.* around it has"):
+        fit(nested)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_bar_counts_scores_epochs_and_the_final_classifier(capfd, monkeypatch, is_known):
+    monkeypatch.setattr(rounds, "_BAR_DELAY", 0)
+    clf = pcp(pretraining=Pretraining(num_epochs=3, batch_size=4), verbose=1)
+    if is_known:  # the model of this fit is that of another
+        fit(clone(clf).set_params(verbose=0, estimator__tuning=Head(C=7)))
+
+    fit(clf)
+
+    assert "5/5" in capfd.readouterr().err
+
+
+def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_adapt", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fit(pcp(checkpoint_dir=tmp_path))
+
+    with pytest.raises(CheckpointError, match=r"pretraining__num_epochs \(1 there, 4 here\)"):
+        fit(pcp(pretraining=Pretraining(num_epochs=4), checkpoint_dir=tmp_path))
+
+
+# ---- Bad input --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"objective": "tapt"}, "objective is one of"),
+        ({"pattern": "dart"}, "pattern is one of"),
+        ({"label_source": "true"}, "label_source is one of"),
+        ({"min_confidence": 1.0}, "min_confidence is from 0 to below 1"),
+        ({"pretraining": "long"}, r"pretraining is Pretraining\(...\) or None"),
+        ({"pretraining": Pretraining(num_epochs=-1)}, "num_epochs of Pretraining"),
+        ({"predictor": Head()}, "is a PromptClassifier"),
+        ({"verbose": 5}, "verbose is 0 or 1"),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        fit(pcp(**settings))
+
+
+def test_a_predictor_with_other_labels_is_refused():
+    other = prompt(verbalizer={"politics": "politics", "sports": "sports", "animal": "animal"})
+
+    with pytest.raises(InputError, match="predictor has the labels"):
+        fit(pcp(predictor=other))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "settings", "message"),
+    [
+        (PETClassifier, {"generations": -1}, "generations is a whole number"),
+        (PETClassifier, {"templates": ["{text} without a mask"]}, "exactly one {mask}"),
+        (LiSTClassifier, {"n_steps": 0}, "n_steps is a whole number"),
+        (LiSTClassifier, {"tuning": "head"}, "tune by gradients"),
+    ],
+)
+def test_an_estimator_that_cannot_be_fitted_is_refused_before_any_work(
+    estimator, settings, message
+):
+    base = prompt()
+
+    with pytest.raises(FewShotError, match=message):
+        fit(pcp(estimator(base, verbose=0, **settings)))
+
+    assert base.model.counts.prompts == 0
+
+
+@pytest.mark.parametrize("outer", [GridSearchCV, CalibratedClassifierCV])
+def test_an_estimator_of_another_kind_is_refused_before_any_work(outer):
+    base = prompt()
+    other = outer(base, {}) if outer is GridSearchCV else outer(base)
+
+    with pytest.raises(InputError, match=f"is a PromptClassifier, got {outer.__name__}"):
+        fit(pcp(other))
+
+    assert base.model.counts.prompts == 0
+
+
+def test_bad_input_is_refused_before_any_text_is_encoded():
+    base = prompt()
+
+    with pytest.raises(InputError):
+        pcp(base).fit(X, Y)
+
+    assert base.model.counts.prompts == 0

@@ -1,0 +1,77 @@
+"""A student on a task small enough to know what should happen: wrong labels are found out."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
+from fewshot.classifiers.semi_supervised.student_training import StudentTraining, _endless
+from fewshot.training.loop import Learner, TrainSettings
+
+N_LABELLED, N_POOL, N_TEST, WIDTH = 20, 150, 500, 10
+
+
+def planted(weights, seed):
+    """Learn two clouds of points from labels of which 30 % are flipped.
+
+    Returns the mean weight of right and of flipped labels, and the accuracy on other points.
+    """
+    rng = np.random.default_rng(seed)
+    n = N_LABELLED + N_POOL
+    truth = np.arange(n + N_TEST) % 2
+    points = rng.normal(size=(n + N_TEST, WIDTH))
+    points[:, 0] += 4.0 * truth - 2.0
+    pool = np.arange(N_LABELLED, n)
+    is_flipped = rng.random(N_POOL) < 0.3
+    targets = np.eye(2)[truth]
+    targets[pool] = 0.05 + 0.9 * np.eye(2)[np.where(is_flipped, 1 - truth[pool], truth[pool])]
+    x, layer = torch.from_numpy(points).float(), nn.Linear(WIDTH, 2)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    learner = Learner(
+        lambda rows: layer(x[rows]),
+        dict(layer.named_parameters()),
+        layer.train,
+        np.full(n + N_TEST, 10),
+    )
+    sample_weight = (np.arange(n + N_TEST) < n).astype(float)
+    task = SimpleNamespace(unlabelled=pool, sample_weight=sample_weight, targets=targets, rng=rng)
+    settings = TrainSettings(3e-2, num_epochs=1, batch_size=4, weight_decay=0.0, warmup_ratio=0.0)
+
+    training = StudentTraining(task, learner, settings, n_steps=150, batch_size=16, weights=weights)
+    training.learn()
+
+    found = training.mean_weights(pool)
+    right = layer(x[n:]).argmax(1).numpy() == truth[n:]
+    return np.nanmean(found[~is_flipped]), np.nanmean(found[is_flipped]), right.mean()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_flipped_labels_weigh_less_and_do_less_harm_than_with_uniform_weights(seed):
+    right, flipped, accuracy = planted(MetaWeights(warmup_fraction=0.3), seed)
+    *_, uniform = planted(None, seed)
+
+    assert right > 2 * flipped
+    assert accuracy > uniform + 0.02
+
+
+def test_batches_hold_all_classes_alike():
+    rows = np.arange(100, 112)
+    classes = np.array([0] * 6 + [1] * 3 + [2] * 3)
+
+    batches = _endless(rows, 6, np.random.default_rng(0), classes)
+
+    first, second = (classes[next(batches) - 100].tolist() for _ in range(2))
+    assert [first.count(label) for label in (0, 1, 2)] == [2, 2, 2]
+    assert sorted([*first, *second]) == classes.tolist()
+
+
+def test_without_classes_each_pass_holds_every_row_once():
+    batches = _endless(np.arange(5), 2, np.random.default_rng(0))
+
+    assert sorted(np.concatenate([next(batches) for _ in range(3)])) == [0, 1, 2, 3, 4]

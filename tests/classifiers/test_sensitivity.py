@@ -1,0 +1,291 @@
+"""How predictions move with the wording of the template."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.exceptions import NotFittedError
+
+import fewshot
+from fewshot import PromptClassifier, TemplateSensitivity, TfidfClassifier, template_sensitivity
+from fewshot.classifiers.sensitivity import _summarise
+from fewshot.errors import InputError, ModelError, TemplateError
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.prompting.template import Template
+from tests.tuning.tasks import TEXTS
+
+TEMPLATE = "{mask} news: {text}"
+OTHERS = ["{text} This is {mask}.", "A {mask} text: {text}"]
+WORDS = {"politics": ["politics", "law"], "sports": ["sports", "game"]}
+LABELS = ["sports"] * 5 + ["politics"] * 5
+
+
+def fitted(tiny, *, template=TEMPLATE, tuning="none", calibration="domain") -> PromptClassifier:
+    return PromptClassifier(
+        template,
+        WORDS,
+        model=MaskedLM(*tiny, device="cpu"),
+        tuning=tuning,
+        calibration=calibration,
+        random_state=0,
+        verbose=0,
+    ).fit(TEXTS, LABELS)
+
+
+def report_of(probabilities, accuracies=None) -> TemplateSensitivity:
+    templates = [Template(f"{i} {{text}} {{mask}}") for i in range(len(probabilities))]
+    return _summarise(templates, [np.array(p) for p in probabilities], accuracies)
+
+
+# ---- Numbers by hand --------------------------------------------------------------------------
+
+
+def test_changed_is_the_share_that_differs_from_the_own_template():
+    own = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]
+    one_differs = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]]
+    all_differ = [[0.1, 0.9], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]]
+
+    report = report_of([own, one_differs, all_differ])
+
+    assert report.changed == (0.0, 0.25, 1.0)
+
+
+def test_agreement_is_the_share_that_all_templates_predict_alike():
+    first = [[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]
+    second = [[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]]
+    third = [[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]]
+
+    assert report_of([first, second, third]).agreement == 0.5
+
+
+def test_divergence_is_the_mean_over_pairs_and_texts():
+    # Of the first text (.7, .3) and (.5, .5): 0.0210; of the second none.
+    first, second = [[0.7, 0.3], [0.2, 0.8]], [[0.5, 0.5], [0.2, 0.8]]
+
+    assert report_of([first, second]).divergence == pytest.approx(0.0210 / 2, abs=5e-5)
+    # The pairs first-second, first-first, second-first.
+    assert report_of([first, second, first]).divergence == pytest.approx(
+        (0.0210 / 2 + 0 + 0.0210 / 2) / 3, abs=5e-5
+    )
+
+
+def test_predictions_that_differ_in_the_last_bit_have_a_divergence():
+    p = np.array([[0.1, 0.9]])
+
+    assert abs(report_of([p, np.nextafter(p, 1)]).divergence) < 1e-12
+
+
+def test_opposite_certainties_differ_by_the_logarithm_of_two():
+    assert report_of([[[1.0, 0.0]], [[0.0, 1.0]]]).divergence == pytest.approx(math.log(2))
+
+
+def test_accuracies_are_summarised_with_the_worst():
+    report = TemplateSensitivity(("a", "b", "c"), (0.0, 0.1, 0.2), (0.9, 0.7, 0.8), 0.8, 0.01)
+
+    assert report.mean == pytest.approx(0.8)
+    assert report.deviation == pytest.approx(0.08165, abs=1e-5)
+    assert report.spread == pytest.approx(0.2)
+    assert report.worst == 0.7
+
+
+def test_without_labels_there_is_no_accuracy():
+    report = report_of([[[0.9, 0.1]], [[0.8, 0.2]]])
+
+    assert report.accuracies is None
+    assert math.isnan(report.mean)
+    assert "accuracy" not in repr(report)
+
+
+# ---- Fitted classifiers -----------------------------------------------------------------------
+
+
+def test_each_template_is_scored_as_if_the_classifier_had_been_fitted_with_it(tiny_bert):
+    """Frozen and calibrated by the same texts, a wording is what it would be in `fit`."""
+    clf = fitted(tiny_bert)
+    refitted = [fitted(tiny_bert, template=template) for template in OTHERS]
+
+    report = template_sensitivity(clf, TEXTS, OTHERS, LABELS)
+
+    assert report.templates == (TEMPLATE, *OTHERS)
+    own = clf.predict(TEXTS)
+    for i, other in enumerate(refitted, start=1):
+        predicted = other.predict(TEXTS)
+        assert report.changed[i] == np.mean(predicted != own)
+        assert report.accuracies[i] == np.mean(predicted == np.array(LABELS))
+    assert report.accuracies[0] == np.mean(own == np.array(LABELS))
+
+
+@pytest.mark.parametrize("calibration", ["none", "contextual", "pmi"])
+def test_each_calibration_is_moved_as_fit_would(calibration, tiny_bert):
+    clf = fitted(tiny_bert, calibration=calibration)
+    refitted = fitted(tiny_bert, template=OTHERS[0], calibration=calibration)
+
+    report = template_sensitivity(clf, TEXTS, OTHERS[:1])
+
+    p, q = clf.predict_proba(TEXTS), refitted.predict_proba(TEXTS)
+    middle = (p + q) / 2
+    expected = 0.5 * (p * np.log(p / middle) + q * np.log(q / middle)).sum(1).mean()
+    assert report.divergence == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("tuning", ["none", "head", "bitfit"])
+def test_any_strategy_is_reported_without_fitting_anew(tuning, tiny_bert):
+    clf = fitted(tiny_bert, tuning=tuning)
+    before = clf.predict_proba(TEXTS)
+    settings = dict(vars(clf))
+
+    report = template_sensitivity(clf, TEXTS, OTHERS)
+
+    assert np.array_equal(clf.predict_proba(TEXTS), before)
+    assert vars(clf) == settings
+    assert 0 < report.divergence <= math.log(2)
+
+
+def test_it_works_on_each_architecture(tiny):
+    report = template_sensitivity(fitted(tiny), TEXTS, OTHERS, LABELS)
+
+    assert len(report.accuracies) == 3
+    assert np.isfinite([report.divergence, report.agreement, report.worst]).all()
+
+
+def test_a_loaded_classifier_gives_the_same_report(tiny_bert, tmp_path):
+    clf = fitted(tiny_bert, tuning="head")
+    clf.save(tmp_path / "model")
+
+    assert template_sensitivity(fewshot.load(tmp_path / "model"), TEXTS, OTHERS) == (
+        template_sensitivity(clf, TEXTS, OTHERS)
+    )
+
+
+def test_the_order_of_templates_changes_no_summary(tiny_bert):
+    clf = fitted(tiny_bert)
+
+    one, two = (template_sensitivity(clf, TEXTS, order) for order in (OTHERS, OTHERS[::-1]))
+
+    assert one.divergence == pytest.approx(two.divergence)
+    assert one.agreement == two.agreement
+    assert one.changed[1:] == two.changed[:0:-1]
+
+
+def test_own_and_repeated_templates_count_once(tiny_bert):
+    report = template_sensitivity(fitted(tiny_bert), TEXTS, [TEMPLATE, OTHERS[0], OTHERS[0]])
+
+    assert report.templates == (TEMPLATE, OTHERS[0])
+
+
+def test_texts_are_tokenised_once(tiny_bert, monkeypatch):
+    from fewshot.prompting import prompts
+
+    clf = fitted(tiny_bert)
+    calls = []
+    tokenize = prompts._tokenize_field
+    monkeypatch.setattr(
+        prompts,
+        "_tokenize_field",
+        lambda tokenizer, texts, key: calls.extend(texts) or tokenize(tokenizer, texts, key),
+    )
+    new = [f"{text} again" for text in TEXTS]
+
+    template_sensitivity(clf, new, OTHERS)
+
+    assert sorted(calls) == sorted(new)
+
+
+def test_rows_without_a_label_count_in_changes_but_not_in_accuracy(tiny_bert):
+    clf = fitted(tiny_bert)
+    report = template_sensitivity(clf, TEXTS, OTHERS, [*LABELS[:1], *[None] * 9])
+
+    assert report.accuracies[0] == float(clf.predict(TEXTS)[0] == LABELS[0])
+    assert report.changed == template_sensitivity(clf, TEXTS, OTHERS).changed
+
+
+def test_int_labels_are_compared_as_ints(tiny_bert):
+    words = {0: ["politics", "law"], 1: ["sports", "game"]}
+    clf = PromptClassifier(
+        TEMPLATE, words, model=MaskedLM(*tiny_bert, device="cpu"), tuning="none", verbose=0
+    ).fit(TEXTS)
+    labels = clf.predict(TEXTS).tolist()
+
+    assert template_sensitivity(clf, TEXTS, OTHERS, labels).accuracies[0] == 1.0
+
+
+# ---- The report -------------------------------------------------------------------------------
+
+
+def test_the_report_is_readable():
+    report = TemplateSensitivity(("{text} {mask}", "b"), (0.0, 0.125), (0.9, 0.7), 0.875, 0.0123)
+
+    assert repr(report).splitlines() == [
+        "87.5% of the texts get one class from all 2 templates; mean divergence 0.0123; "
+        "accuracy 0.800 ± 0.100, worst 0.700",
+        "{text} {mask}    0.0% changed  accuracy 0.900",
+        "b               12.5% changed  accuracy 0.700",
+    ]
+
+
+def test_the_report_is_a_frame():
+    pytest.importorskip("pandas")
+    report = TemplateSensitivity(("a", "b"), (0.0, 0.125), (0.9, 0.7), 0.875, 0.0123)
+
+    frame = report.to_frame()
+
+    assert frame.columns.tolist() == ["template", "changed", "accuracy"]
+    assert frame.accuracy.tolist() == [0.9, 0.7]
+    without = TemplateSensitivity(("a", "b"), (0.0, 0.125), None, 0.875, 0.0123)
+    assert without.to_frame().columns.tolist() == ["template", "changed"]
+
+
+# ---- Wrong input ------------------------------------------------------------------------------
+
+
+def test_an_unfitted_classifier_is_an_error():
+    with pytest.raises(NotFittedError):
+        template_sensitivity(PromptClassifier(TEMPLATE, WORDS), TEXTS, OTHERS)
+
+
+@pytest.mark.parametrize(
+    ("templates", "y", "error", "message"),
+    [
+        ([], None, InputError, "no wording other than the classifier's own"),
+        ([TEMPLATE], None, InputError, "no wording other than the classifier's own"),
+        ("{text} {mask}", None, TemplateError, "a sequence of templates"),
+        (["{text} {maks}"], None, TemplateError, "mask"),
+        (["{title} {mask}"], None, TemplateError, "'title', which the template"),
+        (OTHERS, LABELS[:3], InputError, "differ in length"),
+        (OTHERS, [None] * 10, InputError, "no row of y has a label"),
+    ],
+)
+def test_wrong_input_is_an_error(templates, y, error, message, tiny_bert):
+    with pytest.raises(error, match=message):
+        template_sensitivity(fitted(tiny_bert), TEXTS, templates, y)
+
+
+def test_a_wording_whose_virtual_tokens_nothing_has_tuned_is_refused(tiny_bert):
+    plain = fitted(tiny_bert)
+    tuned = fitted(tiny_bert, template="{mask} {soft:2} {text}", tuning="prompt")
+    n_before = tuned.model_.counts.prompts
+
+    with pytest.raises(TemplateError, match=r"\[soft:2\] .* starts as words drawn at random"):
+        template_sensitivity(plain, TEXTS, ["{text} {soft:2} {mask}"])
+    with pytest.raises(ModelError, match=r"tuned with 2 virtual tokens .* this template has 3"):
+        template_sensitivity(tuned, ["a new text"], ["{text} {soft:3} {mask}"])
+    assert tuned.model_.counts.prompts == n_before
+    assert len(template_sensitivity(tuned, TEXTS, ["{text} {soft:2} {mask}"]).changed) == 2
+
+
+def test_only_prompt_classifiers_have_templates():
+    with pytest.raises(InputError, match="a fitted PromptClassifier, got TfidfClassifier"):
+        template_sensitivity(TfidfClassifier().fit(TEXTS, LABELS), TEXTS, OTHERS)
+
+
+def test_probabilities_are_those_of_predict_proba(tiny_bert):
+    clf = fitted(tiny_bert, tuning="head")
+    from fewshot.classifiers.sensitivity import _probabilities
+    from fewshot.data.examples import read_examples
+
+    own = _probabilities(clf, read_examples(TEXTS, ("text",)), [Template(OTHERS[0])])[0]
+
+    assert np.allclose(own, softmax(clf.predict_log_proba(TEXTS), axis=1), atol=1e-12)
