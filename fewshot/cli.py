@@ -139,7 +139,10 @@ def _list_tasks() -> int:
 
 
 def _run_demo(options: argparse.Namespace, command: str) -> int:
-    from fewshot.demo import DemoSettings, run_demo  # loads torch, which --help does not need
+    from fewshot.benchmark.demo import (  # loads torch, which --help does not need
+        DemoSettings,
+        run_demo,
+    )
 
     settings = DemoSettings(
         seeds=1 if options.quick else options.seeds,

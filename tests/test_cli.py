@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fewshot import __version__, cli, demo
+from fewshot import __version__, cli
+from fewshot.benchmark import demo
 from fewshot.benchmark.results import read_results
 from fewshot.errors import MissingExtraError
 from tests.benchmark.specs import write_texts

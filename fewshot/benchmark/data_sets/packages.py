@@ -7,9 +7,9 @@ import csv
 import io
 from pathlib import Path
 
+from fewshot.benchmark.data_sets.bbc_news import read_articles
 from fewshot.benchmark.data_sets.clean_splits import halved
 from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts
-from fewshot.demo_data import read_articles
 from fewshot.errors import InputError
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from fewshot.benchmark.report.content import compose
 from fewshot.benchmark.report.html import to_html
 from fewshot.benchmark.report.markdown import to_markdown
+from fewshot.benchmark.report.page import make_folder, write_whole
 from fewshot.benchmark.results import Results, read_results
 from fewshot.benchmark.summary import summarise
-from fewshot.page import make_folder, write_whole
 
 
 def write_report(results: Results | str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 from fewshot.benchmark.metrics import METRICS
+from fewshot.benchmark.report.svg import decimals, nice_ticks, shape
 from fewshot.benchmark.statistics import Estimate
 from fewshot.benchmark.summary import Group
-from fewshot.svg import decimals, nice_ticks, shape
 
 _WIDTH, _HEIGHT = 340, 320  # pixels: a phone shows them as they are
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 328, 30, 272  # the frame

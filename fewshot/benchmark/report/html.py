@@ -16,7 +16,7 @@ from fewshot.benchmark.report.document import (
     Pictures,
     Value,
 )
-from fewshot.page import definitions, page, table
+from fewshot.benchmark.report.page import definitions, page, table
 
 _STYLE = """
 :root { color-scheme: light; --page: #fff; --text: #1b2129; --soft: #4d5763; --line: #d4d9e0; }

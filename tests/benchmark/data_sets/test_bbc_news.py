@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.demo_data import load_bbc_news, read_articles
+from fewshot.benchmark.data_sets.bbc_news import load_bbc_news, read_articles
 from fewshot.errors import InputError, MissingExtraError
 
 needs_articles = pytest.mark.skipif(

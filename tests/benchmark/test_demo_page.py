@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from fewshot.benchmark.demo_page import Example, Report, results_by_method
 from fewshot.benchmark.results import Cell, Header, Results
-from fewshot.report import Example, Report, results_by_method
 from tests.html_checker import check
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from fewshot import demo
+from fewshot.benchmark import demo
 from fewshot.benchmark.data_sets.loading import load_data_set
+from fewshot.benchmark.demo_page import results_by_method
 from fewshot.benchmark.results import Cell, Header, Results
 from fewshot.benchmark.spec_reader import load_spec
-from fewshot.report import results_by_method
 
 LABELS = ["business", "entertainment", "politics", "sport", "technology"]
 needs_extras = pytest.mark.skipif(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fewshot.benchmark.report.page import definitions, make_folder, page, table, write_whole
 from fewshot.errors import InputError
-from fewshot.page import definitions, make_folder, page, table, write_whole
 from tests.html_checker import check
 
 

@@ -12,10 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from statistics import fmean
 
 from fewshot import __version__
+from fewshot.benchmark.report.page import definitions, page, table
+from fewshot.benchmark.report.svg import shape
 from fewshot.benchmark.results import Cell, Results
 from fewshot.benchmark.statistics import estimate
-from fewshot.page import definitions, page, table
-from fewshot.svg import shape
 
 TABLE_HEADER = ("Method", "Accuracy", "Macro-F1", "Fit s", "Predict s", "Tokens")
 

@@ -10,13 +10,19 @@ from typing import Any, TextIO
 
 from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.loading import load_data_set
+from fewshot.benchmark.demo_page import (
+    TABLE_HEADER,
+    Example,
+    MethodResults,
+    Report,
+    results_by_method,
+)
 from fewshot.benchmark.methods import Defaults, build_method
+from fewshot.benchmark.report.page import make_folder, write_whole
 from fewshot.benchmark.runner import run
 from fewshot.benchmark.spec import Spec
 from fewshot.benchmark.spec_reader import load_spec
 from fewshot.classifiers.prompt import PromptClassifier
-from fewshot.page import make_folder, write_whole
-from fewshot.report import TABLE_HEADER, Example, MethodResults, Report, results_by_method
 
 _ZERO_SHOT, _TUNED = "Prompt, zero-shot", "Prompt, head tuned"
 _DATA = "bbc_news"

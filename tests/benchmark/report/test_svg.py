@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fewshot.svg import decimals, nice_ticks, shape
+from fewshot.benchmark.report.svg import decimals, nice_ticks, shape
 
 
 def test_numbers_are_short_and_zero_has_no_sign() -> None:
