@@ -9,14 +9,17 @@ if TYPE_CHECKING:
     from fewshot.classifiers.fine_tune import FineTuneClassifier
     from fewshot.classifiers.prompt import PromptClassifier
     from fewshot.classifiers.semi_supervised.continued_pretraining import PCPClassifier
+    from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
     from fewshot.classifiers.semi_supervised.pet import PETClassifier
-    from fewshot.classifiers.semi_supervised.self_training import LiSTClassifier
+    from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+    from fewshot.classifiers.semi_supervised.self_training import LiSTClassifier, list_adapter
     from fewshot.classifiers.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.classifiers.setfit import SetFitClassifier
     from fewshot.classifiers.tfidf import TfidfClassifier
     from fewshot.data.sampling import KShotSplit, k_shot_sample
     from fewshot.data.unlabeled import Unlabeled
     from fewshot.knowledge import SciPromptVerbalizer
+    from fewshot.models.loading import load_masked_lm
     from fewshot.models.masked_lm import MaskedLM
     from fewshot.prompting.library import Task, list_tasks, load_task
     from fewshot.prompting.template import Template
@@ -30,8 +33,10 @@ __all__ = [
     "KShotSplit",
     "LiSTClassifier",
     "MaskedLM",
+    "MetaWeights",
     "PCPClassifier",
     "PETClassifier",
+    "Pretraining",
     "PromptClassifier",
     "SciPromptVerbalizer",
     "SetFitClassifier",
@@ -42,14 +47,20 @@ __all__ = [
     "Unlabeled",
     "Verbalizer",
     "k_shot_sample",
+    "list_adapter",
     "list_tasks",
     "load",
+    "load_masked_lm",
     "load_task",
     "template_sensitivity",
 ]
 
 # Loaded when asked for, so that importing the package imports neither torch nor transformers.
 _HOME = {
+    "MetaWeights": ("fewshot.classifiers.semi_supervised.meta_weights", "MetaWeights"),
+    "Pretraining": ("fewshot.classifiers.semi_supervised.pretraining", "Pretraining"),
+    "list_adapter": ("fewshot.classifiers.semi_supervised.self_training", "list_adapter"),
+    "load_masked_lm": ("fewshot.models.loading", "load_masked_lm"),
     "FineTuneClassifier": ("fewshot.classifiers.fine_tune", "FineTuneClassifier"),
     "KShotSplit": ("fewshot.data.sampling", "KShotSplit"),
     "LiSTClassifier": ("fewshot.classifiers.semi_supervised.self_training", "LiSTClassifier"),

@@ -154,8 +154,8 @@ def test_wheel_holds_the_weights_their_card_and_the_types(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
 
-    assert 10**6 < sizes["fewshot/_mini/delta.safetensors"] <= MOST_DELTA_BYTES
-    assert sizes["fewshot/_mini/MODEL_CARD.md"] > 0
+    assert 10**6 < sizes["fewshot/models/_mini/delta.safetensors"] <= MOST_DELTA_BYTES
+    assert sizes["fewshot/models/_mini/MODEL_CARD.md"] > 0
     assert "fewshot/py.typed" in sizes
     assert {name.split("/")[0] for name in sizes} == {"fewshot", "fewshot-0.1.0.dist-info"}
 

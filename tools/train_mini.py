@@ -7,8 +7,8 @@ or, on a processor with cores to spare, two single-threaded workers that share e
     torchrun --nproc-per-node 2 tools/train_mini.py --work /tmp/mini --minutes 100
 
 makes the text from registry packages (``mini_corpus.py``), goes on from the update in
-``fewshot/_mini`` or in ``--delta``, and writes ``delta.safetensors``, ``log.jsonl`` and checkpoints
-to the work folder. Started again on the same folder it continues from the last checkpoint.
+``fewshot/models/_mini`` or in ``--delta``, and writes ``delta.safetensors``, ``log.jsonl`` and
+checkpoints to the work folder. Started again on the same folder, it resumes from the last one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def main() -> None:
     """Parse the command line, and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for text and checkpoints")
-    parser.add_argument("--delta", type=Path, default=Path("fewshot/_mini/delta.safetensors"))
+    shipped = Path("fewshot/models/_mini/delta.safetensors")
+    parser.add_argument("--delta", type=Path, default=shipped)
     parser.add_argument("--minutes", type=float, default=100.0, help="the rate falls to 0 by then")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -460,7 +461,7 @@ def resume(file: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 
 
 def export(model: nn.Module, file: Path) -> None:
-    """Write the update as ``fewshot.models.mini`` reads it: float16, low-rank pairs and replacements."""
+    """Write the update as ``fewshot.models.mini`` reads it: float16, low-rank or whole."""
     delta = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and not name.startswith("anchor."):

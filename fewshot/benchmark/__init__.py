@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fewshot.benchmark.data_sets.bbc_news import load_bbc_news
     from fewshot.benchmark.data_sets.data_set import DataSet
     from fewshot.benchmark.data_sets.loading import load_data_set
     from fewshot.benchmark.data_sets.registry import list_data_sets
@@ -22,6 +23,7 @@ __all__ = [
     "Results",
     "Spec",
     "list_data_sets",
+    "load_bbc_news",
     "load_data_set",
     "load_spec",
     "read_results",
@@ -37,6 +39,7 @@ _HOME = {
     "Results": "results",
     "Spec": "spec",
     "list_data_sets": "data_sets.registry",
+    "load_bbc_news": "data_sets.bbc_news",
     "load_data_set": "data_sets.loading",
     "load_spec": "spec_reader",
     "read_results": "results",

@@ -35,7 +35,7 @@ class LabelEmbeddings:
 
     @property
     def mask_counts(self) -> tuple[int, ...]:
-        """The number of masks of a prompt, as :class:`~fewshot.scoring.label_words.LabelWords` has it."""
+        """The number of masks of a prompt, as in :class:`.LabelWords`."""
         return (self.n_masks,)
 
     @property

@@ -10,6 +10,7 @@ from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.half import Half
 from fewshot.tuning.head import Head
 from fewshot.tuning.lora import LoRA, merge
+from fewshot.tuning.lora_files import export_lora, import_lora
 from fewshot.tuning.perfect import Perfect
 from fewshot.tuning.regularization.adversarial import FGM, SMART
 from fewshot.tuning.regularization.consistency import TemplateConsistency
@@ -46,6 +47,8 @@ __all__ = [
     "TemplateConsistency",
     "Training",
     "Tuning",
+    "export_lora",
+    "import_lora",
     "merge",
     "resolve_tuning",
 ]

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.prompt_plan import plan_fit, resolve_template
 from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier, prompt_classifier
-from fewshot.classifiers.semi_supervised.fitting import fit_prompt, open_fit
+from fewshot.classifiers.semi_supervised.fitting import digests_of, fit_prompt, open_fit
 from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
 from fewshot.classifiers.semi_supervised.sessions import SessionRecord, Sessions
 from fewshot.data.classes import class_targets
@@ -353,7 +353,7 @@ def _configuration(plan: _Plan) -> dict[str, str]:
     """Return all that decides the result, for the checkpoint."""
     if not plan.checkpoint.is_kept:
         return {}
-    return {**settings_of(plan.settings), **plan.data.digests(load_masked_lm(plan.base.model))}
+    return {**settings_of(plan.settings), **digests_of(plan.data, load_masked_lm(plan.base.model))}
 
 
 def _train(plan: _Plan, rounds: Rounds) -> tuple[PromptClassifier, SessionRecord]:
