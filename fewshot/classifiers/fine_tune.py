@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.classifiers.base import TextClassifier, warn_truncated
-from fewshot.classifiers.costs import DryRun
+from fewshot.classifiers.dry_run import DryRun
 from fewshot.classifiers.sequence_model import Pooling, SequenceModel
 from fewshot.data.classes import class_labels, label_array, labelled_part
 from fewshot.data.examples import Label, read_examples

@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import limited_threads
-from fewshot.training.loop import Epoch
+from fewshot.training.history import Epoch
 
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from fewshot.classifiers.base import TextClassifier, warn_truncated
-from fewshot.classifiers.costs import DryRun, report_parameters
+from fewshot.classifiers.dry_run import DryRun
+from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, plan_fit
 from fewshot.data.classes import class_targets, label_array
 from fewshot.data.examples import Label, read_examples

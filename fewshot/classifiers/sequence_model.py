@@ -14,7 +14,8 @@ from fewshot.data.examples import Examples
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import Prompts
-from fewshot.training.loop import Batch, Epoch, Learner, TrainSettings, check_trained, train
+from fewshot.training.history import Epoch
+from fewshot.training.loop import Batch, Learner, TrainSettings, check_trained, train
 
 Pooling: TypeAlias = Literal["mean", "first"]
 

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.classifiers.base import TextClassifier, warn_truncated
-from fewshot.classifiers.costs import DryRun
+from fewshot.classifiers.dry_run import DryRun
 from fewshot.classifiers.text_pairs import PairSampling, PairSource
 from fewshot.data.classes import class_labels, label_array, labelled_part
 from fewshot.data.examples import Label, read_examples
 from fewshot.data.settings import check_settings, is_positive, is_whole, new_rng
 from fewshot.data.training_data import read_training_data
 from fewshot.scoring.heads import LinearHead, fit_linear_head
-from fewshot.training.loop import Epoch
+from fewshot.training.history import Epoch
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

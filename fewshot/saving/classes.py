@@ -45,7 +45,7 @@ CLASSES: dict[str, str] = {
     "NoTuning": "fewshot.tuning",
     "PCPClassifier": "fewshot.classifiers.semi_supervised.continued_pretraining",
     "PETClassifier": "fewshot.classifiers.semi_supervised.pet",
-    "ParameterReport": "fewshot.classifiers.costs",
+    "ParameterReport": "fewshot.classifiers.parameter_report",
     "Perfect": "fewshot.tuning",
     "PetalVerbalizer": "fewshot.knowledge",
     "Prefix": "fewshot.tuning",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from fewshot.errors import TuningError
 from fewshot.models.reproducible import limited_threads, torch_seed
+from fewshot.training.history import Epoch
 from fewshot.training.losses import distillation_loss, soft_cross_entropy
 
 Batch: TypeAlias = npt.NDArray[np.int64]
@@ -380,15 +381,3 @@ def parameter_groups(
         }
         for decays, factor in sorted(groups, reverse=True)
     ]
-
-
-class Epoch(TypedDict, total=False):
-    """One row of ``history_``; times are in seconds."""
-
-    epoch: int
-    loss: float
-    valid_loss: float
-    learning_rate: float
-    steps: int
-    tokens: int
-    seconds: float

@@ -18,9 +18,9 @@ from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.token_masking import TokenMasking, masked_loss
 from fewshot.prompting.template import Template
+from fewshot.training.history import Epoch
 from fewshot.training.loop import (
     Batch,
-    Epoch,
     Learner,
     SecondLoss,
     TrainSettings,

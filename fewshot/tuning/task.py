@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fewshot.prompting.template import Template
 from fewshot.scoring.heads import StateHead
 from fewshot.scoring.scorer import PromptScorer, Views
-from fewshot.training.loop import Epoch
+from fewshot.training.history import Epoch
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_peft_loads_what_was_exported_with_equal_logits(settings, tiny, tmp_path
 
     loaded = peft.PeftModel.from_pretrained(copy.deepcopy(tiny[0]), tmp_path / "adapters").eval()
     difference = (logits(loaded) - logits(tuned.model)).abs().max()
-    assert difference < 1e-6 * _largest(lm)
+    assert difference < 2e-6 * _largest(lm)
     assert (logits(tuned.model) - logits(lm.model)).abs().max() > 1e-4
 
 

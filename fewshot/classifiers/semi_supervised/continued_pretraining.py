@@ -41,7 +41,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.cache import ContentCache
 from fewshot.scoring.label_words import LabelWords
 from fewshot.training.checkpoint import Arrays, Checkpoint, check_folder
-from fewshot.training.loop import Epoch
+from fewshot.training.history import Epoch
 from fewshot.training.rounds import Rounds, seed_of, started
 
 Objective: TypeAlias = Literal["prompt", "mlm"]

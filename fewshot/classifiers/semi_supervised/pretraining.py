@@ -17,7 +17,8 @@ from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.models.token_masking import Ids, TokenMasking, masked_loss
-from fewshot.training.loop import Epoch, TrainSettings, parameter_groups
+from fewshot.training.history import Epoch
+from fewshot.training.loop import TrainSettings, parameter_groups
 from fewshot.training.rounds import Rounds
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa

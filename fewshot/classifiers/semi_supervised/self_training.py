@@ -29,7 +29,7 @@ from fewshot.errors import InputError
 from fewshot.models.fingerprint import settings_of
 from fewshot.models.loading import load_masked_lm
 from fewshot.training.checkpoint import Checkpoint, check_folder
-from fewshot.training.loop import Epoch
+from fewshot.training.history import Epoch
 from fewshot.training.rounds import Rounds, seed_of, started
 from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, resolve_tuning
 

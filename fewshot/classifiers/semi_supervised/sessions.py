@@ -20,7 +20,8 @@ from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer
 from fewshot.training.checkpoint import Arrays
-from fewshot.training.loop import Epoch, Learner, TrainSettings
+from fewshot.training.history import Epoch
+from fewshot.training.loop import Learner, TrainSettings
 from fewshot.training.rounds import Rounds, seed_of
 from fewshot.tuning.delegated import DelegatedTuning
 from fewshot.tuning.gradient import GradientTuning

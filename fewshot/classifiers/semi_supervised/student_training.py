@@ -19,7 +19,8 @@ from fewshot.classifiers.semi_supervised.meta_weights import (
 from fewshot.data.sampling import hold_out
 from fewshot.errors import TuningError
 from fewshot.models.reproducible import limited_threads, torch_seed
-from fewshot.training.loop import Batch, Epoch, Learner, TrainSettings, TrainStep, parameter_groups
+from fewshot.training.history import Epoch
+from fewshot.training.loop import Batch, Learner, TrainSettings, TrainStep, parameter_groups
 from fewshot.tuning.task import TuningTask
 
 

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from fewshot import PromptClassifier
-from fewshot.classifiers.costs import ParameterReport
+from fewshot.classifiers.parameter_report import ParameterReport
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Adapter, BitFit, Full, LoRA
 
