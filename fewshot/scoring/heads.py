@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from fewshot.scoring.scorer import Encoded, PromptScorer
+if TYPE_CHECKING:  # the baselines' head needs no torch
+    from fewshot.scoring.scorer import Encoded, PromptScorer
 
 
 @dataclass(frozen=True)
