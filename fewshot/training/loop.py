@@ -74,6 +74,73 @@ class TrainSettings:
         return 1.0 if self.schedule == "constant" else 1.0 - done
 
 
+class Optimizer:
+    """AdamW over the steps of a schedule; matrices decay, biases and norms do not."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        settings: TrainSettings,
+        n_steps: int,
+        rate_factors: Mapping[str, float] | None = None,
+        *,
+        rate_name: str = "learning_rate",  # for the message when training diverges
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        self.settings, self.n_steps, self.n_done = settings, n_steps, 0
+        self._parameters, self._rate_name = list(parameters.values()), rate_name
+        groups = _groups(parameters, settings, {} if rate_factors is None else rate_factors)
+        self.adam = torch.optim.AdamW(groups, betas=betas, eps=eps)
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the last step, of parameters without a factor."""
+        group = self.adam.param_groups[0]
+        return float(group["lr"] / group["factor"])
+
+    def step(self, loss: Tensor, *, is_idle: bool = False) -> float:
+        """Take a step down the gradient of a loss, and return the loss.
+
+        An idle step is only counted: Adam has momentum, and would move without a gradient, too.
+        """
+        rate = self.settings.learning_rate * self.settings.rate(self.n_done, self.n_steps)
+        for group in self.adam.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.n_done += 1
+        if not bool(loss.isfinite()):
+            raise TuningError(
+                f"the loss is {loss.item()} at step {self.n_done} of {self.n_steps}: it has "
+                f"diverged; lower {self._rate_name}, which is {self.settings.learning_rate}"
+            )
+        if not is_idle:
+            loss.backward()
+            nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
+            self.adam.step()
+            self.adam.zero_grad()
+        return float(loss.detach())
+
+
+def _groups(
+    parameters: Mapping[str, nn.Parameter],
+    settings: TrainSettings,
+    rate_factors: Mapping[str, float],
+) -> list[dict[str, object]]:
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        key = parameter.ndim > 1, rate_factors.get(name, 1.0)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": groups[decays, factor],
+            "weight_decay": settings.weight_decay if decays else 0.0,
+            "lr": settings.learning_rate * factor,
+            "factor": factor,
+        }
+        for decays, factor in sorted(groups, reverse=True)
+    ]
+
+
 @dataclass(frozen=True)
 class TrainStep:
     """One optimiser step, as a loss sees it.
@@ -194,7 +261,9 @@ def train(
     run = _Run(learner, _tensor(targets), _tensor(weights), settings, len(chosen))
     best = _Best(learner.parameters)
     history: list[Epoch] = []
-    bar = tqdm(total=run.n_steps, disable=not show_progress, desc="tuning", delay=_BAR_DELAY)
+    bar = tqdm(
+        total=run.optimizer.n_steps, disable=not show_progress, desc="tuning", delay=_BAR_DELAY
+    )
     batch_tokens = settings.batch_size * int(learner.n_tokens[chosen].mean())
     with torch_seed(rng), limited_threads(batch_tokens), bar:
         for epoch in range(settings.num_epochs):
@@ -203,7 +272,7 @@ def train(
             row = Epoch(
                 epoch=epoch,
                 loss=loss,
-                learning_rate=run.learning_rate,
+                learning_rate=run.optimizer.learning_rate,
                 steps=-(-len(chosen) // settings.batch_size),
                 tokens=int(learner.n_tokens[chosen].sum()),
                 seconds=time.perf_counter() - started,
@@ -242,7 +311,7 @@ def check_trained(scores: npt.NDArray[np.float64], learning_rate: float) -> None
 
 
 class _Run:
-    """Optimiser, schedule and step count of one training run."""
+    """Passes of one training run over its examples."""
 
     def __init__(
         self,
@@ -254,23 +323,16 @@ class _Run:
     ) -> None:
         self.learner, self.targets, self.weights = learner, targets, weights
         self.settings = settings
-        self.n_steps = settings.steps(n_examples)
-        self.step = 0
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(learner.parameters, settings, learner.rate_factors)
+        self.optimizer = Optimizer(
+            learner.parameters, settings, settings.steps(n_examples), learner.rate_factors
         )
-
-    @property
-    def learning_rate(self) -> float:
-        group = self.optimizer.param_groups[0]
-        return float(group["lr"] / group["factor"])
 
     def epoch(self, batches: Iterator[Batch], bar: tqdm) -> float:  # type: ignore[type-arg]
         """Take one pass over the examples and return the mean loss."""
         self.learner.set_training(True)
         total = n_examples = 0.0
         for batch in batches:
-            total += len(batch) * self._update(batch)
+            total += len(batch) * self.optimizer.step(self._loss(self._train_step(batch)))
             n_examples += len(batch)
             bar.update()
         self.learner.set_training(False)
@@ -286,25 +348,11 @@ class _Run:
             )
         return total / float(self.weights[held_out].sum())
 
-    def _update(self, batch: Batch) -> float:
-        rate = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        step_loss = self._task_loss if self.learner.loss is None else self.learner.loss
-        loss = step_loss(self._train_step(batch))
-        if self.learner.second_loss is not None:
-            loss = self.learner.second_loss.joined(loss)
-        if not bool(loss.isfinite()):
-            raise TuningError(
-                f"the loss is {loss.item()} at step {self.step + 1} of {self.n_steps}: it has "
-                f"diverged; lower learning_rate={self.settings.learning_rate}"
-            )
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.learner.parameters.values(), self.settings.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.step += 1
-        return float(loss.detach())
+    def _loss(self, step: TrainStep) -> Tensor:
+        own = self._task_loss if self.learner.loss is None else self.learner.loss
+        loss = own(step)
+        second = self.learner.second_loss
+        return loss if second is None else second.joined(loss)
 
     def _train_step(self, batch: Batch) -> TrainStep:
         return TrainStep(
@@ -313,7 +361,7 @@ class _Run:
             self.weights[batch],
             self.settings.label_smoothing,
             self.settings.temperature,
-            self.step / self.n_steps,
+            self.optimizer.n_done / self.optimizer.n_steps,
         )
 
     def _task_loss(self, step: TrainStep) -> Tensor:
@@ -347,37 +395,3 @@ def _batches(chosen: Batch, batch_size: int, rng: np.random.Generator) -> Iterat
     order = rng.permutation(chosen)
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
-
-
-def parameter_groups(
-    parameters: Mapping[str, nn.Parameter],
-    settings: TrainSettings,
-    rate_factors: Mapping[str, float] | None = None,
-) -> list[dict[str, object]]:
-    """Return groups for an optimiser: matrices decay, biases and norms do not.
-
-    Parameters
-    ----------
-    parameters : mapping of str to Parameter
-    settings : TrainSettings
-    rate_factors : mapping of str to float, optional
-        Factors of the learning rate of some parameters.
-
-    Returns
-    -------
-    list of dict
-    """
-    factors = {} if rate_factors is None else rate_factors
-    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    for name, parameter in parameters.items():
-        key = parameter.ndim > 1, factors.get(name, 1.0)
-        groups.setdefault(key, []).append(parameter)
-    return [
-        {
-            "params": groups[decays, factor],
-            "weight_decay": settings.weight_decay if decays else 0.0,
-            "lr": settings.learning_rate * factor,
-            "factor": factor,
-        }
-        for decays, factor in sorted(groups, reverse=True)
-    ]

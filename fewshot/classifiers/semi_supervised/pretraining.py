@@ -10,15 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator
-from torch import Tensor, nn
+from torch import Tensor
 
 from fewshot.data.settings import check_settings, is_number, is_positive, is_whole
-from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.models.token_masking import Ids, TokenMasking, masked_loss
 from fewshot.training.history import Epoch
-from fewshot.training.loop import TrainSettings, parameter_groups
+from fewshot.training.loop import Optimizer, TrainSettings
 from fewshot.training.rounds import Rounds
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa
@@ -150,12 +149,15 @@ class _Run:
         self.settings = pretraining._settings()
         self.masking = TokenMasking.of(lm.tokenizer, pretraining.mask_probability)
         self.lengths = np.array([len(ids) for ids in lines], dtype=np.int64)
-        self.n_steps = self.settings.steps(len(lines))
-        self.step = 0
         self.history: list[Epoch] = []
         self.parameters = lm.tuned_parameters()
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.parameters, self.settings), betas=_BETAS, eps=_EPSILON
+        self.optimizer = Optimizer(
+            self.parameters,
+            self.settings,
+            self.settings.steps(len(lines)),
+            rate_name="learning_rate of Pretraining",
+            betas=_BETAS,
+            eps=_EPSILON,
         )
 
     def epoch(self, number: int) -> None:
@@ -172,50 +174,38 @@ class _Run:
             Epoch(
                 epoch=number,
                 loss=float(np.mean(losses)),
-                learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+                learning_rate=self.optimizer.learning_rate,
                 tokens=int(self.lengths.sum()),
                 seconds=time.perf_counter() - started,
             )
         )
 
     def _update(self, batch: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
         hidden = self.masking.hide([self.lines[row] for row in batch], rng)
-        loss = masked_loss(self.lm, hidden)
-        if not bool(loss.isfinite()):
-            raise TuningError(
-                f"the loss is {loss.item()} at step {self.step + 1} of {self.n_steps}: it has "
-                f"diverged; lower learning_rate={self.settings.learning_rate} of Pretraining"
-            )
-        if len(hidden.originals):
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.max_grad_norm)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        self.step += 1
-        return float(loss.detach())
+        return self.optimizer.step(masked_loss(self.lm, hidden), is_idle=not len(hidden.originals))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return weights, moments of the optimiser, the step and the history as arrays."""
-        arrays = {"step": np.array(self.step), "history": _as_array(self.history)}
+        arrays = {"step": np.array(self.optimizer.n_done), "history": _as_array(self.history)}
         for name, parameter in self.parameters.items():
             arrays[f"weight {name}"] = _array(parameter)
             for moment in _MOMENTS:
-                if parameter in self.optimizer.state:
-                    arrays[f"{moment} {name}"] = _array(self.optimizer.state[parameter][moment])
+                if parameter in self.optimizer.adam.state:
+                    arrays[f"{moment} {name}"] = _array(
+                        self.optimizer.adam.state[parameter][moment]
+                    )
         return arrays
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Go back to a state."""
-        self.step = int(arrays["step"])
+        self.optimizer.n_done = int(arrays["step"])
         self.history = _as_history(arrays["history"])
         for name, parameter in self.parameters.items():
             parameter.data.copy_(torch.from_numpy(arrays[f"weight {name}"]))
             if f"step {name}" in arrays:
                 saved = {m: torch.from_numpy(arrays[f"{m} {name}"]) for m in _MOMENTS}
                 device = parameter.device
-                self.optimizer.state[parameter] = {
+                self.optimizer.adam.state[parameter] = {
                     m: tensor.to(device) if tensor.ndim else tensor for m, tensor in saved.items()
                 }
 

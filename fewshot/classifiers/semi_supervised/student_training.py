@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fewshot.classifiers.semi_supervised.meta_weights import (
     MetaWeights,
@@ -17,10 +17,9 @@ from fewshot.classifiers.semi_supervised.meta_weights import (
     normalized_weights,
 )
 from fewshot.data.sampling import hold_out
-from fewshot.errors import TuningError
 from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.training.history import Epoch
-from fewshot.training.loop import Batch, Learner, TrainSettings, TrainStep, parameter_groups
+from fewshot.training.loop import Batch, Learner, Optimizer, TrainSettings, TrainStep
 from fewshot.tuning.task import TuningTask
 
 
@@ -72,12 +71,10 @@ class StudentTraining:
         self.targets = torch.from_numpy(task.targets).float()
         self.sample_weight = torch.from_numpy(task.sample_weight / mean).float()
         self.sums, self.n_drawn = np.zeros(len(is_used)), np.zeros(len(is_used))
-        self.n_steps = n_steps + settings.steps(len(self.labelled))
-        self.step = self.n_tokens = 0
+        self.n_tokens = 0
         self.loss = self.labelled_loss = np.nan
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(learner.parameters, settings, learner.rate_factors)
-        )
+        n_all = n_steps + settings.steps(len(self.labelled))
+        self.optimizer = Optimizer(learner.parameters, settings, n_all, learner.rate_factors)
 
     def learn(self) -> list[Epoch]:
         """Train in place."""
@@ -90,7 +87,13 @@ class StudentTraining:
             self.learner.set_training(False)
         seconds = time.perf_counter() - started
         return [
-            Epoch(epoch=0, loss=self.loss, steps=self.step, tokens=self.n_tokens, seconds=seconds)
+            Epoch(
+                epoch=0,
+                loss=self.loss,
+                steps=self.optimizer.n_done,
+                tokens=self.n_tokens,
+                seconds=seconds,
+            )
         ]
 
     def mean_weights(self, pool: Batch) -> npt.NDArray[np.float64]:
@@ -161,23 +164,8 @@ class StudentTraining:
         return normalized_weights(agreement).float()
 
     def _update(self, loss: Tensor, batch: Batch, *, is_idle: bool) -> None:
-        """Take a step of the optimiser; none where all weights are 0, for it has momentum."""
-        rate = self.settings.learning_rate * self.settings.rate(self.step, self.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        self.step += 1
         self.n_tokens += int(self.learner.n_tokens[batch].sum())
-        if not bool(loss.isfinite()):
-            raise TuningError(
-                f"the loss is {loss.item()} at step {self.step} of {self.n_steps} of a session: it "
-                f"has diverged; lower learning_rate={self.settings.learning_rate}"
-            )
-        if is_idle:
-            return
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.learner.parameters.values(), self.settings.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.optimizer.step(loss, is_idle=is_idle)
 
     def _train_step(self, batch: Batch) -> TrainStep:
         return TrainStep(

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.reproducible import limited_threads
 from fewshot.prompting.prompts import Prompts
+from fewshot.training.loop import Optimizer, TrainSettings
 
 _SHARE = 0.15  # of the words hidden, as BERT's
 _STEPS, _BATCH_SIZE = 100, 8
-_LEARNING_RATE = 1e-3
-_MAX_GRAD_NORM = 1.0
+_SETTINGS = TrainSettings(
+    1e-3, 1, _BATCH_SIZE, weight_decay=0.0, warmup_ratio=0.0, schedule="constant"
+)
 
 
 def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[float]:
@@ -42,8 +44,7 @@ def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[f
     ----------
     Gu et al. (2022), PPT: Pre-trained Prompt Tuning for Few-shot Learning.
     """
-    parameters = list(lm.tuned_parameters().values())
-    optimizer = torch.optim.AdamW(parameters, lr=_LEARNING_RATE, weight_decay=0.0)
+    optimizer = Optimizer(lm.tuned_parameters(), _SETTINGS, _STEPS)
     vocabulary = torch.arange(len(lm.model.get_input_embeddings().weight), device=lm.device)
     losses: list[float] = []
     useful = prompts.take([row for row in range(len(prompts)) if len(_words(prompts, row, lm))])
@@ -56,11 +57,7 @@ def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[f
             states = lm.forward(hidden)[0]
             logits = lm.mask_head.token_logits(states, vocabulary)  # [n, words, vocabulary]
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), words.flatten())
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, _MAX_GRAD_NORM)
-            optimizer.step()
-            optimizer.zero_grad()
-            losses.append(float(loss.detach()))
+            losses.append(optimizer.step(loss))
     return losses
 
 

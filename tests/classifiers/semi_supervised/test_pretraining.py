@@ -96,7 +96,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(lm, tmp_path, monke
 
 
 def test_a_diverging_loss_is_raised(lm):
-    with pytest.raises(TuningError, match="diverged; lower learning_rate"):
+    with pytest.raises(TuningError, match="diverged; lower learning_rate of Pretraining"):
         run(lm, corpus(lm), Pretraining(1e30, 5))
 
 
