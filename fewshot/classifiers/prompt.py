@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from fewshot.classifiers.base import TextClassifier, warn_truncated
 from fewshot.classifiers.dry_run import DryRun
 from fewshot.classifiers.parameter_report import report_parameters
-from fewshot.classifiers.prompt_plan import PromptPlan, plan_fit
+from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
 from fewshot.data.classes import class_targets, label_array
 from fewshot.data.examples import Label, read_examples
 from fewshot.models.hardware import measured_memory
@@ -181,10 +181,13 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         PromptClassifier
             The estimator itself.
         """
-        plan = plan_fit(self, X, y, sample_weight)
+        return self._fit(plan_fit(self, X, y, sample_weight))
+
+    def _fit(self, plan: PromptPlan, tune: TuningProcedure | None = None) -> PromptClassifier:
+        """Do what was planned; `tune` stands in for the planned strategy's own procedure."""
         scorer, calibration = plan.calibrate()
         with measured_memory() as peak:
-            result = plan.tune(scorer, calibration)
+            result = plan.tune(scorer, calibration, tune)
         report = report_parameters(result, scorer.lm, peak.rise(scorer.lm.device))
         warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length, _READ_WHOLE)
         self._set_fitted(plan, result, calibration)

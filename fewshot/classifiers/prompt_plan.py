@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +28,7 @@ from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.calibration import Calibration
-from fewshot.scoring.label_words import LabelWords, MultiToken
+from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer, Views
@@ -37,25 +36,14 @@ from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask
 
+if TYPE_CHECKING:
+    from fewshot.classifiers.prompt import PromptClassifier
+
+# Tunes a calibrated scorer: a strategy's `tune`, or another procedure in its place.
+TuningProcedure: TypeAlias = Callable[[TuningTask], TuningResult]
+
 _DEFAULT_TEMPLATE = "A {mask} text: {text}"
 _ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than about these texts
-
-
-class PromptSettings(Protocol):
-    """What a plan reads of a :class:`~fewshot.PromptClassifier`, which it cannot import."""
-
-    template: str | Template | None
-    verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None
-    model: str | Path | MaskedLM
-    tuning: str | Tuning
-    calibration: Calibration
-    aggregation: Aggregation | Literal["auto"]
-    multi_token: MultiToken
-    labels: Sequence[Label] | None
-    class_weight: str | dict[Label, float] | None
-    max_length: int | None
-    random_state: int | np.random.RandomState | None
-    verbose: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +52,7 @@ class PromptPlan:
 
     Parameters
     ----------
-    settings : PromptSettings
+    settings : PromptClassifier
     tuning : Tuning
     verbalizer : Verbalizer or None
         The words, found or given.
@@ -78,7 +66,7 @@ class PromptPlan:
         The texts in the other wordings that the tuning asks for.
     """
 
-    settings: PromptSettings
+    settings: PromptClassifier
     tuning: Tuning
     verbalizer: Verbalizer | None
     data: TrainingData | None
@@ -132,44 +120,37 @@ class PromptPlan:
         encoded = scorer.encode(self.views)
         return scorer.calibrate("domain", encoded, _domain_weights(self)), calibration
 
-    def tune(self, scorer: PromptScorer, calibration: Calibration) -> TuningResult:
-        """Tune from a calibrated scorer.
-
-        Parameters
-        ----------
-        scorer : PromptScorer
-        calibration : str
-            What it was calibrated by.
-
-        Returns
-        -------
-        TuningResult
-        """
+    def tune(
+        self,
+        scorer: PromptScorer,
+        calibration: Calibration,
+        procedure: TuningProcedure | None = None,
+    ) -> TuningResult:
+        """Tune from a calibrated scorer, by the strategy or by another procedure in its place."""
         if self.data is None or isinstance(self.tuning, NoTuning):
             return TuningResult(scorer)
         settings, data = self.settings, self.data
         targets, weights = class_targets(data, scorer.words.classes, settings.class_weight)
-        return self.tuning.tune(
-            TuningTask(
-                scorer,
-                self.views,
-                targets,
-                weights,
-                new_rng(settings.random_state),
-                settings.verbose > 0,
-                self.wordings,
-                np.flatnonzero(~data.labels.is_labelled & (data.sample_weight > 0)),
-                calibration_weight=_recalibration(self, calibration),
-            )
+        task = TuningTask(
+            scorer,
+            self.views,
+            targets,
+            weights,
+            new_rng(settings.random_state),
+            settings.verbose > 0,
+            self.wordings,
+            np.flatnonzero(~data.labels.is_labelled & (data.sample_weight > 0)),
+            calibration_weight=_recalibration(self, calibration),
         )
+        return self.tuning.tune(task) if procedure is None else procedure(task)
 
 
-def plan_fit(settings: PromptSettings, X: Any, y: Any, sample_weight: Any) -> PromptPlan:
+def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> PromptPlan:
     """Check everything that can be checked before any text is encoded.
 
     Parameters
     ----------
-    settings : PromptSettings
+    settings : PromptClassifier
     X, y, sample_weight
         See :meth:`fewshot.PromptClassifier.fit`.
 
@@ -215,7 +196,7 @@ def plan_fit(settings: PromptSettings, X: Any, y: Any, sample_weight: Any) -> Pr
     return PromptPlan(settings, tuning, verbalizer, data, scorer, views, others)
 
 
-def resolve_template(settings: PromptSettings) -> Template:
+def resolve_template(settings: PromptClassifier) -> Template:
     """Return the template as an object; by default that of the tuning, or of the library."""
     if isinstance(settings.template, Template):
         return settings.template
@@ -226,7 +207,7 @@ def resolve_template(settings: PromptSettings) -> Template:
 
 
 def _resolve_words(
-    settings: PromptSettings,
+    settings: PromptClassifier,
     tuning: Tuning,
     data: TrainingData | None,
     lm: MaskedLM,
