@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 __all__ = [
     "BenchmarkError",
@@ -132,3 +134,9 @@ def warn_user(message: str, category: type[Warning]) -> None:
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == package:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` with the nearest known names, or nothing."""
+    near = get_close_matches(str(name).lower(), list(known))
+    return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""

@@ -18,11 +18,12 @@ from fewshot.benchmark.demo_page import (
     results_by_method,
 )
 from fewshot.benchmark.methods import Defaults, build_method
-from fewshot.benchmark.report.page import make_folder, write_whole
+from fewshot.benchmark.report.page import make_folder
 from fewshot.benchmark.runner import run
 from fewshot.benchmark.spec import Spec
 from fewshot.benchmark.spec_reader import load_spec
 from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.data.files import write_whole
 
 _ZERO_SHOT, _TUNED = "Prompt, zero-shot", "Prompt, head tuned"
 _DATA = "bbc_news"
@@ -94,7 +95,7 @@ def run_demo(settings: DemoSettings, out: TextIO) -> int:
         command=settings.command,
         seconds=time.perf_counter() - started,
     )
-    path = write_whole(report.to_html(), settings.output / _REPORT)
+    path = write_whole(settings.output / _REPORT, report.to_html())
     out.write(f"{report.seconds / 60:.1f} minutes. Report: {path.resolve()}\n")
     return int(any(results.errors for results in methods))
 

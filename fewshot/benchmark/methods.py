@@ -25,12 +25,11 @@ from fewshot.classifiers.semi_supervised.continued_pretraining import (
     forget_pretraining,
 )
 from fewshot.classifiers.setfit import SetFitClassifier
-from fewshot.errors import BenchmarkError
+from fewshot.errors import BenchmarkError, did_you_mean
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.prompting.yaml_files import did_you_mean
 from fewshot.tuning import resolve_tuning
 
 if TYPE_CHECKING:

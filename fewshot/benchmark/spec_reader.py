@@ -17,17 +17,14 @@ from fewshot.benchmark.spec import (
     MethodSpec,
     Spec,
 )
-from fewshot.errors import BenchmarkError, VerbalizerError
-from fewshot.prompting.yaml_files import did_you_mean, read_yaml
+from fewshot.errors import BenchmarkError, VerbalizerError, did_you_mean
+from fewshot.prompting.yaml_files import check_keys, read_yaml
 
 # They are always there: what any method has to beat.
 _BASELINES = {"majority": "Majority", "tfidf": "TF-IDF", "setfit": "SetFit"}
-_SPEC_KEYS = (
-    "name", "methods", "data_sets", "shots", "seeds", "test_size", "left_out", "validation_splits",
-    "unlabeled_texts",
+_OPTIONAL_KEYS = (
+    "name", "shots", "seeds", "test_size", "left_out", "validation_splits", "unlabeled_texts",
 )  # fmt: skip
-_METHOD_KEYS = ("name", "estimator", "settings", "grid")
-_LEFT_OUT_KEYS = ("method", "data_sets", "reason")
 # What a data set's entry says besides where its texts come from.
 _PROTOCOL_KEYS = (
     "name", "shots", "seeds", "test_size", "unlabeled_texts", "metric", "template", "verbalizer",
@@ -108,7 +105,7 @@ def _scalars(value: Any) -> Any:
 
 
 def _read_spec(content: Mapping[str, Any], where: str) -> Spec:
-    _check_keys(content, ("methods", "data_sets"), _SPEC_KEYS, where)
+    check_keys(content, ("methods", "data_sets"), _OPTIONAL_KEYS, where, BenchmarkError)
     methods = [_method(item, where) for item in _list(content["methods"], f"{where}: methods")]
     data_sets = tuple(
         _data_set(item, content, where)
@@ -153,7 +150,8 @@ def _method(item: object, where: str) -> MethodSpec:
     is_name = isinstance(item, str)
     entry = {"name": _BASELINES.get(str(item), item), "estimator": item} if is_name else item
     entry = _mapping(entry, f"{where}: methods")
-    _check_keys(entry, ("name", "estimator"), _METHOD_KEYS, f"{where}: methods")
+    required, place = ("name", "estimator"), f"{where}: methods"
+    check_keys(entry, required, ("settings", "grid"), place, BenchmarkError)
     name = _text(entry["name"], f"{where}: methods: name")
     here = f"{where}: method {name!r}"
     settings = {
@@ -209,7 +207,7 @@ def _data_set(item: object, defaults: Mapping[str, Any], where: str) -> DataSetS
 def _left_out(item: object, spec: Spec, where: str) -> LeftOut:
     here = f"{where}: left_out"
     entry = _mapping(item, here)
-    _check_keys(entry, ("method", "reason"), _LEFT_OUT_KEYS, here)
+    check_keys(entry, ("method", "reason"), ("data_sets",), here, BenchmarkError)
     data_sets = tuple(_list(entry["data_sets"], here)) if "data_sets" in entry else ()
     known_methods = [method.name for method in spec.methods]
     known_data_sets = [data.name for data in spec.data_sets]
@@ -222,20 +220,6 @@ def _left_out(item: object, spec: Spec, where: str) -> LeftOut:
                 f"there are {known}"
             )
     return LeftOut(entry["method"], _text(entry["reason"], f"{here}: reason"), data_sets)
-
-
-def _check_keys(
-    entry: Mapping[str, Any], required: Sequence[str], known: Sequence[str], where: str
-) -> None:
-    for key in entry:
-        if key not in known:
-            raise BenchmarkError(
-                f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}; "
-                f"known keys are {list(known)}"
-            )
-    for key in required:
-        if key not in entry:
-            raise BenchmarkError(f"{where}: the key {key!r} is missing; add '{key}:'")
 
 
 def _check_distinct(names: Sequence[str], where: str) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fewshot.data.examples import Label
-from fewshot.errors import InputError, TemplateError, VerbalizerError
+from fewshot.errors import InputError, TemplateError, VerbalizerError, did_you_mean
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer, Words
 from fewshot.prompting.yaml_files import (
     check_keys,
-    did_you_mean,
     read_typed_label,
     read_typed_words,
     read_yaml,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +9,8 @@ from typing import Any, TypeVar
 import yaml
 
 from fewshot.data.examples import Label
-from fewshot.errors import VerbalizerError
+from fewshot.data.files import write_whole
+from fewshot.errors import FewShotError, VerbalizerError, did_you_mean
 
 _LABEL_TYPES = ("str", "int")
 _YAML_WIDTH = 100
@@ -103,33 +102,26 @@ def write_label_words(path: Path, label_words: Mapping[Label, object]) -> None:
         default_flow_style=None,
         width=_YAML_WIDTH,
     )
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(path, text)
 
 
 def check_keys(
-    content: Mapping[str, object], required: Collection[str], optional: Collection[str], where: str
+    content: Mapping[str, object],
+    required: Collection[str],
+    optional: Collection[str],
+    where: str,
+    error: type[FewShotError] = VerbalizerError,
 ) -> None:
-    """Raise VerbalizerError for a key that is unknown, naming the nearest, or missing."""
+    """Refuse a key that is unknown, naming the nearest, or missing."""
     known = [*required, *optional]
     for key in content:
         if key not in known:
-            raise VerbalizerError(
+            raise error(
                 f"{where}: unknown key {key!r}{did_you_mean(key, known)}; known keys are {known}"
             )
     missing = [key for key in required if key not in content]
     if missing:
-        raise VerbalizerError(f"{where}: the key {missing[0]!r} is missing; add '{missing[0]}:'")
-
-
-def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` with the nearest known names, or nothing."""
-    nearest = difflib.get_close_matches(name.lower(), known)
-    return f" (did you mean {' or '.join(map(repr, nearest))}?)" if nearest else ""
+        raise error(f"{where}: the key {missing[0]!r} is missing; add '{missing[0]}:'")
 
 
 class _StrictLoader(yaml.BaseLoader):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fewshot.data.files import flush
 from fewshot.errors import PersistenceError
 
 _MARK = "fewshot-saving"  # in the name of a folder while it is written beside its place
@@ -44,7 +44,7 @@ def written_aside(target: Path) -> Iterator[Path]:
         for path in (*aside.rglob("*"), aside):
             if path.is_file():
                 path.chmod(mode)
-            _flush(path)
+            flush(path)
         _replace(target, aside)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -128,16 +128,5 @@ def _replace(target: Path, aside: Path) -> None:
         if had_old:
             old.rename(target)
         raise
-    _flush(target.parent)
+    flush(target.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Have the operating system put a file or a folder on the disk."""
-    if path.is_dir() and os.name == "nt":  # Windows opens no folders
-        return
-    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

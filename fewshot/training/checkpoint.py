@@ -7,7 +7,6 @@ at once.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,13 +19,14 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from fewshot.data.files import file_aside
 from fewshot.errors import CheckpointError
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 _FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 2
 _MANIFEST, _LOCK = "checkpoint.json", "running.lock"
-_PREFIX, _SUFFIX, _UNFINISHED = "fit-", ".round.safetensors", ".unfinished"
+_PREFIX, _SUFFIX = "fit-", ".round.safetensors"
 _NESTED = "estimator"  # a folder in the subfolder, laid out as the folder above it
 _SAME = ("class", "labelled data")  # of two fits of which one is the other with new settings
 _SHOWN = 5
@@ -147,8 +147,9 @@ class Checkpoint:
         if self._folder is not None:
             shutil.rmtree(self._folder / _NESTED, ignore_errors=True)
             rounds = self._folder.glob(f"*{_SUFFIX}*")  # and what was never finished
+            manifests = self._folder.glob(f".{_MANIFEST}*")
             # The manifest last: a folder with one can be taken up, and cleared then.
-            for file in (*rounds, self._folder / _MANIFEST):
+            for file in (*rounds, *manifests, self._folder / _MANIFEST):
                 file.unlink(missing_ok=True)
             self._leave(self._folder)
 
@@ -205,11 +206,8 @@ class Checkpoint:
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         if self._folder is None:
             return
-        unfinished = self._folder / f"{name}{_UNFINISHED}"
-        write(unfinished)
-        with unfinished.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        unfinished.replace(self._folder / name)
+        with file_aside(self._folder / name) as aside:
+            write(aside)
 
 
 def check_folder(folder: str | Path | None) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
-from fewshot.errors import TuningError
+from fewshot.errors import TuningError, did_you_mean
 from fewshot.tuning.adapter import Adapter
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.half import Half
@@ -100,9 +98,7 @@ def resolve_tuning(tuning: str | Tuning) -> Tuning:
         return tuning
     if isinstance(tuning, str) and tuning in STRATEGIES:
         return STRATEGIES[tuning]()
-    near = get_close_matches(str(tuning), STRATEGIES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise TuningError(
         f"tuning is one of {list(STRATEGIES)} or a strategy such as Full(learning_rate=1e-5), "
-        f"got {tuning!r}{hint}"
+        f"got {tuning!r}{did_you_mean(tuning, STRATEGIES)}"
     )

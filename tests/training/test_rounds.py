@@ -89,8 +89,8 @@ def test_an_error_in_a_round_is_raised_and_earlier_rounds_stay(tmp_path):
 
 def test_what_a_kill_left_half_written_does_not_count(tmp_path):
     (tmp_path / OWN).mkdir()
-    (tmp_path / OWN / "checkpoint.json.unfinished").write_text("{")
-    (tmp_path / OWN / "round-0.round.safetensors.unfinished").write_bytes(b"half")
+    (tmp_path / OWN / ".checkpoint.json.99999.unfinished").write_text("{")
+    (tmp_path / OWN / ".round-0.round.safetensors.99999.unfinished").write_bytes(b"half")
 
     assert run(begun(tmp_path), lambda i: i) == [0, 1, 2]
     assert list(tmp_path.iterdir()) == []

@@ -52,7 +52,7 @@ def test_an_object_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("tuning", "message"),
     [
-        ("heads", r"tuning is one of \['none', .* got 'heads'; did you mean 'head'\?"),
+        ("heads", r"tuning is one of \['none', .* got 'heads' \(did you mean 'head'\?"),
         ("FULL", "got 'FULL'"),
         (None, "got None"),
         (3, "got 3"),

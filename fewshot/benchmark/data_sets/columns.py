@@ -7,8 +7,7 @@ from typing import Any
 
 from fewshot.benchmark.data_sets.protocols import LabelledTexts, Text
 from fewshot.benchmark.data_sets.tables import Row
-from fewshot.errors import InputError
-from fewshot.prompting.yaml_files import did_you_mean
+from fewshot.errors import InputError, did_you_mean
 
 _LINES_SHOWN = 5
 

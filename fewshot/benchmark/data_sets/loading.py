@@ -12,7 +12,7 @@ from fewshot.benchmark.data_sets.own_data import OwnData, load_own_data, read_ve
 from fewshot.benchmark.data_sets.registry import load_registered
 from fewshot.errors import InputError, TemplateError
 from fewshot.prompting.template import Template
-from fewshot.prompting.yaml_files import did_you_mean
+from fewshot.prompting.yaml_files import check_keys
 
 _PROMPT_KEYS = ("template", "verbalizer")
 _OWN_KEYS = tuple(field.name for field in fields(OwnData))
@@ -70,7 +70,10 @@ def load_data_set(
         return load_registered(source, data_dir)
     settings = dict(source)
     is_own = any(key in settings for key in _OWN_KEYS if key not in ("name", *_PROMPT_KEYS))
-    _check_keys(settings, is_own=is_own)
+    required = _REQUIRED if is_own else ("name",)
+    optional = [key for key in (*_OWN_KEYS, "template") if key not in required]
+    where = f"the data set {settings.get('name')!r}"
+    check_keys(settings, required, optional, where, InputError)
     template = settings.pop("template", None)
     if is_own:
         data = load_own_data(OwnData(**settings))
@@ -85,20 +88,6 @@ def load_data_set(
     # The default one for texts of any kind says less than what the user has written.
     others = () if is_own else [t for t in data.templates if t.field_names == first.field_names]
     return replace(data, templates=(first, *(t for t in others if t.text != first.text)))
-
-
-def _check_keys(settings: Mapping[str, Any], *, is_own: bool) -> None:
-    known = [*_OWN_KEYS, "template"]
-    where = f"the data set {settings.get('name')!r}"
-    for key in settings:
-        if key not in known:
-            raise InputError(
-                f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}; "
-                f"known keys are {known}"
-            )
-    for key in _REQUIRED if is_own else ("name",):
-        if key not in settings:
-            raise InputError(f"{where}: the key {key!r} is missing; needed are {list(_REQUIRED)}")
 
 
 def _template(text: object, data: DataSet) -> Template:

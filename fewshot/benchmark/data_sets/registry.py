@@ -10,10 +10,9 @@ from pathlib import Path
 from fewshot.benchmark.data_sets.data_set import DataSet, MetricName
 from fewshot.benchmark.data_sets.entries import ENTRIES, Entry, Package
 from fewshot.benchmark.data_sets.protocols import Content
-from fewshot.errors import InputError, MissingExtraError
+from fewshot.errors import InputError, MissingExtraError, did_you_mean
 from fewshot.prompting.library import load_task
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.prompting.yaml_files import did_you_mean
 
 DATA_DIR_VARIABLE = "FEWSHOT_DATA"
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from fewshot.benchmark.report.content import compose
 from fewshot.benchmark.report.html import to_html
 from fewshot.benchmark.report.markdown import to_markdown
-from fewshot.benchmark.report.page import make_folder, write_whole
+from fewshot.benchmark.report.page import make_folder
 from fewshot.benchmark.results import Results, read_results
 from fewshot.benchmark.summary import summarise
+from fewshot.data.files import write_whole
 
 
 def write_report(results: Results | str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
@@ -43,6 +44,6 @@ def write_report(results: Results | str | PathLike[str], folder: str | PathLike[
     place = Path(folder)
     make_folder(place)
     return [
-        write_whole(to_html(blocks), place / "report.html"),
-        write_whole(to_markdown(blocks), place / "report.md"),
+        write_whole(place / "report.html", to_html(blocks)),
+        write_whole(place / "report.md", to_markdown(blocks)),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -137,29 +136,6 @@ def make_folder(folder: Path) -> None:
         raise InputError(
             f"reports cannot be written to {str(folder)!r}: {error}; choose another --output"
         ) from error
-
-
-def write_whole(text: str, path: Path) -> Path:
-    """Write a file aside and rename it, so that it is never half there.
-
-    Parameters
-    ----------
-    text : str
-    path : Path
-        In a folder that exists; an older file there is replaced.
-
-    Returns
-    -------
-    Path
-        Where it is.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(text, encoding="utf-8", newline="\n")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
 
 
 def _row(row: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from numbers import Real
 from typing import Any, Literal, TypeAlias
 
@@ -11,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from fewshot.errors import TuningError
+from fewshot.errors import TuningError, did_you_mean
 from fewshot.training.losses import symmetric_kl
 from fewshot.tuning.regularization.embedding_noise import (
     EmbeddingNoise,
@@ -190,9 +189,7 @@ def resolve_adversarial(adversarial: Any) -> FGM | SMART | None:  # users are no
     if isinstance(adversarial, (FGM, SMART)):
         adversarial.check()
         return adversarial
-    near = get_close_matches(str(adversarial).lower(), _BY_NAME, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise TuningError(
         f"adversarial is None, one of {list(_BY_NAME)}, or FGM or SMART with settings of its own, "
-        f"got {adversarial!r}{hint}"
+        f"got {adversarial!r}{did_you_mean(adversarial, _BY_NAME)}"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.benchmark.report.page import definitions, make_folder, page, table, write_whole
+from fewshot.benchmark.report.page import definitions, make_folder, page, table
 from fewshot.errors import InputError
 from tests.html_checker import check
 
@@ -34,27 +34,6 @@ def test_definitions_are_escaped() -> None:
 
     assert "<script" not in html
     assert "".join(check(html).text).strip() == "a<b<script>"
-
-
-def test_a_file_is_written_whole_and_replaces_an_older_one(tmp_path: Path) -> None:
-    path = tmp_path / "demo.html"
-    path.write_text("old")
-
-    assert write_whole("new ≈\n", path) == path
-
-    assert path.read_bytes() == "new ≈\n".encode()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["demo.html"]
-
-
-def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> None:
-    path = tmp_path / "demo.html"
-    path.write_text("old")
-
-    with pytest.raises(UnicodeEncodeError):
-        write_whole("new \ud800", path)  # half a character
-
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["demo.html"]
 
 
 def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_names_stand_for_the_defaults():
 @pytest.mark.parametrize(
     ("adversarial", "message"),
     [
-        ("fmg", r"adversarial is None, one of \['fgm', 'smart'\].*got 'fmg'; did you mean 'fgm'"),
+        ("fmg", r"adversarial is None, one of \['fgm', 'smart'\].*got 'fmg' \(did you mean 'fgm'"),
         (True, "got True"),
         (FGM(epsilon=0.0), r"epsilon of FGM is positive, got 0\.0"),
         (SMART(epsilon="much"), "epsilon of SMART is positive, got 'much'"),
