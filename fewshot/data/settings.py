@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from fewshot.errors import InputError
+from fewshot.errors import FewShotError, InputError
+
+# Whether a value is good, and what is expected of it.
+Limit: TypeAlias = "tuple[bool, str]"
 
 
 def check_settings(
-    estimator: BaseEstimator, limits: Mapping[str, tuple[bool, str]], owner: str | None = None
+    settings: object,
+    limits: Mapping[str, Limit],
+    error: type[FewShotError] = InputError,
+    *,
+    is_part: bool = False,  # of other settings, so that a message has to name the class
 ) -> None:
-    """Check parameters of an estimator.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-    limits : mapping of str to tuple of (bool, str)
-        For each parameter whether it is good, and what is expected of it.
-    owner : str, optional
-        Whose parameters they are, for the message; for settings that are part of others.
-
-    Raises
-    ------
-    InputError
-        If one is not good.
-    """
-    of_owner = "" if owner is None else f" of {owner}"
+    """Raise an error at the first attribute that is not good."""
+    of_class = f" of {type(settings).__name__}" if is_part else ""
     for name, (is_good, expected) in limits.items():
         if not is_good:
-            raise InputError(f"{name}{of_owner} is {expected}, got {getattr(estimator, name)!r}")
+            raise error(f"{name}{of_class} is {expected}, got {getattr(settings, name)!r}")
+
+
+def whole(value: Any, least: int = 1) -> Limit:
+    """Limit a value to whole numbers."""
+    return is_whole(value, least), f"a whole number, at least {least}"
+
+
+def positive(value: Any) -> Limit:
+    """Limit a value to finite numbers above 0."""
+    return is_positive(value), "positive"
+
+
+def not_negative(value: Any) -> Limit:
+    """Limit a value to finite numbers, 0 or more."""
+    return is_number(value) and value >= 0, "0 or more"
+
+
+def share(value: Any) -> Limit:
+    """Limit a value to 0 and up to below 1."""
+    return is_share(value), "from 0 to below 1"
+
+
+def proportion(value: Any) -> Limit:
+    """Limit a value to 0 up to 1."""
+    return is_number(value) and 0 <= value <= 1, "from 0 to 1"
+
+
+def one_of(value: Any, known: Sequence[object]) -> Limit:
+    """Limit a value to a few names."""
+    # An array is not hashable, and compares to several bools.
+    return isinstance(value, Hashable) and value in known, f"one of {list(known)}"
+
+
+def or_none(value: Any, limit: Callable[[Any], Limit]) -> Limit:
+    """Allow None beside what a limit allows."""
+    is_good, expected = limit(value)
+    return value is None or is_good, f"{expected}, or None"
 
 
 def is_whole(value: Any, least: int) -> bool:

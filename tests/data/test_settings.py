@@ -5,8 +5,51 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot.data.settings import is_positive, is_share, is_whole, new_rng
-from fewshot.errors import InputError
+from fewshot.data.settings import (
+    check_settings,
+    is_positive,
+    is_share,
+    is_whole,
+    new_rng,
+    one_of,
+    or_none,
+    whole,
+)
+from fewshot.errors import InputError, TuningError
+
+# ---- Messages ---------------------------------------------------------------------------------
+
+
+class Settings:
+    size = 0
+
+
+def test_a_message_names_the_setting_and_what_is_expected():
+    with pytest.raises(InputError, match=r"^size is a whole number, at least 1, got 0$"):
+        check_settings(Settings(), {"size": whole(0)})
+
+
+def test_a_message_about_a_part_names_its_class_too():
+    limits = {"size": or_none(0, whole)}
+
+    with pytest.raises(TuningError, match=r"^size of Settings is a whole number, .*, or None, got"):
+        check_settings(Settings(), limits, TuningError, is_part=True)
+
+
+def test_settings_within_their_limits_pass():
+    check_settings(Settings(), {"size": whole(0, 0), "other": or_none(None, whole)})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("a", True), (np.str_("b"), True), ("c", False), (["a"], False)]
+)
+def test_a_choice_is_one_of_the_names(value, expected):
+    assert one_of(value, ("a", "b")) == (expected, "one of ['a', 'b']")
+
+
+def test_an_array_is_none_of_the_names():
+    assert not one_of(np.array(["a", "b"]), ("a", "b"))[0]
+
 
 # ---- Random states ----------------------------------------------------------------------------
 

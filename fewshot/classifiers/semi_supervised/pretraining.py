@@ -12,7 +12,15 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from fewshot.data.settings import check_settings, is_number, is_positive, is_whole
+from fewshot.data.settings import (
+    check_settings,
+    is_positive,
+    not_negative,
+    one_of,
+    positive,
+    proportion,
+    whole,
+)
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.models.token_masking import Ids, TokenMasking, masked_loss
@@ -83,21 +91,19 @@ class Pretraining(BaseEstimator):
         InputError
             If one is out of range.
         """
-        rate, share, warmup = self.learning_rate, self.mask_probability, self.warmup_ratio
-        decay = self.weight_decay
-        check_settings(
-            self,
-            {
-                "learning_rate": (is_positive(rate), "positive"),
-                "num_epochs": (is_whole(self.num_epochs, 0), "a whole number, at least 0"),
-                "batch_size": (is_whole(self.batch_size, 1), "a whole number, at least 1"),
-                "mask_probability": (is_positive(share) and share <= 1, "above 0 and up to 1"),
-                "embeddings": (self.embeddings in ("frozen", "tuned"), "'frozen' or 'tuned'"),
-                "weight_decay": (is_number(decay) and decay >= 0, "0 or more"),
-                "warmup_ratio": (is_number(warmup) and 0 <= warmup <= 1, "from 0 to 1"),
-            },
-            owner="Pretraining",
-        )
+        limits = {
+            "learning_rate": positive(self.learning_rate),
+            "num_epochs": whole(self.num_epochs, 0),
+            "batch_size": whole(self.batch_size),
+            "mask_probability": (
+                is_positive(self.mask_probability) and self.mask_probability <= 1,
+                "above 0 and up to 1",
+            ),
+            "embeddings": one_of(self.embeddings, ("frozen", "tuned")),
+            "weight_decay": not_negative(self.weight_decay),
+            "warmup_ratio": proportion(self.warmup_ratio),
+        }
+        check_settings(self, limits, is_part=True)
 
     def is_tuned(self, name: str) -> bool:
         """Tell by its name whether a parameter is trained: all but, by default, the embeddings."""
