@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from fewshot.data.classes import class_labels, class_targets
+from fewshot.data.classes import class_labels
 from fewshot.data.examples import Label, Labels
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import LabelWordError, LabelWordWarning, VerbalizerError, warn_user
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
-from fewshot.scoring.label_words import LabelWords, MultiToken
-from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
+from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
 from fewshot.scoring.prototypes import LabelEmbeddings
 
 
@@ -62,22 +60,6 @@ def verbalizer_classes(
         return class_labels(_labels(data), labels)
     given = list(verbalizer.labels) if labels is None else list(verbalizer.subset(labels).labels)
     return sorted(given) if data is None else class_labels(data.labels, given)
-
-
-def verbalizer_task(
-    classes: Sequence[Label],
-    lm: MaskedLM,
-    template: Template,
-    max_length: int,
-    multi_token: MultiToken,
-    data: TrainingData | None,
-) -> VerbalizerTask:
-    """Return what a verbalizer that resolves in ``fit`` may look at."""
-    task = VerbalizerTask(tuple(classes), lm, template, max_length, multi_token)
-    if data is None:
-        return task
-    targets, weights = class_targets(data, classes, None)
-    return replace(task, examples=data.examples, targets=targets, sample_weight=weights)
 
 
 def resolve_aggregation(

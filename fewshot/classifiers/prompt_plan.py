@@ -14,7 +14,6 @@ from fewshot.classifiers.class_words import (
     resolve_aggregation,
     resolve_verbalizer,
     verbalizer_classes,
-    verbalizer_task,
 )
 from fewshot.data.classes import class_labels, class_targets
 from fewshot.data.examples import Label, read_examples
@@ -24,12 +23,12 @@ from fewshot.errors import CalibrationWarning, InputError, TemplateError, Tuning
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import tokenize_slots
-from fewshot.prompting.template import Template
+from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.calibration import Calibration
 from fewshot.scoring.label_words import LabelWords
-from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
+from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer, Views
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 # Tunes a calibrated scorer: a strategy's `tune`, or another procedure in its place.
 TuningProcedure: TypeAlias = Callable[[TuningTask], TuningResult]
 
-_DEFAULT_TEMPLATE = "A {mask} text: {text}"
 _ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than about these texts
 
 
@@ -203,7 +201,7 @@ def resolve_template(settings: PromptClassifier) -> Template:
     if settings.template is not None:
         return Template(settings.template)
     default = resolve_tuning(settings.tuning).default_template
-    return Template(_DEFAULT_TEMPLATE if default is None else default)
+    return Template(DEFAULT_TEMPLATE if default is None else default)
 
 
 def _resolve_words(
@@ -224,7 +222,9 @@ def _resolve_words(
         plain = None if isinstance(verbalizer, LearnedVerbalizer) else verbalizer
         return plain, tuning.label_embeddings(classes, lm)
     if isinstance(verbalizer, LearnedVerbalizer):
-        task = verbalizer_task(classes, lm, template, max_length, settings.multi_token, data)
+        task = VerbalizerTask.of(
+            classes, lm, template, data, max_length=max_length, multi_token=settings.multi_token
+        )
         return verbalizer.resolve_words(task).label_words(task)
     return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, settings.multi_token)
 

@@ -12,17 +12,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fewshot.data.examples import read_examples, read_labels
+from fewshot.data.training_data import read_training_data
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.prompting.template import Template
+from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.label_words import words_ids
 from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 
-_TEMPLATE = "A {mask} text: {text}"
 _STATES_AT_ONCE = 64
 _SHORTEST = 2  # letters of a label word; "no" is one
 _SUREST = -1e-9  # log-probability; of a certain word the log-odds would be infinite
@@ -37,7 +36,7 @@ class LabelledVerbalizer(LearnedVerbalizer):
         y: Any,
         *,
         model: str | Path | MaskedLM = "fewshot-mini",
-        template: str | Template = _TEMPLATE,
+        template: str | Template = DEFAULT_TEMPLATE,
     ) -> Verbalizer:
         """Find label words without a classifier.
 
@@ -67,22 +66,11 @@ class LabelledVerbalizer(LearnedVerbalizer):
     def _task(
         self, X: Any, y: Any, model: str | Path | MaskedLM, template: str | Template
     ) -> VerbalizerTask:
-        lm = load_masked_lm(model)
         parsed = template if isinstance(template, Template) else Template(template)
-        examples = read_examples(X, parsed.field_names)
-        labels = read_labels(y, len(examples))
-        classes = tuple(labels.classes())
-        targets = np.array([[label == own for own in classes] for label in labels.values])
-        weights = labels.is_labelled.astype(np.float64)
-        return VerbalizerTask(
-            classes,
-            lm,
-            parsed,
-            lm.max_length,
-            examples=examples,
-            targets=targets.astype(np.float64),
-            sample_weight=weights,
-        )
+        data = read_training_data(X, y, None, parsed.field_names)
+        classes = data.labels.classes()
+        lm = load_masked_lm(model)
+        return VerbalizerTask.of(classes, lm, parsed, data if classes else None)
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,11 @@ from fewshot.knowledge.labelled import (
 )
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.found_terms import FoundTerm
-from fewshot.prompting.template import Template
+from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _SOURCE = "mean log-probability"
-_TEMPLATE = "A {mask} text: {text}"
 _MOST_COMPARISONS = 2 * 10**10  # of a word's score with the best of a text; some five minutes
 
 
@@ -78,7 +77,7 @@ class LMBFFVerbalizer(LabelledVerbalizer):
         n: int = 10,
         *,
         model: str | Path | MaskedLM = "fewshot-mini",
-        template: str | Template = _TEMPLATE,
+        template: str | Template = DEFAULT_TEMPLATE,
     ) -> list[Verbalizer]:
         """Return the best combinations, to choose among them by other labelled texts.
 

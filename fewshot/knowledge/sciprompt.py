@@ -26,12 +26,11 @@ from fewshot.knowledge.weights import learn_weights
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.found_terms import FoundTerm
-from fewshot.prompting.template import Template
+from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.label_words import LabelWords, word_ids
 from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
 
-_TEMPLATE = "A {mask} text: {text}"
 _NAME = "name"  # the source of a class's own name
 _FULL_SCORE = 1.0
 _SHOWN_LABELS = 10
@@ -123,7 +122,7 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         texts: Any = None,
         *,
         model: str | Path | MaskedLM = "fewshot-mini",
-        template: str | Template = _TEMPLATE,
+        template: str | Template = DEFAULT_TEMPLATE,
     ) -> Verbalizer:
         """Find label words without a classifier.
 

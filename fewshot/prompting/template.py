@@ -15,6 +15,9 @@ from fewshot.errors import TemplateError
 
 Shorten: TypeAlias = Literal["longest", "tail", "head", "chunk"]
 
+# Of a classifier, a search for label words, or a data set for which none is given.
+DEFAULT_TEMPLATE = "A {mask} text: {text}"
+
 _MASK, _SEP, _SOFT = "mask", "sep", "soft"
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SLOT_OPTIONS = ("whole", "bare")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,9 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from fewshot.data.classes import class_targets
 from fewshot.data.examples import Examples, Label
+from fewshot.data.training_data import TrainingData
 from fewshot.errors import VerbalizerError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts, build_prompts, tokenize_slots
@@ -25,7 +28,10 @@ from fewshot.scoring.scorer import Encoded, PromptScorer
 
 @dataclass(frozen=True)
 class VerbalizerTask:
-    """What a verbalizer may learn from.
+    """The classes, model, template and texts that a verbalizer may learn from.
+
+    ``fit`` makes one and passes it to :meth:`LearnedVerbalizer.resolve_words`. Only a verbalizer
+    of your own has to read it.
 
     Parameters
     ----------
@@ -36,12 +42,18 @@ class VerbalizerTask:
     max_length : int
         The most tokens of a prompt.
     multi_token : {"mean", "first", "masks"}
+        Scoring of words that the tokenizer splits.
     examples : Examples, optional
-        Texts, with labels or without.
+        Texts, with or without labels.
     targets : ndarray of shape (n_examples, n_classes)
-        One-hot; rows without a label are of any class, and weigh 0.
+        One-hot; arbitrary in rows without a label, which weigh 0.
     sample_weight : ndarray of shape (n_examples,)
         0 for texts without a label.
+
+    See Also
+    --------
+    LearnedVerbalizer : What receives a task.
+    TermSource : Receives one too.
     """
 
     classes: tuple[Label, ...]
@@ -52,6 +64,40 @@ class VerbalizerTask:
     examples: Examples | None = None
     targets: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     sample_weight: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    @classmethod
+    def of(
+        cls,
+        classes: Sequence[Label],
+        lm: MaskedLM,
+        template: Template,
+        data: TrainingData | None,
+        *,
+        max_length: int | None = None,
+        multi_token: MultiToken = "mean",
+    ) -> VerbalizerTask:
+        """Return the task of training data, or of none.
+
+        Parameters
+        ----------
+        classes : sequence of str or int
+        lm : MaskedLM
+        template : Template
+        data : TrainingData, optional
+        max_length : int, optional
+            By default the model's.
+        multi_token : {"mean", "first", "masks"}, default="mean"
+
+        Returns
+        -------
+        VerbalizerTask
+        """
+        length = lm.max_length if max_length is None else max_length
+        task = cls(tuple(classes), lm, template, length, multi_token)
+        if data is None:
+            return task
+        targets, weights = class_targets(data, classes, None)
+        return replace(task, examples=data.examples, targets=targets, sample_weight=weights)
 
     def prompts(self) -> Prompts:
         """Return the prompts of the texts, with one mask each.

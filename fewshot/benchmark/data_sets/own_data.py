@@ -14,10 +14,9 @@ from fewshot.benchmark.data_sets.hub import read_hub_split
 from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts, Pool
 from fewshot.benchmark.data_sets.tables import read_table
 from fewshot.errors import InputError, VerbalizerError
-from fewshot.prompting.template import Template
+from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 
-_TEMPLATE = "A {{mask}} text: {}"  # as PromptClassifier's default
 _TERMS = "the user's own data"
 
 
@@ -200,9 +199,9 @@ def _content(own: OwnData) -> Content:
 
 def _default_template(own: OwnData) -> Template:
     if len(own.columns) == 1:
-        return Template(_TEMPLATE.format("{text}"))
+        return Template(DEFAULT_TEMPLATE)
     slots = " ".join(f"{{{column}}}" for column in own.columns)
-    return Template(_TEMPLATE.format(slots), own.columns)
+    return Template(DEFAULT_TEMPLATE.replace("{text}", slots), own.columns)
 
 
 def _verbalizer(own: OwnData, labels: tuple[str, ...]) -> Verbalizer:
