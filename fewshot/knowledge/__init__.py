@@ -1,4 +1,4 @@
-"""Knowledge: sources of label words, filters and weights, and verbalizers that are made in fit."""
+"""Sources of label words, and verbalizers that are made in ``fit``."""
 
 from __future__ import annotations
 

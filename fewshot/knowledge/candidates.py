@@ -1,4 +1,4 @@
-"""Candidates: the words and phrases that sources of knowledge give, made fit to be label words."""
+"""Terms that sources propose as label words, and the interface of a source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 Names: TypeAlias = Mapping[Label, Sequence[str]]
 
-# What parts terms in files, and signs that no term holds.
+# They separate terms in files, so no term may contain one.
 _SEPARATORS = re.compile(r"[\s,;|\x00-\x1f]+")
 
 
@@ -27,15 +27,28 @@ _SEPARATORS = re.compile(r"[\s,;|\x00-\x1f]+")
 class Candidates:
     """Terms, and how strongly each is tied to each class.
 
+    What :meth:`TermSource.find` returns. Only a source of your own has to make one.
+
     Parameters
     ----------
     terms : tuple of str
-        Distinct.
+        Distinct words or phrases.
     scores : ndarray of shape (n_terms, n_classes)
-        In the source's own terms, 0 or more; 0 if a term was not meant for a class.
+        In the source's own unit, 0 or more; 0 if a term was not meant for a class.
     is_pool : bool, default=False
-        Whether the terms were there before the classes, such as all words of a vocabulary: most
-        of them belong to none.
+        Whether the terms were collected without regard to the classes, such as all words of a
+        vocabulary. Most terms of a pool belong to no class.
+
+    See Also
+    --------
+    TermSource : Proposes candidates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fewshot.knowledge import Candidates
+    >>> Candidates(("court", "goal"), np.array([[1.0, 0.0], [0.0, 1.0]])).terms
+    ('court', 'goal')
     """
 
     terms: tuple[str, ...]
@@ -44,12 +57,33 @@ class Candidates:
 
 
 class TermSource(BaseEstimator, ABC):
-    """A place where words and phrases for class names are found.
+    """Base class of sources of words and phrases for class names.
+
+    Subclass it to use a source of your own: set `name` and write :meth:`find`. Like every
+    scikit-learn estimator it holds its settings and nothing else.
 
     Attributes
     ----------
     name : str
-        Its name in the provenance of words.
+        Names the source in the provenance of words.
+
+    See Also
+    --------
+    Lookup : A source that calls a function of yours; often all you need.
+    SciPromptVerbalizer : Collects terms from sources, filters and weighs them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fewshot.knowledge import Candidates, TermSource
+    >>> class Antonyms(TermSource):
+    ...     name = "antonyms"
+    ...
+    ...     def find(self, names, task):
+    ...         scores = np.eye(len(task.classes))
+    ...         return Candidates(tuple(f"not {names[c][0]}" for c in task.classes), scores)
+    >>> Antonyms()
+    Antonyms()
     """
 
     name: str
@@ -63,6 +97,7 @@ class TermSource(BaseEstimator, ABC):
         names : mapping of label to sequence of str
             The names of the classes as words: ``{"Sci/Tech": ["sci", "tech"]}``.
         task : VerbalizerTask
+            Classes, model, template and texts.
 
         Returns
         -------
@@ -71,26 +106,19 @@ class TermSource(BaseEstimator, ABC):
         Raises
         ------
         SourceError
-            If the source's data is missing; the message says how to get it.
+            If a setting is wrong or the source's data is missing; the message says how to get it.
         """
 
 
 def class_names(
     classes: Sequence[Label], names: Mapping[Any, str | Sequence[str]] | None
 ) -> dict[Label, tuple[str, ...]]:
-    """Return the names of classes as words: those given, else the labels, cleaned.
-
-    Raises
-    ------
-    VerbalizerError
-        If labels are no words and are not named, or a name is missing, blank or of two classes.
-    """
+    """Return the names of classes as words: those given, else the cleaned labels."""
     if names is None:
         return Verbalizer.from_labels(classes).label_words
     if not isinstance(names, Mapping):
         raise VerbalizerError(
-            f"names is a mapping of labels to what they are called, such as {{0: 'sports'}}, got "
-            f"{names!r}"
+            f"names is a mapping of labels to class names, such as {{0: 'sports'}}, got {names!r}"
         )
     missing = [label for label in classes if label not in names]
     unknown = [label for label in names if label not in classes]
@@ -117,11 +145,5 @@ def collect(terms: Mapping[Label, Mapping[str, float]], classes: Sequence[Label]
 
 
 def clean_term(term: str) -> str:
-    """Make a term fit for lists of label words: separators become spaces.
-
-    Examples
-    --------
-    >>> clean_term(" University of California, Berkeley ")
-    'University of California Berkeley'
-    """
+    """Make a term fit for lists of label words: separators become spaces."""
     return _SEPARATORS.sub(" ", term).strip()

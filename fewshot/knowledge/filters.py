@@ -1,4 +1,4 @@
-"""Which terms become label words, and what they weigh: pure functions of scores."""
+"""Filters and weights of terms: pure functions of scores."""
 
 from __future__ import annotations
 
@@ -17,30 +17,11 @@ _NEGATIVE = -100.0  # the score of a word that points away from its own class's 
 
 
 def term_weights(
-    scores: npt.NDArray[np.float64], how: Weighting, temperature: float = 1.0
+    scores: npt.NDArray[np.float64],
+    how: Weighting,  # "softmax" is SciPrompt's, step 10; "learnable" starts like it
+    temperature: float = 1.0,
 ) -> npt.NDArray[np.float64]:
-    """Return the weights of a class's words, which sum to 1.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_words,)
-        From 0 to 1.
-    how : {"score", "softmax", "uniform", "learnable"}
-        ``"softmax"`` is SciPrompt's, step 10; ``"learnable"`` starts like it.
-    temperature : float, default=1.0
-        Scores are divided by it before the softmax.
-
-    Returns
-    -------
-    ndarray of shape (n_words,)
-
-    Examples
-    --------
-    >>> term_weights(np.array([1.0, 0.6]), "softmax").round(6)
-    array([0.598688, 0.401312])
-    >>> term_weights(np.array([1.0, 0.6]), "score")
-    array([0.625, 0.375])
-    """
+    """Return the weights of a class's words, which sum to 1, from scores of 0 to 1."""
     if how not in get_args(Weighting):
         raise VerbalizerError(f"weights is one of {list(get_args(Weighting))}, got {how!r}")
     values: npt.NDArray[np.float64] = np.ones(len(scores))
@@ -52,25 +33,11 @@ def term_weights(
     return shares
 
 
-def frequent_tokens(mean_logits: npt.NDArray[np.float64], cut: float) -> npt.NDArray[np.bool_]:
-    """Tell which tokens are not among the share that the model predicts least.
-
-    Parameters
-    ----------
-    mean_logits : ndarray of shape (vocabulary,)
-        Logits at the mask, averaged over texts.
-    cut : float
-        Share of the vocabulary, such as KPT's 0.5.
-
-    Returns
-    -------
-    ndarray of shape (vocabulary,)
-
-    Examples
-    --------
-    >>> frequent_tokens(np.array([5.0, 1, 2, 3, 4, 0]), 0.5).tolist()
-    [True, False, False, True, True, False]
-    """
+def frequent_tokens(
+    mean_logits: npt.NDArray[np.float64],  # [vocabulary], at the mask, averaged over texts
+    cut: float,
+) -> npt.NDArray[np.bool_]:
+    """Return a mask that leaves out the share of tokens that the model predicts least."""
     is_frequent = np.ones(len(mean_logits), dtype=bool)
     lowest = np.argsort(mean_logits, kind="stable")[: int(cut * len(mean_logits))]
     is_frequent[lowest] = False
@@ -78,22 +45,10 @@ def frequent_tokens(mean_logits: npt.NDArray[np.float64], cut: float) -> npt.NDA
 
 
 def similarity_to_names(
-    scores: npt.NDArray[np.float64], names: Sequence[int]
+    scores: npt.NDArray[np.float64],  # [n_texts, n_words]
+    names: Sequence[int],  # the column of each class's name
 ) -> npt.NDArray[np.float64]:
-    """Return how alike words and class names rise and fall over texts: KPT's r(v, c).
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_texts, n_words)
-        Logits of the words.
-    names : sequence of int
-        The column of each class's name.
-
-    Returns
-    -------
-    ndarray of shape (n_words, n_classes)
-        Cosines of columns about their means.
-    """
+    """Return KPT's r(v, c), [n_words, n_classes]: cosines of centred scores over texts."""
     centred = scores - scores.mean(0)
     norms = np.linalg.norm(centred, axis=0)
     unit = centred / np.where(norms > 0, norms, 1.0)
@@ -102,36 +57,18 @@ def similarity_to_names(
 
 
 def relevance(
-    similarity: npt.NDArray[np.float64], own: npt.NDArray[np.int64]
+    similarity: npt.NDArray[np.float64],  # [n_words, n_classes]
+    own: npt.NDArray[np.int64],  # the class of each word
 ) -> npt.NDArray[np.float64]:
-    """Score words by their own class against the others, as the code of KPT does.
-
-    ``tf * idf``: similarity to the own class's name, times the inverse power mean of the absolute
-    similarities to the others, with the exponent ``10 / (C - 2 + 0.01) + 1``. The largest is
-    taken out of the power mean first, which underflows otherwise for two classes.
-
-    Parameters
-    ----------
-    similarity : ndarray of shape (n_words, n_classes)
-        See :func:`similarity_to_names`.
-    own : ndarray of shape (n_words,)
-        The class of each word.
-
-    Returns
-    -------
-    ndarray of shape (n_words,)
-
-    Examples
-    --------
-    >>> relevance(np.array([[0.8, 0.2, 0.1, 0.4]]), np.array([0])).round(6)
-    array([2.397269])
-    """
+    """Score words by their own class against the others, as KPT's code does: ``tf * idf``."""
+    # Similarity to the own class's name, over the power mean of the others.
     n_classes = similarity.shape[1]
     power = 10 / (n_classes - 2 + 0.01) + 1
     rows = np.arange(len(own))
     is_other = np.ones(similarity.shape, dtype=bool)
     is_other[rows, own] = False
     others = np.abs(similarity[is_other].reshape(len(own), n_classes - 1))
+    # Taken out of the power mean, which underflows otherwise for two classes.
     largest = np.maximum(others.max(1, keepdims=True), np.finfo(np.float64).tiny)
     mean = largest[:, 0] * ((others / largest) ** power).mean(1) ** (1 / power)
     tf = similarity[rows, own]
@@ -142,36 +79,20 @@ def relevance(
 def paper_relevance(
     similarity: npt.NDArray[np.float64], own: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Score words as the paper of KPT does: words below 1 are dropped.
-
-    Examples
-    --------
-    >>> paper_relevance(np.array([[0.8, 0.2, 0.1, 0.4]]), np.array([0])).round(6)
-    array([3.428571])
-    """
+    """Score words as KPT's paper does; words below 1 are dropped."""
     tf = similarity[np.arange(len(own)), own]
     others = similarity.sum(1) - tf
-    is_plain = others > 0  # else no other class is near, and the ratio means nothing
+    is_plain = others > 0  # else no other class is close, and the ratio means nothing
     ratio = tf * (similarity.shape[1] - 1) / np.where(is_plain, others, 1.0)
     scores: npt.NDArray[np.float64] = np.where(is_plain, ratio, np.where(tf > 0, np.inf, -np.inf))
     return scores
 
 
-def common_cut(rows: Sequence[npt.NDArray[np.float64]]) -> list[int]:
-    """Return how many of the best words each class keeps, by one share for all (KPT).
-
-    The share is that at which the scores of the last words kept are nearest to 1.
-
-    Parameters
-    ----------
-    rows : sequence of ndarray
-        The scores of each class's words, from the best down.
-
-    Returns
-    -------
-    list of int
-        At least 1 each.
-    """
+def common_cut(
+    rows: Sequence[npt.NDArray[np.float64]],  # the scores of each class's words, the best first
+) -> list[int]:
+    """Return how many of its best words each class keeps: one share for all classes (KPT)."""
+    # At that share the scores of the last words kept are closest to 1.
     longest = max(map(len, rows))
 
     def cut(share: float) -> list[int]:

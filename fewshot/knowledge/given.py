@@ -1,14 +1,13 @@
-"""Terms that the user has: a mapping, a file, or a function of their own."""
+"""Terms that the user supplies: a mapping, a file, or a function."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from fewshot.data.examples import Label
+from fewshot.data.settings import is_number
 from fewshot.errors import SourceError, VerbalizerError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
 from fewshot.prompting.label_entries import name_words
@@ -24,10 +23,17 @@ _FULL_SCORE = 1.0
 class GivenTerms(TermSource):
     """Terms of a mapping.
 
+    Use it for words of your own, alone or beside other sources.
+
     Parameters
     ----------
     terms : mapping of label to sequence of str, or to mapping of str to float
         With scores, or without: then all score 1.
+
+    See Also
+    --------
+    TermFile : The same from a file.
+    Lookup : The same from a function.
 
     Examples
     --------
@@ -59,12 +65,17 @@ class TermFile(TermSource):
     Parameters
     ----------
     path : str or Path
-        In a text file a line for each class, its name first, terms apart by commas.
+        In a text file, a line for each class: its name first, terms separated by commas.
     scores : str or Path, optional
         A text file of the same shape with a number for each term; by default all score 1.
     labels : sequence of str or int, optional
-        The labels in the order of the lines; by default the lines whose first word is the name
-        of a label.
+        The labels in the order of the lines; by default a line belongs to the label whose name is
+        its first word.
+
+    See Also
+    --------
+    GivenTerms : Terms of a mapping.
+    Verbalizer.from_file : Reads a file of label words without filters and weights.
 
     Examples
     --------
@@ -99,7 +110,7 @@ class TermFile(TermSource):
             scored = _with_scores(labels, rows, Path(self.scores).expanduser())
         for label, row in zip(labels, scored, strict=True):
             for term in [term for term in row if _key(term) == _key(label)]:
-                del row[term]  # the name, which is there anyway
+                del row[term]  # the name, which is added anyway
         return collect(dict(zip(labels, scored, strict=True)), task.classes)
 
     def _labels(
@@ -119,23 +130,27 @@ class TermFile(TermSource):
         if missing or extra:
             raise VerbalizerError(
                 f"{path}: no line begins with the names of the labels {missing}, and the lines of "
-                f"{extra} are of no label; pass labels= in the order of the lines"
+                f"{extra} belong to no label; pass labels= in the order of the lines"
             )
         return [by_name[name] for name in firsts]
 
 
 class Lookup(TermSource):
-    """Terms that a function of the user's gives for a name: the way to a web service.
+    """Terms that a function of yours returns for a name, for example from a web service.
 
-    The package itself never asks the web. What the function does, and whether it is allowed to,
-    is up to you; its answers are not kept.
+    The package itself never calls a web service. Access rights and rate limits are up to your
+    function; its answers are not cached.
 
     Parameters
     ----------
     function : callable
-        Takes a class's name as a str, returns terms, or a mapping of terms to scores.
+        Takes a class's name as a str; returns terms, a mapping of terms to scores, or None.
     name : str, default="lookup"
-        Its name in the provenance of words.
+        Names the source in the provenance of words.
+
+    See Also
+    --------
+    TermSource : For a source that needs more than the name.
 
     Examples
     --------
@@ -162,25 +177,27 @@ class Lookup(TermSource):
 
 def _scored(label: Label, terms: object) -> dict[str, float]:
     if isinstance(terms, Mapping):
-        pairs = list(terms.items())
-    elif isinstance(terms, Iterable) and not isinstance(terms, str):
-        pairs = [(term, _FULL_SCORE) for term in terms]
-    else:
-        raise VerbalizerError(
-            f"terms of label {label!r} are a list, or a mapping of terms to scores, got {terms!r}"
-        )
+        return _best(label, terms.items())
+    if isinstance(terms, Iterable) and not isinstance(terms, str):
+        return _best(label, [(term, _FULL_SCORE) for term in terms])
+    raise VerbalizerError(
+        f"terms of label {label!r} are a list, or a mapping of terms to scores, got {terms!r}"
+    )
+
+
+def _best(
+    label: Label, pairs: Iterable[tuple[Any, Any]], place: str = ""  # of any type: not checked yet
+) -> dict[str, float]:
+    """Return terms with their scores; a repeated term keeps its better one."""
+    best: dict[str, float] = {}
     for term, score in pairs:
         if not isinstance(term, str):
             raise VerbalizerError(f"a term is a str, got {term!r} for label {label!r}")
-        is_number = isinstance(score, Real) and not isinstance(score, bool)
-        if not is_number or not 0 <= float(score) < math.inf:
+        if not is_number(score) or score < 0:
             raise VerbalizerError(
-                f"the score of {term!r} for label {label!r} is a finite number from 0, "
+                f"{place}the score of {term!r} for label {label!r} is a finite number from 0, "
                 f"got {score!r}"
             )
-    # A term that stands twice keeps its better score.
-    best: dict[str, float] = {}
-    for term, score in pairs:
         best[term] = max(float(score), best.get(term, 0.0))
     return best
 
@@ -199,22 +216,15 @@ def _with_scores(
                 f"{path}: label {label!r} has {len(row)} terms but {len(scores)} scores; give one "
                 "each, in the same order"
             )
-        best: dict[str, float] = {}
-        for term, score in zip(row, map(_number, scores), strict=True):
-            if not 0 <= score < math.inf:
-                raise VerbalizerError(
-                    f"{path}: the score of {term!r} for label {label!r} is no number from 0"
-                )
-            best[term] = max(score, best.get(term, 0.0))
-        found.append(best)
+        found.append(_best(label, zip(row, map(_number, scores), strict=True), f"{path}: "))
     return found
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:
-        return math.nan
+        return text
 
 
 def _words(row: object) -> list[str]:
@@ -224,7 +234,7 @@ def _words(row: object) -> list[str]:
 
 
 def _key(name: Label) -> str:
-    """Return what names are compared by: their words, without what stands in parentheses."""
+    """Return the words by which names are compared, without those in parentheses."""
     other = "0" if str(name) != "0" else "1"
     is_wordy = isinstance(name, str) and any(map(str.isalpha, name))
     return " ".join(name_words([name, f"other {other}"])[name]) if is_wordy else str(name)
