@@ -186,7 +186,9 @@ def _scored(label: Label, terms: object) -> dict[str, float]:
 
 
 def _best(
-    label: Label, pairs: Iterable[tuple[Any, Any]], place: str = ""  # of any type: not checked yet
+    label: Label,
+    pairs: Iterable[tuple[Any, Any]],
+    place: str = "",  # of any type: not checked yet
 ) -> dict[str, float]:
     """Return terms with their scores; a repeated term keeps its better one."""
     best: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""What labelled texts say of the words at the mask: the ground of automatic label words."""
+"""Words at the mask of labelled texts: what the searches for label words share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SUREST = -1e-9  # log-probability; of a certain word the log-odds would be infi
 
 
 class LabelledVerbalizer(LearnedVerbalizer):
-    """A verbalizer that finds words of the vocabulary by a few labelled texts."""
+    """Base class of verbalizers that find words of the vocabulary by a few labelled texts."""
 
     def resolve(
         self,
@@ -47,11 +47,19 @@ class LabelledVerbalizer(LearnedVerbalizer):
         y : sequence of str or int
             Labels; texts without one (-1 or None) are left out.
         model : str, Path or MaskedLM, default="fewshot-mini"
-        template : str or Template
+            A name, folder or loaded model.
+        template : str or Template, default="A {mask} text: {text}"
 
         Returns
         -------
         Verbalizer
+
+        Raises
+        ------
+        InputError
+            If `X` or `y` cannot be used.
+        VerbalizerError
+            If a setting is wrong, a class has no labelled text, or there is only one class.
         """
         return self.find_words(self._task(X, y, model, template))
 
@@ -75,17 +83,10 @@ class LabelledVerbalizer(LearnedVerbalizer):
 
 @dataclass(frozen=True)
 class LabelledStates:
-    """States at the mask of labelled texts.
+    """States at the masks of labelled texts."""
 
-    Parameters
-    ----------
-    mask : Tensor of shape (n, n_masks, hidden), float64
-    shares : Tensor of shape (n, n_classes), float64
-        The weight of each text, in the column of its class.
-    """
-
-    mask: Tensor
-    shares: Tensor
+    mask: Tensor  # [n, n_masks, hidden], float64
+    shares: Tensor  # [n, n_classes], float64: the weight of a text, in the column of its class
 
     @property
     def class_shares(self) -> Tensor:
@@ -93,41 +94,24 @@ class LabelledStates:
         return self.shares / self.shares.sum(0)
 
 
-def labelled_states(task: VerbalizerTask, asker: str, n_masks: int = 1) -> LabelledStates:
-    """Encode the labelled texts of a task.
-
-    Parameters
-    ----------
-    task : VerbalizerTask
-    asker : str
-        Who needs labels, for the message.
-    n_masks : int, default=1
-
-    Returns
-    -------
-    LabelledStates
-
-    Raises
-    ------
-    VerbalizerError
-        If a class has no labelled text.
-    """
+def labelled_states(task: VerbalizerTask, name: str, n_masks: int = 1) -> LabelledStates:
+    """Encode the labelled texts of a task; refuse one that lacks a labelled text of a class."""
     labelled = np.flatnonzero(task.sample_weight > 0)
     if task.examples is None or not len(labelled):
         raise VerbalizerError(
-            f"{asker} learns from labelled texts, and fit got none; pass texts with labels, or let "
+            f"{name} learns from labelled texts, and fit got none; pass texts with labels, or let "
             "SciPromptVerbalizer find words for the names of the classes"
         )
     if len(task.classes) < 2:
         raise VerbalizerError(
-            f"{asker} tells classes apart, and there is only {task.classes[0]!r}; label texts of "
-            "two classes or more"
+            f"{name} needs two classes or more, and there is only {task.classes[0]!r}; label texts "
+            "of others"
         )
     shares = task.sample_weight[labelled, None] * task.targets[labelled]
     missing = [label for label, total in zip(task.classes, shares.sum(0), strict=True) if not total]
     if missing:
         raise VerbalizerError(
-            f"{asker} needs a labelled text of each class, and there is none of {missing}; label "
+            f"{name} needs a labelled text of each class, and there is none of {missing}; label "
             "some, or give words of your own for all classes"
         )
     mask = task.mask_states(labelled, n_masks)
@@ -149,18 +133,7 @@ def whole_words(lm: MaskedLM) -> tuple[list[str], Tensor]:
 def class_means(
     lm: MaskedLM, states: LabelledStates, tokens: Tensor
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the mean log-probabilities and log-odds of tokens over the texts of each class.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    states : LabelledStates
-    tokens : Tensor of shape (n_tokens,)
-
-    Returns
-    -------
-    log_probs, log_odds : ndarray of shape (n_classes, n_tokens)
-    """
+    """Return mean log-probabilities and log-odds, [n_classes, n_tokens] each."""
     n_classes = states.shares.shape[1]
     means = torch.zeros(2, n_classes, len(tokens), dtype=torch.float64)
     parts = zip(
@@ -185,12 +158,6 @@ def token_log_probs(lm: MaskedLM, mask: Tensor, tokens: Tensor) -> Tensor:
 
 
 def log_odds(log_probs: Tensor) -> Tensor:
-    """Return ``log p - log(1 - p)`` of log-probabilities.
-
-    Examples
-    --------
-    >>> log_odds(torch.tensor([0.2, 0.5]).log()).round(decimals=4) + 0.0
-    tensor([-1.3863,  0.0000])
-    """
+    """Return ``log p - log(1 - p)`` of log-probabilities."""
     sure = log_probs.clamp(max=_SUREST)
     return sure - torch.log(-torch.expm1(sure))

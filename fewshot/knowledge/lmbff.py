@@ -1,4 +1,4 @@
-"""LM-BFF's automatic label words: one word a class, those that together classify best."""
+"""LM-BFF's automatic label words: the combination of words, one per class, that classifies best."""
 
 from __future__ import annotations
 
@@ -30,24 +30,30 @@ _MOST_COMPARISONS = 2 * 10**10  # of a word's score with the best of a text; som
 
 
 class LMBFFVerbalizer(LabelledVerbalizer):
-    """Find one label word for each class, such that together they classify a few texts (LM-BFF).
+    """Find one label word per class, such that together they classify a few texts (LM-BFF).
 
-    The candidates of a class are the words that the model finds likeliest at the mask, on average
-    over its texts. Of their combinations the one is taken that classifies most labelled texts
-    rightly, without tuning; among equals, that with the largest mean log-probability of the right
-    class. Scores are calibrated: each word's log-probability less its mean over the classes.
+    The candidates of a class are the words that the model finds likeliest at the mask, averaged
+    over its texts. Of their combinations, the search returns the one that classifies the most
+    labelled texts correctly without tuning; ties go to the largest mean log-probability of the
+    correct class. Scores are calibrated: the mean over the classes is subtracted from each word's
+    log-probability.
 
     With two classes and ``beam_size >= n_candidates`` all combinations are tried, as in the paper.
-    With more classes they would be too many (``n_candidates ** n_classes``), so classes join one
-    after another and the best `beam_size` partial combinations go on: at most ``n_candidates * (1
-    + beam_size * (n_classes - 1))`` are scored, 190,100 for 20 classes.
+    With more classes there are too many (``n_candidates ** n_classes``), so a beam search adds one
+    class after another and keeps the best `beam_size` partial combinations. It scores at most
+    ``n_candidates * (1 + beam_size * (n_classes - 1))`` of them: 190,100 for 20 classes.
 
     Parameters
     ----------
     n_candidates : int, default=100
-        Words for each class.
+        Words per class.
     beam_size : int, default=100
         Partial combinations that are kept.
+
+    See Also
+    --------
+    PetalVerbalizer : Several words per class, by likelihood ratios; much cheaper.
+    SciPromptVerbalizer : Needs names of the classes instead of labelled texts.
 
     References
     ----------
@@ -79,25 +85,33 @@ class LMBFFVerbalizer(LabelledVerbalizer):
         model: str | Path | MaskedLM = "fewshot-mini",
         template: str | Template = DEFAULT_TEMPLATE,
     ) -> list[Verbalizer]:
-        """Return the best combinations, to choose among them by other labelled texts.
+        """Return the best combinations, to choose between them on other labelled texts.
 
-        That is LM-BFF's last step: tune with each, and keep the best on a development set, as
-        ``GridSearchCV(clf, {"verbalizer": ranked})`` does (on texts that are not `X`, else the
-        scores are those of words which have seen them).
+        This is LM-BFF's last step: tune with each and keep the best on a development set, as
+        ``GridSearchCV(clf, {"verbalizer": ranked})`` does. Use texts that are not in `X`: the words
+        were chosen on those.
 
         Parameters
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame
+            Texts.
         y : sequence of str or int
+            Labels; texts without one (-1 or None) are left out.
         n : int, default=10
             At most `beam_size`.
         model : str, Path or MaskedLM, default="fewshot-mini"
-        template : str or Template
+            A name, folder or loaded model.
+        template : str or Template, default="A {mask} text: {text}"
 
         Returns
         -------
         list of Verbalizer
             The best first.
+
+        Raises
+        ------
+        VerbalizerError
+            If a setting is wrong, the search would be too large, or a class has no labelled text.
         """
         if not is_whole(n, 1) or n > self.beam_size:
             raise VerbalizerError(
@@ -150,60 +164,22 @@ class LMBFFVerbalizer(LabelledVerbalizer):
 
 @dataclass(frozen=True)
 class Assignments:
-    """Combinations of words, the best first.
+    """Combinations of words, the best first."""
 
-    Parameters
-    ----------
-    words : ndarray of shape (n, n_classes)
-        The word of each class.
-    accuracy : ndarray of shape (n,)
-        Weighted share of the texts whose own class's word scores highest.
-    log_likelihood : ndarray of shape (n,)
-        Weighted mean of the log-probability of the own class.
-    n_scored : int
-        How many combinations, partial ones among them, were scored.
-    """
-
-    words: npt.NDArray[np.int64]
-    accuracy: npt.NDArray[np.float64]
-    log_likelihood: npt.NDArray[np.float64]
-    n_scored: int
+    words: npt.NDArray[np.int64]  # [n, n_classes]
+    accuracy: npt.NDArray[np.float64]  # weighted, of the texts
+    log_likelihood: npt.NDArray[np.float64]  # of the own class, weighted mean
+    n_scored: int  # combinations, including partial ones
 
 
 def search_assignments(
-    scores: npt.NDArray[np.float64],
-    candidates: npt.NDArray[np.int64],
-    own: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],  # [n, n_words], at the mask
+    candidates: npt.NDArray[np.int64],  # [n_classes, n_candidates], columns of scores
+    own: npt.NDArray[np.int64],  # the class of each text
     sample_weight: npt.NDArray[np.float64],
-    beam_size: int,
+    beam_size: int,  # from n_candidates ** (n_classes - 1) on, the search is exhaustive
 ) -> Assignments:
-    """Search the combinations of one word a class that classify texts best.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, n_words)
-        Of words at the mask of each text.
-    candidates : ndarray of shape (n_classes, n_candidates)
-        Numbers of the words that a class may have; no combination has a word twice.
-    own : ndarray of shape (n,)
-        The class of each text.
-    sample_weight : ndarray of shape (n,)
-    beam_size : int
-        Partial combinations that are kept when a class has joined. From ``n_candidates **
-        (n_classes - 1)`` on, nothing is left out.
-
-    Returns
-    -------
-    Assignments
-        At most `beam_size`.
-
-    Examples
-    --------
-    >>> scores = np.array([[2.0, 3.0, 0.0], [1.0, 3.0, 2.0]])
-    >>> candidates = np.array([[0, 1], [1, 2]])
-    >>> search_assignments(scores, candidates, np.array([0, 1]), np.ones(2), 4).words[0].tolist()
-    [0, 2]
-    """
+    """Search for the words that classify best together: one class joins after another."""
     n_texts = len(own)
     beam = _Beam(
         np.empty((1, 0), dtype=np.int64), *(np.full((1, n_texts), -np.inf) for _ in range(3))
@@ -226,16 +202,12 @@ def search_assignments(
 
 @dataclass(frozen=True)
 class _Beam:
-    """Partial combinations, and what texts score with them: [n_kept, n_texts] each.
-
-    `own` is of the own class's word, `top` of the best word, `total` the log of the summed
-    exponentials.
-    """
+    """Partial combinations and the scores of texts under them."""
 
     words: npt.NDArray[np.int64]
-    own: npt.NDArray[np.float64]
-    top: npt.NDArray[np.float64]
-    total: npt.NDArray[np.float64]
+    own: npt.NDArray[np.float64]  # [n_kept, n_texts], of the own class's word
+    top: npt.NDArray[np.float64]  # of the best word
+    total: npt.NDArray[np.float64]  # log of the summed exponentials
 
     def extended(
         self,
@@ -271,7 +243,7 @@ class _Beam:
 def _best_first(
     values: npt.NDArray[np.float64], n: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return where the best are: by accuracy, then by log-likelihood, then by their order."""
+    """Return the rows and columns of the best: by accuracy, then log-likelihood, then order."""
     flat = values.reshape(-1, 2)
     order = np.lexsort((-flat[:, 1], -flat[:, 0].round(9)))[:n]
     order = order[np.isfinite(flat[order, 0])]

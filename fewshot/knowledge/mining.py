@@ -16,25 +16,30 @@ from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _WORD = r"(?u)\b[^\W\d_][\w-]+\b"
-_SMOOTHING = 0.05  # texts a class; a term in one text of 20 is half believed
+_SMOOTHING = 0.05  # a term in one text of 20 is half believed
 
 
 class CorpusTerms(TermSource):
-    """Words and phrases of the texts passed to ``fit``, labelled or not.
+    """Words and phrases of the texts passed to ``fit``, with or without labels.
 
-    The class names classify the texts, zero-shot; a term is tied to a class by how much more
-    often it stands in texts of that class: ``log((P(t | c) + s) / (P(t) + s))`` with the classes'
-    probabilities as shares of texts. Terms that are also similar to the name are the best
-    label words that we know of (docs/knowledge.md).
+    The class names classify the texts zero-shot; a term is tied to a class by how much more often
+    it occurs in texts of that class: ``log((P(t | c) + s) / (P(t) + s))``, with the classes'
+    probabilities as shares of texts. Terms that are also similar to the name are the best label
+    words that we know of (docs/knowledge.md).
 
     Parameters
     ----------
     longest : int, default=3
-        Words in a phrase.
+        The most words of a phrase.
     min_texts : int, default=2
-        Texts in which a term stands, at least.
+        The fewest texts that contain a term.
     max_share : float, default=0.15
         Words in a larger share of all texts neither begin nor end a phrase, nor stand alone.
+
+    See Also
+    --------
+    VocabularyWords : The other default source; needs no texts.
+    SciPromptVerbalizer : Collects, filters and weighs terms.
 
     Examples
     --------
@@ -70,7 +75,7 @@ class CorpusTerms(TermSource):
         return Candidates(terms, np.maximum(lift, 0.0), is_pool=True)
 
     def _count(self, texts: list[str]) -> tuple[tuple[str, ...], Any]:
-        """Return terms, and in which texts they stand: a sparse matrix [n_texts, n_terms]."""
+        """Return terms, and a sparse matrix [n_texts, n_terms] of the texts that contain them."""
         counter = CountVectorizer(ngram_range=(1, self.longest), token_pattern=_WORD, binary=True)
         try:
             matrix = counter.fit_transform(texts)
@@ -85,28 +90,11 @@ class CorpusTerms(TermSource):
         return tuple(terms[is_good].tolist()), matrix[:, is_good]
 
 
-def association(occurrence: Any, probabilities: npt.NDArray[np.float64]) -> Any:
-    """Return how much more often terms stand in the texts of a class than in all.
-
-    Parameters
-    ----------
-    occurrence : array or sparse matrix of shape (n_texts, n_terms)
-        1 where a term stands in a text.
-    probabilities : ndarray of shape (n_texts, n_classes)
-
-    Returns
-    -------
-    ndarray of shape (n_terms, n_classes)
-        Logarithms of ratios, smoothed.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> terms = np.array([[1, 1], [0, 1]])
-    >>> association(terms, np.array([[1.0, 0.0], [0.0, 1.0]])).round(2)
-    array([[ 0.65, -2.4 ],
-           [ 0.  ,  0.  ]])
-    """
+def association(
+    occurrence: Any,  # [n_texts, n_terms], 1 where a text contains a term; dense or sparse
+    probabilities: npt.NDArray[np.float64],  # [n_texts, n_classes]
+) -> Any:
+    """Return smoothed log-ratios of terms in the texts of a class to all, [n_terms, n_classes]."""
     shares = probabilities / probabilities.sum(0)
     in_class = np.asarray(occurrence.T @ shares)
     overall = np.asarray(occurrence.mean(0)).ravel()[:, None]

@@ -1,4 +1,4 @@
-"""Neighbours of a class's name: in the sentence encoder's space, and in the model's own mind."""
+"""Words of the model's vocabulary, and those close to a class's name according to the model."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ _CONTINUATION = "##"
 
 
 class VocabularyWords(TermSource):
-    """All whole words of the model's vocabulary: the similarity to the names decides.
+    """All whole words of the model's vocabulary; their similarity to the names decides.
 
-    Such words are one piece, so the model scores them best, and there are some 20,000 of them. They
-    are embedded once in a process.
+    There are some 20,000 such words. Each is a single token, so the model scores them best. They
+    are embedded once per process.
+
+    See Also
+    --------
+    CorpusTerms : Terms of your own texts; the other default source.
+    ModelNeighbours : Only the words that the model relates to a name.
 
     Examples
     --------
@@ -38,22 +43,27 @@ class VocabularyWords(TermSource):
     name = "vocabulary"
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:  # noqa: ARG002
-        """Return the words for all classes alike; see :meth:`TermSource.find`."""
+        """Return the same words for all classes; see :meth:`TermSource.find`."""
         words = tuple(vocabulary_words(task.lm.tokenizer))
         return Candidates(words, np.ones((len(words), len(task.classes))), is_pool=True)
 
 
 class ModelNeighbours(TermSource):
-    """Words that the model itself holds to be near a name.
+    """Words that the masked language model itself relates to a name.
 
     Parameters
     ----------
     by : {"predictions", "embeddings"}, default="predictions"
-        ``"predictions"``: what the model predicts at the mask of the template when the text is
-        the name, divided by what it predicts for an empty text. ``"embeddings"``: the cosine of
-        the decoder's rows.
+        ``"predictions"``: what the model predicts at the mask of the template when the text is the
+        name, divided by what it predicts for an empty text. ``"embeddings"``: the cosine of the
+        decoder's rows.
     n_candidates : int, default=100
-        Words for each class; what is not similar to the name is dropped later.
+        Words per class; those that are not similar to the name are dropped later.
+
+    See Also
+    --------
+    VocabularyWords : All words of the vocabulary.
+    SciPromptVerbalizer : Collects, filters and weighs terms.
 
     Examples
     --------
@@ -99,14 +109,7 @@ def vocabulary_words(
     tokenizer: Any,  # transformers' tokenizers share no usable static type
     shortest: int = _SHORTEST,
 ) -> dict[str, int]:
-    """Return the whole words of a vocabulary with their token ids, in the order of the words.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    shortest : int, default=3
-        The fewest letters of a word.
-    """
+    """Return the whole words of a vocabulary with their token ids, sorted."""
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     tokens = tokenizer.convert_ids_to_tokens(list(vocabulary.values()))
     marks = tuple(mark for mark in _SPACE_MARKS if any(mark in token for token in tokens))

@@ -1,4 +1,4 @@
-"""PETAL: label words found by the likelihood ratio of a few labelled texts."""
+"""PETAL: label words by the likelihood ratio over a few labelled texts."""
 
 from __future__ import annotations
 
@@ -24,26 +24,30 @@ _SOURCE = "likelihood ratio"
 class PetalVerbalizer(LabelledVerbalizer):
     """Find label words by a few labelled texts, for classes whose names say nothing (PETAL).
 
-    Each class against the rest: a word is good if the model predicts it at the mask of the class's
-    texts and not at the mask of others. The score of the word t for the class c is
+    Each class is set against the rest: a word is good if the model predicts it at the mask of the
+    class's texts and not at the mask of others. The score of the word t for the class c is
 
     ``mean over texts of c of log(p_t / (1 - p_t)) - mean over other texts of the same``
 
     which is the paper's balanced log-likelihood ratio divided by the number of other texts. The
-    words are whole words of the model's vocabulary, those of a class being first cut to the
-    likeliest. A word that is good for several classes goes where its score is highest. What comes
-    out is a plain :class:`~fewshot.Verbalizer`, the classifier's ``verbalizer_``.
+    words are whole words of the model's vocabulary; for each class the search is limited to its
+    likeliest ones. A word that is good for several classes goes where its score is highest. The
+    result is a plain :class:`~fewshot.Verbalizer`, the classifier's ``verbalizer_``.
 
-    Label names play no part, so labels may be int. At least a labelled text of each class is
-    needed; with fewer than some 8 the words are those of these very texts.
+    Label names play no part, so labels may be int. Each class needs at least one labelled text;
+    with fewer than some 8 the words describe these very texts.
 
     Parameters
     ----------
     n_words : int, default=10
-        Words for each class.
+        Words per class.
     n_candidates : int, default=1000
-        The words that the model finds likeliest over the texts of a class, of which the best are
-        taken.
+        How many of the words likeliest over the texts of a class are searched.
+
+    See Also
+    --------
+    LMBFFVerbalizer : One word per class, chosen jointly.
+    SciPromptVerbalizer : Needs names of the classes instead of labelled texts.
 
     References
     ----------
@@ -98,53 +102,21 @@ class PetalVerbalizer(LabelledVerbalizer):
 
 
 def likelihood_ratios(
-    log_odds: npt.NDArray[np.float64], class_weight: npt.NDArray[np.float64]
+    log_odds: npt.NDArray[np.float64],  # [n_classes, n_words], means over the texts of a class
+    class_weight: npt.NDArray[np.float64],  # the number of texts of each class
 ) -> npt.NDArray[np.float64]:
-    """Return how much the log-odds of words in the texts of a class exceed those in all others.
-
-    Parameters
-    ----------
-    log_odds : ndarray of shape (n_classes, n_words)
-        Means over the texts of each class.
-    class_weight : ndarray of shape (n_classes,)
-        The number of texts of each class.
-
-    Returns
-    -------
-    ndarray of shape (n_classes, n_words)
-
-    Examples
-    --------
-    >>> odds = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 4.0]])
-    >>> likelihood_ratios(odds, np.array([1.0, 2.0, 1.0])).round(2).tolist()
-    [[2.0, -2.0], [-1.0, -1.0], [-0.67, 3.33]]
-    """
+    """Return the log-odds of words in each class less those over all other texts."""
     sums = class_weight[:, None] * log_odds
     others = (sums.sum(0) - sums) / (class_weight.sum() - class_weight)[:, None]
     ratios: npt.NDArray[np.float64] = log_odds - others
     return ratios
 
 
-def pick_words(scores: npt.NDArray[np.float64], n_words: int) -> list[list[int]]:
-    """Give each class its best words, and each word to one class: where its score is highest.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_classes, n_words_in_all)
-        Minus infinity where a word is not for a class. Each class has ``n_classes * n_words``
-        words or more.
-    n_words : int
-
-    Returns
-    -------
-    list of list of int
-        The numbers of the words of each class, the best first.
-
-    Examples
-    --------
-    >>> pick_words(np.array([[3.0, 2.0, 1.0, 0.0], [2.5, 0.0, 0.5, 1.0]]), 2)
-    [[0, 1], [3, 2]]
-    """
+def pick_words(
+    scores: npt.NDArray[np.float64],  # [n_classes, words in all], -inf for other classes' words
+    n_words: int,
+) -> list[list[int]]:
+    """Give each class its best words; a word goes to the class it scores highest for."""
     chosen: list[list[int]] = [[] for _ in scores]
     taken: set[int] = set()
     classes, words = np.nonzero(np.isfinite(scores))
@@ -157,7 +129,7 @@ def pick_words(scores: npt.NDArray[np.float64], n_words: int) -> list[list[int]]
 
 
 def _likeliest(log_probs: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.bool_]:
-    """Tell which words are among the n likeliest of each class."""
+    """Return a mask of the n likeliest words of each class."""
     order = np.argsort(-log_probs, axis=1, kind="stable")[:, :n]
     is_likely = np.zeros(log_probs.shape, dtype=bool)
     np.put_along_axis(is_likely, order, values=True, axis=1)

@@ -1,4 +1,4 @@
-"""KPT's refinement: terms that the model hardly predicts, or not for their class, are dropped."""
+"""KPT's refinement: drops terms that the model rarely predicts, or not for their class."""
 
 from __future__ import annotations
 
@@ -27,12 +27,7 @@ _STATES_AT_ONCE = 256
 
 
 def drop_rare(found: Found, task: VerbalizerTask, cut: float) -> Found:
-    """Drop terms with a token of the share that the model predicts least over the task's texts.
-
-    References
-    ----------
-    Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.2 (frequency refinement).
-    """
+    """Drop terms with a rarely predicted token (Hu et al., 2022, section 3.2: frequency)."""
     is_frequent = frequent_tokens(_mean_logits(task), cut)
     rows: Found = {}
     for label, row in found.items():
@@ -47,12 +42,7 @@ def drop_rare(found: Found, task: VerbalizerTask, cut: float) -> Found:
 
 
 def drop_irrelevant(found: Found, names: Names, task: VerbalizerTask, how: Relevance) -> Found:
-    """Drop terms that do not rise and fall with their class's name, or do so with all names.
-
-    References
-    ----------
-    Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.2 (relevance refinement).
-    """
+    """Drop terms unrelated to their class's name, or related to all (section 3.2: relevance)."""
     words = {
         label: [*names[label], *(found[label][i].term for i in kept(found[label]))]
         for label in task.classes
@@ -92,7 +82,7 @@ def _above_one(
 def _above_cut(
     values: Mapping[Label, npt.NDArray[np.float64]],
 ) -> dict[Label, npt.NDArray[np.bool_]]:
-    """Tell which terms are among the best of their class, by KPT's one share for all classes."""
+    """Return masks of the best terms of each class, by KPT's one share for all classes."""
     filled = {label: row for label, row in values.items() if len(row)}
     is_good: dict[Label, npt.NDArray[np.bool_]] = {
         label: np.zeros(len(row), dtype=bool) for label, row in values.items()

@@ -1,4 +1,4 @@
-"""From sources of terms to the terms of each class: scored, filtered, each in one class only."""
+"""Terms of each class from sources: scored, filtered, each in one class only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN_TERMS = 5
 
 
 class _Scored(NamedTuple):
-    """Candidates of one source with what decides on them, all of shape [n_terms, n_classes]."""
+    """Candidates of one source with their scores and similarities, [n_terms, n_classes]."""
 
     source: str
     terms: Sequence[str]
@@ -39,7 +39,7 @@ class _Scored(NamedTuple):
 
     @property
     def strength(self) -> npt.NDArray[np.float64]:
-        """What thresholds and weights are about."""
+        """The values that thresholds and weights refer to."""
         return self.scores if self.similarity is None else self.similarity
 
 
@@ -53,27 +53,7 @@ def retrieve(
     min_similarity: float,
     n_terms: int | None,
 ) -> Found:
-    """Find terms for all classes, and decide between classes by score.
-
-    Parameters
-    ----------
-    sources : sequence of TermSource
-    names : mapping of label to sequence of str
-    task : VerbalizerTask
-    encoder : TermEncoder, optional
-        None: the sources' own scores take the place of the similarity.
-    sentence : str
-        What terms and names are put into before they are embedded, such as ``"{term}"``.
-    min_similarity : float
-        Terms must be above.
-    n_terms : int, optional
-        The most terms that a source gives to a class.
-
-    Returns
-    -------
-    dict of label to list of FoundTerm
-        Kept terms, the most similar first, and those that were dropped.
-    """
+    """Find the terms of all classes; each goes to the class that it scores highest for."""
     given = [(source.name, source.find(names, task)) for source in sources]
     cleaned = [(name, *_cleaned(candidates, task.classes)) for name, candidates in given]
     scored = _scored(cleaned, names, task, encoder, sentence)
@@ -83,20 +63,17 @@ def retrieve(
         for number, label in enumerate(task.classes):
             for term in _of_class(candidates, number, label, min_similarity, n_terms):
                 found[label].append(_without_names(term, taken))
-            found[label] += [_odd(label, term, candidates.source) for term in odd.get(label, ())]
+            found[label] += [
+                FoundTerm(label, term, candidates.source, dropped="no letters")
+                for term in odd.get(label, ())
+            ]
     return _in_one_class(found)
 
 
 def contrasted(
     found: Found, names: Names, cross_encoder: CrossEncoderFilter, sentence: str
 ) -> Found:
-    """Drop terms that a cross-encoder puts on the wrong side of its threshold.
-
-    Raises
-    ------
-    VerbalizerError
-        If the model's scores are the other way round than was said.
-    """
+    """Drop terms on the wrong side of the threshold of a cross-encoder."""
     firsts = {label: sentence.replace("{term}", row[0]) for label, row in names.items()}
     cross_encoder.check_convention(list(firsts.values()))
     places = [(label, i) for label, row in found.items() for i in kept(row)]
@@ -113,16 +90,8 @@ def contrasted(
 
 
 def known_to(found: Found, names: Names, token_ids: Callable[[str], list[int] | None]) -> Found:
-    """Drop terms that the tokenizer does not know, or that become the same tokens as others.
-
-    Parameters
-    ----------
-    found : dict
-    names : mapping of label to sequence of str
-    token_ids : callable
-        Returns the token ids of a term, or None if it is unknown.
-    """
-    owners = {_ids(token_ids(name)): 2.0 for row in names.values() for name in row}
+    """Drop terms unknown to the tokenizer, or with the same tokens as others."""
+    taken = {_ids(token_ids(name)) for row in names.values() for name in row}
     rows = {label: list(row) for label, row in found.items()}
     places = [(label, i) for label, row in rows.items() for i in kept(row)]
     for label, i in sorted(places, key=lambda at: _order(rows[at[0]][at[1]])):
@@ -130,22 +99,22 @@ def known_to(found: Found, names: Names, token_ids: Callable[[str], list[int] | 
         ids = token_ids(term.term)
         if ids is None:
             rows[label][i] = term.drop("unknown to the tokenizer")
-        elif _ids(ids) in owners:
+        elif _ids(ids) in taken:
             rows[label][i] = term.drop("the same tokens as a better term")
         else:
-            owners[_ids(ids)] = _strength(term)
+            taken.add(_ids(ids))
     return rows
 
 
 def kept(row: Sequence[FoundTerm]) -> list[int]:
-    """Return the places of the terms that were not dropped."""
+    """Return the positions of the terms that were not dropped."""
     return [i for i, term in enumerate(row) if not term.dropped]
 
 
 def _cleaned(
     candidates: Candidates, classes: Sequence[Label]
 ) -> tuple[Candidates, dict[Label, list[str]]]:
-    """Mend terms, and part those without letters, by class."""
+    """Clean terms, and separate those without letters, by class."""
     clean = [clean_term(term) for term in candidates.terms]
     has_letter = np.array([any(map(str.isalpha, term)) for term in clean], dtype=bool)
     odd: dict[Label, list[str]] = {}
@@ -171,7 +140,7 @@ def _warn_mended(candidates: Candidates, clean: Sequence[str], classes: Sequence
     if changed:
         more = f" and {len(changed) - _SHOWN_TERMS} more" * (len(changed) > _SHOWN_TERMS)
         warn_user(
-            "label words hold no commas, tabs or other separators; changed were "
+            "label words cannot contain commas, tabs or other separators; changed: "
             f"{', '.join(changed[:_SHOWN_TERMS])}{more}",
             LabelWordWarning,
         )
@@ -204,7 +173,7 @@ def _of_class(
     """Return a source's terms for one class, the best first."""
     ranks, strength = found.ranks, found.strength
     is_meant = found.scores[:, number] > 0
-    if found.is_pool:  # a term that belongs to no class in particular goes to its nearest one
+    if found.is_pool:  # such a term goes to the class it is closest to
         is_nearest = ranks == ranks.max(1, keepdims=True)
         is_meant &= is_nearest[:, number] & (is_nearest.sum(1) == 1)
         is_meant &= strength[:, number] > min_similarity
@@ -227,16 +196,12 @@ def _of_class(
 
 
 def _without_names(term: FoundTerm, taken: Mapping[str, Label]) -> FoundTerm:
-    owner = taken.get(term.term.casefold())
-    return term if owner is None or term.dropped else term.drop(f"the name of {owner!r}")
-
-
-def _odd(label: Label, term: str, source: str) -> FoundTerm:
-    return FoundTerm(label, term, source, dropped="no letters")
+    named = taken.get(term.term.casefold())
+    return term if named is None or term.dropped else term.drop(f"the name of {named!r}")
 
 
 def _in_one_class(found: Found) -> Found:
-    """Merge what several sources give, and leave a term to the class it is nearest to."""
+    """Merge terms of several sources; keep a term only in the class it is closest to."""
     merged: dict[tuple[Label, str], FoundTerm] = {}
     dropped: Found = {label: [] for label in found}
     for label, row in found.items():
@@ -252,8 +217,8 @@ def _in_one_class(found: Found) -> Found:
             best[key] = term
     rows: Found = {label: [] for label in found}
     for (label, key), term in merged.items():
-        owner = best[key].label
-        rows[label].append(term if owner == label else term.drop(f"closer to {owner!r}"))
+        nearest = best[key].label
+        rows[label].append(term if nearest == label else term.drop(f"closer to {nearest!r}"))
     return {
         label: sorted(row, key=lambda term: -_strength(term)) + dropped[label]
         for label, row in rows.items()
@@ -271,7 +236,7 @@ def _merged(one: FoundTerm, other: FoundTerm) -> FoundTerm:
 
 
 def _order(term: FoundTerm) -> tuple[float, str]:
-    # Of equals one must be chosen, but not by the order in which the classes were given.
+    # Ties are broken by name, not by the order in which the classes were given.
     return -_strength(term), str(term.label)
 
 

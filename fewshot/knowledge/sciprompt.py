@@ -40,39 +40,45 @@ class SciPromptVerbalizer(LearnedVerbalizer):
     """Find label words and phrases for classes that have nothing but a name.
 
     Give it to a classifier as its ``verbalizer``: in ``fit`` it collects terms from its sources,
-    compares them with the names, keeps the best of each class and weighs them. What comes out is
-    a plain :class:`~fewshot.Verbalizer`, the classifier's ``verbalizer_``: look at it, edit it,
-    save it, use it again. A class is never left without its name.
+    compares them with the names, keeps the best of each class and weighs them. The result is a
+    plain :class:`~fewshot.Verbalizer`, the classifier's ``verbalizer_``: look at it, edit it, save
+    it, use it again. A class always keeps its name.
 
     Parameters
     ----------
     sources : sequence of TermSource, optional
-        Where terms come from; see :mod:`fewshot.knowledge`. By default the texts passed to
-        ``fit`` (:class:`~fewshot.knowledge.CorpusTerms`) and the model's vocabulary
+        Sources of terms; see :mod:`fewshot.knowledge`. By default the texts passed to ``fit``
+        (:class:`~fewshot.knowledge.CorpusTerms`) and the model's vocabulary
         (:class:`~fewshot.knowledge.VocabularyWords`).
     n_terms : int or None, default=10
-        The most terms that a source gives to a class; None for all.
+        The most terms per class and source; None for all.
     names : mapping of label to str or sequence of str, optional
-        What the classes are called; by default the labels themselves, cleaned.
+        Names of the classes; by default the labels themselves, cleaned.
     sentence : str, default="{term}"
-        What terms and names are put into before they are compared.
+        Terms and names are put into it before they are compared.
     encoder : str, Path, SentenceTransformer or None, default="fewshot-mini"
         The bi-encoder. None: the sources' own scores count.
     cross_encoder : CrossEncoderFilter, optional
         A second filter.
     min_similarity : float, default=0.2
-        Terms with a cosine that is not above are dropped. SciPrompt has 0.5, for its own encoder.
+        Terms whose cosine is not above it are dropped. SciPrompt uses 0.5, for its own encoder.
     frequency_cut : float, default=0.0
-        Share of the vocabulary that the model predicts least over the texts passed to ``fit``;
-        terms with such a token are dropped. 0.5 in KPT and SciPrompt.
+        Terms with a token among this share of the vocabulary, predicted least over the texts
+        passed to ``fit``, are dropped. 0.5 in KPT and SciPrompt.
     relevance : {"none", "cut", "ratio"}, default="none"
         KPT's relevance refinement over these texts: as its code does it, or as its paper says.
     weights : {"score", "softmax", "uniform", "learnable"}, default="score"
-        What words weigh in the mean of their log-probabilities: their similarity (a name weighs
-        1), its softmax (SciPrompt), all alike (KPT), or learned from the labels passed to
-        ``fit`` (KPT's few-shot weights).
+        Weights of words in the mean of their log-probabilities: their similarity (a name weighs
+        1), its softmax (SciPrompt), all equal (KPT), or learned from the labels passed to ``fit``
+        (KPT's few-shot weights).
     temperature : float, default=1.0
         Of the softmax.
+
+    See Also
+    --------
+    SciPromptSoftVerbalizer : The same words as one vector per class.
+    PetalVerbalizer, LMBFFVerbalizer : Searches by labelled texts.
+    PromptClassifier : Takes it as its ``verbalizer``.
 
     References
     ----------
@@ -129,14 +135,25 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         Parameters
         ----------
         labels : sequence of str or int
+            All classes.
         texts : sequence of str, of tuple or of mapping; DataFrame; optional
             Texts without labels, as for a classifier's ``fit``.
         model : str, Path or MaskedLM, default="fewshot-mini"
-        template : str or Template
+            A name, folder or loaded model.
+        template : str or Template, default="A {mask} text: {text}"
 
         Returns
         -------
         Verbalizer
+
+        Raises
+        ------
+        InputError
+            If `texts` cannot be used.
+        SourceError
+            If the data of a source is missing.
+        VerbalizerError
+            If `labels` or a setting cannot be used.
         """
         classes = read_labels(labels)
         lm = load_masked_lm(model)
@@ -242,19 +259,23 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         has_words_of_all = any(isinstance(source, VocabularyWords) for source in sources)
         if self.encoder is None and has_words_of_all:
             raise VerbalizerError(
-                "VocabularyWords, one of the default sources, leaves it to the encoder which words "
-                "fit a class, and encoder is None; give an encoder or other sources"
+                "VocabularyWords, one of the default sources, needs an encoder to choose words, "
+                "and encoder is None; give an encoder or other sources"
             )
 
 
 class SciPromptSoftVerbalizer(SciPromptVerbalizer):
-    """Find label words, and make them one vector for each class.
+    """Find label words, and make them one vector per class.
 
-    The vector is the mean of the decoder's rows of the words, each times its weight; the state at
-    the mask is multiplied with it. A score costs the same however many words there are. The words
-    are the same as :class:`SciPromptVerbalizer`'s, which has the parameters too. With
-    ``weights="score"`` the vector of a class whose words score low is short, as in SciPrompt; all
-    other weights sum to 1 in each class.
+    The vector is the weighted mean of the decoder's rows of the words; the state at the mask is
+    multiplied with it. A score costs the same however many words there are. Words and parameters
+    are those of :class:`SciPromptVerbalizer`. With ``weights="score"`` the vector of a class whose
+    words score low is short, as in SciPrompt; all other weights sum to 1 in each class.
+
+    See Also
+    --------
+    SciPromptVerbalizer : Describes the parameters.
+    SoftVerbalizer : Learns the vectors.
 
     References
     ----------

@@ -35,22 +35,28 @@ _MAX_ITERATIONS = 500
 class SoftVerbalizer(LearnedVerbalizer):
     """Give each class a vector instead of words, and learn it (WARP).
 
-    The state at the mask is multiplied with the vectors as it is with the decoder's rows of words.
-    They begin as the weighted mean of the rows of each class's words, so without labels they score
-    as these words do. Then they are learned from the labelled texts passed to ``fit``: from the
-    states of the frozen model, which takes no gradient through it (`start` is ``"states"``), and
-    together with the model by every tuning by gradients, at ten times its learning rate.
+    The state at the mask is multiplied with the vectors, as it is with the decoder's rows of
+    words. A vector starts as the weighted mean of the rows of its class's words, so without labels
+    it scores as these words do. The vectors are then learned from the labelled texts passed to
+    ``fit``: first from the states of the frozen model, without gradients through it (`start` is
+    ``"states"``), then together with the model by every strategy that tunes by gradients, at ten
+    times its learning rate.
 
     Parameters
     ----------
     verbalizer : Verbalizer, mapping or LearnedVerbalizer, optional
-        The words to begin with: given, or found in ``fit``, as by
+        The words to start from: given, or found in ``fit``, for example by
         :class:`~fewshot.knowledge.PetalVerbalizer`. By default the names of the labels.
     C : float, default=10.0
-        Inverse penalty on how far the regression takes the vectors from the words; states are
+        Inverse penalty on how far the regression moves the vectors from the words; states are
         centred and have a mean squared norm of 1.
     start : {"states", "words"}, default="states"
         Whether tuning starts from the vectors that the regression has found, or from the words.
+
+    See Also
+    --------
+    PrototypeVerbalizer : Mean states instead of learned vectors.
+    SciPromptSoftVerbalizer : Vectors of words found for names, not learned.
 
     References
     ----------
@@ -112,13 +118,13 @@ class SoftVerbalizer(LearnedVerbalizer):
 
 
 class PrototypeVerbalizer(LearnedVerbalizer):
-    """Give each class the mean state at the mask of its labelled texts, and take the nearest.
+    """Give each class the mean state at the mask of its labelled texts; predict the nearest class.
 
-    Neither label words nor gradients are needed, and labels may be int; at least a labelled text of
-    each class is, and with one or two a class, words are better. Scores are minus the squared
-    distances of normalised states, divided by the temperature at which the labelled texts predict
-    one another best. Tuning by gradients pulls states to the prototypes, which are then taken
-    anew. Calibration does not apply.
+    It needs neither label words nor gradients, and labels may be int. It does need a labelled text
+    of each class; with only one or two, words are better. Scores are minus the squared distances
+    of normalised states, divided by the temperature at which the labelled texts predict one
+    another best. Tuning by gradients pulls states to the prototypes, which are then recomputed.
+    Calibration does not apply.
 
     ProtoVerb learns its prototypes and a projection by a contrastive loss; plain means need no
     training, and are what PERFECT predicts with.
@@ -126,7 +132,12 @@ class PrototypeVerbalizer(LearnedVerbalizer):
     Parameters
     ----------
     n_masks : int, default=1
-        Masks in the place of one; each has a prototype, and the nearest one counts.
+        Masks in place of one; each has a prototype, and the nearest one counts.
+
+    See Also
+    --------
+    SoftVerbalizer : Learned vectors that start from words.
+    fewshot.tuning.Perfect : Prototypes after tuning, without template and words.
 
     References
     ----------

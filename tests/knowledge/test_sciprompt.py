@@ -375,7 +375,7 @@ def test_thresholds_that_drop_everything_leave_the_names_and_say_so(lm):
         ({"sources": [["football"]]}, r"of fewshot.knowledge.*got \[\['football'\]\]"),
         (
             {"sources": None},
-            "VocabularyWords, one of the default sources, leaves it to the encoder",
+            "VocabularyWords, one of the default sources, needs an encoder",
         ),
         ({"sources": []}, r"sources is None, or a list of one or more.*got \[\]"),
         ({"sources": TERMS}, r"sources is None, or a list .*got GivenTerms\("),
