@@ -15,6 +15,7 @@ __all__ = [
     "BenchmarkError",
     "CalibrationWarning",
     "CheckpointError",
+    "CheckpointWarning",
     "CollapseWarning",
     "CoverageWarning",
     "FewShotError",
@@ -95,6 +96,10 @@ class FewShotWarning(UserWarning):
 
 class TruncationWarning(FewShotWarning):
     """Texts were shortened to fit the model."""
+
+
+class CheckpointWarning(FewShotWarning):
+    """A fit starts anew in a folder that holds interrupted ones."""
 
 
 class CollapseWarning(FewShotWarning):

@@ -1,14 +1,13 @@
-"""Checkpoints of long fits: a folder in which each fit keeps the rounds that it has finished.
+"""Checkpoints of long fits: the finished rounds of each fit, in a subfolder of its own.
 
-Each has a subfolder of its own, so that folds and candidates of a search may share a folder, also
-at once.
+So folds and candidates of a search may share a folder, even in parallel.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,8 +18,8 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from fewshot.data.files import file_aside
-from fewshot.errors import CheckpointError
+from fewshot.data.files import file_aside, write_whole
+from fewshot.errors import CheckpointError, CheckpointWarning, warn_user
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -28,28 +27,14 @@ _FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 2
 _MANIFEST, _LOCK = "checkpoint.json", "running.lock"
 _PREFIX, _SUFFIX = "fit-", ".round.safetensors"
 _NESTED = "estimator"  # a folder in the subfolder, laid out as the folder above it
-_SAME = ("class", "labelled data")  # of two fits of which one is the other with new settings
-_SHOWN = 5
-
-_USED: set[Path] = set()  # folders in which this process began a fit
+_LOCK_WAIT = 0.5  # seconds; other fits hold a lock for a moment to see who is running
+_MAX_NAMED = 5  # differences in a message
 
 
 class Checkpoint:
-    """The finished rounds of one fit, in its subfolder of a folder.
+    """The finished rounds of one fit, in its subfolder; without a folder nothing is written."""
 
-    Parameters
-    ----------
-    folder : str or Path, optional
-        Of all fits. Without one nothing is written.
-    fit : str
-        Names the subfolder: a digest of what the fit is, but for what is known later only.
-
-    Raises
-    ------
-    CheckpointError
-        If there is something else in the folder, or a manifest that cannot be read.
-    """
-
+    # `fit`, a digest of settings and data, names the subfolder.
     def __init__(self, folder: str | Path | None, fit: str) -> None:
         self._folder = None if folder is None else Path(folder).expanduser() / f"{_PREFIX}{fit}"
         self._manifest = None
@@ -58,46 +43,34 @@ class Checkpoint:
             self._manifest = _read_manifest(self._folder)
             self._lock = FileLock(self._folder / _LOCK)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a folder."""
+        return self._folder is not None
+
+    @property
+    def nested(self) -> Path | None:
+        """The folder for the checkpoint of a nested estimator; cleared with this one."""
+        return None if self._folder is None else self._folder / _NESTED
+
     def seed(self, drawn: int, *, is_fixed: bool) -> int:
-        """Return the seed of the fit.
-
-        Parameters
-        ----------
-        drawn : int
-            The seed that this fit would use.
-        is_fixed : bool
-            Whether the user fixed it. If not, a fit that is taken up again uses its first seed.
-
-        Returns
-        -------
-        int
-        """
-        if self._manifest is None or is_fixed:
-            return drawn
-        return int(self._manifest["seed"])
+        """Return the drawn seed; or, if the user fixed none, that of the fit to resume."""
+        return drawn if self._manifest is None or is_fixed else int(self._manifest["seed"])
 
     def begin(self, seed: int, configuration: Mapping[str, str]) -> None:
-        """Write down what the fit is, or check that what is in its subfolder is of the same fit.
-
-        Parameters
-        ----------
-        seed : int
-        configuration : mapping of str to str
-            All that decides the result: settings, and digests of texts, labels and weights.
-
-        Raises
-        ------
-        CheckpointError
-            If the subfolder holds rounds of another fit, or the folder nothing but an interrupted
-            fit on the same labelled texts with other settings: the message names what differs. If
-            a fit with these settings on the same texts is running.
-        """
+        """Start the fit, or resume it if all that decides its result is the same."""
         if self._folder is None:
             return
         self._acquire(self._folder)
+        wanted = {"seed": str(seed), **configuration}
         try:
-            self._enter(self._folder, seed, {"seed": str(seed), **configuration})
-        except CheckpointError:
+            manifest = _read_manifest(self._folder)  # may have changed before the lock was acquired
+            if manifest is None:
+                _warn_of_others(self._folder, wanted)
+                self._write_manifest(self._folder, seed, wanted)
+            else:
+                _check_same(self._folder, manifest["configuration"], wanted)
+        except BaseException:  # such as a warning that is an error
             self._leave(self._folder)
             raise
 
@@ -114,23 +87,15 @@ class Checkpoint:
             ) from error
         return arrays
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether there is a folder."""
-        return self._folder is not None
-
-    @property
-    def nested(self) -> Path | None:
-        """Where an estimator that the fit ends with keeps its own checkpoint; cleared with this."""
-        return None if self._folder is None else self._folder / _NESTED
-
     def save(self, name: str, arrays: Arrays) -> None:
-        """Put the arrays of a round on the disk; they are there whole or not at all."""
-        solid = {key: np.asarray(array, order="C") for key, array in arrays.items()}
-        self._write(f"{name}{_SUFFIX}", lambda file: save_file(solid, file))
+        """Write the arrays of a round, whole or not at all."""
+        if self._folder is None:
+            return
+        with file_aside(self._folder / f"{name}{_SUFFIX}") as file:
+            save_file({key: np.asarray(array, order="C") for key, array in arrays.items()}, file)
 
     def latest(self, name: str) -> int:
-        """Return the highest number of the rounds ``<name>-<number>`` on the disk, or -1."""
+        """Return the highest number of the saved rounds ``<name>-<number>``, or -1."""
         if self._folder is None:
             return -1
         files = self._folder.glob(f"{name}-*{_SUFFIX}")
@@ -138,91 +103,53 @@ class Checkpoint:
         return max((int(number) for number in numbers), default=-1)
 
     def forget(self, name: str) -> None:
-        """Delete a round, if it is there: a later one holds all that it held."""
+        """Delete a round, if it is there."""
         if self._folder is not None:
             (self._folder / f"{name}{_SUFFIX}").unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Delete all rounds and the manifest: the fit is over."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder / _NESTED, ignore_errors=True)
-            rounds = self._folder.glob(f"*{_SUFFIX}*")  # and what was never finished
-            manifests = self._folder.glob(f".{_MANIFEST}*")
-            # The manifest last: a folder with one can be taken up, and cleared then.
-            for file in (*rounds, *manifests, self._folder / _MANIFEST):
-                file.unlink(missing_ok=True)
-            self._leave(self._folder)
-
-    def fail(self) -> None:
-        """Let fits with other settings begin beside this one, which an error has ended."""
-        manifest = None if self._folder is None else _read_manifest(self._folder)
-        if manifest is not None:
-            self._describe({**manifest, "is_alone": False})
+        """Delete everything: the fit is over."""
+        if self._folder is None:
+            return
+        shutil.rmtree(self._folder / _NESTED, ignore_errors=True)
+        rounds = [path for path in self._folder.iterdir() if path.name not in (_MANIFEST, _LOCK)]
+        # The manifest last: a folder with one can be resumed, and cleared then.
+        for file in (*rounds, self._folder / _MANIFEST):
+            file.unlink(missing_ok=True)
+        self._leave(self._folder)
 
     def release(self) -> None:
-        """Let others know that the fit is not running any more."""
+        """Release the lock: the fit is not running any more."""
         if self._folder is not None:
             self._lock.release()
 
     def _acquire(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=_LOCK_WAIT)
         except Timeout as error:
             raise CheckpointError(
-                "a fit with these settings and texts runs with "
+                "a fit with these settings and texts is running with "
                 f"checkpoint_dir={str(folder.parent)!r}; wait for its end, or give another"
             ) from error
 
-    def _enter(self, folder: Path, seed: int, wanted: Mapping[str, str]) -> None:
-        is_first = folder.parent not in _USED
-        _USED.add(folder.parent)
-        manifest = _read_manifest(folder)  # again: the same fit may have begun or ended meanwhile
-        if manifest is not None:
-            _check_same(folder, manifest["configuration"], wanted)
-            return
-        others = _other_fits(folder)
-        _check_abandoned(others, wanted)
-        self._describe(
-            {
-                "format": _FORMAT,
-                "format_version": _FORMAT_VERSION,
-                "seed": seed,
-                "is_alone": is_first and not others,
-                "configuration": wanted,
-            }
-        )
-
-    def _describe(self, content: Mapping[str, Any]) -> None:
-        self._write(_MANIFEST, lambda file: file.write_text(json.dumps(content, indent=1)))
+    def _write_manifest(self, folder: Path, seed: int, configuration: Mapping[str, str]) -> None:
+        content = {
+            "format": _FORMAT,
+            "format_version": _FORMAT_VERSION,
+            "seed": seed,
+            "configuration": configuration,
+        }
+        write_whole(folder / _MANIFEST, json.dumps(content, indent=1))
 
     def _leave(self, folder: Path) -> None:
         self.release()
         if not (folder / _MANIFEST).exists():
-            with suppress(OSError):  # another fit of the kind began right now
-                (folder / _LOCK).unlink(missing_ok=True)
-                folder.rmdir()
-
-    def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        if self._folder is None:
-            return
-        with file_aside(self._folder / name) as aside:
-            write(aside)
+            _remove(folder)
 
 
 def check_folder(folder: str | Path | None) -> None:
-    """Check that a folder is missing or holds nothing but checkpoints.
-
-    Parameters
-    ----------
-    folder : str or Path, optional
-        None is good.
-
-    Raises
-    ------
-    CheckpointError
-        If there is something else.
-    """
+    """Check that a folder is missing or holds nothing but checkpoints."""
     folder = None if folder is None else Path(folder).expanduser()
     if folder is None or not folder.exists():
         return
@@ -231,7 +158,7 @@ def check_folder(folder: str | Path | None) -> None:
     others = sorted(path.name for path in folder.iterdir() if not path.name.startswith(_PREFIX))
     if others:
         raise CheckpointError(
-            f"checkpoint_dir={str(folder)!r} holds {others[:3]}, which are no checkpoint; "
+            f"checkpoint_dir={str(folder)!r} holds {others[:3]}, which are not checkpoints; "
             "name a new or empty folder"
         )
 
@@ -245,66 +172,77 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read ({error}); delete its folder") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise CheckpointError(f"{file} is no checkpoint; delete its folder, or name another")
+        raise CheckpointError(f"{file} is not a checkpoint; delete its folder, or name another")
     if content.get("format_version") != _FORMAT_VERSION:
         raise CheckpointError(
-            f"{file} is no checkpoint of this version of fewshot; delete its folder, or name "
+            f"{file} is not a checkpoint of this version of fewshot; delete its folder, or name "
             "another"
         )
     configuration = content.get("configuration")
     if not isinstance(configuration, dict) or type(content.get("seed")) is not int:
-        raise CheckpointError(f"{file} does not tell what fit it is of; delete its folder")
+        raise CheckpointError(f"{file} does not describe its fit; delete its folder")
     return content
 
 
-def _other_fits(folder: Path) -> dict[Path, dict[str, Any]]:
-    """Return the manifests of the unfinished fits beside one; some may be running."""
+def _warn_of_others(folder: Path, wanted: Mapping[str, str]) -> None:
+    """Warn of interrupted fits in the folder that a new one does not resume."""
+    differences = {}
+    for other, found in _interrupted_beside(folder).items():
+        names = _differing(found, wanted) - {"seed"}  # one that nobody fixed always differs
+        differences[other.name] = _describe(names, found, wanted)
+    if differences:
+        closest = min(differences, key=lambda name: len(differences[name]))
+        warn_user(
+            f"this fit starts anew beside {len(differences)} interrupted in "
+            f"checkpoint_dir={str(folder.parent)!r}: {closest!r} differs in "
+            f"{differences[closest]}. Fit with the same settings and data to resume it, or "
+            "delete it",
+            CheckpointWarning,
+        )
+
+
+def _interrupted_beside(folder: Path) -> dict[Path, dict[str, str]]:
+    """Return the configurations of other unfinished fits that are not running."""
     found = {}
-    for other in folder.parent.glob(f"{_PREFIX}*"):
-        with suppress(CheckpointError):  # one that cannot be read is in nobody's way
-            manifest = None if other == folder else _read_manifest(other)
-            if manifest is not None:
-                found[other] = manifest
+    for other in sorted(file.parent for file in folder.parent.glob(f"{_PREFIX}*/{_MANIFEST}")):
+        if other == folder:
+            continue
+        # One that cannot be read cannot be resumed either.
+        with suppress(CheckpointError, Timeout), FileLock(other / _LOCK, timeout=0):
+            manifest = _read_manifest(other)
+            if manifest is None:  # it has ended meanwhile, and the lock made its folder again
+                _remove(other)
+            else:
+                found[other] = manifest["configuration"]
     return found
 
 
-def _check_abandoned(others: Mapping[Path, dict[str, Any]], wanted: Mapping[str, str]) -> None:
-    """Refuse to leave a fit behind that was meant to go on, but for settings that were changed.
-
-    Only where no search is: in one, others run at the same time, began before, or ended in errors.
-    """
-    if len(others) != 1:
-        return
-    [(folder, manifest)] = others.items()
-    found: dict[str, str] = manifest["configuration"]
-    is_changed = all(found.get(name) == wanted.get(name) for name in _SAME)
-    if is_changed and manifest.get("is_alone") is True and not _is_running(folder):
-        # A seed that nobody fixed is another in each fit.
-        _check_same(folder, found, {**wanted, "seed": found["seed"]})
-
-
-def _is_running(folder: Path) -> bool:
-    lock = FileLock(folder / _LOCK)
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
+def _remove(folder: Path) -> None:
+    with suppress(OSError):  # another process has started the same fit
+        (folder / _LOCK).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _check_same(folder: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    names = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
-    if not names:
-        return
-    differing = [
-        f"{name} ({found.get(name, 'none')} there, {wanted.get(name, 'none')} here)"
-        for name in names[:_SHOWN]
+    names = _differing(found, wanted)
+    if names:
+        raise CheckpointError(
+            f"the checkpoint in {str(folder)!r} belongs to a different fit: it differs in "
+            f"{_describe(names, found, wanted)}. Fit with the same settings and data to "
+            "resume it, or give another checkpoint_dir, or delete this one"
+        )
+
+
+def _differing(found: Mapping[str, str], wanted: Mapping[str, str]) -> set[str]:
+    return {name for name in {*found, *wanted} if found.get(name) != wanted.get(name)}
+
+
+def _describe(names: set[str], found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    named = [
+        f"{name} ({found.get(name, 'none')} then, {wanted.get(name, 'none')} now)"
+        for name in sorted(names)[:_MAX_NAMED]
     ]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
     is_drawn = "random_state" in names
-    state = ". A RandomState differs after each fit; an int does not" if is_drawn else ""
-    raise CheckpointError(
-        f"the checkpoint in {str(folder)!r} is of another fit: it differs in "
-        f"{'; '.join(differing)}{more}{state}. Fit with the same settings and data to go "
-        "on, or give another checkpoint_dir, or delete this one"
-    )
+    hint = ". A RandomState differs after each fit; an int does not" if is_drawn else ""
+    return f"{'; '.join(named)}{more}{hint}"

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
-from fewshot.errors import CheckpointError
-from fewshot.training import checkpoint as module
+from fewshot.errors import CheckpointError, CheckpointWarning
 from fewshot.training.checkpoint import Checkpoint, check_folder
-from fewshot.training.rounds import started
 
 CONFIGURATION = {"n_repetitions": "1", "labelled data": "abc"}
 
 
 OWN = "fit-one"  # the subfolder
-
-
-@pytest.fixture(autouse=True)
-def _as_in_a_new_process(monkeypatch):
-    monkeypatch.setattr(module, "_USED", set())
 
 
 def begun(folder, configuration=CONFIGURATION, seed=3, fit="one") -> Checkpoint:
@@ -27,21 +22,21 @@ def begun(folder, configuration=CONFIGURATION, seed=3, fit="one") -> Checkpoint:
     return checkpoint
 
 
-def test_a_checkpoint_of_another_configuration_is_refused_and_told(tmp_path):
+def test_a_checkpoint_of_another_configuration_is_refused_and_the_difference_named(tmp_path):
     begun(tmp_path)
 
-    with pytest.raises(CheckpointError, match=r"differs in n_repetitions \(1 there, 2 here\)"):
+    with pytest.raises(CheckpointError, match=r"differs in n_repetitions \(1 then, 2 now\)"):
         begun(tmp_path, CONFIGURATION | {"n_repetitions": "2"})
 
 
 def test_a_checkpoint_of_another_seed_is_refused(tmp_path):
     begun(tmp_path, seed=3)
 
-    with pytest.raises(CheckpointError, match=r"seed \(3 there, 4 here\)"):
+    with pytest.raises(CheckpointError, match=r"seed \(3 then, 4 now\)"):
         begun(tmp_path, seed=4)
 
 
-def test_a_fit_without_a_seed_of_its_own_goes_on_with_the_first_one(tmp_path):
+def test_a_fit_without_a_seed_of_its_own_resumes_with_the_first_one(tmp_path):
     begun(tmp_path, seed=3)
 
     assert Checkpoint(tmp_path, "one").seed(77, is_fixed=False) == 3
@@ -65,7 +60,7 @@ def test_fits_in_one_folder_do_not_see_each_other(tmp_path):
 def test_the_same_fit_at_the_same_time_is_refused(tmp_path):
     running = begun(tmp_path)
 
-    with pytest.raises(CheckpointError, match="a fit with these settings and texts runs"):
+    with pytest.raises(CheckpointError, match="a fit with these settings and texts is running"):
         begun(tmp_path)
 
     running.release()
@@ -76,7 +71,7 @@ def test_a_fit_that_another_process_began_meanwhile_is_not_mixed_up(tmp_path):
     late = Checkpoint(tmp_path, "one")
     begun(tmp_path, CONFIGURATION | {"unlabelled texts": "x"})
 
-    with pytest.raises(CheckpointError, match=r"unlabelled texts \(x there, none here\)"):
+    with pytest.raises(CheckpointError, match=r"unlabelled texts \(x then, none now\)"):
         late.begin(3, CONFIGURATION)
 
 
@@ -90,55 +85,59 @@ def interrupted(folder, configuration=SETTINGS, fit="one") -> None:
     begun(folder, configuration, fit=fit).release()
 
 
-def test_changed_settings_are_refused_where_one_interrupted_fit_is(tmp_path):
+def test_a_fit_with_other_settings_starts_anew_and_names_the_difference(tmp_path):
     interrupted(tmp_path)
 
-    with pytest.raises(CheckpointError, match=r"in n_repetitions \(1 there, 2 here\)\. Fit with"):
-        begun(tmp_path, CHANGED, fit="two", seed=77)
+    with pytest.warns(CheckpointWarning, match=r"'fit-one' differs in n_repetitions \(1 then, 2 n"):
+        begun(tmp_path, CHANGED, fit="two", seed=77).clear()
 
     assert [path.name for path in tmp_path.iterdir()] == [OWN]
 
 
-@pytest.mark.parametrize("name", ["class", "labelled data"])
-def test_a_fit_of_something_else_begins_beside_an_interrupted_one(tmp_path, name):
+def test_of_several_interrupted_fits_the_closest_is_named(tmp_path):
     interrupted(tmp_path)
+    with pytest.warns(CheckpointWarning):
+        interrupted(tmp_path, CHANGED | {"class": "LiST"}, fit="two")
 
-    begun(tmp_path, CHANGED | {name: "other"}, fit="two")
+    with pytest.warns(CheckpointWarning, match=r"beside 2 interrupted.*fit-one' differs in cl"):
+        begun(tmp_path, SETTINGS | {"class": "PCP"}, fit="three")
 
 
-def test_a_candidate_begins_beside_one_that_is_running(tmp_path):
+def test_a_fit_beside_one_that_is_running_does_not_warn(tmp_path):
     running = begun(tmp_path, SETTINGS)
 
-    begun(tmp_path, CHANGED, fit="two")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        begun(tmp_path, CHANGED, fit="two")
 
     running.release()
 
 
-def test_a_search_that_was_interrupted_can_be_repeated(tmp_path, monkeypatch):
-    begun(tmp_path, SETTINGS | {"labelled data": "fold 1"}).clear()
-    interrupted(tmp_path, CHANGED | {"labelled data": "fold 1"}, fit="two")
-    monkeypatch.setattr(module, "_USED", set())
+def test_a_fit_that_is_resumed_does_not_warn(tmp_path):
+    interrupted(tmp_path)
+    with pytest.warns(CheckpointWarning):
+        interrupted(tmp_path, CHANGED, fit="two")
 
-    begun(tmp_path, SETTINGS | {"labelled data": "fold 1"}).clear()
-    begun(tmp_path, CHANGED | {"labelled data": "fold 1"}, fit="two").clear()
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_after_an_error_other_settings_may_be_tried(tmp_path):
-    with (
-        pytest.raises(ValueError, match="too sure"),
-        started(begun(tmp_path, SETTINGS), 1, "test", show_progress=False),
-    ):
-        raise ValueError("too sure")
-
-    begun(tmp_path, CHANGED, fit="two")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        begun(tmp_path, SETTINGS)
 
 
-def test_a_random_state_that_has_moved_on_is_told(tmp_path):
+def test_a_warning_that_is_an_error_leaves_nothing_behind(tmp_path):
+    interrupted(tmp_path)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(CheckpointWarning):
+            begun(tmp_path, CHANGED, fit="two")
+
+    assert [path.name for path in tmp_path.iterdir()] == [OWN]
+
+
+def test_a_random_state_that_has_moved_on_is_named(tmp_path):
     interrupted(tmp_path, SETTINGS | {"random_state": "ab"})
 
-    with pytest.raises(CheckpointError, match="A RandomState differs after each fit; an int does"):
+    with pytest.warns(CheckpointWarning, match="A RandomState differs after each fit; an int does"):
         begun(tmp_path, SETTINGS | {"random_state": "cd"}, fit="two")
 
 
@@ -148,7 +147,7 @@ def test_a_random_state_that_has_moved_on_is_told(tmp_path):
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
 
-    with pytest.raises(CheckpointError, match=r"holds \['thesis.txt'\], which are no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"holds \['thesis.txt'\], which are not checkpoints"):
         Checkpoint(tmp_path, "one")
 
 
@@ -184,7 +183,7 @@ def test_a_manifest_that_cannot_be_used_is_refused(tmp_path, content):
         Checkpoint(tmp_path, "one")
 
 
-def test_a_damaged_round_is_told(tmp_path):
+def test_a_damaged_round_is_named(tmp_path):
     checkpoint = begun(tmp_path)
     checkpoint.save("round-0", {"value": np.array(1)})
     (tmp_path / OWN / "round-0.round.safetensors").write_bytes(b"half")

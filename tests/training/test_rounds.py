@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fewshot.errors import InputError
 from fewshot.training.checkpoint import Checkpoint
 from fewshot.training.rounds import seed_of, started
 
@@ -87,6 +88,18 @@ def test_an_error_in_a_round_is_raised_and_earlier_rounds_stay(tmp_path):
     ]
 
 
+def test_of_a_fit_that_its_input_ends_nothing_stays(tmp_path):
+    def work(i):
+        if i == 1:
+            raise InputError("no text is sure enough")
+        return i
+
+    with pytest.raises(InputError, match="sure enough"):
+        run(begun(tmp_path), work)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_kill_left_half_written_does_not_count(tmp_path):
     (tmp_path / OWN).mkdir()
     (tmp_path / OWN / ".checkpoint.json.99999.unfinished").write_text("{")
@@ -160,8 +173,8 @@ def test_rounds_that_another_fit_has_spared_count_once(capfd):
     with started(Checkpoint(None, "one"), 9, "PCP", show_progress=True) as rounds:
         rounds._bar.delay = 0
         rounds.run("scores", dict)
-        rounds.reach(5)
-        rounds.reach(3)
+        rounds.skip_to(5)
+        rounds.skip_to(3)
         rounds._bar.refresh()
 
     assert "5/9" in capfd.readouterr().err

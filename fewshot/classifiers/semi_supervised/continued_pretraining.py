@@ -348,7 +348,6 @@ def _lines(plan: _Plan, rounds: Rounds) -> Lines:
     scores = rounds.run("scores", partial(_remembered_scores, plan, examples))["scores"]
     labels, is_used = _line_labels(plan, scores)
     if not is_used.any():
-        rounds.checkpoint.clear()  # another bound makes another fit, and this one fails again
         raise InputError(
             f"no text is labelled with a probability of {plan.settings.min_confidence} or more; "
             f"the surest has {float(softmax(scores, axis=1).max()):.3f}. Lower min_confidence"
@@ -424,7 +423,7 @@ def _adapt(plan: _Plan, lines: Lines, rounds: Rounds) -> tuple[MaskedLM, list[Ep
     seed = seed_of(plan.seed, 3)
     make = partial(pretrain, plan.lm, lines.ids, plan.pretraining, seed, rounds)
     adapted = _ADAPTED.get(key, make)
-    rounds.reach(1 + plan.pretraining.num_epochs)
+    rounds.skip_to(1 + plan.pretraining.num_epochs)
     return adapted
 
 

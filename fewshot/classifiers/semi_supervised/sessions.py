@@ -231,8 +231,6 @@ class _Run:
         confidence = self.targets.max(1)
         is_sure = confidence >= self.settings.min_confidence
         if not is_sure.any():
-            # Another bound makes another fit, and this one would fail again.
-            self.settings.rounds.checkpoint.clear()
             raise InputError(
                 f"the teacher of session {len(self.rows)} labels no text with a probability of "
                 f"{self.settings.min_confidence} or more; the surest has {confidence.max():.3f}. "

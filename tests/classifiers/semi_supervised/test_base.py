@@ -24,9 +24,14 @@ from fewshot import (
 )
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.classifiers.semi_supervised.self_training import list_adapter
-from fewshot.errors import CheckpointError, InputError, LeakageWarning, UnlabeledWarning
+from fewshot.errors import (
+    CheckpointError,
+    CheckpointWarning,
+    InputError,
+    LeakageWarning,
+    UnlabeledWarning,
+)
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.training import checkpoint
 from fewshot.training.rounds import Rounds
 from fewshot.tuning import BitFit, Head, LoRA
 from tests.tiny_models import tiny_bert
@@ -328,31 +333,41 @@ def interrupt(learner, monkeypatch, **data) -> None:
             learner.fit(**{"X": X, "y": Y, "unlabeled": Unlabeled(POOL)} | data)
 
 
-@pytest.mark.parametrize(
-    ("settings", "pool", "named"),
-    [({"max_unlabeled": 7}, POOL, "max_unlabeled"), ({}, POOL[1:], "unlabelled texts")],
-)
-def test_another_fits_checkpoint_is_refused_before_any_text_is_encoded(
-    learner, tmp_path, monkeypatch, settings, pool, named
-):
+def test_another_pool_is_refused_before_any_text_is_encoded(learner, tmp_path, monkeypatch):
     lm = learner.set_params(checkpoint_dir=tmp_path).estimator.model
     interrupt(learner, monkeypatch)
     n_encoded = lm.counts.prompts
 
-    with pytest.raises(CheckpointError, match=f"is of another fit: it differs in {named}"):
-        learner.set_params(**settings).fit(X, Y, unlabeled=Unlabeled(pool))
+    with pytest.raises(CheckpointError, match="different fit: it differs in unlabelled texts"):
+        learner.fit(X, Y, unlabeled=Unlabeled(POOL[1:]))
 
     assert lm.counts.prompts == n_encoded
 
 
-def test_a_random_state_that_an_interrupted_fit_used_up_is_told(learner, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "change", [{"max_unlabeled": 4}, {"estimator__tuning__C": 3.0}, {"random_state": 1}], ids=str
+)
+def test_other_settings_start_anew_and_warn(learner, tmp_path, monkeypatch, change):
+    interrupt(learner.set_params(checkpoint_dir=tmp_path), monkeypatch)
+    changed = clone(learner).set_params(**change)
+    alone = clone(changed).set_params(checkpoint_dir=None).fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    with pytest.warns(CheckpointWarning, match=f"differs in {next(iter(change))}"):
+        changed.fit(X, Y, unlabeled=Unlabeled(POOL))
+
+    assert np.array_equal(changed.predict_proba(X), alone.predict_proba(X))
+    assert len(list(tmp_path.iterdir())) == 1  # what was interrupted
+
+
+def test_a_random_state_that_an_interrupted_fit_used_up_is_named(learner, tmp_path, monkeypatch):
     state = np.random.RandomState(0)
     interrupt(learner.set_params(checkpoint_dir=tmp_path, random_state=state), monkeypatch)
 
-    with pytest.raises(CheckpointError, match="A RandomState differs after each fit; an int does"):
+    with pytest.warns(CheckpointWarning, match="A RandomState differs after each fit; an int does"):
         learner.fit(X, Y, unlabeled=Unlabeled(POOL))
 
 
+@pytest.mark.filterwarnings("ignore::fewshot.errors.CheckpointWarning")
 def test_folds_in_one_folder_are_fits_of_their_own(learner, tmp_path, monkeypatch):
     interrupt(learner.set_params(checkpoint_dir=tmp_path), monkeypatch, X=X[1:], y=Y[1:])
     alone = clone(learner).set_params(checkpoint_dir=None).fit(X, Y, unlabeled=Unlabeled(POOL))
@@ -379,6 +394,7 @@ def test_folds_at_the_same_time_in_one_folder_do_not_mix(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore::fewshot.errors.CheckpointWarning")
 def test_a_search_that_was_interrupted_runs_through_when_it_is_repeated(tmp_path, monkeypatch):
     clf = MAKERS["pet"]().set_params(checkpoint_dir=tmp_path)
     search = GridSearchCV(clf, {"n_repetitions": [1, 2]}, cv=2, refit=False, error_score="raise")
@@ -391,7 +407,7 @@ def test_a_search_that_was_interrupted_runs_through_when_it_is_repeated(tmp_path
     monkeypatch.setattr(Rounds, "run", stopping)
     with pytest.raises(KeyboardInterrupt):
         search.fit(X, Y, unlabeled=Unlabeled(POOL))
-    monkeypatch.setattr(checkpoint, "_USED", set())  # as in another process
+    monkeypatch.undo()
 
     search.fit(X, Y, unlabeled=Unlabeled(POOL))
 

@@ -630,7 +630,7 @@ def test_the_folder_of_the_estimator_is_checked_before_any_work(tmp_path, monkey
     (tmp_path / "notes.txt").touch()
     monkeypatch.setattr(module, "_scores", interrupt)
 
-    with pytest.raises(CheckpointError, match=r"holds \['notes.txt'\], which are no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"holds \['notes.txt'\], which are not checkpoints"):
         fit(pcp(pcp(PETClassifier(prompt(), checkpoint_dir=tmp_path))))
 
 
@@ -651,16 +651,6 @@ def test_the_bar_counts_scores_epochs_and_the_final_classifier(capfd, monkeypatc
     fit(clf)
 
     assert "5/5" in capfd.readouterr().err
-
-
-def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch):
-    with monkeypatch.context() as patched:
-        patched.setattr(module, "_adapt", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            fit(pcp(checkpoint_dir=tmp_path))
-
-    with pytest.raises(CheckpointError, match=r"pretraining__num_epochs \(1 there, 4 here\)"):
-        fit(pcp(pretraining=Pretraining(num_epochs=4), checkpoint_dir=tmp_path))
 
 
 # ---- Bad input --------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from fewshot import (
     Verbalizer,
 )
 from fewshot.classifiers.prompt import PromptClassifier as _Prompt
-from fewshot.errors import CheckpointError, FewShotError, InputError, TemplateError
+from fewshot.errors import FewShotError, InputError, TemplateError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training import rounds
 from fewshot.tuning import Full, Head
@@ -355,39 +355,6 @@ def test_a_fit_without_a_seed_can_be_taken_up(tmp_path, monkeypatch):
     clf = fit(pet(random_state=None, checkpoint_dir=tmp_path, max_unlabeled=20))
 
     assert clf.n_unlabeled_ == 20
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"n_repetitions": 2}, "n_repetitions"),
-        ({"templates": ["{text} is {mask}", TEMPLATES[1]]}, "templates"),
-        ({"estimator__tuning__C": 3.0}, "estimator__tuning__C"),
-        ({"random_state": 1}, "random_state"),
-    ],
-)
-def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch, change, named):
-    import fewshot.classifiers.semi_supervised.pet as module
-
-    monkeypatch.setattr(module, "_distil", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        fit(pet(checkpoint_dir=tmp_path))
-    monkeypatch.undo()
-
-    with pytest.raises(CheckpointError, match=named):
-        fit(pet(checkpoint_dir=tmp_path).set_params(**change))
-
-
-def test_a_checkpoint_of_other_texts_is_refused(tmp_path, monkeypatch):
-    import fewshot.classifiers.semi_supervised.pet as module
-
-    monkeypatch.setattr(module, "_distil", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        fit(pet(checkpoint_dir=tmp_path))
-    monkeypatch.undo()
-
-    with pytest.raises(CheckpointError, match="unlabelled texts"):
-        fit(pet(checkpoint_dir=tmp_path), pool=POOL[1:])
 
 
 def test_an_error_of_a_member_is_raised_and_the_estimator_stays_as_it_was(monkeypatch):

@@ -17,7 +17,7 @@ from fewshot.classifiers.prompt_plan import resolve_template
 from fewshot.classifiers.semi_supervised import sessions, student_training
 from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
-from fewshot.errors import CheckpointError, InputError, TuningError
+from fewshot.errors import InputError, TuningError
 from fewshot.knowledge import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.models.fingerprint import model_fingerprint
 from fewshot.models.masked_lm import MaskedLM
@@ -436,25 +436,6 @@ def test_a_fit_that_was_stopped_after_its_last_session_has_its_student(
     again = fit(learner(base, checkpoint_dir=tmp_path))
 
     assert np.array_equal(whole.predict_proba(X), again.predict_proba(X))
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"n_steps": 7}, "n_steps"),
-        ({"weights": MetaWeights(batch_size=3)}, "weights"),
-        ({"estimator__tuning__C": 3.0}, "estimator__tuning__C"),
-        ({"random_state": 1}, "random_state"),
-    ],
-)
-def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch, change, named):
-    with monkeypatch.context() as patched:
-        interrupt(patched, 1)
-        with pytest.raises(KeyboardInterrupt):
-            fit(learner(checkpoint_dir=tmp_path))
-
-    with pytest.raises(CheckpointError, match=named):
-        fit(learner(checkpoint_dir=tmp_path).set_params(**change))
 
 
 def test_without_a_checkpoint_nothing_is_written(tmp_path, monkeypatch):
