@@ -466,7 +466,7 @@ def test_a_loss_that_diverges_is_told(monkeypatch):
         student_training, "kl_losses", lambda scores, _: scores.sum(1) * float("nan")
     )
 
-    with pytest.raises(TuningError, match="the loss is nan at step 1 of 10 of a session"):
+    with pytest.raises(TuningError, match="the loss is nan at step 1 of 10: it has diverged"):
         fit(learner(weights="uniform"))
 
 
