@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy.typing as npt
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sklearn.base import BaseEstimator
 
+from fewshot.data.cache import BoundedCache
 from fewshot.data.settings import is_number
 from fewshot.errors import HubError, ModelError, VerbalizerError
 from fewshot.models.quiet import quiet_transformers
@@ -39,8 +38,7 @@ class TermEncoder:
 
     def __init__(self, encoder: SentenceEncoder) -> None:
         self._encoder = encoder
-        self._known: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
-        self._lock = Lock()  # a search may use threads
+        self._known: BoundedCache[str, npt.NDArray[np.float32]] = BoundedCache(_CACHE_TEXTS)
         self.n_passes = 0
         self.n_texts = 0
 
@@ -55,23 +53,15 @@ class TermEncoder:
         -------
         ndarray of shape (n, hidden)
         """
-        with self._lock:
-            found = {text: self._known[text] for text in texts if text in self._known}
-            new = [text for text in dict.fromkeys(texts) if text not in found]
-            if new:
-                found |= dict(zip(new, self._unit(new), strict=True))
-                self._known |= {text: found[text] for text in new}
-            while len(self._known) > _CACHE_TEXTS:
-                self._known.popitem(last=False)
-        return np.stack([found[text] for text in texts])
+        return np.stack(self._known.fill(texts, self._unit))
 
-    def _unit(self, texts: list[str]) -> npt.NDArray[np.float32]:
+    def _unit(self, texts: list[str]) -> list[npt.NDArray[np.float32]]:
         embeddings = self._encoder.embed(self._encoder.tokenize(texts))
         self.n_passes += 1
         self.n_texts += len(texts)
         norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
         unit: npt.NDArray[np.float32] = (embeddings / np.maximum(norms, 1e-12)).astype(np.float32)
-        return unit
+        return list(unit)
 
 
 def term_encoder(model: str | Path | SentenceTransformer) -> TermEncoder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ import transformers
 from huggingface_hub import constants
 from safetensors import SafetensorError
 
+from fewshot.data.cache import BoundedCache
 from fewshot.errors import HubError, ModelError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.mini import MINI_NAME, load_mini
@@ -56,18 +56,13 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
         )
     name = str(Path(model).expanduser()) if str(model).startswith("~") else str(model)
     key = (name, _folder_state(Path(name)))
-    with _LOCK:
-        if key not in _LOADED:
-            _LOADED[key] = _load_mini() if name == MINI_NAME else _load(name)
-        _LOADED.move_to_end(key)
-        while len(_LOADED) > _LOADED_AT_ONCE:
-            _LOADED.popitem(last=False)
-        return _LOADED[key]
+    with _LOCK:  # the second of two threads gets what the first loads
+        return _LOADED.get(key, lambda: _load_mini() if name == MINI_NAME else _load(name))
 
 
 FolderState: TypeAlias = tuple[tuple[str, int, int], ...]
 
-_LOADED: OrderedDict[tuple[str, FolderState], MaskedLM] = OrderedDict()
+_LOADED: BoundedCache[tuple[str, FolderState], MaskedLM] = BoundedCache(_LOADED_AT_ONCE)
 _LOCK = RLock()
 
 

@@ -14,14 +14,14 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from fewshot.data.cache import BoundedCache
 from fewshot.errors import ModelError
 from fewshot.models.added_modules import AddedModules, Stacked, detach
 from fewshot.models.mask_head import MaskHead
 from fewshot.models.peft import merge_adapters
 from fewshot.models.reproducible import map_single_threaded, n_copies
 from fewshot.models.state_cache import MaskStates, StateCache
-from fewshot.prompting.cache import TokenCache
-from fewshot.prompting.prompts import Prompts, Rows, plan_batches
+from fewshot.prompting.prompts import TEXTS_REMEMBERED, Prompts, Rows, TokenCache, plan_batches
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -115,7 +115,7 @@ class MaskedLM:
         self.tokenizer = tokenizer
         self.name = name
         self.counts = EncoderCounts()
-        self.tokens = TokenCache()
+        self.tokens: TokenCache = BoundedCache(TEXTS_REMEMBERED)
         self._set_model(_on_device(model, device), None)
         default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
         self.batch_tokens = default if batch_tokens is None else batch_tokens
@@ -323,7 +323,7 @@ class MaskedLM:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.tokens = TokenCache()
+        self.tokens = BoundedCache(TEXTS_REMEMBERED)
         self._set_model(state["model"], state["added"])
 
     def __repr__(self) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.cache import BoundedCache
 from fewshot.data.examples import Examples
 from fewshot.errors import ModelError, TemplateError
-from fewshot.prompting.cache import TokenCache, _SlotKey
 from fewshot.prompting.shortening import Ids, fit_slots, is_cut
 from fewshot.prompting.template import (
     Mask,
@@ -27,9 +27,20 @@ from fewshot.prompting.tokens import TOKENIZER_LOCK, Tokenizer, encode, soft_ids
 Rows: TypeAlias = npt.NDArray[np.int64]
 Padding: TypeAlias = Literal["none", "batch"]
 _TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
+TEXTS_REMEMBERED = 20_000  # some 10 MB for short texts
 
 
-SlotTokens: TypeAlias = dict[_SlotKey, list[Ids]]
+class SlotKey(NamedTuple):
+    """A field, and the two things on which the tokens of its texts depend."""
+
+    field: str
+    bare: bool
+    after_space: bool
+
+
+SlotTokens: TypeAlias = dict[SlotKey, list[Ids]]
+# Ids of a text by (bare, after_space, text), so that it is tokenised once for all templates.
+TokenCache: TypeAlias = BoundedCache[tuple[bool, bool, str], Ids]
 
 
 @dataclass(frozen=True)
@@ -105,10 +116,11 @@ def tokenize_slots(
     """
     spaces_count = tells_spaces(tokenizer)
     keys = {key for template in templates for key in _slot_keys(template, spaces_count)}
-    remembered = TokenCache(0) if cache is None else cache
+    remembered: TokenCache = BoundedCache(0) if cache is None else cache
     return {
         key: remembered.fill(
-            examples.columns[key.field], key, partial(_tokenize_field, tokenizer, key=key)
+            [(key.bare, key.after_space, text) for text in examples.columns[key.field]],
+            partial(_tokenize_entries, tokenizer),
         )
         for key in keys
     }
@@ -272,7 +284,7 @@ def _skeleton(tokenizer: Tokenizer, template: Template) -> str:
         if isinstance(segment, Text):
             text += segment.text
         else:
-            # A space before a slot belongs to the slot's own tokens (see _SlotKey.after_space).
+            # A space before a slot belongs to the slot's own tokens (see SlotKey.after_space).
             text = text.rstrip(" ") + _stand_in(tokenizer, segment)
     return text
 
@@ -285,29 +297,30 @@ def _stand_in(tokenizer: Tokenizer, segment: Slot | Mask | Separator | Soft) -> 
     return str(tokenizer.sep_token if isinstance(segment, Separator) else tokenizer.mask_token)
 
 
-def _slot_keys(template: Template, spaces_count: bool) -> list[_SlotKey]:
+def _slot_keys(template: Template, spaces_count: bool) -> list[SlotKey]:
     keys = []
     before = ""
     for segment in template.segments:
         if isinstance(segment, Slot):
             after_space = spaces_count and before[-1:].isspace()
-            keys.append(_SlotKey(segment.field, segment.bare, after_space))
+            keys.append(SlotKey(segment.field, segment.bare, after_space))
         before = segment.text if isinstance(segment, Text) else ""
     return keys
 
 
-def _tokenize_field(tokenizer: Tokenizer, texts: list[str], key: _SlotKey) -> list[Ids]:
-    slot = Slot(key.field, bare=key.bare)
-    space = " " if key.after_space else ""
+def _tokenize_entries(tokenizer: Tokenizer, entries: list[tuple[bool, bool, str]]) -> list[Ids]:
     ids: list[Ids] = []
-    for start in range(0, len(texts), _TOKENIZE_AT_ONCE):
-        filled = [slot.fill(text) for text in texts[start : start + _TOKENIZE_AT_ONCE]]
-        # An empty text after a space would leave a token for the space alone.
-        spaced = [space + text.lstrip() if space and text.strip() else text for text in filled]
-        ids += [
-            _plain(np.array(row, dtype=np.int32), tokenizer) for row in encode(tokenizer, spaced)
-        ]
+    for start in range(0, len(entries), _TOKENIZE_AT_ONCE):
+        texts = [_filled(*entry) for entry in entries[start : start + _TOKENIZE_AT_ONCE]]
+        found = encode(tokenizer, texts)
+        ids += [_plain(np.array(row, dtype=np.int32), tokenizer) for row in found]
     return ids
+
+
+def _filled(bare: bool, after_space: bool, text: str) -> str:
+    text = Slot("", bare=bare).fill(text)
+    # An empty text after a space would leave a token for the space alone.
+    return f" {text.lstrip()}" if after_space and text.strip() else text
 
 
 def _plain(ids: Ids, tokenizer: Tokenizer) -> Ids:

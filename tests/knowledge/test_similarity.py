@@ -38,17 +38,6 @@ def test_what_is_known_is_not_embedded_again(encoder):
     np.testing.assert_array_equal(again[[2, 0]], first[:2])
 
 
-def test_the_memory_is_bounded(encoder, monkeypatch):
-    monkeypatch.setattr("fewshot.knowledge.similarity._CACHE_TEXTS", 2)
-
-    encoder.embed(["football", "vote", "team"])
-    encoder.embed(["vote", "team"])
-    assert encoder.n_texts == 3
-
-    encoder.embed(["football"])
-    assert encoder.n_texts == 4
-
-
 def test_of_several_names_of_a_class_the_nearest_counts(encoder):
     found = cosines(encoder, ["team", "law"], [["team", "vote"], ["law"]])
 

@@ -233,8 +233,7 @@ def test_the_cache_keeps_within_its_bytes_over_many_fits(bert):
     for _ in range(10):
         bert.states(prompts_for(bert, [" ".join(rng.choice(words, size=5)) for _ in range(40)]))
 
-        held = sum(part.nbytes for row in bert._cache._rows.values() for part in row)
-        assert held <= 50 * 2 * 32 * 4
+        assert bert._cache.size <= 50 * 2 * 32 * 4
 
 
 # ---- Lengths ----------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import normalizers
 
+from fewshot.data.cache import BoundedCache
 from fewshot.data.examples import Examples
 from fewshot.errors import InputError, ModelError, TemplateError
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.prompting.cache import TokenCache, _SlotKey
 from fewshot.prompting.prompts import Prompts, build_prompts, plan_batches, tokenize_slots
 from fewshot.prompting.template import Template
 from tests import tiny_models
@@ -480,54 +480,40 @@ def test_taken_rows_keep_the_places_of_virtual_tokens(wordpiece):
 
 
 class Noted:
-    """A tokenizer's stand-in that notes the texts it gets."""
+    """A tokenizer that notes the texts it gets."""
 
-    def __init__(self):
-        self.texts = []
+    def __init__(self, tokenizer):
+        self.tokenizer, self.texts = tokenizer, []
 
-    def __call__(self, texts):
-        self.texts += texts
-        return [np.array([len(text)], dtype=np.int32) for text in texts]
+    def __getattr__(self, name):
+        return getattr(self.tokenizer, name)
+
+    def __call__(self, texts, **settings):
+        self.texts += [text for text in texts if text.strip() != "a"]  # which tells about spaces
+        return self.tokenizer(texts, **settings)
 
 
-def test_known_texts_are_not_tokenised_again():
-    cache, tokenize = TokenCache(10), Noted()
+def tokenized(tokenizer, pattern, texts, cache):
+    template = Template(pattern)
+    return tokenize_slots(tokenizer, [template], Examples({template.fields[0]: texts}), cache)
 
-    first = cache.fill(["a", "bb", "a"], _SlotKey("text", False, False), tokenize)
-    again = cache.fill(["bb", "ccc"], _SlotKey("other", False, False), tokenize)
 
-    assert [int(ids[0]) for ids in first + again] == [1, 2, 1, 2, 3]
-    assert tokenize.texts == ["a", "bb", "ccc"]
+def test_known_texts_are_not_tokenised_again(wordpiece):
+    cache, tokenizer = BoundedCache(10), Noted(wordpiece)
+
+    tokenized(tokenizer, "{text} {mask}", ["film", "goal", "film"], cache)
+    tokenized(tokenizer, "{mask}: {other}", ["goal", "bad"], cache)
+
+    assert tokenizer.texts == ["film", "goal", "bad"]
 
 
 def test_places_that_are_tokenised_otherwise_are_told_apart():
-    cache, tokenize = TokenCache(10), Noted()
+    cache, tokenizer = BoundedCache(10), Noted(tiny_models.byte_bpe_tokenizer())
 
-    for bare, after_space in ((False, False), (True, False), (False, True)):
-        cache.fill(["a"], _SlotKey("text", bare, after_space), tokenize)
+    for pattern in ("{text} {mask}", "{text:bare} {mask}", "{mask}: {text}"):
+        tokenized(tokenizer, pattern, ["film"], cache)
 
-    assert tokenize.texts == ["a", "a", "a"]
-
-
-def test_the_first_texts_are_forgotten_first():
-    cache, tokenize, key = TokenCache(2), Noted(), _SlotKey("text", False, False)
-    cache.fill(["a", "b"], key, tokenize)
-    cache.fill(["c"], key, tokenize)
-
-    cache.fill(["c"], key, tokenize)
-    cache.fill(["b"], key, tokenize)
-    cache.fill(["a"], key, tokenize)
-
-    assert tokenize.texts == ["a", "b", "c", "a"]
-
-
-def test_more_texts_than_are_remembered_are_tokenised_without_it():
-    cache, tokenize, key = TokenCache(2), Noted(), _SlotKey("text", False, False)
-
-    cache.fill(["a", "b", "c"], key, tokenize)
-    cache.fill(["a"], key, tokenize)
-
-    assert tokenize.texts == ["a", "b", "c", "a"]
+    assert tokenizer.texts == ["film", "film", " film"]
 
 
 def test_a_model_and_its_copies_remember_together(tiny_bert):

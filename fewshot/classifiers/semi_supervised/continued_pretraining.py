@@ -29,6 +29,7 @@ from fewshot.classifiers.semi_supervised.lines import (
     templated_lines,
 )
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining, pretrain
+from fewshot.data.cache import BoundedCache
 from fewshot.data.classes import class_targets
 from fewshot.data.examples import Examples, Label
 from fewshot.data.semi_supervised_data import LearningData, check_several_classes
@@ -38,7 +39,6 @@ from fewshot.errors import CheckpointError, InputError, VerbalizerError
 from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.prompting.cache import ContentCache
 from fewshot.scoring.label_words import LabelWords
 from fewshot.training.checkpoint import Arrays, Checkpoint, check_folder
 from fewshot.training.history import Epoch
@@ -452,7 +452,7 @@ def _own_bytes(adapted: tuple[MaskedLM, list[Epoch]]) -> int:
     return sum(p.nbytes for p in adapted[0].model.parameters())
 
 
-_ADAPTED: ContentCache[tuple[MaskedLM, list[Epoch]]] = ContentCache(_ADAPTED_BYTES, _own_bytes)
-_SCORES: ContentCache[Arrays] = ContentCache(
+_ADAPTED: BoundedCache[str, tuple[MaskedLM, list[Epoch]]] = BoundedCache(_ADAPTED_BYTES, _own_bytes)
+_SCORES: BoundedCache[str, Arrays] = BoundedCache(
     _SCORES_BYTES, lambda arrays: sum(array.nbytes for array in arrays.values())
 )
