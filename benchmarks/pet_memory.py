@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from fewshot import PETClassifier, PromptClassifier, Unlabeled, k_shot_sample, load_task
-from fewshot.benchmark.data_sets.bbc_news import load_bbc_news
+from fewshot.benchmark import load_bbc_news
 from fewshot.errors import FewShotWarning
 from fewshot.models.hardware import measured_memory
 from fewshot.models.loading import load_masked_lm

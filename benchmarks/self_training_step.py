@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewshot.benchmark.data_sets.bbc_news import load_bbc_news
+from fewshot.benchmark import load_bbc_news
 from fewshot.classifiers.semi_supervised.meta_weights import alignments, kl_losses
 from fewshot.classifiers.semi_supervised.self_training import list_adapter
 from fewshot.data.examples import Examples

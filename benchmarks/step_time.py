@@ -20,7 +20,7 @@ from statistics import median
 import torch
 
 from fewshot import PromptClassifier, k_shot_sample, load_task
-from fewshot.benchmark.data_sets.bbc_news import load_bbc_news
+from fewshot.benchmark import load_bbc_news
 from fewshot.errors import FewShotWarning
 from fewshot.tuning import (
     STRATEGIES,

@@ -6,16 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fewshot.benchmark.data_sets.bbc_news import load_bbc_news
     from fewshot.benchmark.data_sets.data_set import DataSet
-    from fewshot.benchmark.data_sets.loading import load_data_set
-    from fewshot.benchmark.data_sets.registry import list_data_sets
+    from fewshot.benchmark.data_sets.loading import list_data_sets, load_data_set
+    from fewshot.benchmark.data_sets.packages import load_bbc_news
     from fewshot.benchmark.report import write_report
     from fewshot.benchmark.results import Cell, Results, read_results
     from fewshot.benchmark.runner import run
     from fewshot.benchmark.spec import Spec
     from fewshot.benchmark.spec_reader import load_spec
-    from fewshot.benchmark.summary import summarise
+    from fewshot.benchmark.summary import summarize
 
 __all__ = [
     "Cell",
@@ -28,7 +27,7 @@ __all__ = [
     "load_spec",
     "read_results",
     "run",
-    "summarise",
+    "summarize",
     "write_report",
 ]
 
@@ -38,13 +37,13 @@ _HOME = {
     "DataSet": "data_sets.data_set",
     "Results": "results",
     "Spec": "spec",
-    "list_data_sets": "data_sets.registry",
-    "load_bbc_news": "data_sets.bbc_news",
+    "list_data_sets": "data_sets.loading",
+    "load_bbc_news": "data_sets.packages",
     "load_data_set": "data_sets.loading",
     "load_spec": "spec_reader",
     "read_results": "results",
     "run": "runner",
-    "summarise": "summary",
+    "summarize": "summary",
     "write_report": "report",
 }
 

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from fewshot import __version__
 from fewshot.benchmark.data_sets.data_set import Split
-from fewshot.benchmark.data_sets.protocols import Text
+from fewshot.benchmark.data_sets.splits import Text
 from fewshot.benchmark.measures import TokenCount, trainable_parameters
 from fewshot.benchmark.methods import (
     Defaults,

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
-from fewshot.benchmark.data_sets.protocols import Text
+from fewshot.benchmark.data_sets.splits import Text
 from fewshot.benchmark.methods import parts
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.prompt import PromptClassifier

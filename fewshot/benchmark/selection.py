@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from fewshot.benchmark.data_sets.protocols import Text
+from fewshot.benchmark.data_sets.splits import Text
 from fewshot.benchmark.metrics import METRICS
 from fewshot.errors import BenchmarkError
 

@@ -157,7 +157,7 @@ class Summary:
         return {name: tuple(members) for name, members in groups.items()}
 
 
-def summarise(results: Results) -> Summary:
+def summarize(results: Results) -> Summary:
     """Gather the cells of a results file into tables.
 
     A method that failed or is missing at some seeds is described by the seeds it has, and

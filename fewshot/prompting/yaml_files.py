@@ -28,8 +28,10 @@ def read_text(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise VerbalizerError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise VerbalizerError(f"{path}: the file cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise VerbalizerError(f"{path}: not UTF-8 text: {error}") from error
 
 
 def read_yaml(path: Path) -> dict[str, object]:

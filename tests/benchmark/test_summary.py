@@ -8,12 +8,12 @@ import pytest
 from scipy import stats
 
 from fewshot.benchmark.gaps import Gap
-from fewshot.benchmark.summary import summarise
+from fewshot.benchmark.summary import summarize
 from tests.benchmark.toy_results import cell, failed, results, seeds_of, toy_cells
 
 
 def test_numbers_of_a_table_are_those_computed_by_hand() -> None:
-    (table,) = summarise(results(toy_cells())).tables
+    (table,) = summarize(results(toy_cells())).tables
 
     (group,) = table.groups
     score = group.score("Good")
@@ -25,7 +25,7 @@ def test_numbers_of_a_table_are_those_computed_by_hand() -> None:
 
 
 def test_standings_follow_the_paired_test_with_the_best() -> None:
-    group = summarise(results(toy_cells())).tables[0].groups[0]
+    group = summarize(results(toy_cells())).tables[0].groups[0]
 
     assert {name: entry.standing for name, entry in group.entries.items()} == {
         "Zero": "behind",
@@ -42,7 +42,7 @@ def test_standings_follow_the_paired_test_with_the_best() -> None:
 
 
 def test_methods_come_in_the_order_of_the_spec() -> None:
-    summary = summarise(results(list(reversed(toy_cells()))))
+    summary = summarize(results(list(reversed(toy_cells()))))
 
     assert list(summary.tables[0].groups[0].entries) == ["Zero", "Good", "Close", "Poor"]
 
@@ -50,7 +50,7 @@ def test_methods_come_in_the_order_of_the_spec() -> None:
 def test_methods_with_the_same_best_mean_are_both_the_best() -> None:
     cells = [*seeds_of("Good", (0.5, 0.7, 0.6)), *seeds_of("Close", (0.7, 0.6, 0.5))]
 
-    group = summarise(results(cells)).tables[0].groups[0]
+    group = summarize(results(cells)).tables[0].groups[0]
 
     assert [entry.standing for entry in group.entries.values()] == ["best", "best"]
 
@@ -62,7 +62,7 @@ def test_of_a_loss_the_lowest_is_the_best() -> None:
         for seed, loss in enumerate(losses)
     ]
 
-    group = summarise(results(cells)).tables[0].groups[0]
+    group = summarize(results(cells)).tables[0].groups[0]
 
     assert [entry.standing for entry in group.entries.values()] == ["best", "behind"]
 
@@ -70,7 +70,7 @@ def test_of_a_loss_the_lowest_is_the_best() -> None:
 def test_one_seed_has_no_interval_and_no_test() -> None:
     cells = [cell("Good", "news", 8, 0, 0.9), cell("Poor", "news", 8, 0, 0.1)]
 
-    group = summarise(results(cells, seeds=(0,))).tables[0].groups[0]
+    group = summarize(results(cells, seeds=(0,))).tables[0].groups[0]
 
     assert group.score("Good").low is None
     assert [entry.standing for entry in group.entries.values()] == ["best", "untested"]
@@ -83,7 +83,7 @@ def test_a_method_that_failed_at_a_seed_is_compared_on_the_common_ones() -> None
         failed("Close", "news", 8, 2, "ValueError: no"),
     ]
 
-    summary = summarise(results(cells))
+    summary = summarize(results(cells))
 
     entry = summary.tables[0].groups[0].entries["Close"]
     assert entry.test.n == 2
@@ -94,7 +94,7 @@ def test_a_method_that_failed_at_a_seed_is_compared_on_the_common_ones() -> None
 def test_a_method_with_fewer_seeds_is_not_the_best_by_luck() -> None:
     cells = [*seeds_of("Good", (0.90, 0.92, 0.94)), *seeds_of("Close", (0.99,))]
 
-    group = summarise(results(cells)).tables[0].groups[0]
+    group = summarize(results(cells)).tables[0].groups[0]
 
     assert group.entries["Good"].standing == "best"
     assert group.entries["Close"].standing == "untested"
@@ -103,7 +103,7 @@ def test_a_method_with_fewer_seeds_is_not_the_best_by_luck() -> None:
 def test_what_is_ahead_on_the_common_seeds_is_not_behind() -> None:
     cells = [*seeds_of("Good", (0.80, 0.81, 0.99)), *seeds_of("Close", (0.84, 0.85))]
 
-    group = summarise(results(cells)).tables[0].groups[0]
+    group = summarize(results(cells)).tables[0].groups[0]
 
     assert group.entries["Close"].test.p_value < 0.05
     assert group.entries["Close"].standing == "tied"
@@ -112,7 +112,7 @@ def test_what_is_ahead_on_the_common_seeds_is_not_behind() -> None:
 def test_a_method_without_the_score_has_no_standing() -> None:
     cells = [*seeds_of("Good", (0.9, 0.8, 0.7)), *seeds_of("Poor", (None, None, None))]
 
-    group = summarise(results(cells)).tables[0].groups[0]
+    group = summarize(results(cells)).tables[0].groups[0]
 
     assert group.score("Poor") is None
     assert group.entries["Poor"].standing is None
@@ -127,7 +127,7 @@ def test_means_and_ranks_over_data_sets_are_those_computed_by_hand() -> None:
         *seeds_of("Poor", (0.9, 0.9, 0.9), "b"),
     ]
 
-    (table,) = summarise(results(cells, data_sets=("a", "b"))).tables
+    (table,) = summarize(results(cells, data_sets=("a", "b"))).tables
 
     assert table.means == {"Good": pytest.approx(0.7), "Close": pytest.approx(0.75)}
     assert table.ranks == {"Good": 1.5, "Close": 1.5}  # Poor is missing on a
@@ -142,14 +142,14 @@ def test_metrics_that_point_in_different_directions_have_no_mean() -> None:
         ),
     ]
 
-    (table,) = summarise(results(cells, data_sets=("a", "b"))).tables
+    (table,) = summarize(results(cells, data_sets=("a", "b"))).tables
 
     assert table.means == {}
     assert table.ranks == {"Good": 1.0}
 
 
 def test_a_single_data_set_has_no_mean_over_data_sets() -> None:
-    (table,) = summarise(results(toy_cells())).tables
+    (table,) = summarize(results(toy_cells())).tables
 
     assert table.means == {}
     assert table.ranks == {}
@@ -162,7 +162,7 @@ def test_tables_come_by_shots_and_data_sets_have_their_own() -> None:
         *seeds_of("Good", (0.7,), "other", shots=16),
     ]
 
-    summary = summarise(results(cells, data_sets=("news", "other"), shots=(0, 16), seeds=(0,)))
+    summary = summarize(results(cells, data_sets=("news", "other"), shots=(0, 16), seeds=(0,)))
 
     assert [table.shots for table in summary.tables] == [0, 16]
     assert {name: [g.shots for g in groups] for name, groups in summary.data_sets().items()} == {
@@ -177,7 +177,7 @@ def test_costs_are_means_and_memory_and_parameters_the_most() -> None:
         cell("Good", "news", 8, 1, 0.5, fit_seconds=4.0, tokens=300, peak_memory_mb=900.0),
     ]
 
-    costs = summarise(results(cells)).tables[0].groups[0].entries["Good"].costs
+    costs = summarize(results(cells)).tables[0].groups[0].entries["Good"].costs
 
     assert costs.fit_seconds == 2.5
     assert costs.tokens == 200

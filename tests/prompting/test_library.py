@@ -228,7 +228,7 @@ def test_verbalizers_must_be_named(write):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(VerbalizerError, match=r"none\.yaml: cannot be read"):
+    with pytest.raises(VerbalizerError, match=r"none\.yaml: the file cannot be read: No such"):
         load_task(tmp_path / "none.yaml")
 
 

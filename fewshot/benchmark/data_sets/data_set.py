@@ -1,4 +1,4 @@
-"""A data set of the benchmark: texts, labels, and how training and test texts are drawn."""
+"""A data set of the benchmark: its texts, its prompts, and the splits drawn from it."""
 
 from __future__ import annotations
 
@@ -11,83 +11,73 @@ from typing import Literal
 
 import numpy as np
 
-from fewshot.benchmark.data_sets.protocols import LabelledTexts, Pool, ShotFiles, Text
+from fewshot.benchmark.data_sets.splits import LabeledTexts, Pool, ShotFiles, Text
+from fewshot.benchmark.metrics import METRICS
 from fewshot.data.sampling import stratified_sample
+from fewshot.data.settings import is_whole
 from fewshot.errors import InputError
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-
-MetricName = Literal["accuracy", "weighted_f1", "macro_f1"]
 
 _TEST_SEED = 0  # the capped test part is the same for all seeds of a benchmark
 
 
 @dataclass(frozen=True)
 class Split:
-    """What one cell of a benchmark trains and is tested on.
+    """The texts of one cell of a benchmark."""
 
-    Parameters
-    ----------
-    train_texts : list of str or of dict
-        Empty for 0 shots.
-    train_labels : list of str
-    test_texts : list of str or of dict
-    test_labels : list of str
-    unlabeled : list of str or of dict
-        Other texts of the task in random order, without labels, for calibration and
-        self-training. None of them is a training or a test text.
-    description : str
-        How it was drawn.
-    """
-
-    train_texts: list[Text]
+    train_texts: list[Text]  # empty for 0 shots
     train_labels: list[str]
     test_texts: list[Text]
     test_labels: list[str]
-    unlabeled: list[Text]
-    description: str
+    unlabeled: list[Text]  # other texts of the task, in random order
+    description: str  # how it was drawn
 
 
 @dataclass(frozen=True)
 class DataSet:
     """A data set with its default prompt and its protocol.
 
-    Made by :func:`fewshot.benchmark.load_data_set`. Pairs of texts are mappings with the fields
-    of the template.
+    Returned by :func:`fewshot.benchmark.load_data_set`. Pairs of texts are mappings with the
+    fields of the template.
 
     Parameters
     ----------
     name : str
-        As in a benchmark's settings, such as ``"bbc_news"``.
+        As in a spec, such as ``"bbc_news"``.
     title : str
         For tables.
     licence : str
-        Terms of the data, which are not part of this package.
+        Terms of the data, which is not part of this package.
     source : str
-        Who made the data, and where the texts were read.
+        The authors of the data, and the source of the texts.
     templates : tuple of Template
         The default one, then others that suit the task.
     verbalizer : Verbalizer
         The default one; its labels are those of the data set.
-    metric : {"accuracy", "weighted_f1", "macro_f1"}
-        What the protocol reports.
+    metric : str
+        The metric that the protocol reports, such as ``"accuracy"`` or ``"macro_f1"``.
     training : Pool or ShotFiles
-        Where training texts come from.
-    test : LabelledTexts
+        The source of training texts: labeled texts to draw from, or published files.
+    test : LabeledTexts
         All test texts.
     notes : tuple of str, default=()
-        What a reader of results should know, such as how many duplicates were left out.
+        Notes for readers of results, such as the number of duplicates left out.
 
     Raises
     ------
     InputError
-        If there is no template or no test text.
+        If there is no template or no test text, or the metric is unknown.
+
+    See Also
+    --------
+    load_data_set : Load one by name, or your own.
 
     Examples
     --------
     >>> from fewshot import Template, Verbalizer
-    >>> pool = LabelledTexts(("a bad film", "a good film"), ("neg", "pos"))
-    >>> test = LabelledTexts(("bad", "good"), ("neg", "pos"))
+    >>> pool = LabeledTexts(("a bad film", "a good film"), ("neg", "pos"))
+    >>> test = LabeledTexts(("bad", "good"), ("neg", "pos"))
     >>> data = DataSet(
     ...     "mine", "Mine", "none", "myself", (Template("{text} It was {mask}."),),
     ...     Verbalizer({"neg": ["bad"], "pos": ["good"]}), "accuracy", Pool(pool), test,
@@ -102,16 +92,21 @@ class DataSet:
     source: str
     templates: tuple[Template, ...]
     verbalizer: Verbalizer
-    metric: MetricName
+    metric: str
     training: Pool | ShotFiles
-    test: LabelledTexts
+    test: LabeledTexts
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.templates:
-            raise InputError(f"the data set {self.name!r} has no template; give one at least")
+            raise InputError(f"the data set {self.name!r} has no template; give at least one")
         if not self.test.texts:
             raise InputError(f"the data set {self.name!r} has no test texts; add some")
+        if self.metric not in METRICS:
+            raise InputError(
+                f"the data set {self.name!r} has the metric {self.metric!r}; "
+                f"the metrics are {list(METRICS)}"
+            )
 
     @property
     def template(self) -> Template:
@@ -125,12 +120,12 @@ class DataSet:
 
     @property
     def shots_kind(self) -> Literal["per class", "in total"]:
-        """Whether shots are counted for each class or in total."""
+        """Whether shots are counted per class or in total."""
         return self.training.shots_kind
 
     @property
     def shots(self) -> tuple[int, ...] | None:
-        """The shots that the protocol has files for; None if any number can be drawn."""
+        """The numbers of shots that the protocol has files for; None if any number can be drawn."""
         return self.training.shots
 
     @property
@@ -150,7 +145,7 @@ class DataSet:
     def check(
         self, shots: Sequence[int], seeds: Sequence[int], test_size: int | None = None
     ) -> None:
-        """Check that all these splits can be drawn, before any work starts.
+        """Check, before any work, that all these splits can be drawn.
 
         Parameters
         ----------
@@ -166,12 +161,14 @@ class DataSet:
         """
         for name, values in (("shots", shots), ("seed", seeds)):
             for value in values:
-                if not _is_count(value, least=0):
-                    raise InputError(f"{self.name}: {name} is an int from 0, got {value!r}")
-        if test_size is not None and not _is_count(test_size, least=len(self.labels)):
+                if not is_whole(value, 0):
+                    raise InputError(
+                        f"{self.name}: {name} is a whole number, 0 or more, got {value!r}"
+                    )
+        if test_size is not None and not is_whole(test_size, len(self.labels)):
             raise InputError(
-                f"{self.name}: test_size is None or an int from the number of classes, "
-                f"{len(self.labels)}; got {test_size!r}"
+                f"{self.name}: test_size is None or a whole number, at least the number of "
+                f"classes, {len(self.labels)}; got {test_size!r}"
             )
         try:
             self.training.check([k for k in shots if k > 0], seeds)
@@ -181,8 +178,8 @@ class DataSet:
     def split(self, shots: int, seed: int, test_size: int | None = None) -> Split:
         """Draw training and test texts.
 
-        The test texts depend on `test_size` alone, so that all methods, shots and seeds are
-        compared on the same ones.
+        The test texts depend on `test_size` alone: all methods, shots and seeds are compared on
+        the same ones.
 
         Parameters
         ----------
@@ -195,6 +192,8 @@ class DataSet:
         Returns
         -------
         Split
+            With ``train_texts``, ``train_labels``, ``test_texts``, ``test_labels``, the remaining
+            ``unlabeled`` texts in random order, and a ``description`` of the draw.
 
         Raises
         ------
@@ -216,7 +215,7 @@ class DataSet:
             "; ".join([how_trained, how_tested, *self.notes]),
         )
 
-    def _capped(self, test_size: int | None) -> tuple[LabelledTexts, str]:
+    def _capped(self, test_size: int | None) -> tuple[LabeledTexts, str]:
         n_texts = len(self.test.texts)
         if test_size is None or test_size >= n_texts:
             return self.test, f"all {n_texts} test texts"
@@ -227,12 +226,7 @@ class DataSet:
         )
 
 
-def _canonical(name: str, part: LabelledTexts) -> Iterator[str]:
+def _canonical(name: str, part: LabeledTexts) -> Iterator[str]:
     yield json.dumps([name, len(part.texts)]) + "\n"
     for text, label in zip(part.texts, part.labels, strict=True):
         yield json.dumps([text, label], sort_keys=True) + "\n"
-
-
-def _is_count(value: object, least: int) -> bool:
-    is_int = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return is_int and value >= least  # type: ignore[operator]  # an int by now

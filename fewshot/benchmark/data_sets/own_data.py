@@ -1,4 +1,4 @@
-"""Data sets of the user's own: files, or a data set on the hub."""
+"""The user's own data sets: files, or a data set on the hub."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot.benchmark.data_sets.clean_splits import clean_pool, halved
-from fewshot.benchmark.data_sets.columns import read_labelled
 from fewshot.benchmark.data_sets.data_set import DataSet
-from fewshot.benchmark.data_sets.hub import read_hub_split
-from fewshot.benchmark.data_sets.protocols import Content, LabelledTexts, Pool
-from fewshot.benchmark.data_sets.tables import read_table
+from fewshot.benchmark.data_sets.splits import Content, LabeledTexts, Pool, clean_pool, halved
+from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labeled, read_table
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
@@ -22,38 +19,17 @@ _TERMS = "the user's own data"
 
 @dataclass(frozen=True)
 class OwnData:
-    """Where texts of the user's own are.
-
-    Parameters
-    ----------
-    name : str
-    train : str
-        A CSV, TSV, JSON lines or Parquet file or, with `hub`, the name of a split.
-    text : str or sequence of str
-        The column with the texts, or several columns.
-    label : str
-        The column with the labels. Whole numbers become strings.
-    test : str, optional
-        Another file or split. Without it half of each class of `train` is the test.
-    hub : str, optional
-        Id of a data set on the hub, or a folder that ``datasets`` can load.
-    config : str, optional
-        Which configuration of it.
-    title : str, optional
-        For tables; by default the name.
-    verbalizer : mapping, optional
-        Label words. By default the names of the labels are their words.
-    """
+    """The settings of a data set of the user's own."""
 
     name: str
-    train: str
-    text: str | list[str]
-    label: str
-    test: str | None = None
-    hub: str | None = None
-    config: str | None = None
-    title: str | None = None
-    verbalizer: Mapping[str, Any] | None = None
+    train: str  # a file or, with `hub`, a split
+    text: str | list[str]  # the column with the texts, or several columns
+    label: str  # the column with the labels
+    test: str | None = None  # without it, half of each class of `train`
+    hub: str | None = None  # an id, or a folder that `datasets` can load
+    config: str | None = None  # of the hub data set
+    title: str | None = None  # for tables; by default the name
+    verbalizer: Mapping[str, Any] | None = None  # by default the names of the labels
 
     def __post_init__(self) -> None:
         for name in ("name", "train", "label", "test", "hub", "config", "title"):
@@ -64,7 +40,7 @@ class OwnData:
         if self.config is not None and self.hub is None:
             raise InputError(
                 f"the data set {self.name!r}: config={self.config!r} is for data sets on the hub; "
-                "give 'hub' too, or leave it out"
+                "add 'hub', or leave it out"
             )
         given: Any = self.text  # users are not held to annotations
         columns = [given] if isinstance(given, str) else given
@@ -81,43 +57,22 @@ class OwnData:
 
     @property
     def source(self) -> str:
-        """Where the texts are, for readers."""
+        """Description of the source, for readers."""
         files = self.train if self.test is None else f"{self.train} and {self.test}"
-        return (
-            files
-            if self.hub is None
-            else f"the data set {self.hub} of the Hugging Face hub, {files}"
-        )
+        return files if self.hub is None else f"{files} of {self.hub} on the Hugging Face hub"
 
-    def read(self, part: str) -> LabelledTexts:
+    def read(self, part: str) -> LabeledTexts:
         """Read a file or split."""
         if self.hub is not None:
-            return read_hub_split(self.hub, self.config, part, self.columns, self.label)
+            rows = read_hub(self.hub, self.config, part, self.label)
+            where = describe_hub(self.hub, self.config, part)
+            return read_labeled(rows, self.columns, self.label, where)
         path = Path(part).expanduser()
-        return read_labelled(read_table(path), self.columns, self.label, path)
+        return read_labeled(read_table(path), self.columns, self.label, path)
 
 
 def load_own_data(own: OwnData) -> DataSet:
-    """Load texts of the user's own; k of each class are drawn by seed.
-
-    Parameters
-    ----------
-    own : OwnData
-
-    Returns
-    -------
-    DataSet
-
-    Raises
-    ------
-    InputError
-        If a file or column is missing, or a row has no text or no label; the message names file
-        and line. Also if there are fewer than two labels.
-    HubError
-        If the hub cannot be reached or has no such data set.
-    VerbalizerError
-        If the names of the labels are no words and none are given.
-    """
+    """Load texts of the user's own, from which a seed draws k per class."""
     content = _content(own)
     return DataSet(
         name=own.name,
@@ -136,24 +91,7 @@ def load_own_data(own: OwnData) -> DataSet:
 def read_verbalizer(
     name: str, label_words: Mapping[str, Any], labels: tuple[str, ...]
 ) -> Verbalizer:
-    """Read label words that are given for a data set, in the order of its labels.
-
-    Parameters
-    ----------
-    name : str
-        The data set, for messages.
-    label_words : mapping
-    labels : tuple of str
-
-    Returns
-    -------
-    Verbalizer
-
-    Raises
-    ------
-    VerbalizerError
-        If the labels differ.
-    """
+    """Read label words given for the data set `name`, in the order of its labels."""
     if not isinstance(label_words, Mapping):
         raise VerbalizerError(
             f"the data set {name!r}: verbalizer holds words by label, got {label_words!r}"
@@ -170,29 +108,30 @@ def read_verbalizer(
 def _content(own: OwnData) -> Content:
     train = own.read(own.train)
     labels = tuple(sorted(set(train.labels)))
+    where = f"the data set {own.name!r}"
     if len(labels) < 2:
         raise InputError(
-            f"the data set {own.name!r}: {own.train} has only the label {labels[0]!r} in "
-            f"{own.label!r}; at least two are needed"
+            f"{where}: {own.train} has only the label {labels[0]!r} in {own.label!r}; "
+            "add texts of another label"
         )
     if own.test is None:
         try:
             return halved(train, labels)
         except InputError as error:
-            raise InputError(f"the data set {own.name!r}: {error}") from error
+            raise InputError(f"{where}: {error}") from error
     test = own.read(own.test)
     unknown = sorted(set(test.labels) - set(labels))
     if unknown:
         raise InputError(
-            f"the data set {own.name!r}: {own.test} has the label {unknown[0]!r}, which "
-            f"{own.train} has not; that one has {list(labels)}"
+            f"{where}: {own.test} has the label {unknown[0]!r}, which {own.train} does not have; "
+            f"its labels are {list(labels)}"
         )
     pool, notes = clean_pool(train, test.texts)
     lost = sorted(set(labels) - set(pool.labels))
     if lost:
         raise InputError(
-            f"the data set {own.name!r}: all training texts of the label {lost[0]!r} stand in "
-            f"{own.test} too, or have two labels; add others"
+            f"{where}: all training texts of the label {lost[0]!r} are in {own.test} too, or have "
+            "two labels; add others"
         )
     return Content(Pool(pool), test, labels, notes)
 

@@ -10,7 +10,7 @@ from fewshot.benchmark.report.html import to_html
 from fewshot.benchmark.report.markdown import to_markdown
 from fewshot.benchmark.report.page import make_folder
 from fewshot.benchmark.results import Results, read_results
-from fewshot.benchmark.summary import summarise
+from fewshot.benchmark.summary import summarize
 from fewshot.data.files import write_whole
 
 
@@ -40,7 +40,7 @@ def write_report(results: Results | str | PathLike[str], folder: str | PathLike[
         If the folder cannot be written.
     """
     known = results if isinstance(results, Results) else read_results(Path(results))
-    blocks = compose(known, summarise(known))
+    blocks = compose(known, summarize(known))
     place = Path(folder)
     make_folder(place)
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot.benchmark.report.charts import learning_curves, legend, score_by_seconds
-from fewshot.benchmark.summary import Group, summarise
+from fewshot.benchmark.summary import Group, summarize
 from tests.benchmark.toy_results import cell, results, seeds_of
 from tests.html_checker import Checker, check
 
@@ -14,7 +14,7 @@ METHODS = ("Good", "Poor")
 
 def groups(cells: list, shots: tuple[int, ...] = (8, 16)) -> tuple[Group, ...]:
     known = results(cells, methods=METHODS, shots=shots, seeds=(0, 1, 2))
-    return summarise(known).data_sets()["news"]
+    return summarize(known).data_sets()["news"]
 
 
 def markers(checker: Checker) -> list[tuple[float, float, str]]:

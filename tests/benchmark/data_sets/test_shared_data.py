@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from fewshot.benchmark import DataSet, load_data_set
-from fewshot.benchmark.data_sets.protocols import text_key
+from fewshot.benchmark.data_sets.splits import text_key
 from fewshot.benchmark.data_sets.tables import read_table
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 LIST = ("list_sst2", "list_subj", "list_rte")
 NEWS = ("masakhanews_eng", "masakhanews_pcm", "masakhanews_swa")
 
@@ -98,8 +98,8 @@ def test_masakhanews_development_texts_are_used_nowhere() -> None:
 
 def test_masakhanews_english_loses_the_text_that_is_tested_on() -> None:
     assert load("masakhanews_eng").notes == (
-        "left out of a training file since they stand in the test part: 1 at most",
-        "left out of the unlabelled pool since they stand in the test part: 1",
+        "left out of a training file because they are test texts: at most 1",
+        "left out of the unlabeled pool because they are test texts: 1",
     )
     assert load("masakhanews_pcm").notes == load("masakhanews_swa").notes == ()
 
@@ -145,7 +145,7 @@ def test_emerging_nlp_keeps_all_test_texts_and_loses_six_training_texts() -> Non
 
     assert set(Counter(data.test.labels).values()) == {20}
     assert Counter(Counter(data.training.pool.labels).values()) == {10: 15, 9: 6}
-    assert data.notes == ("left out of the pool since they stand in the test part: 6",)
+    assert data.notes == ("left out of the pool because they are test texts: 6",)
 
 
 @pytest.mark.parametrize("name", ["list_rte", "masakhanews_swa", "emerging_nlp"])

@@ -1,7 +1,8 @@
-"""BBC News: headline and lead, no article twice, and clear errors without the package."""
+"""Packages: BBC News as headline and lead without repeats, and snippets without plots."""
 
 from __future__ import annotations
 
+import bz2
 import importlib.util
 import sys
 from collections import Counter
@@ -9,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.benchmark.data_sets.bbc_news import load_bbc_news, read_articles
+from fewshot.benchmark.data_sets.packages import (
+    load_bbc_news,
+    read_articles,
+    read_rotten_tomatoes,
+)
 from fewshot.errors import InputError, MissingExtraError
 
 needs_articles = pytest.mark.skipif(
@@ -81,7 +86,7 @@ def test_a_missing_package_gives_the_line_that_installs_it(
     with pytest.raises(MissingExtraError) as caught:
         load_bbc_news()
 
-    assert str(caught.value).endswith('pip install "fewshot[demo]"')
+    assert str(caught.value).endswith('pip install "fewshot[benchmark]"')
     assert isinstance(caught.value, ImportError)
 
 
@@ -101,3 +106,31 @@ def test_the_real_articles_are_short_distinct_and_printed_nowhere(
     assert len({text.casefold() for text in texts}) == len(texts)
     assert sum(len(text.split()) for text in texts) / len(texts) == pytest.approx(26.8, abs=0.1)
     assert capsys.readouterr().out == ""
+
+
+# ---- Rotten Tomatoes --------------------------------------------------------------------------
+
+
+def test_plots_of_films_are_left_out(tmp_path: Path) -> None:
+    rows = ["fresh,good", "rotten,bad", "plot,a man walks", "fresh,fine ", "rotten,dull"]
+    table = "category,text\n" + "\n".join(rows) + "\n"
+    (tmp_path / "rotten_tomatoes_corpus.csv.bz2").write_bytes(bz2.compress(table.encode()))
+
+    content = read_rotten_tomatoes(tmp_path, ("rotten", "fresh"))
+
+    assert sorted(content.training.pool.texts + content.test.texts) == [
+        *("bad", "dull", "fine", "good")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"no bz2", "not a bzip2 file"), (bz2.compress(b"\xff"), "not UTF-8 text")],
+)
+def test_a_damaged_package_says_how_to_mend_it(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "rotten_tomatoes_corpus.csv.bz2").write_bytes(content)
+
+    with pytest.raises(InputError, match=rf"{message}.*--force-reinstall --no-deps scatt"):
+        read_rotten_tomatoes(tmp_path, ("rotten", "fresh"))

@@ -11,7 +11,7 @@ import pytest
 
 from fewshot.benchmark import DataSet, load_data_set
 from fewshot.errors import InputError
-from tests.benchmark import data_folder
+from tests.benchmark.data_sets import data_folder
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def test_masakhanews_leaves_out_training_texts_that_are_tested_on(folder: Path) 
 
     assert len(data.split(4, 0).train_texts) == 12
     assert data.notes == (
-        "left out of a training file since they stand in the test part: 1 at most",
-        "left out of the unlabelled pool since they stand in the test part: 1",
+        "left out of a training file because they are test texts: at most 1",
+        "left out of the unlabeled pool because they are test texts: 1",
     )
     assert_clean(data, [0, 2, 4], [0, 1])
 
@@ -87,7 +87,7 @@ def test_masakhanews_with_a_label_that_is_not_listed_is_an_error(folder: Path) -
 def test_masakhanews_labels_that_nobody_knows_are_an_error(folder: Path) -> None:
     (folder / "masakhanews/swa/labels.txt").write_text("business\nweather\n")
 
-    with pytest.raises(InputError, match=r"labels\.txt: expected a line .* got .*'weather'"):
+    with pytest.raises(InputError, match=r"labels\.txt: expected one label .* got .*'weather'"):
         load_data_set("masakhanews_swa", folder)
 
 
@@ -198,7 +198,7 @@ def test_emerging_nlp_draws_from_its_training_file(tmp_path: Path) -> None:
 
     assert (len(data.training.pool), len(data.test), len(data.labels)) == (63, 42, 21)
     assert_clean(data, [0, 1, 3], [0])
-    with pytest.raises(InputError, match="has 3 texts to train on, fewer than 4 shots"):
+    with pytest.raises(InputError, match="has 3 training texts, fewer than 4 shots"):
         data.check([4], [0])
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.benchmark.data_sets.columns import read_labelled, read_texts
-from fewshot.benchmark.data_sets.tables import Row, read_delimited, read_json_lines, read_table
+from fewshot.benchmark.data_sets.tables import Row, read_labeled, read_table, read_texts
 from fewshot.errors import InputError
-from tests.benchmark.data_folder import write
+from tests.benchmark.data_sets.data_folder import write
 
 
 def error(message: str) -> object:
@@ -35,16 +34,30 @@ def test_tsv_is_parted_by_tabs(tmp_path: Path) -> None:
 def test_quotes_are_text_where_fields_are_not_quoted(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", '"The" end\t1\nhe said "no\t0\n')
 
-    assert read_delimited(path, is_quoted=False) == [
-        (1, ['"The" end', "1"]),
-        (2, ['he said "no', "0"]),
+    assert read_table(path, ("text", "label"), is_quoted=False) == [
+        Row(1, {"text": '"The" end', "label": "1"}),
+        Row(2, {"text": 'he said "no', "label": "0"}),
     ]
+
+
+@pytest.mark.parametrize("header", ["", "sentence,label\n"])
+def test_a_file_with_named_columns_may_have_a_header(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path / "a.csv", f"{header}good,1\n")
+
+    assert [row.values for row in read_table(path, ("text", "label"))] == [
+        {"text": "good", "label": "1"}
+    ]
+
+
+def test_other_columns_than_the_named_ones_are_an_error(tmp_path: Path) -> None:
+    with error(r"a\.csv: expected rows of text, label"):
+        read_table(write(tmp_path / "a.csv", "1,good,1\n"), ("text", "label"))
 
 
 def test_json_lines_keep_line_separators_inside_texts(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", '{"text": "a\u2028b", "label": 1}\n\n{"text": "c"}')
 
-    assert read_json_lines(path) == [
+    assert read_table(path) == [
         Row(1, {"text": "a\u2028b", "label": 1}),
         Row(3, {"text": "c"}),
     ]
@@ -72,11 +85,15 @@ def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
         ("a.csv", "text,text\na,b\n", r"line 1: expected a header with distinct names, got"),
         ("a.csv", "text,\na,b\n", r"line 1: expected a header with distinct names, got"),
         ("a.csv", "text,label\na,b\nc,d,e\n", r"a\.csv, line 3: expected 2 columns .* got 3"),
-        ("a.csv", 'text,label\n"a" b,c\n', r"a\.csv, line 2: .*put a field with quotes"),
+        ("a.csv", 'text,label\n"a" b,c\n', r"a\.csv, line 2: .*put fields that hold quotes"),
         ("a.tsv", 'text\tlabel\na\tb\n"c\td\n', r"a\.tsv, line 3: unexpected end of data"),
         ("a.jsonl", '{"text": "a"}\n{text: a}\n', r"a\.jsonl, line 2: not JSON"),
         ("a.jsonl", '["a", "b"]\n', r'a\.jsonl, line 1: expected an object .* got \["a"'),
-        ("a.txt", "a", r"a\.txt: the suffix tells the format and is one of \['\.csv', '\.tsv'"),
+        (
+            "a.txt",
+            "a",
+            r"a\.txt: the suffix gives the format and must be one of \['\.csv', '\.tsv'",
+        ),
         ("a.parquet", "text", r"a\.parquet: not a Parquet file"),
     ],
 )
@@ -123,7 +140,7 @@ def test_one_of_several_texts_may_be_missing() -> None:
 def test_labels_that_are_whole_numbers_become_text() -> None:
     table = rows(*({"t": "x", "y": label} for label in (1, 1.0, "1", " pos ", -1)))
 
-    assert read_labelled(table, ["t"], "y", "f").labels == ("1", "1", "1", "pos", "-1")
+    assert read_labeled(table, ["t"], "y", "f").labels == ("1", "1", "1", "pos", "-1")
 
 
 @pytest.mark.parametrize(
@@ -143,12 +160,12 @@ def test_labels_that_are_whole_numbers_become_text() -> None:
 )
 def test_rows_without_text_or_label_are_errors(values: dict[str, object], message: str) -> None:
     with error(re.escape(message)):
-        read_labelled(rows({"t": "x", "y": "1"}, values), ["t"], "y", "f.csv")
+        read_labeled(rows({"t": "x", "y": "1"}, values), ["t"], "y", "f.csv")
 
 
 def test_a_column_that_is_nearly_there_is_suggested() -> None:
     with error(r"no column 'lable' \(did you mean 'label'\?\)"):
-        read_labelled(rows({"text": "x", "label": "1"}), ["text"], "lable", "f")
+        read_labeled(rows({"text": "x", "label": "1"}), ["text"], "lable", "f")
 
 
 def test_the_first_lines_are_named_and_the_others_counted() -> None:

@@ -11,17 +11,16 @@ import pytest
 
 from fewshot import Template, Verbalizer
 from fewshot.benchmark import DataSet
-from fewshot.benchmark.data_sets.clean_splits import clean_pool, halved
-from fewshot.benchmark.data_sets.protocols import LabelledTexts, Pool, ShotFiles, text_key
+from fewshot.benchmark.data_sets.splits import LabeledTexts, Pool, ShotFiles
 from fewshot.errors import InputError
 
 
-def texts(part: str, **counts: int) -> LabelledTexts:
+def texts(part: str, **counts: int) -> LabeledTexts:
     rows = [(f"{part} {label} {i}", label) for label, n in counts.items() for i in range(n)]
-    return LabelledTexts(tuple(text for text, _ in rows), tuple(label for _, label in rows))
+    return LabeledTexts(tuple(text for text, _ in rows), tuple(label for _, label in rows))
 
 
-def data_set(training: Pool | ShotFiles, test: LabelledTexts) -> DataSet:
+def data_set(training: Pool | ShotFiles, test: LabeledTexts) -> DataSet:
     return DataSet(
         "mine",
         "Mine",
@@ -49,6 +48,11 @@ def published() -> DataSet:
     }
     pool = texts("a", neg=4, pos=4).texts
     return data_set(ShotFiles(files, pool, "in total"), texts("test", neg=3, pos=3))
+
+
+def test_a_data_set_needs_a_known_metric(sampled: DataSet) -> None:
+    with pytest.raises(InputError, match=r"'mine' has the metric 'f1'; the metrics are \['accur"):
+        replace(sampled, metric="f1")
 
 
 def test_a_data_set_needs_a_template(sampled: DataSet) -> None:
@@ -115,7 +119,7 @@ def test_a_capped_test_keeps_the_proportions_of_the_classes(sampled: DataSet) ->
 
     assert Counter(split.test_labels) == {"neg": 9, "pos": 3}
     assert split.description == (
-        "1 of each class drawn by seed from 50 texts; 12 of 80 test texts, stratified, the same "
+        "1 per class, drawn by seed from 50 texts; 12 of 80 test texts, stratified, the same "
         "for all seeds and methods"
     )
 
@@ -139,7 +143,7 @@ def test_published_files_are_used_as_they_are(published: DataSet) -> None:
     assert split.train_texts == ["a neg 0", "a neg 1", "a pos 0", "a pos 1"]
     assert split.train_labels == ["neg", "neg", "pos", "pos"]
     assert sorted(split.unlabeled) == ["a neg 2", "a neg 3", "a pos 2", "a pos 3"]
-    assert split.description.startswith("published file with 4 in total, one for each seed")
+    assert split.description.startswith("published file with 4 in total, one per seed")
 
 
 def test_a_published_protocol_tells_its_shots_and_seeds(published: DataSet) -> None:
@@ -153,13 +157,13 @@ def test_a_single_published_draw_is_the_same_for_all_seeds() -> None:
 
     assert data.seeds is None
     assert data.split(2, 0).train_texts == data.split(2, 99).train_texts
-    assert "one draw: seeds vary the training only" in data.split(2, 0).description
+    assert "a single draw: seeds vary the training only" in data.split(2, 0).description
 
 
 @pytest.mark.parametrize(
     ("shots", "seeds", "message"),
     [
-        ([2, 8], [1], r"mine: the protocol has files for the shots \[2, 4\] \(in total\), got 8"),
+        ([2, 8], [1], r"mine: the protocol has files for \[2, 4\] shots \(in total\), got 8"),
         ([2], [1, 0], r"mine: the protocol has files of 2 shots for the seeds \[1, 5\], got 0"),
         ([2, 4], [5], r"files of 4 shots for the seeds \[1\], got 5"),
     ],
@@ -184,7 +188,7 @@ def test_a_class_with_fewer_than_k_texts_is_an_error(sampled: DataSet) -> None:
     sampled.check([0, 20], [0])
 
     with pytest.raises(
-        InputError, match=r"mine: the class 'pos' has 20 texts to train on, fewer than 21 shots"
+        InputError, match=r"mine: the class 'pos' has 20 training texts, fewer than 21 shots"
     ):
         sampled.check([8, 21, 30], [0])
 
@@ -192,11 +196,16 @@ def test_a_class_with_fewer_than_k_texts_is_an_error(sampled: DataSet) -> None:
 @pytest.mark.parametrize(
     ("shots", "seeds", "test_size", "message"),
     [
-        ([-1], [0], None, "shots is an int from 0, got -1"),
-        ([1.0], [0], None, "shots is an int from 0, got 1.0"),
-        ([True], [0], None, "shots is an int from 0, got True"),
-        ([1], ["0"], None, "seed is an int from 0, got '0'"),
-        ([1], [0], 1, "test_size is None or an int from the number of classes, 2; got 1"),
+        ([-1], [0], None, "shots is a whole number, 0 or more, got -1"),
+        ([1.0], [0], None, "shots is a whole number, 0 or more, got 1.0"),
+        ([True], [0], None, "shots is a whole number, 0 or more, got True"),
+        ([1], ["0"], None, "seed is a whole number, 0 or more, got '0'"),
+        (
+            [1],
+            [0],
+            1,
+            "test_size is None or a whole number, at least the number of classes, 2; got 1",
+        ),
     ],
 )
 def test_numbers_out_of_range_are_errors(
@@ -207,7 +216,7 @@ def test_numbers_out_of_range_are_errors(
 
 
 def test_split_checks_too(sampled: DataSet) -> None:
-    with pytest.raises(InputError, match="has 20 texts"):
+    with pytest.raises(InputError, match="has 20 training texts"):
         sampled.split(21, 0)
 
 
@@ -220,8 +229,8 @@ def test_a_data_set_without_test_texts_is_an_error() -> None:
 
 
 def test_the_hash_is_the_same_on_all_machines() -> None:
-    pool = LabelledTexts(("Zürich \u2028 ok", "bad"), ("pos", "neg"))
-    data = data_set(Pool(pool), LabelledTexts(("good",), ("pos",)))
+    pool = LabeledTexts(("Zürich \u2028 ok", "bad"), ("pos", "neg"))
+    data = data_set(Pool(pool), LabeledTexts(("good",), ("pos",)))
 
     by_hand = (
         '["pool", 2]\n["Z\\u00fcrich \\u2028 ok", "pos"]\n["bad", "neg"]\n'
@@ -234,7 +243,7 @@ def test_the_hash_covers_each_text_and_label(sampled: DataSet) -> None:
     test = sampled.test
     others = [
         replace(sampled, test=test.take(range(1, 80))),
-        replace(sampled, test=LabelledTexts(test.texts, (*test.labels[:-1], "neg"))),
+        replace(sampled, test=LabeledTexts(test.texts, (*test.labels[:-1], "neg"))),
         replace(sampled, training=Pool(texts("pool", neg=30, pos=19))),
         replace(sampled, test=sampled.training.pool, training=Pool(test)),
     ]
@@ -245,7 +254,7 @@ def test_the_hash_covers_each_text_and_label(sampled: DataSet) -> None:
 
 def test_the_order_of_a_pairs_fields_does_not_matter_to_the_hash() -> None:
     def pair(text: dict[str, str]) -> DataSet:
-        part = LabelledTexts((text,), ("neg",))
+        part = LabeledTexts((text,), ("neg",))
         return data_set(Pool(part), part)
 
     assert pair({"a": "x", "b": "y"}).data_hash == pair({"b": "y", "a": "x"}).data_hash
@@ -257,41 +266,3 @@ def test_data_sets_can_be_sent_to_other_processes(sampled: DataSet) -> None:
 
     assert copy.data_hash == sampled.data_hash
     assert copy.split(4, 1) == sampled.split(4, 1)
-
-
-# ---- Texts that stand there twice -------------------------------------------------------------
-
-
-def test_a_pool_loses_what_is_tested_on_has_two_labels_or_stands_twice() -> None:
-    pool = LabelledTexts(
-        ("a", "b", " B", "c", "C\n", "d  e", "f"),
-        ("pos", "pos", "pos", "pos", "neg", "neg", "neg"),
-    )
-
-    kept, notes = clean_pool(pool, ["D e"])
-
-    assert kept == LabelledTexts(("a", "b", "f"), ("pos", "pos", "neg"))
-    assert notes == (
-        "left out of the pool since they repeat another text: 1",
-        "left out of the pool since they have two labels: 2",
-        "left out of the pool since they stand in the test part: 1",
-    )
-
-
-def test_pairs_are_the_same_if_all_their_texts_are() -> None:
-    assert text_key({"a": "X", "b": "y"}) == text_key({"b": "Y ", "a": "x"})
-    assert text_key({"a": "x", "b": "y z"}) != text_key({"a": "x y", "b": "z"})
-
-
-def test_half_of_each_class_is_for_testing_and_always_the_same() -> None:
-    content = halved(texts("all", neg=9, pos=4), ("neg", "pos"))
-
-    assert Counter(content.training.pool.labels) == {"neg": 5, "pos": 2}
-    assert Counter(content.test.labels) == {"neg": 4, "pos": 2}
-    assert not set(content.training.pool.texts) & set(content.test.texts)
-    assert content == halved(texts("all", neg=9, pos=4), ("neg", "pos"))
-
-
-def test_a_class_with_one_text_cannot_be_halved() -> None:
-    with pytest.raises(InputError, match="the class 'pos' has 1 text, and without a test part"):
-        halved(texts("all", neg=9, pos=1), ("neg", "pos"))
