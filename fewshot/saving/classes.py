@@ -88,7 +88,7 @@ def _is_known(value: object) -> bool:
 
 
 def _is_known_dataclass(value: object) -> bool:
-    return is_dataclass(value) and not isinstance(value, type) and _is_known(value)
+    return is_dataclass(value) and not isinstance(value, (type, BaseEstimator)) and _is_known(value)
 
 
 def _encode_dataclass(value: Any, writer: Writer, where: str) -> Json:

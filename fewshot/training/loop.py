@@ -27,40 +27,21 @@ _SMALLEST_GAIN = 1e-4  # of the loss, for an epoch to count as better
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Settings of one training run.
-
-    Parameters
-    ----------
-    learning_rate : float
-    num_epochs : int
-    batch_size : int
-    weight_decay : float
-        Of matrices; biases and norms are not decayed.
-    warmup_ratio : float
-        Share of the steps in which the learning rate rises.
-    schedule : {"linear", "cosine", "constant"}
-        How it falls afterwards.
-    max_grad_norm : float
-    label_smoothing : float
-    temperature : float
-        What scores and log-targets are divided by; other than 1 for distillation.
-    patience : int, optional
-        Epochs without a better loss after which training stops. The best weights are restored.
-    """
+    """Settings of one training run."""
 
     learning_rate: float
     num_epochs: int
     batch_size: int
-    weight_decay: float = 0.01
-    warmup_ratio: float = 0.1
-    schedule: Schedule = "linear"
+    weight_decay: float = 0.01  # of matrices; biases and norms are not decayed
+    warmup_ratio: float = 0.1  # share of the steps in which the learning rate rises
+    schedule: Schedule = "linear"  # of its fall afterwards
     max_grad_norm: float = 1.0
     label_smoothing: float = 0.0
-    temperature: float = 1.0
-    patience: int | None = None
+    temperature: float = 1.0  # divides scores and log-targets; other than 1 for distillation
+    patience: int | None = None  # epochs without a better loss before training stops
 
     def steps(self, n_examples: int) -> int:
-        """Return the number of optimiser steps for so many examples."""
+        """Return the number of optimizer steps for so many examples."""
         return self.num_epochs * -(-n_examples // self.batch_size)
 
     def rate(self, step: int, n_steps: int) -> float:
@@ -143,88 +124,44 @@ def _groups(
 
 @dataclass(frozen=True)
 class TrainStep:
-    """One optimiser step, as a loss sees it.
+    """The examples of one optimizer step."""
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n,)
-        Numbers of the examples.
-    targets : Tensor of shape (n, n_classes)
-        Probabilities.
-    weights : Tensor of shape (n,)
-    label_smoothing : float
-    temperature : float
-        See :class:`TrainSettings`.
-    progress : float
-        Share of the steps that are done.
-    """
-
-    rows: Batch
-    targets: Tensor
-    weights: Tensor
+    rows: Batch  # numbers of the examples
+    targets: Tensor  # [n, n_classes]
+    weights: Tensor  # [n]
     label_smoothing: float = 0.0
     temperature: float = 1.0
-    progress: float = 0.0
+    progress: float = 0.0  # share of the steps that are done
 
     def task_loss(self, scores: Tensor) -> Tensor:
-        """Return the cross-entropy of class scores [n, n_classes] for the step's examples."""
+        """Return the cross-entropy of class scores [n, n_classes]."""
         if self.temperature != 1.0:
             return distillation_loss(scores, self.targets, self.weights, self.temperature)
         return soft_cross_entropy(scores, self.targets, self.weights, self.label_smoothing)
 
-    def mean(self, rows: Tensor) -> Tensor:
-        """Return the weighted mean of one number an example, [n], as the loss takes it."""
-        return (rows * self.weights).mean()
-
-
-@dataclass(frozen=True)
-class SecondLoss:
-    """A loss beside that of the examples, such as masked language modelling.
-
-    Parameters
-    ----------
-    loss : callable
-        Computes it at each step.
-    share : float
-        The sum is ``(1 - share) * loss of the examples + share * second loss``.
-    """
-
-    loss: Callable[[], Tensor]
-    share: float
-
-    def joined(self, loss: Tensor) -> Tensor:
-        """Return the loss of the examples together with the second one."""
-        return (1 - self.share) * loss + self.share * self.loss().to(loss.device)
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the weighted mean of one value per example, as the loss takes it."""
+        return (values * self.weights).mean()
 
 
 @dataclass(frozen=True)
 class Learner:
-    """What is trained, as the loop sees it.
+    """What is trained, as the loop sees it."""
 
-    Parameters
-    ----------
-    scores : callable
-        Class scores of a batch of example numbers, with gradients.
-    parameters : dict of str to Parameter
-        What is learned.
-    set_training : callable
-        Switches dropout on and off.
-    n_tokens : ndarray of shape (n_examples,)
-        Tokens of each example.
-    loss : callable, optional
-        Loss of a :class:`TrainStep`; by default the cross-entropy of the scores.
-    rate_factors : mapping of str to float
-        Factors of the learning rate of some parameters.
-    second_loss : SecondLoss, optional
-    """
-
-    scores: Callable[[Batch], Tensor]
+    scores: Callable[[Batch], Tensor]  # class scores of examples, with gradients
     parameters: dict[str, nn.Parameter]
-    set_training: Callable[[bool], None]
-    n_tokens: npt.NDArray[np.int64]
-    loss: Callable[[TrainStep], Tensor] | None = None
-    rate_factors: Mapping[str, float] = field(default_factory=dict)
-    second_loss: SecondLoss | None = None
+    set_training: Callable[[bool], object]  # switches dropout
+    n_tokens: npt.NDArray[np.int64]  # of each example
+    loss: Callable[[TrainStep], Tensor] | None = None  # default: cross-entropy of the scores
+    rate_factors: Mapping[str, float] = field(default_factory=dict)  # of the learning rate
+
+    def step_loss(self, step: TrainStep) -> Tensor:
+        """Return the loss to go down."""
+        return self.task_loss(step) if self.loss is None else self.loss(step)
+
+    def task_loss(self, step: TrainStep) -> Tensor:
+        """Return the cross-entropy of the scores."""
+        return step.task_loss(self.scores(step.rows))
 
 
 def train(
@@ -237,23 +174,9 @@ def train(
     valid: Batch | None = None,
     show_progress: bool = False,
 ) -> list[Epoch]:
-    """Train in place.
+    """Train in place on the examples with a weight; return the history.
 
-    Parameters
-    ----------
-    learner : Learner
-    targets : ndarray of shape (n_examples, n_classes)
-    sample_weight : ndarray of shape (n_examples,)
-        Examples of weight 0 are left out.
-    settings : TrainSettings
-    rng : numpy.random.Generator
-    valid : ndarray of int, optional
-        Examples that are held out; early stopping watches their loss, else the training loss.
-    show_progress : bool, default=False
-
-    Returns
-    -------
-    list of Epoch
+    Early stopping watches the loss of the held-out examples `valid`, else the training loss.
     """
     held_out = np.array([], dtype=np.int64) if valid is None else valid
     chosen = np.setdiff1d(np.flatnonzero(sample_weight > 0), held_out)
@@ -290,22 +213,10 @@ def train(
 
 
 def check_trained(scores: npt.NDArray[np.float64], learning_rate: float) -> None:
-    """Check the scores of what was trained: of the last step no loss was computed.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, n_classes)
-    learning_rate : float
-        For the message.
-
-    Raises
-    ------
-    TuningError
-        If one is NaN or infinite.
-    """
+    """Raise an error at scores that are not finite: the loss of the last step is unknown."""
     if not np.isfinite(scores).all():
         raise TuningError(
-            "the trained model gives scores that are no finite numbers: it has diverged at the "
+            "the trained model gives scores that are not finite numbers: it has diverged at the "
             f"last step; lower learning_rate={learning_rate}"
         )
 
@@ -332,7 +243,9 @@ class _Run:
         self.learner.set_training(True)
         total = n_examples = 0.0
         for batch in batches:
-            total += len(batch) * self.optimizer.step(self._loss(self._train_step(batch)))
+            total += len(batch) * self.optimizer.step(
+                self.learner.step_loss(self._train_step(batch))
+            )
             n_examples += len(batch)
             bar.update()
         self.learner.set_training(False)
@@ -343,16 +256,9 @@ class _Run:
         starts = range(0, len(held_out), self.settings.batch_size)
         batches = [held_out[start : start + self.settings.batch_size] for start in starts]
         with torch.no_grad():
-            total = sum(
-                len(batch) * float(self._task_loss(self._train_step(batch))) for batch in batches
-            )
+            losses = [float(self.learner.task_loss(self._train_step(batch))) for batch in batches]
+        total = sum(len(batch) * loss for batch, loss in zip(batches, losses, strict=True))
         return total / float(self.weights[held_out].sum())
-
-    def _loss(self, step: TrainStep) -> Tensor:
-        own = self._task_loss if self.learner.loss is None else self.learner.loss
-        loss = own(step)
-        second = self.learner.second_loss
-        return loss if second is None else second.joined(loss)
 
     def _train_step(self, batch: Batch) -> TrainStep:
         return TrainStep(
@@ -363,9 +269,6 @@ class _Run:
             self.settings.temperature,
             self.optimizer.n_done / self.optimizer.n_steps,
         )
-
-    def _task_loss(self, step: TrainStep) -> Tensor:
-        return step.task_loss(self.learner.scores(step.rows))
 
 
 class _Best:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from numbers import Integral, Real
 from threading import local
 from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.settings import check_settings, one_of, positive, whole
 from fewshot.errors import TuningError
 from fewshot.models.added_modules import AddedModules, Setting, after, before
 from fewshot.models.masked_lm import MaskedLM
@@ -24,10 +25,8 @@ from fewshot.models.parts import (
     weight_of,
 )
 from fewshot.prompting.template import Template
-from fewshot.tuning.added import AddedTuning
-from fewshot.tuning.strategy import Checks, check_all, check_choice
+from fewshot.tuning.module_tuning import ModuleTuning
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
 
 Placement: TypeAlias = Literal["pfeiffer", "houlsby", "parallel"]
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "linear"]
@@ -54,13 +53,10 @@ _FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 _SPREAD = 0.02  # of new weights, as BERT's initializer_range
 _INVERTIBLE_REDUCTION = 4  # width of the embeddings through that of the bottlenecks
 _LINEAR_SPREAD = 2e-4  # LiST's adapters, both matrices
-_CHECKS: Checks = {
-    "reduction": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-    "scaling": (Real, lambda value: value > 0, "positive"),
-}
 
 
-class Adapter(AddedTuning):
+@dataclass(eq=False, repr=False)
+class Adapter(ModuleTuning):
     """Tune bottleneck adapters in the layers of a frozen encoder.
 
     An adapter changes states ``h`` to ``h + scaling * up(activation(down(h)))``, where `down` maps
@@ -86,12 +82,13 @@ class Adapter(AddedTuning):
         Weights of the model that are tuned with the adapters: all layer norms (PERFECT), or the
         MLM head but its word embeddings (LiST).
     learning_rate : float, default=3e-3
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    LoRA : Tunes low-rank updates, which can be merged into the model.
+    fewshot.list_adapter : LiST's adapter.
 
     References
     ----------
@@ -107,45 +104,27 @@ class Adapter(AddedTuning):
             reduction=8)
     """
 
-    def __init__(
-        self,
-        reduction: int = 16,
-        *,
-        placement: Placement = "pfeiffer",
-        activation: Activation = "relu",
-        scaling: float = 1.0,
-        embeddings: Embeddings = "none",
-        also_tuned: AlsoTuned = "nothing",
-        learning_rate: float = 3e-3,
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.reduction = reduction
-        self.placement = placement
-        self.activation = activation
-        self.scaling = scaling
-        self.embeddings = embeddings
-        self.also_tuned = also_tuned
+    reduction: int = 16
+    _: KW_ONLY
+    placement: Placement = "pfeiffer"
+    activation: Activation = "relu"
+    scaling: float = 1.0
+    embeddings: Embeddings = "none"
+    also_tuned: AlsoTuned = "nothing"
+    learning_rate: float = 3e-3
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_all(self, _CHECKS)
-        check_choice(self, "placement", get_args(Placement))
-        check_choice(self, "activation", get_args(Activation))
-        check_choice(self, "embeddings", get_args(Embeddings))
-        check_choice(self, "also_tuned", get_args(AlsoTuned))
+        limits = {
+            "reduction": whole(self.reduction),
+            "placement": one_of(self.placement, get_args(Placement)),
+            "activation": one_of(self.activation, get_args(Activation)),
+            "scaling": positive(self.scaling),
+            "embeddings": one_of(self.embeddings, get_args(Embeddings)),
+            "also_tuned": one_of(self.also_tuned, get_args(AlsoTuned)),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         width = int(lm.model.config.hidden_size)
         if self.reduction > width:
             raise TuningError(
@@ -179,34 +158,17 @@ class Adapter(AddedTuning):
 
 
 class AdapterModules(AddedModules):
-    """Adapters beside a model.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    size : int
-        Width of the bottleneck.
-    placement : {"pfeiffer", "houlsby", "parallel"}
-    activation : {"relu", "gelu", "silu", "linear"}
-    scaling : float
-    invertible_size : int, default=0
-        Width of the bottlenecks of the invertible network at the embeddings; 0 for none.
-
-    Attributes
-    ----------
-    blocks : ModuleList of Block
-        The lowest layer's first; of a layer, that of the attention first.
-    """
+    """Adapters beside a model."""
 
     def __init__(
         self,
         model: Backbone,
         *,
-        size: int,
+        size: int,  # width of the bottleneck
         placement: Placement,
         activation: Activation,
         scaling: float,
-        invertible_size: int = 0,
+        invertible_size: int = 0,  # width of the invertible network's bottlenecks; 0 for none
     ) -> None:
         super().__init__()
         self.size, self.scaling = size, scaling
@@ -214,6 +176,7 @@ class AdapterModules(AddedModules):
         self.invertible_size = invertible_size
         layers = encoder_layers(model)
         self._layers = [layer.parts for layer in layers]
+        # The lowest layer's first; of a layer, that of the attention first.
         self.blocks = nn.ModuleList(
             Block(len(weight_of(model, layer.parts[role])), size, activation, scaling)
             for layer in layers
@@ -254,17 +217,7 @@ class AdapterModules(AddedModules):
 
 
 class Block(nn.Module):
-    """What one adapter adds: ``scaling * up(activation(down(states)))``.
-
-    Parameters
-    ----------
-    width : int
-        Of the states.
-    size : int
-        Of the bottleneck.
-    activation : {"relu", "gelu", "silu", "linear"}
-    scaling : float
-    """
+    """One adapter's change of states: ``scaling * up(activation(down(states)))``."""
 
     def __init__(self, width: int, size: int, activation: Activation, scaling: float) -> None:
         super().__init__()
@@ -291,25 +244,8 @@ class Invertible(nn.Module):
     """An invertible network of two additive couplings (NICE), which starts as the identity.
 
     ``y1 = x1 + F(x2)`` and ``y2 = x2 + G(y1)`` for the halves of a vector; `F` and `G` are
-    bottlenecks with a ReLU.
-
-    Parameters
-    ----------
-    width : int
-        Of the vectors; even.
-    size : int
-        Of the bottlenecks.
-
-    References
-    ----------
-    Dinh et al. (2015), NICE, equation 4. Pfeiffer et al. (2020), MAD-X, section 4.2.
-
-    Examples
-    --------
-    >>> import torch
-    >>> network, x = Invertible(4, 1), torch.randn(3, 4)
-    >>> torch.equal(network(x), x)
-    True
+    bottlenecks with a ReLU. Dinh et al. (2015), NICE, equation 4; Pfeiffer et al. (2020), MAD-X,
+    section 4.2.
     """
 
     def __init__(self, width: int, size: int) -> None:

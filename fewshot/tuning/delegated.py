@@ -21,17 +21,17 @@ class DelegatedTuning(Tuning):
         """The strategy that tunes."""
 
     @property
-    def default_template(self) -> str | None:
+    def default_template(self) -> str | None:  # type: ignore[override]
         """That of the other strategy."""
         return self.delegate.default_template
 
     @property
-    def uses_label_words(self) -> bool:
+    def uses_label_words(self) -> bool:  # type: ignore[override]
         """As the other strategy."""
         return self.delegate.uses_label_words
 
     @property
-    def tunes_virtual_tokens(self) -> bool:
+    def tunes_virtual_tokens(self) -> bool:  # type: ignore[override]
         """As the other strategy."""
         return self.delegate.tunes_virtual_tokens
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
-from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
 from fewshot.data.sampling import hold_out
+from fewshot.data.settings import check_settings, is_positive, or_none, positive, whole
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.token_masking import TokenMasking, masked_loss
@@ -22,7 +22,6 @@ from fewshot.training.history import Epoch
 from fewshot.training.loop import (
     Batch,
     Learner,
-    SecondLoss,
     TrainSettings,
     TrainStep,
     check_trained,
@@ -35,11 +34,9 @@ from fewshot.tuning.class_vectors import (
     with_trained_classes,
 )
 from fewshot.tuning.head import fit_head
-from fewshot.tuning.regularization.adversarial import resolve_adversarial
-from fewshot.tuning.regularization.consistency import TemplateConsistency
 from fewshot.tuning.regularization.regularizer import Regularizer
 from fewshot.tuning.soft_templates import check_wording_tokens, with_template_tokens
-from fewshot.tuning.strategy import Checks, Tuning, check_all
+from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 from fewshot.tuning.training_settings import Training
 
@@ -50,52 +47,48 @@ Procedure: TypeAlias = "Callable[[TuningTask, Learner, TrainSettings], list[Epoc
 # taken: log loss 0.55 on average, against 0.70 for the sum (docs/defaults.md).
 _TEMPERATURE = 2.0
 _LARGEST_SHARE, _HALF_WAY = 0.7, 4.0  # docs/defaults.md
-_CHECKS: Checks = {
-    "learning_rate": (Real, lambda value: value > 0, "positive"),
-    "num_epochs": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-    "batch_size": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-    "interpolation": (Real, lambda value: 0 < value <= 1, "above 0 and up to 1, or None"),
-    "C": (Real, lambda value: value > 0, "positive, or None"),
-}
 
 
+@dataclass(eq=False, repr=False)
 class GradientTuning(Tuning):
     """Settings and procedure that strategies of gradient descent share.
+
+    A strategy says by :meth:`prepare` what is trained; it may have rates and a loss of its own.
 
     Parameters
     ----------
     learning_rate : float
+        At its highest point; the schedule is a setting of `training`.
     num_epochs : int
-    batch_size : int
+    batch_size : int, default=8
     interpolation : float, optional
         Share of the trained weights in the final ones, above 0 and up to 1; the rest is the
         weights before tuning, so that what the model knew is kept (Wortsman et al., 2022, Robust
-        fine-tuning of zero-shot models). By default ``0.7 * k / (k + 4)`` for k labels a class:
+        fine-tuning of zero-shot models). By default ``0.7 * k / (k + 4)`` for k labels per class:
         0.23 for 2, 0.47 for 8, 0.56 for 16.
     C : float, optional
         Inverse penalty of the logistic regression on the mean states of the tuned model. As in
         :class:`~fewshot.tuning.Head`, with the same default, it is added to the prompt's scores,
-        or stands alone where it learned what a teacher says of 100 texts or more.
+        or stands alone where it learned a teacher's predictions for 100 texts or more.
     training : Training, optional
         Weight decay, schedule, early stopping and other finer settings.
+
+    See Also
+    --------
+    Full : Tunes all weights but the embeddings.
+    LoRA : Tunes low-rank updates beside a frozen model.
+    Training : The finer settings.
     """
 
-    def __init__(
-        self,
-        learning_rate: float,
-        *,
-        num_epochs: int,
-        batch_size: int,
-        interpolation: float | None,
-        C: float | None,
-        training: Training | None,
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.num_epochs = num_epochs
-        self.batch_size = batch_size
-        self.interpolation = interpolation
-        self.C = C
-        self.training = training
+    tunes_virtual_tokens: ClassVar[bool] = True
+
+    learning_rate: float
+    _: KW_ONLY
+    num_epochs: int = 12
+    batch_size: int = 8
+    interpolation: float | None = None
+    C: float | None = None
+    training: Training | None = None
 
     @abstractmethod
     def prepare(self, task: TuningTask) -> TuningTask:
@@ -116,17 +109,32 @@ class GradientTuning(Tuning):
             If a setting is out of range, or the model lacks what the strategy tunes.
         """
 
-    @property
-    def tunes_virtual_tokens(self) -> bool:
-        """True."""
-        return True
+    def rate_factors(self, lm: MaskedLM) -> dict[str, float]:
+        """Return factors of the learning rate for some of the tuned parameters, by name.
 
-    def rate_factors(self, lm: MaskedLM) -> dict[str, float]:  # noqa: ARG002  # others need it
-        """Return factors of the learning rate for some of the tuned parameters, by name."""
+        Parameters
+        ----------
+        lm : MaskedLM
+            Prepared.
+
+        Returns
+        -------
+        dict of str to float
+        """
         return {}
 
-    def loss(self, task: TuningTask) -> Callable[[TrainStep], Tensor] | None:  # noqa: ARG002
-        """Return the loss of a step for a prepared task; None is the scores' cross-entropy."""
+    def loss(self, task: TuningTask) -> Callable[[TrainStep], Tensor] | None:
+        """Return the loss of a step, or None for the cross-entropy of the scores.
+
+        Parameters
+        ----------
+        task : TuningTask
+            Prepared.
+
+        Returns
+        -------
+        callable or None
+        """
         return None
 
     def tune(self, task: TuningTask) -> TuningResult:
@@ -174,33 +182,44 @@ class GradientTuning(Tuning):
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
-        check_all(self, _CHECKS, may_be_none=("interpolation", "C"))
-        if not isinstance(self._training, Training):
-            raise TuningError(
-                f"training of {type(self).__name__} is a Training or None, got {self.training!r}"
-            )
+        limits = {
+            "learning_rate": positive(self.learning_rate),
+            "num_epochs": whole(self.num_epochs),
+            "batch_size": whole(self.batch_size),
+            "interpolation": or_none(
+                self.interpolation,
+                lambda share: (is_positive(share) and share <= 1, "above 0 and up to 1"),
+            ),
+            "C": or_none(self.C, positive),
+            "training": (isinstance(self._training, Training), "a Training or None"),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         self._training.check()
         for wording in self.wordings(template):
             check_wording_tokens(lm, wording, template)
 
     def wordings(self, template: Template) -> tuple[Template, ...]:
-        """Return the other wordings that training asks for."""
+        """Return the other wordings that training asks for; see :meth:`Tuning.wordings`."""
         consistency = self._training.consistency
         return () if consistency is None else consistency.wordings(template)
 
     def passes(self) -> float:
-        """Return the cost in forward passes over the examples."""
+        """Return the cost in forward passes; see :meth:`Tuning.passes`."""
         # Once more for the head.
         return self._training.passes_of_a_step() * self.num_epochs + 1.0
 
     def steps(self, classes: npt.NDArray[np.int64]) -> int:
-        """Return the number of optimiser steps."""
+        """Return the number of optimizer steps; see :meth:`Tuning.steps`."""
         fraction = self._training.validation_fraction
         held_out = hold_out(classes, fraction, np.random.default_rng(0))
         return self._settings().steps(len(classes) - len(held_out))
 
     def set_params(self, **params: Any) -> GradientTuning:  # scikit-learn's signature
         """Set parameters by name; finer settings of training as ``training__<setting>``.
+
+        Parameters
+        ----------
+        **params : dict
 
         Returns
         -------
@@ -224,7 +243,7 @@ class GradientTuning(Tuning):
             task.sample_weight,
             settings,
             task.rng,
-            valid=_held_out(task, self._training.validation_fraction),
+            valid=held_out_rows(task, self._training.validation_fraction),
             show_progress=task.show_progress,
         )
 
@@ -233,15 +252,18 @@ class GradientTuning(Tuning):
         n_tokens = np.zeros(next(iter(views.values())).n_examples, dtype=np.int64)
         for prompts in views.values():
             np.add.at(n_tokens, prompts.owners, prompts.lengths)
-        return Learner(
-            scores=lambda batch: scorer.train_scores(views, batch),
-            parameters=tuned_parameters(scorer),
-            set_training=scorer.lm.train,
-            n_tokens=n_tokens,
-            rate_factors=self.rate_factors(scorer.lm) | vector_rate(scorer),
-            loss=_regularizer(task, training).loss if training.regularizes() else self.loss(task),
-            second_loss=_second_loss(task, self.batch_size),
+        learner = Learner(
+            partial(scorer.train_scores, views),
+            tuned_parameters(scorer),
+            scorer.lm.train,
+            n_tokens,
+            _regularizer(task, training).loss if training.regularizes() else self.loss(task),
+            self.rate_factors(scorer.lm) | vector_rate(scorer),
         )
+        if task.mlm_weight:
+            loss = _with_masked_words(learner.step_loss, task, self.batch_size)
+            learner = replace(learner, loss=loss)
+        return learner
 
     def _settings(self) -> TrainSettings:
         training = self._training
@@ -260,26 +282,22 @@ class GradientTuning(Tuning):
 def _regularizer(task: TuningTask, training: Training) -> Regularizer:
     scorer = task.scorer
     return Regularizer(
-        lambda batch: scorer.train_scores(task.views, batch),
+        partial(scorer.train_scores, task.views),
         scorer.lm.model.get_input_embeddings(),
         task.rng.spawn(1)[0],  # so that batches are drawn as without it
-        resolve_adversarial(training.adversarial),
-        training.r_drop,
-        training.consistency,
-        [] if training.consistency is None else _other_scores(task, training.consistency),
-        task.unlabelled,
+        training,
+        [] if training.consistency is None else _other_scores(task, training),
+        task.unlabeled,
     )
 
 
-def _other_scores(
-    task: TuningTask, consistency: TemplateConsistency
-) -> list[Callable[[Batch], Tensor]]:
+def _other_scores(task: TuningTask, training: Training) -> list[Callable[[Batch], Tensor]]:
     """Return a function for each other wording that scores a batch with it."""
     scorer = task.scorer
     if not task.wordings:
         raise TuningError(
-            f"{consistency} needs the texts in other wordings, which this estimator does not give "
-            "to its strategy; use it in a PromptClassifier"
+            f"{training.consistency} needs the texts in other wordings, which this estimator does "
+            "not give to its strategy; use it in a PromptClassifier"
         )
     encoded = scorer.encode(task.views)
     others = [
@@ -289,28 +307,31 @@ def _other_scores(
     return [partial(other.train_scores, views) for other, views in others]
 
 
-def _second_loss(task: TuningTask, batch_size: int) -> SecondLoss | None:
-    if task.mlm_weight == 0.0:
-        return None
-    lm, prompts = task.scorer.lm, task.views[min(task.views)]
-    unlabelled = np.flatnonzero(task.sample_weight[prompts.owners] == 0)
-    if not len(unlabelled):  # iPET has labelled the whole pool
-        unlabelled = np.arange(len(prompts.owners))
+def _with_masked_words(
+    loss: Callable[[TrainStep], Tensor], task: TuningTask, batch_size: int
+) -> Callable[[TrainStep], Tensor]:
+    """Return a loss of which masked language modelling on texts without a label is a part."""
+    lm, prompts, share = task.scorer.lm, task.views[min(task.views)], task.mlm_weight
+    unlabeled = np.flatnonzero(task.sample_weight[prompts.owners] == 0)
+    if not len(unlabeled):  # iPET has labelled the whole pool
+        unlabeled = np.arange(len(prompts.owners))
     masking = TokenMasking.of(lm.tokenizer)
 
-    def loss() -> Tensor:
-        rows = task.rng.choice(unlabelled, min(batch_size, len(unlabelled)), replace=False)
+    def joined(step: TrainStep) -> Tensor:
+        own = loss(step)
+        rows = task.rng.choice(unlabeled, min(batch_size, len(unlabeled)), replace=False)
         soft = None if prompts.soft_positions is None else prompts.soft_positions[rows]
-        return masked_loss(lm, masking.hide([prompts.ids[row] for row in rows], task.rng, soft))
+        hidden = masking.hide([prompts.ids[row] for row in rows], task.rng, soft)
+        return (1 - share) * own + share * masked_loss(lm, hidden).to(own.device)
 
-    return SecondLoss(loss, task.mlm_weight)
+    return joined
 
 
 def _default_share(task: TuningTask) -> float:
-    """Return the share of trained weights for so many labels a class."""
+    """Return the share of trained weights for so many labels per class."""
     labelled = task.targets[task.sample_weight > 0]
-    labels_a_class = len(labelled) / len(np.unique(labelled.argmax(1)))
-    return _LARGEST_SHARE * labels_a_class / (labels_a_class + _HALF_WAY)
+    labels_per_class = len(labelled) / len(np.unique(labelled.argmax(1)))
+    return _LARGEST_SHARE * labels_per_class / (labels_per_class + _HALF_WAY)
 
 
 def _tuned_weights(tuned: Mapping[str, nn.Parameter], before: MaskedLM) -> dict[str, Tensor]:
@@ -330,7 +351,7 @@ def _interpolate(
         parameter.data.lerp_(start[name], 1 - share)
 
 
-def _held_out(task: TuningTask, fraction: float) -> npt.NDArray[np.int64]:
+def held_out_rows(task: TuningTask, fraction: float) -> npt.NDArray[np.int64]:
     """Draw from the labelled examples, by the likeliest class where targets are soft."""
     labelled = np.flatnonzero(task.sample_weight > 0)
     drawn = hold_out(task.targets[labelled].argmax(1), fraction, task.rng)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from fewshot.data.settings import check_settings, one_of, proportion, whole
 from fewshot.errors import TuningError
 from fewshot.models.parts import (
     Backbone,
@@ -16,9 +17,7 @@ from fewshot.models.parts import (
     head_names,
     is_table,
 )
-from fewshot.tuning.strategy import Checks, check_all, check_choice
 from fewshot.tuning.subsets import SubsetTuning
-from fewshot.tuning.training_settings import Training
 
 Granularity: TypeAlias = Literal["category", "layer", "model"]
 
@@ -28,18 +27,15 @@ _CATEGORIES: tuple[tuple[Role, ...], ...] = (
     ("intermediate", "output"),
     ("attention_norm", "output_norm"),
 )
-_CHECKS: Checks = {
-    "ratio": (Real, lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "stage": (Integral, lambda value: value >= 0, "a whole number, at least 0"),
-}
 
 
+@dataclass(eq=False, repr=False)
 class Half(SubsetTuning):
     """Tune a random half of the encoder and the MLM head (HFT, Hui et al., 2024).
 
     In each layer two of the four attention matrices, one of the two feed-forward matrices and one
-    of the two norms are drawn, with their biases. The other half keeps what it knew: as if a
-    penalty held it where it was. Which half it is, depends on `random_state` and `stage`.
+    of the two norms are drawn, with their biases. The other half keeps what it knew, as if a
+    penalty held it where it was. Which half that is depends on `random_state` and `stage`.
     A step is hardly cheaper than one of full tuning: gradients still flow through all layers.
 
     Parameters
@@ -56,11 +52,12 @@ class Half(SubsetTuning):
         Number of the task, or of the round of self-training: each draws anew.
     learning_rate : float, default=2e-4
     num_epochs : int, default=8
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    Full : Tunes all of these weights.
 
     References
     ----------
@@ -73,38 +70,23 @@ class Half(SubsetTuning):
     Half(granularity='layer')
     """
 
-    def __init__(
-        self,
-        ratio: float = 0.5,
-        *,
-        granularity: Granularity = "category",
-        embeddings: Literal["frozen", "tuned"] = "frozen",
-        stage: int = 0,
-        learning_rate: float = 2e-4,
-        num_epochs: int = 8,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.ratio = ratio
-        self.granularity = granularity
-        self.embeddings = embeddings
-        self.stage = stage
+    ratio: float = 0.5
+    _: KW_ONLY
+    granularity: Granularity = "category"
+    embeddings: Literal["frozen", "tuned"] = "frozen"
+    stage: int = 0
+    learning_rate: float = 2e-4
+    num_epochs: int = 8
 
     def tuned_names(self, model: Backbone, rng: np.random.Generator) -> set[str]:
         """Return the names of the parameters that are drawn, and those of the MLM head."""
-        check_all(self, _CHECKS)
-        check_choice(self, "granularity", get_args(Granularity))
-        check_choice(self, "embeddings", ("frozen", "tuned"))
+        limits = {
+            "ratio": proportion(self.ratio),
+            "granularity": one_of(self.granularity, get_args(Granularity)),
+            "embeddings": one_of(self.embeddings, ("frozen", "tuned")),
+            "stage": whole(self.stage, 0),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         # Each stage has a draw of its own from the same seed.
         draws = np.random.default_rng([int(rng.integers(2**32)), int(self.stage)])
         tuned = draw_half(model, float(self.ratio), self.granularity, draws) | head_names(model)
@@ -119,20 +101,9 @@ class Half(SubsetTuning):
 def draw_half(
     model: Backbone, ratio: float, granularity: Granularity, rng: np.random.Generator
 ) -> set[str]:
-    """Draw a share of an encoder's parameters, without its tables of embeddings.
+    """Draw the names of a share of an encoder's parameters, without its tables of embeddings.
 
-    Parameters
-    ----------
-    model : PreTrainedModel
-    ratio : float
-        From 0 to 1. Where it is no whole number of matrices, chance decides about one.
-    granularity : {"category", "layer", "model"}
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    set of str
-        Names; weight and bias of a module go together.
+    Weight and bias of a module are drawn together. Chance decides about a fraction of a matrix.
     """
     units = _units(model)
     if granularity == "model":

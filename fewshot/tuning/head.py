@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from numbers import Real
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from fewshot.data.settings import check_settings, or_none, positive
+from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.scoring.heads import StateHead
-from fewshot.tuning.strategy import Tuning, check_setting
+from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 
 _MAX_ITERATIONS = 1000
@@ -23,6 +24,7 @@ _LOG_TEMPERATURES = (-4.0, 4.0)
 _ALONE_FROM = 100  # texts with labels of a teacher, whatever they weigh; the same
 
 
+@dataclass(eq=False, repr=False)
 class Head(Tuning):
     """Add what a linear model of frozen states knows to what the prompt says.
 
@@ -54,13 +56,11 @@ class Head(Tuning):
     {'C': 1.0}
     """
 
-    def __init__(self, C: float | None = None) -> None:
-        self.C = C
+    C: float | None = None
 
-    def check(self, lm: MaskedLM, template: Template) -> None:  # noqa: ARG002  # others need them
+    def check(self, lm: MaskedLM, template: Template) -> None:  # others need them
         """Check the penalty; see :meth:`Tuning.check`."""
-        if self.C is not None:
-            check_setting(self, "C", Real, lambda value: value > 0, "positive, or None")
+        check_settings(self, {"C": or_none(self.C, positive)}, TuningError, is_part=True)
 
     def tune(self, task: TuningTask) -> TuningResult:
         """Fit the regression; see :meth:`Tuning.tune`."""
@@ -122,7 +122,7 @@ def _matching_temperature(
 def _n_taught(task: TuningTask) -> int:
     """Return the number of texts with labels of a teacher: all, or those without one of a user."""
     weights = task.sample_weight
-    return int(np.count_nonzero(weights[task.unlabelled] if len(task.unlabelled) else weights))
+    return int(np.count_nonzero(weights[task.unlabeled] if len(task.unlabeled) else weights))
 
 
 def fit_state_head(

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.settings import check_settings, positive, share, whole
 from fewshot.errors import TuningError
 from fewshot.models.added_modules import AddedModules, Setting, after
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone, EncoderLayer, Role, encoder_layers, weight_of
 from fewshot.prompting.template import Template
-from fewshot.tuning.added import AddedTuning
-from fewshot.tuning.strategy import Checks, check_all
+from fewshot.tuning.module_tuning import ModuleTuning
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
 
 Target: TypeAlias = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 
-_CHECKS: Checks = {
-    "rank": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-    "alpha": (Real, lambda value: value > 0, "positive"),
-    "dropout": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
-}
 
-
-class LoRA(AddedTuning):
+@dataclass(eq=False, repr=False)
+class LoRA(ModuleTuning):
     """Tune low-rank updates of the attention's matrices (Hu et al., 2022).
 
     A matrix ``W`` acts as ``W + alpha / rank * B A``, with `A` of shape (rank, inputs) and `B` of
@@ -49,12 +43,14 @@ class LoRA(AddedTuning):
         network). Where one matrix makes query, key and value (ModernBERT, DeBERTa), it has one
         update if any of the three is named.
     learning_rate : float, default=3e-3
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    merge : Adds the updates to the matrices.
+    export_lora : Writes them for the peft library.
+    Adapter : Tunes bottlenecks in the layers.
 
     References
     ----------
@@ -67,37 +63,22 @@ class LoRA(AddedTuning):
     LoRA(rank=4)
     """
 
-    def __init__(
-        self,
-        rank: int = 8,
-        *,
-        alpha: float = 16.0,
-        dropout: float = 0.0,
-        targets: Sequence[Target] = ("query", "value"),
-        learning_rate: float = 3e-3,
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.rank = rank
-        self.alpha = alpha
-        self.dropout = dropout
-        self.targets = targets
+    rank: int = 8
+    _: KW_ONLY
+    alpha: float = 16.0
+    dropout: float = 0.0
+    targets: Sequence[Target] = ("query", "value")
+    learning_rate: float = 3e-3
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_all(self, _CHECKS)
+        limits = {
+            "rank": whole(self.rank),
+            "alpha": positive(self.alpha),
+            "dropout": share(self.dropout),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         model = lm.model
         names = _target_names(self.targets, encoder_layers(model))
         smallest = min(min(weight_of(model, name).shape) for name in names)
@@ -117,23 +98,7 @@ class LoRA(AddedTuning):
 
 
 class LoRAModules(AddedModules):
-    """Low-rank updates beside a model.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    targets : sequence of str
-        Names of the linear modules that are updated.
-    rank : int
-    alpha, dropout : float
-
-    Attributes
-    ----------
-    down : ParameterList of tensors of shape (rank, inputs)
-        The matrices `A`, in the order of the targets.
-    up : ParameterList of tensors of shape (outputs, rank)
-        The matrices `B`.
-    """
+    """Low-rank updates beside a model: matrices A and B in the order of the targets' names."""
 
     def __init__(
         self,
@@ -147,8 +112,8 @@ class LoRAModules(AddedModules):
         super().__init__()
         self.targets, self.rank, self.alpha = list(targets), rank, alpha
         weights = [weight_of(model, name) for name in targets]
-        self.down = nn.ParameterList(torch.empty(rank, w.shape[1]) for w in weights)
-        self.up = nn.ParameterList(torch.zeros(w.shape[0], rank) for w in weights)
+        self.down = nn.ParameterList(torch.empty(rank, w.shape[1]) for w in weights)  # A
+        self.up = nn.ParameterList(torch.zeros(w.shape[0], rank) for w in weights)  # B
         for matrix in self.down:
             nn.init.kaiming_uniform_(matrix, a=math.sqrt(5))  # as the reference code of LoRA
         self.dropout = nn.Dropout(dropout)
@@ -195,12 +160,21 @@ def merge(lm: MaskedLM) -> MaskedLM:
     Returns
     -------
     MaskedLM
-        Nothing is beside it any more. It scores as the given one, but for rounding.
+        Without modules beside it. It scores as the given one does, but for rounding.
 
     Raises
     ------
     TuningError
         If the model has no low-rank updates beside it, or has other modules too.
+
+    See Also
+    --------
+    LoRA : Tunes the updates.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import merge
+    >>> lm = merge(clf.model_)  # doctest: +SKIP
     """
     added = lm.added
     if not isinstance(added, LoRAModules):

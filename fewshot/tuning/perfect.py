@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from numbers import Integral, Real
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from fewshot.data.examples import Label
+from fewshot.data.settings import check_settings, positive, whole
 from fewshot.errors import TuningError
 from fewshot.models.added_modules import AddedModules, Setting, Stacked
 from fewshot.models.masked_lm import MaskedLM
@@ -20,22 +21,16 @@ from fewshot.scoring.prototypes import LabelEmbeddings, matching_scores, multi_c
 from fewshot.training.loop import TrainStep
 from fewshot.training.losses import smoothed
 from fewshot.tuning.adapter import AdapterModules
-from fewshot.tuning.added import check_acting
 from fewshot.tuning.gradient import GradientTuning
+from fewshot.tuning.module_tuning import check_acting
 from fewshot.tuning.soft_templates import with_template_tokens
-from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
 
 _SPREAD = 1e-4  # of initial label embeddings, as in configs/perfect.json
 _SMALLEST = 8  # width of a bottleneck
-_CHECKS: Checks = {
-    "n_masks": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-    "reduction": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-    "label_learning_rate": (Real, lambda value: value > 0, "positive"),
-}
 
 
+@dataclass(eq=False, repr=False)
 class Perfect(GradientTuning):
     """Tune adapters and label embeddings, without label words (Karimi Mahabadi et al., 2022).
 
@@ -56,12 +51,14 @@ class Perfect(GradientTuning):
     n_masks : int, default=3
     reduction : int, default=16
         Width of the states through width of the adapters' bottleneck, which is 8 at least.
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
-        See :class:`GradientTuning`. Adversarial training and consistency are not for this loss.
+    num_epochs, batch_size, interpolation, C, training
+        See :class:`GradientTuning`. Adversarial training, R-drop and consistency are not for this
+        loss.
+
+    See Also
+    --------
+    Adapter : Tunes adapters with label words.
+    fewshot.knowledge.PrototypeVerbalizer : Prototypes with every strategy, or with none.
 
     References
     ----------
@@ -75,45 +72,24 @@ class Perfect(GradientTuning):
     >>> clf = PromptClassifier(tuning=Perfect(n_masks=2))
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-3,
-        *,
-        label_learning_rate: float = 1e-2,
-        n_masks: int = 3,
-        reduction: int = 16,
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.label_learning_rate = label_learning_rate
-        self.n_masks = n_masks
-        self.reduction = reduction
+    default_template: ClassVar[str | None] = "{text} {mask}"
+    uses_label_words: ClassVar[bool] = False
 
-    @property
-    def default_template(self) -> str | None:
-        """The bare text and the masks."""
-        return "{text} {mask}"
-
-    @property
-    def uses_label_words(self) -> bool:
-        """False."""
-        return False
+    learning_rate: float = 1e-3
+    _: KW_ONLY
+    label_learning_rate: float = 1e-2
+    n_masks: int = 3
+    reduction: int = 16
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_all(self, _CHECKS)
+        limits = {
+            "label_learning_rate": positive(self.label_learning_rate),
+            "n_masks": whole(self.n_masks),
+            "reduction": whole(self.reduction),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         encoder_layers(lm.model)  # raises if they are not known
         if self._training.regularizes():
             raise TuningError(
@@ -122,12 +98,12 @@ class Perfect(GradientTuning):
             )
 
     def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:
-        """Return prototypes of nothing for each class and mask."""
+        """Return zeros for each class and mask; see :meth:`Tuning.label_embeddings`."""
         blank = torch.zeros(len(classes), int(self.n_masks), lm.model.config.hidden_size)
         return LabelEmbeddings(tuple(classes), blank, 1.0)
 
     def prepare(self, task: TuningTask) -> TuningTask:
-        """Return the task with adapters beside the model and label embeddings."""
+        """Add adapters and label embeddings; see :meth:`GradientTuning.prepare`."""
         lm, classes = task.scorer.lm, task.scorer.words.classes
         n_masks = min(task.views)
         width = int(lm.model.config.hidden_size)
@@ -148,13 +124,13 @@ class Perfect(GradientTuning):
         return own
 
     def rate_factors(self, lm: MaskedLM) -> dict[str, float]:
-        """Let label embeddings learn at a rate of their own."""
+        """Return the factor of label embeddings; see :meth:`GradientTuning.rate_factors`."""
         factor = self.label_learning_rate / self.learning_rate
         vectors = _label_vectors(lm.added)
         return {name: factor for name, p in lm.tuned_parameters().items() if p is vectors}
 
     def loss(self, task: TuningTask) -> Callable[[TrainStep], Tensor]:
-        """Return the hinge loss at each mask."""
+        """Return the hinge loss at the masks; see :meth:`GradientTuning.loss`."""
         scorer = task.scorer
         vectors = _label_vectors(scorer.lm.added)
 
@@ -167,17 +143,7 @@ class Perfect(GradientTuning):
 
 
 class LabelVectors(AddedModules):
-    """The label embeddings that states at the masks are trained towards.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    n_classes, n_masks : int
-
-    Attributes
-    ----------
-    vectors : Parameter of shape (n_classes, n_masks, hidden)
-    """
+    """The label embeddings that states at the masks are trained towards."""
 
     def __init__(self, model: Backbone, *, n_classes: int, n_masks: int) -> None:
         super().__init__()

@@ -51,7 +51,7 @@ class InsertedPrompt(SoftTokens):
         """The vectors."""
         return self.prompt
 
-    def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:  # noqa: ARG002
+    def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:
         """Insert the vectors."""
         return insert(self.vectors, attention, embeddings)
 
@@ -78,7 +78,7 @@ class DecomposedPrompt(InsertedPrompt):
         n_positions, rank = self.offset.positions.shape
         return super().settings | {"n_positions": n_positions, "rank": rank}
 
-    def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:  # noqa: ARG002
+    def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:
         """Add the update to the words, then insert the prompt."""
         moved = embeddings + self.offset(embeddings.shape[1])
         return insert(self.vectors, attention, moved)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +17,25 @@ from fewshot.prompting.template import Template
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.tuning.task import TuningResult, TuningTask
 
-# Of each setting: its kind, what is good, and that in words.
-Checks: TypeAlias = dict[str, tuple[type, Callable[[Any], Any], str]]
-
 
 class Tuning(BaseEstimator, ABC):
     """A way to adapt a prompt classifier to labelled examples.
 
     A strategy holds its settings and nothing learned, so it can be cloned, shared, and searched
     as ``tuning__<setting>``.
+
+    See Also
+    --------
+    GradientTuning : The base of strategies that train by gradient descent.
+    fewshot.PromptClassifier : Takes a strategy as ``tuning``.
     """
+
+    # The template where the classifier is given none; None is the classifier's own.
+    default_template: ClassVar[str | None] = None
+    # Whether words stand for the classes; else `label_embeddings` do.
+    uses_label_words: ClassVar[bool] = True
+    # Whether the virtual tokens of a template are tuned.
+    tunes_virtual_tokens: ClassVar[bool] = False
 
     @abstractmethod
     def tune(self, task: TuningTask) -> TuningResult:
@@ -46,7 +55,7 @@ class Tuning(BaseEstimator, ABC):
             If a setting is out of range.
         """
 
-    def check(self, lm: MaskedLM, template: Template) -> None:  # not all have settings
+    def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings for a model and a template, before any work.
 
         Parameters
@@ -60,26 +69,20 @@ class Tuning(BaseEstimator, ABC):
             If one is out of range, or the model lacks what the strategy tunes.
         """
 
-    def wordings(self, template: Template) -> tuple[Template, ...]:  # noqa: ARG002  # others need it
-        """Return other wordings of a template that tuning also needs the examples in."""
+    def wordings(self, template: Template) -> tuple[Template, ...]:
+        """Return other wordings of a template that tuning also needs the examples in.
+
+        Parameters
+        ----------
+        template : Template
+
+        Returns
+        -------
+        tuple of Template
+        """
         return ()
 
-    @property
-    def default_template(self) -> str | None:
-        """The template where the classifier is given none; None is the classifier's own."""
-        return None
-
-    @property
-    def uses_label_words(self) -> bool:
-        """Whether words stand for the classes; else :meth:`label_embeddings` do."""
-        return True
-
-    @property
-    def tunes_virtual_tokens(self) -> bool:
-        """Whether the virtual tokens of a template are tuned."""
-        return False
-
-    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:  # noqa: ARG002
+    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:
         """Return what stands for the classes before tuning, in place of label words.
 
         Parameters
@@ -98,7 +101,7 @@ class Tuning(BaseEstimator, ABC):
         """
         raise TuningError(f"{type(self).__name__} scores label words; it has no label embeddings")
 
-    def room(self, max_length: int, template: Template) -> int:  # noqa: ARG002  # others need it
+    def room(self, max_length: int, template: Template) -> int:
         """Return how many tokens of a prompt are left beside those that tuning inserts.
 
         Parameters
@@ -114,21 +117,39 @@ class Tuning(BaseEstimator, ABC):
         Raises
         ------
         TuningError
-            If there is none.
+            If none are left.
         """
         return max_length
 
     def passes(self) -> float:
-        """Return how many forward passes over the examples tuning adds (a step counts three)."""
+        """Return the cost of tuning in forward passes over the examples (a step counts three).
+
+        Returns
+        -------
+        float
+        """
         return 0.0
 
-    def steps(self, classes: npt.NDArray[np.int64]) -> int:  # noqa: ARG002  # others need it
-        """Return how many optimiser steps tuning takes for examples of these classes."""
+    def steps(self, classes: npt.NDArray[np.int64]) -> int:
+        """Return the number of optimizer steps for examples of these classes.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (n_examples,)
+
+        Returns
+        -------
+        int
+        """
         return 0
 
 
 class NoTuning(Tuning):
     """Use the model as it is: zero-shot classification.
+
+    See Also
+    --------
+    Head : Learns from labels without changing the model.
 
     Examples
     --------
@@ -138,48 +159,5 @@ class NoTuning(Tuning):
     """
 
     def tune(self, task: TuningTask) -> TuningResult:
-        """Return the scorer as it is."""
+        """Return the scorer as it is; see :meth:`Tuning.tune`."""
         return TuningResult(task.scorer)
-
-
-def check_setting(
-    owner: BaseEstimator, name: str, kind: type, is_good: Callable[[Any], Any], expected: str
-) -> None:
-    """Check one setting of a strategy.
-
-    Raises
-    ------
-    TuningError
-        If its value is not of the kind (``numbers.Real``, ``numbers.Integral``), or not good.
-    """
-    value = getattr(owner, name)
-    if not isinstance(value, kind) or isinstance(value, bool) or not is_good(value):
-        raise TuningError(f"{name} of {type(owner).__name__} is {expected}, got {value!r}")
-
-
-def check_all(owner: BaseEstimator, checks: Checks, *, may_be_none: Collection[str] = ()) -> None:
-    """Check several settings of a strategy, one after the other.
-
-    Raises
-    ------
-    TuningError
-        At the first that is not good.
-    """
-    for name, (kind, is_good, expected) in checks.items():
-        if name not in may_be_none or getattr(owner, name) is not None:
-            check_setting(owner, name, kind, is_good, expected)
-
-
-def check_choice(owner: BaseEstimator, name: str, known: tuple[str, ...]) -> None:
-    """Check a setting that is one of some names.
-
-    Raises
-    ------
-    TuningError
-        If it is not.
-    """
-    value = getattr(owner, name)
-    if value not in known:
-        raise TuningError(
-            f"{name} of {type(owner).__name__} is one of {list(known)}, got {value!r}"
-        )

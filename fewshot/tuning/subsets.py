@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
-from numbers import Integral
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal
 
 import numpy as np
 from torch import nn
 
+from fewshot.data.settings import check_settings, is_whole, one_of
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone, encoder_layers, head_names, is_table, norm_names
 from fewshot.prompting.template import Template
 from fewshot.tuning.gradient import GradientTuning
-from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
 
 
 class SubsetTuning(GradientTuning):
@@ -27,20 +25,7 @@ class SubsetTuning(GradientTuning):
     def tuned_names(self, model: Backbone, rng: np.random.Generator) -> set[str]:
         """Return the names of the parameters that are tuned; a tied one has all its names.
 
-        Parameters
-        ----------
-        model : PreTrainedModel
-        rng : numpy.random.Generator
-            For strategies that draw them.
-
-        Returns
-        -------
-        set of str
-
-        Raises
-        ------
-        TuningError
-            If a setting is out of range for this model.
+        Raises a TuningError if a setting is out of range for the model.
         """
 
     def check(self, lm: MaskedLM, template: Template) -> None:
@@ -49,12 +34,13 @@ class SubsetTuning(GradientTuning):
         self.tuned_names(lm.model, np.random.default_rng(0))
 
     def prepare(self, task: TuningTask) -> TuningTask:
-        """Return the task with a copy of the model, in which these weights are tuned."""
+        """Return the task with a copy of the model; see :meth:`GradientTuning.prepare`."""
         lm = task.scorer.lm
         names = self.tuned_names(lm.model, task.rng)
         return replace(task, scorer=replace(task.scorer, lm=lm.copy(names.__contains__)))
 
 
+@dataclass(eq=False, repr=False)
 class Full(SubsetTuning):
     """Tune all weights of the model, or all but its embeddings.
 
@@ -62,14 +48,16 @@ class Full(SubsetTuning):
     ----------
     learning_rate : float, default=1e-4
     num_epochs : int, default=8
-    batch_size : int, default=8
     embeddings : {"frozen", "tuned"}, default="frozen"
         The embeddings (of tokens, positions and types) hold half of a small model's weights, of
         which a few texts touch hardly any: frozen they save time and memory.
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    Half : Tunes a random half of these weights.
+    LastLayers : Tunes the highest layers; steps are cheaper.
 
     Examples
     --------
@@ -78,34 +66,20 @@ class Full(SubsetTuning):
     Full(learning_rate=1e-05)
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-4,
-        *,
-        num_epochs: int = 8,
-        batch_size: int = 8,
-        embeddings: Literal["frozen", "tuned"] = "frozen",
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.embeddings = embeddings
+    learning_rate: float = 1e-4
+    _: KW_ONLY
+    num_epochs: int = 8
+    embeddings: Literal["frozen", "tuned"] = "frozen"
 
     def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
         """Return the names of all parameters but, by default, the embeddings."""
-        check_choice(self, "embeddings", ("frozen", "tuned"))
+        limits = {"embeddings": one_of(self.embeddings, ("frozen", "tuned"))}
+        check_settings(self, limits, TuningError, is_part=True)
         names = _names(model)
         return names if self.embeddings == "tuned" else {n for n in names if not is_table(n)}
 
 
+@dataclass(eq=False, repr=False)
 class BitFit(SubsetTuning):
     """Tune the biases only (Ben Zaken et al., 2022): some 0.1 % of the weights.
 
@@ -113,11 +87,12 @@ class BitFit(SubsetTuning):
     ----------
     learning_rate : float, default=1e-3
     num_epochs : int, default=20
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    LayerNorm : Tunes the norms; for encoders without biases, such as ModernBERT.
 
     Examples
     --------
@@ -126,27 +101,12 @@ class BitFit(SubsetTuning):
     BitFit(num_epochs=5)
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-3,
-        *,
-        num_epochs: int = 20,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
+    learning_rate: float = 1e-3
+    _: KW_ONLY
+    num_epochs: int = 20
 
     def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
-        """Return the names of the biases, as DeBERTa's ``q_bias`` too."""
+        """Return the names of the biases, DeBERTa's ``q_bias`` included."""
         names = {name for name in _names(model) if name.endswith("bias")}
         if not any(name.startswith(f"{model.base_model_prefix}.") for name in names):
             raise TuningError(
@@ -156,18 +116,19 @@ class BitFit(SubsetTuning):
         return names
 
 
+@dataclass(eq=False, repr=False)
 class LayerNorm(SubsetTuning):
     """Tune the layer norms only: of the embeddings, all layers and the MLM head.
 
     Parameters
     ----------
     learning_rate : float, default=3e-3
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    BitFit : Tunes the biases.
 
     References
     ----------
@@ -180,30 +141,14 @@ class LayerNorm(SubsetTuning):
     LayerNorm(num_epochs=5)
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 3e-3,
-        *,
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
+    learning_rate: float = 3e-3
 
     def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
         """Return the names of the norms' parameters."""
         return norm_names(model)
 
 
+@dataclass(eq=False, repr=False)
 class LastLayers(SubsetTuning):
     """Tune the highest layers and the MLM head; steps are cheap, since those below stay frozen.
 
@@ -213,11 +158,12 @@ class LastLayers(SubsetTuning):
         From 1 to the number of layers. Not for ALBERT, whose layers share their weights.
     learning_rate : float, default=2e-4
     num_epochs : int, default=8
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    Full : Tunes all layers.
 
     References
     ----------
@@ -230,26 +176,10 @@ class LastLayers(SubsetTuning):
     LastLayers(n_layers=1)
     """
 
-    def __init__(
-        self,
-        n_layers: int = 2,
-        *,
-        learning_rate: float = 2e-4,
-        num_epochs: int = 8,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.n_layers = n_layers
+    n_layers: int = 2
+    _: KW_ONLY
+    learning_rate: float = 2e-4
+    num_epochs: int = 8
 
     def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
         """Return the names of the parameters of the highest layers and the MLM head."""
@@ -261,29 +191,26 @@ class LastLayers(SubsetTuning):
                 "their weights, so the last ones cannot be tuned alone; use tuning='full', "
                 "'adapter' or 'lora'"
             )
-        check_setting(
-            self,
-            "n_layers",
-            Integral,
-            lambda value: 1 <= value <= n_all,
-            f"a whole number from 1 to {n_all}, the layers of {type(model).__name__}",
-        )
+        is_good = is_whole(self.n_layers, 1) and self.n_layers <= n_all
+        expected = f"a whole number from 1 to {n_all}, the layers of {type(model).__name__}"
+        check_settings(self, {"n_layers": (is_good, expected)}, TuningError, is_part=True)
         starts = tuple(f"{layer.name}." for layer in layers[-self.n_layers :])
         return {name for name in _names(model) if name.startswith(starts)} | head_names(model)
 
 
+@dataclass(eq=False, repr=False)
 class EmbeddingsHead(SubsetTuning):
     """Tune what is before and behind the encoder's layers: the embeddings and the MLM head.
 
     Parameters
     ----------
     learning_rate : float, default=1e-3
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    LastLayers : Tunes the highest layers and the MLM head.
 
     Examples
     --------
@@ -292,24 +219,7 @@ class EmbeddingsHead(SubsetTuning):
     EmbeddingsHead(num_epochs=5)
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-3,
-        *,
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
+    learning_rate: float = 1e-3
 
     def tuned_names(self, model: Backbone, _rng: np.random.Generator) -> set[str]:
         """Return the names of all parameters outside the layers."""

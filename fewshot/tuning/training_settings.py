@@ -1,29 +1,30 @@
-"""How strategies of gradient descent train: settings that are seldom changed, in one object."""
+"""Settings of gradient descent that are seldom changed."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, get_args
 
 from sklearn.base import BaseEstimator
 
+from fewshot.data.settings import (
+    check_settings,
+    not_negative,
+    one_of,
+    or_none,
+    proportion,
+    share,
+    whole,
+)
 from fewshot.errors import TuningError
 from fewshot.training.loop import Schedule
 from fewshot.tuning.regularization.adversarial import FGM, SMART, Adversarial, resolve_adversarial
 from fewshot.tuning.regularization.consistency import TemplateConsistency
-from fewshot.tuning.strategy import Checks, check_all, check_choice
 
 _PASSES_OF_A_STEP = 3.0
-_CHECKS: Checks = {
-    "weight_decay": (Real, lambda value: value >= 0, "0 or more"),
-    "warmup_ratio": (Real, lambda value: 0 <= value <= 1, "from 0 to 1"),
-    "label_smoothing": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
-    "validation_fraction": (Real, lambda value: 0 <= value < 1, "from 0 to below 1"),
-    "r_drop": (Real, lambda value: value >= 0, "0 or more"),
-    "patience": (Integral, lambda value: value >= 1, "a whole number, at least 1, or None"),
-}
 
 
+@dataclass(eq=False, repr=False)
 class Training(BaseEstimator):
     """The finer settings of training, the same for all strategies of gradient descent.
 
@@ -37,7 +38,7 @@ class Training(BaseEstimator):
         How it falls afterwards.
     label_smoothing : float, default=0.0
     validation_fraction : float, default=0.0
-        Share of the examples held out, of each class alike, for early stopping to watch.
+        Share of the examples of each class that is held out, for early stopping to watch.
     patience : int, optional
         Epochs without a better loss (on the held-out examples, else on the training examples)
         after which training stops; the best weights are kept. None trains to the end.
@@ -48,6 +49,12 @@ class Training(BaseEstimator):
         agree with itself; 1 to 5 in the paper, 0 is off. A step costs two.
     consistency : TemplateConsistency, optional
         Training on several wordings of the template.
+
+    See Also
+    --------
+    GradientTuning : Takes these settings as ``training``.
+    FGM, SMART : Adversarial training with settings of its own.
+    TemplateConsistency : Consistency over wordings.
 
     References
     ----------
@@ -60,28 +67,16 @@ class Training(BaseEstimator):
     Full(training=Training(schedule='cosine'))
     """
 
-    def __init__(
-        self,
-        *,
-        weight_decay: float = 0.01,
-        warmup_ratio: float = 0.1,
-        schedule: Schedule = "linear",
-        label_smoothing: float = 0.0,
-        validation_fraction: float = 0.0,
-        patience: int | None = None,
-        adversarial: Adversarial | FGM | SMART | None = None,
-        r_drop: float = 0.0,
-        consistency: TemplateConsistency | None = None,
-    ) -> None:
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.schedule = schedule
-        self.label_smoothing = label_smoothing
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.adversarial = adversarial
-        self.r_drop = r_drop
-        self.consistency = consistency
+    _: KW_ONLY
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.1
+    schedule: Schedule = "linear"
+    label_smoothing: float = 0.0
+    validation_fraction: float = 0.0
+    patience: int | None = None
+    adversarial: Adversarial | FGM | SMART | None = None
+    r_drop: float = 0.0
+    consistency: TemplateConsistency | None = None
 
     def set_params(self, **params: Any) -> Training:  # scikit-learn's signature
         """Set parameters by name; those of adversarial training as ``adversarial__<setting>``.
@@ -118,8 +113,16 @@ class Training(BaseEstimator):
         TuningError
             If one is out of range.
         """
-        check_all(self, _CHECKS, may_be_none=("patience",))
-        check_choice(self, "schedule", get_args(Schedule))
+        limits = {
+            "weight_decay": not_negative(self.weight_decay),
+            "warmup_ratio": proportion(self.warmup_ratio),
+            "schedule": one_of(self.schedule, get_args(Schedule)),
+            "label_smoothing": share(self.label_smoothing),
+            "validation_fraction": share(self.validation_fraction),
+            "patience": or_none(self.patience, whole),
+            "r_drop": not_negative(self.r_drop),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         resolve_adversarial(self.adversarial)
         if isinstance(self.consistency, TemplateConsistency):
             self.consistency.check()
@@ -130,11 +133,21 @@ class Training(BaseEstimator):
             )
 
     def regularizes(self) -> bool:
-        """Tell whether the loss is more than the cross-entropy."""
+        """Return whether the loss has more terms than the cross-entropy.
+
+        Returns
+        -------
+        bool
+        """
         return self.adversarial is not None or self.r_drop > 0 or self.consistency is not None
 
     def passes_of_a_step(self) -> float:
-        """Return what a step costs in forward passes: forward once, backward twice as much."""
+        """Return the cost of a step in forward passes: one forward, two for going backward.
+
+        Returns
+        -------
+        float
+        """
         adversarial = resolve_adversarial(self.adversarial)
         n_steps = 1 + (self.r_drop > 0) + (self.consistency is not None)
         return _PASSES_OF_A_STEP * n_steps + (0.0 if adversarial is None else adversarial.passes())

@@ -269,5 +269,7 @@ def test_learns_nothing_from_empty_texts_but_takes_them(lm):
 
 
 def test_a_last_step_that_diverges_is_an_error(lm):
-    with pytest.raises(TuningError, match=r"no finite numbers.*at the last step; lower learning_r"):
+    with pytest.raises(
+        TuningError, match=r"not finite numbers.*at the last step; lower learning_r"
+    ):
         make(lm, learning_rate=1e30, num_epochs=1, batch_size=6).fit(TEXTS, LABELS)

@@ -102,7 +102,7 @@ def test_a_tuned_model_is_calibrated_again_by_eight_unlabelled_texts(lm, n_unlab
 
     make(lm, tuning=Noted()).fit(texts, labels, sample_weight=weights)
 
-    assert Noted.task.unlabelled.tolist() == list(range(4, 4 + n_unlabelled))
+    assert Noted.task.unlabeled.tolist() == list(range(4, 4 + n_unlabelled))
     if is_enough:
         assert Noted.task.calibration_weight.tolist() == [0.0] * 4 + [1.0] * n_unlabelled + [0.0]
     else:

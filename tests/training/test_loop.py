@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fewshot.errors import TuningError
-from fewshot.training.loop import Learner, SecondLoss, TrainSettings, train
+from fewshot.training.loop import Learner, TrainSettings, train
 from fewshot.training.losses import soft_cross_entropy
 
 
@@ -57,23 +57,11 @@ def run(model: Linear, targets=Y, weights=None, seed=0, valid=None, **changes):
 # ---- The loss ---------------------------------------------------------------------------------
 
 
-def test_a_second_loss_is_mixed_in_by_its_share():  # pet.md, E4
-    second = SecondLoss(lambda: torch.tensor(3.0), share=1e-4)
-
-    assert float(second.joined(torch.tensor(0.5))) == pytest.approx(0.50025)
-
-
-def test_training_lowers_the_second_loss_too():
+def test_training_lowers_the_loss_of_the_learner():
     model = Linear(X)
-    second = SecondLoss(lambda: (model.bias[1] - 3) ** 2, share=0.9)
+    learner = replace(model.learner, loss=lambda step: (model.bias[1] - 3) ** 2)
 
-    train(
-        replace(model.learner, second_loss=second),
-        Y,
-        np.ones(5),
-        settings_of(num_epochs=40),
-        np.random.default_rng(0),
-    )
+    train(learner, Y, np.ones(5), settings_of(num_epochs=40), np.random.default_rng(0))
 
     assert float(model.bias[1].detach()) == pytest.approx(3.0, abs=0.5)
 

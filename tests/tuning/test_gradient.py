@@ -9,7 +9,7 @@ import torch
 from fewshot.errors import InputError, TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import BitFit, Full, LoRA, Training
-from fewshot.tuning.gradient import _held_out
+from fewshot.tuning.gradient import held_out_rows
 from fewshot.tuning.head import fit_state_head
 from tests.tiny_models import tiny_modernbert
 from tests.tuning.tasks import make_task
@@ -234,20 +234,20 @@ def test_global_random_states_are_as_before(tiny_bert):
 
 
 def test_each_class_gives_its_share_of_the_held_out_examples(tiny_bert):
-    held_out = _held_out(make_task(tiny_bert), 0.4)
+    held_out = held_out_rows(make_task(tiny_bert), 0.4)
 
     assert len(held_out) == 4
     assert sorted(held_out // 5) == [0, 0, 1, 1]
 
 
-def test_texts_without_a_label_are_not_held_out(tiny_bert):
+def test_texts_without_a_label_are_notheld_out_rows(tiny_bert):
     # Rows without a label have weight 0 and the first class as a placeholder.
     targets = np.eye(2)[[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]]
     weights = [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
 
     for seed in range(5):
         task = make_task(tiny_bert, targets=targets, weights=weights, seed=seed)
-        held_out = _held_out(task, 0.5)
+        held_out = held_out_rows(task, 0.5)
 
         assert set(held_out) <= set(range(6))
         assert len(held_out) == 3
@@ -256,7 +256,7 @@ def test_texts_without_a_label_are_not_held_out(tiny_bert):
 def test_a_class_never_loses_all_its_examples(tiny_bert):
     targets = np.eye(2)[[1] * 9 + [0]]
 
-    held_out = _held_out(make_task(tiny_bert, targets=targets), 0.9)
+    held_out = held_out_rows(make_task(tiny_bert, targets=targets), 0.9)
 
     assert 9 not in held_out
     assert len(held_out) == 8
@@ -281,7 +281,7 @@ def test_the_restored_weights_have_the_best_held_out_loss(tiny_bert):
 
     result = strategy.tune(task)
 
-    held_out = _held_out(make_task(tiny_bert), 0.4)  # the same seed draws the same rows
+    held_out = held_out_rows(make_task(tiny_bert), 0.4)  # the same seed draws the same rows
     scores = result.scorer.class_scores(result.scorer.encode(task.views))[held_out]
     log_probs = scores - np.log(np.exp(scores).sum(1, keepdims=True))
     loss = -(task.targets[held_out] * log_probs).sum(1).mean()
@@ -303,6 +303,7 @@ def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
         ("learning_rate", 0, "positive, got 0"),
         ("learning_rate", float("nan"), "positive, got nan"),
         ("num_epochs", 2.5, "a whole number, at least 1, got 2.5"),
+        ("learning_rate", np.inf, "positive, got inf"),
         ("learning_rate", "1e-3", "positive, got '1e-3'"),
         ("num_epochs", 0, "a whole number, at least 1, got 0"),
         ("batch_size", 0, "a whole number, at least 1, got 0"),
@@ -352,9 +353,10 @@ def test_tokens_of_an_epoch_are_those_of_all_prompts(tiny_bert):
 
 
 @pytest.mark.parametrize("kind", [Full, LoRA])
-@pytest.mark.parametrize("learning_rate", [1e30, np.inf])
-def test_a_last_step_that_diverges_is_an_error(tiny_bert, kind, learning_rate):
-    strategy = kind(learning_rate=learning_rate, num_epochs=1, batch_size=10)
+def test_a_last_step_that_diverges_is_an_error(tiny_bert, kind):
+    strategy = kind(learning_rate=1e30, num_epochs=1, batch_size=10)
 
-    with pytest.raises(TuningError, match=r"no finite numbers.*at the last step; lower learning_r"):
+    with pytest.raises(
+        TuningError, match=r"not finite numbers.*at the last step; lower learning_r"
+    ):
         strategy.tune(make_task(tiny_bert))

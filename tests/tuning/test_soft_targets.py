@@ -63,7 +63,7 @@ def test_a_regression_on_many_distilled_texts_leaves_the_prompt_out(tuning, n_te
 )
 def test_labels_and_weights_of_users_make_no_distilled_text(weights, share):
     task = make_task(tiny_bert(), texts=(TEXTS * 11)[: len(weights)], weights=weights)
-    task = replace(task, unlabelled=np.arange(6, len(weights)), distillation_temperature=1.0)
+    task = replace(task, unlabeled=np.arange(6, len(weights)), distillation_temperature=1.0)
 
     assert Head().tune(task).head.prompt_share == share
 

@@ -123,7 +123,7 @@ class _Run:
 
     def __init__(self, settings: Sessions, task: TuningTask) -> None:
         self.settings, self.task = settings, task
-        self.pool = task.unlabelled
+        self.pool = task.unlabeled
         self.scores: Scores = np.empty((0, 0))
         self.targets: Scores = np.empty((0, 0))
         self.weights: list[npt.NDArray[np.float64]] = []

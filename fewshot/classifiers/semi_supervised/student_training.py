@@ -64,7 +64,7 @@ class StudentTraining:
         self.task, self.learner, self.settings = task, learner, settings
         self.n_pool_steps, self.batch_size, self.meta = n_steps, batch_size, weights
         is_used = task.sample_weight > 0
-        self.pool = task.unlabelled[is_used[task.unlabelled]]
+        self.pool = task.unlabeled[is_used[task.unlabeled]]
         labelled = np.setdiff1d(np.flatnonzero(is_used), self.pool)
         self.labelled, self.compared = self._split(labelled)
         mean = task.sample_weight[self.labelled].mean()

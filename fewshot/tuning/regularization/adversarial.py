@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Real
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, TypeAlias
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from fewshot.data.settings import check_settings, positive
 from fewshot.errors import TuningError, did_you_mean
 from fewshot.training.losses import symmetric_kl
 from fewshot.tuning.regularization.embedding_noise import (
@@ -18,14 +19,13 @@ from fewshot.tuning.regularization.embedding_noise import (
     norm_ball_step,
     sign_ball_step,
 )
-from fewshot.tuning.strategy import Checks, check_all
 
 Adversarial: TypeAlias = Literal["fgm", "smart"]
 
 _FIRST_NOISE = 0.01  # of the radius: 1e-5 to 1e-3 in Jiang et al. (2020), appendix
-_POSITIVE: Checks = {"epsilon": (Real, lambda value: value > 0, "positive")}
 
 
+@dataclass(eq=False, repr=False)
 class FGM(BaseEstimator):
     """Train also on embeddings moved a little where the loss rises most (fast gradient method).
 
@@ -51,8 +51,7 @@ class FGM(BaseEstimator):
     Full(training=Training(adversarial=FGM(epsilon=5.0)))
     """
 
-    def __init__(self, epsilon: float = 1.0) -> None:
-        self.epsilon = epsilon
+    epsilon: float = 1.0
 
     def check(self) -> None:
         """Check the settings.
@@ -62,7 +61,7 @@ class FGM(BaseEstimator):
         TuningError
             If one is out of range.
         """
-        check_all(self, _POSITIVE)
+        check_settings(self, {"epsilon": positive(self.epsilon)}, TuningError, is_part=True)
 
     def passes(self) -> float:
         """Return what it adds to a step, in forward passes."""
@@ -71,13 +70,13 @@ class FGM(BaseEstimator):
     def moved_scores(
         self, loss: Tensor, noise: list[Tensor], scores: Callable[[], Tensor], embeddings: nn.Module
     ) -> Tensor:
-        """Score again, with embeddings moved along the gradient of a loss.
+        """Score again, with embeddings moved along the gradient of a loss: [n, n_classes].
 
         Parameters
         ----------
         loss : Tensor of shape ()
         noise : list of Tensor
-            What was added to the embeddings when the loss was computed, with gradients.
+            The zeros that were added to the embeddings when the loss was computed.
         scores : callable
             Runs the model on the same batch.
         embeddings : Module
@@ -94,6 +93,7 @@ class FGM(BaseEstimator):
             return scores()
 
 
+@dataclass(eq=False, repr=False)
 class SMART(BaseEstimator):
     """Ask for the same prediction under the small change of the embeddings that moves it most.
 
@@ -122,9 +122,9 @@ class SMART(BaseEstimator):
     SMART(weight=3.0)
     """
 
-    def __init__(self, epsilon: float = 0.02, *, weight: float = 1.0) -> None:
-        self.epsilon = epsilon
-        self.weight = weight
+    epsilon: float = 0.02
+    _: KW_ONLY
+    weight: float = 1.0
 
     def check(self) -> None:
         """Check the settings.
@@ -134,7 +134,8 @@ class SMART(BaseEstimator):
         TuningError
             If one is out of range.
         """
-        check_all(self, _POSITIVE | {"weight": _POSITIVE["epsilon"]})
+        limits = {"epsilon": positive(self.epsilon), "weight": positive(self.weight)}
+        check_settings(self, limits, TuningError, is_part=True)
 
     def passes(self) -> float:
         """Return what it adds to a step, in forward passes."""

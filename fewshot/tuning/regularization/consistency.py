@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal, TypeAlias, get_args
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from fewshot.data.settings import check_settings, not_negative, one_of
 from fewshot.errors import TuningError
 from fewshot.prompting.template import Template
 from fewshot.prompting.wordings import read_wordings
 from fewshot.training.losses import jensen_shannon, kl_divergence
-from fewshot.tuning.strategy import check_choice, check_setting
 
 Divergence: TypeAlias = Literal["jensen-shannon", "reference"]
 
-_RAMP = 0.2  # share of the steps over which the weight rises: no collapse before the labels speak
+_RAMP = 0.2  # share of the steps over which the weight rises, so that the labels take effect first
 
 
+@dataclass(eq=False, repr=False)
 class TemplateConsistency(BaseEstimator):
     """Train on several wordings of the template, and ask for the same prediction with each.
 
@@ -55,16 +56,10 @@ class TemplateConsistency(BaseEstimator):
     >>> strategy = Full(training=Training(consistency=other))
     """
 
-    def __init__(
-        self,
-        templates: Sequence[str | Template],
-        *,
-        weight: float = 5.0,  # docs/tuning_robustness.md
-        divergence: Divergence = "jensen-shannon",
-    ) -> None:
-        self.templates = templates
-        self.weight = weight
-        self.divergence = divergence
+    templates: Sequence[str | Template]
+    _: KW_ONLY
+    weight: float = 5.0  # docs/tuning_robustness.md
+    divergence: Divergence = "jensen-shannon"
 
     def check(self) -> None:
         """Check the settings.
@@ -74,8 +69,11 @@ class TemplateConsistency(BaseEstimator):
         TuningError
             If one is out of range.
         """
-        check_setting(self, "weight", Real, lambda value: value >= 0, "0 or more")
-        check_choice(self, "divergence", get_args(Divergence))
+        limits = {
+            "weight": not_negative(self.weight),
+            "divergence": one_of(self.divergence, get_args(Divergence)),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
 
     def wordings(self, template: Template) -> tuple[Template, ...]:
         """Return the wordings of a template other than itself.

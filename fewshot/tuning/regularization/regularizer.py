@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,79 +13,64 @@ from torch import Tensor, nn
 from fewshot.errors import TuningError
 from fewshot.training.loop import Batch, TrainStep
 from fewshot.training.losses import symmetric_kl
-from fewshot.tuning.regularization.adversarial import FGM, SMART
+from fewshot.tuning.regularization.adversarial import FGM, SMART, resolve_adversarial
 from fewshot.tuning.regularization.consistency import TemplateConsistency
 from fewshot.tuning.regularization.embedding_noise import EmbeddingNoise
+from fewshot.tuning.training_settings import Training
 
 
 @dataclass(frozen=True)
 class Regularizer:
-    """Cross-entropy and what keeps a model from hanging on what should not matter.
+    """Cross-entropy, and terms that make the model robust to irrelevant changes.
 
     The cross-entropy is the mean over all passes that see the labels: of the texts as they are,
     with moved embeddings, with other dropout, in another wording. The weighted terms are added.
-
-    Parameters
-    ----------
-    scores : callable
-        Class scores of a batch of example numbers, with gradients.
-    embeddings : Module
-        The token embeddings of the model that is trained.
-    rng : numpy.random.Generator
-    adversarial : FGM or SMART, optional
-    r_drop : float, default=0.0
-        Weight of the symmetric KL between two passes with different dropout, in the scale of
-        Liang et al. (2021), equation 4, whose cross-entropy is a sum over both passes.
-    consistency : TemplateConsistency, optional
-    other_scores : list of callable
-        As `scores`, each with another wording of the template.
-    unlabelled : ndarray of int
-        Examples without a label, for the consistency.
     """
 
-    scores: Callable[[Batch], Tensor]
-    embeddings: nn.Module
+    scores: Callable[[Batch], Tensor]  # class scores of examples, with gradients
+    embeddings: nn.Module  # of the tokens
     rng: np.random.Generator
-    adversarial: FGM | SMART | None = None
-    r_drop: float = 0.0
-    consistency: TemplateConsistency | None = None
-    other_scores: list[Callable[[Batch], Tensor]] = field(default_factory=list)
-    unlabelled: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    training: Training
+    # The same as `scores`, each with another wording of the template.
+    other_scores: Sequence[Callable[[Batch], Tensor]] = ()
+    unlabeled: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def loss(self, step: TrainStep) -> Tensor:
         """Return the loss of a step."""
         losses: list[Tensor] = []
         terms: list[Tensor] = []
         scores = self._clean_and_moved(step, losses, terms)
-        if self.r_drop > 0:
+        if self.training.r_drop > 0:
             again = self.scores(step.rows)
             _check_dropout(scores, again)
             losses.append(step.task_loss(again))
-            terms.append(self.r_drop / 2 * step.mean(symmetric_kl(scores, again)))
-        if self.consistency is not None:
-            self._other_wording(self.consistency, step, scores, losses, terms)
+            # In the scale of Liang et al. (2021), equation 4, whose cross-entropy is a sum.
+            terms.append(self.training.r_drop / 2 * step.mean(symmetric_kl(scores, again)))
+        if self.training.consistency is not None:
+            self._other_wording(self.training.consistency, step, scores, losses, terms)
         return torch.stack(losses).mean() + sum(terms)
 
     def _clean_and_moved(
         self, step: TrainStep, losses: list[Tensor], terms: list[Tensor]
     ) -> Tensor:
-        """Return scores of the texts as they are; append what adversarial training asks for."""
+        """Return scores of the texts as they are; append what adversarial training adds."""
 
         def run() -> Tensor:
             return self.scores(step.rows)
 
-        if isinstance(self.adversarial, FGM):
+        adversarial = resolve_adversarial(self.training.adversarial)
+        if isinstance(adversarial, FGM):
             with EmbeddingNoise(self.embeddings).watch() as noise:
                 scores = run()
             losses.append(step.task_loss(scores))
-            moved = self.adversarial.moved_scores(losses[0], noise, run, self.embeddings)
+            moved = adversarial.moved_scores(losses[0], noise, run, self.embeddings)
             losses.append(step.task_loss(moved))
             return scores
         scores = run()
         losses.append(step.task_loss(scores))
-        if isinstance(self.adversarial, SMART):
-            rough = self.adversarial.roughness(scores, run, self.embeddings)
-            terms.append(self.adversarial.weight * step.mean(rough))
+        if isinstance(adversarial, SMART):
+            rough = adversarial.roughness(scores, run, self.embeddings)
+            terms.append(adversarial.weight * step.mean(rough))
         return scores
 
     def _other_wording(
@@ -96,17 +81,18 @@ class Regularizer:
         losses: list[Tensor],
         terms: list[Tensor],
     ) -> None:
-        other_scores = self.other_scores[self.rng.integers(len(self.other_scores))]
+        """Append the loss in another wording, and the weighted disagreement."""
+        other_scores = self.other_scores[int(self.rng.integers(len(self.other_scores)))]
         others = other_scores(step.rows)
         losses.append(step.task_loss(others))
         if consistency.weight == 0:
             return
         rows = consistency.disagreement(scores, others) * step.weights
-        if len(self.unlabelled):
-            n = min(len(step.rows), len(self.unlabelled))
-            drawn = self.rng.choice(self.unlabelled, n, replace=False)
-            unlabelled = consistency.disagreement(self.scores(drawn), other_scores(drawn))
-            rows = torch.cat([rows, unlabelled])
+        if len(self.unlabeled):
+            n = min(len(step.rows), len(self.unlabeled))
+            drawn = self.rng.choice(self.unlabeled, n, replace=False)
+            unlabeled = consistency.disagreement(self.scores(drawn), other_scores(drawn))
+            rows = torch.cat([rows, unlabeled])
         terms.append(consistency.weight_at(step.progress) * rows.mean())
 
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
+from fewshot.data.settings import check_settings, positive, whole
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import embedding_width
 from fewshot.prompting.template import Template
 from fewshot.tuning.soft_prompts.prompt import PromptTuning
-from fewshot.tuning.soft_prompts.prompt_values import Initial
 from fewshot.tuning.soft_tokens import DecomposedPrompt
-from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
-
-_LENGTH = 4
-_CHECKS: Checks = {
-    "rank": (Integral, lambda value: value >= 0, "a whole number, 0 or more"),
-    "offset_learning_rate": (Real, lambda value: value > 0, "positive"),
-}
 
 
+@dataclass(eq=False, repr=False)
 class DePT(PromptTuning):
     """Tune a short prompt and a low-rank update of the words' embeddings (Shi and Lipani, 2024).
 
@@ -43,12 +37,13 @@ class DePT(PromptTuning):
     initial : {"words", "vocabulary", "random", "bayes", "mlm"} or MaskedLM, default="words"
     words : str, default="Classify this text:"
         See :class:`SoftPrompt`. The update starts as nothing.
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    SoftPrompt : The prompt alone.
+    EPT : Refines the prompt by the update.
 
     References
     ----------
@@ -61,43 +56,22 @@ class DePT(PromptTuning):
     DePT(length=6, rank=12)
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-2,
-        *,
-        offset_learning_rate: float = 2e-4,
-        length: int | None = None,
-        rank: int = 8,
-        initial: Initial | MaskedLM = "words",
-        words: str = "Classify this text:",
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            length=length,
-            initial=initial,
-            words=words,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.offset_learning_rate = offset_learning_rate
-        self.rank = rank
+    _default_length: ClassVar[int] = 4
+    _smallest_length: ClassVar[int] = 0
 
-    def default_length(self, template: Template) -> int:  # noqa: ARG002  # SoftPrompt needs it
-        """Return 4."""
-        return _LENGTH
+    learning_rate: float = 1e-2
+    _: KW_ONLY
+    offset_learning_rate: float = 2e-4
+    rank: int = 8
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_all(self, _CHECKS)
+        limits = {
+            "rank": whole(self.rank, 0),
+            "offset_learning_rate": positive(self.offset_learning_rate),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         width = embedding_width(lm.model)
         if self.rank > width:
             raise TuningError(
@@ -119,7 +93,7 @@ class DePT(PromptTuning):
         return added
 
     def rate_factors(self, lm: MaskedLM) -> dict[str, float]:
-        """Let the update learn at a rate of its own."""
+        """Return the factor of the update; see :meth:`GradientTuning.rate_factors`."""
         factor = self.offset_learning_rate / self.learning_rate
         return {name: factor for name in lm.tuned_parameters() if ".offset." in name}
 
@@ -127,10 +101,6 @@ class DePT(PromptTuning):
         return DecomposedPrompt(
             task.scorer.lm.model, length=length, n_positions=n_positions, rank=int(self.rank)
         )
-
-    @property
-    def _smallest_length(self) -> int:
-        return 0
 
 
 def _longest(task: TuningTask) -> int:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
+from fewshot.data.settings import check_settings, whole
+from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.tuning.soft_prompts.dept import DePT
-from fewshot.tuning.soft_prompts.prompt_values import Initial
 from fewshot.tuning.soft_tokens import FusedPrompt
-from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
 
 _FUSION_WIDTH, _SPACE_WIDTH = 16, 4
-_CHECKS: Checks = {
-    "n_spaces": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-}
 
 
+@dataclass(eq=False, repr=False)
 class EPT(DePT):
     """Tune DePT's parts with a prompt that is refined before it is used (Lan et al., 2025).
 
     The prompt attends to the low-rank update and to itself (fusion), then is mapped to several
-    spaces that a gate mixes. Both start as doing nothing, so that EPT starts as DePT. The paper's
-    code is not published: this is a re-implementation from its description, in which the form of
-    attention, maps and gate is ours.
+    spaces that a gate mixes. Both start as the identity, so that EPT starts as DePT. The paper's
+    code is not published: this is a re-implementation from its description, which leaves the
+    forms of attention, maps and gate open.
 
-    ``model_.added.gate_weights`` of a fitted classifier tells how much each space counts.
+    ``model_.added.gate_weights`` of a fitted classifier are the weights of the spaces.
 
     Parameters
     ----------
@@ -42,12 +40,12 @@ class EPT(DePT):
     initial : {"words", "vocabulary", "random", "bayes", "mlm"} or MaskedLM, default="words"
     words : str, default="Classify this text:"
         See :class:`SoftPrompt`.
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    DePT : The same without fusion and spaces.
 
     References
     ----------
@@ -60,41 +58,15 @@ class EPT(DePT):
     EPT(n_spaces=2)
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-2,
-        *,
-        offset_learning_rate: float = 2e-4,
-        length: int | None = None,
-        rank: int = 8,
-        n_spaces: int = 4,
-        initial: Initial | MaskedLM = "words",
-        words: str = "Classify this text:",
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            offset_learning_rate=offset_learning_rate,
-            length=length,
-            rank=rank,
-            initial=initial,
-            words=words,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.n_spaces = n_spaces
+    _smallest_length: ClassVar[int] = 1
+
+    _: KW_ONLY
+    n_spaces: int = 4
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_all(self, _CHECKS)
+        check_settings(self, {"n_spaces": whole(self.n_spaces)}, TuningError, is_part=True)
 
     def _modules(self, task: TuningTask, length: int, n_positions: int) -> FusedPrompt:
         return FusedPrompt(
@@ -106,7 +78,3 @@ class EPT(DePT):
             fusion_width=_FUSION_WIDTH,
             space_width=_SPACE_WIDTH,
         )
-
-    @property
-    def _smallest_length(self) -> int:
-        return 1

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from numbers import Integral
+from dataclasses import KW_ONLY, dataclass
 from threading import local
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.settings import check_settings, whole
 from fewshot.errors import TuningError
 from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, Setting, before
 from fewshot.models.masked_lm import MaskedLM
@@ -18,26 +18,18 @@ from fewshot.models.parts import Backbone, embedding_width, encoder_layers
 from fewshot.prompting.template import Template
 from fewshot.tuning.soft_prompts.prompt import PromptTuning
 from fewshot.tuning.soft_prompts.prompt_generator import PromptGenerator, Rational
-from fewshot.tuning.soft_prompts.prompt_values import Initial
 from fewshot.tuning.soft_tokens import insert
-from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
-
-_LENGTH = 4  # the paper's
-_CHECKS: Checks = {
-    "bottleneck": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-    "share_every": (Integral, lambda value: value >= 1, "a whole number, at least 1"),
-}
 
 
+@dataclass(eq=False, repr=False)
 class IAPT(PromptTuning):
-    """Tune generators of soft tokens, which each text gets of its own (Zhu et al., 2024).
+    """Tune generators that make soft tokens of each text (Zhu et al., 2024).
 
     Four virtual tokens stand before the text. In each layer a small network pools the states of
-    the text and adds to these tokens what it makes of them; its last matrix starts as zero, so
-    that they start as ordinary words. (The paper puts them in place of the tokens' states; added,
-    they leave a start from which the frozen model still works.)
+    the text to as many vectors and adds them to those of the tokens; its last matrix starts as
+    zero, so that the tokens start as ordinary words. (The paper replaces the tokens' states; by
+    adding, training starts where the frozen model still works.)
 
     Parameters
     ----------
@@ -51,12 +43,12 @@ class IAPT(PromptTuning):
     initial : {"words", "vocabulary", "random", "bayes", "mlm"} or MaskedLM, default="words"
     words : str, default="Classify this text:"
         See :class:`SoftPrompt`. These stay fixed.
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    SoftPrompt : The same virtual tokens for all texts.
 
     References
     ----------
@@ -69,43 +61,18 @@ class IAPT(PromptTuning):
     IAPT(bottleneck=32)
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-3,
-        *,
-        length: int | None = None,
-        bottleneck: int = 16,
-        share_every: int = 3,
-        initial: Initial | MaskedLM = "words",
-        words: str = "Classify this text:",
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            length=length,
-            initial=initial,
-            words=words,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.bottleneck = bottleneck
-        self.share_every = share_every
+    _default_length: ClassVar[int] = 4  # the paper's
 
-    def default_length(self, template: Template) -> int:  # noqa: ARG002  # SoftPrompt needs it
-        """Return 4."""
-        return _LENGTH
+    learning_rate: float = 1e-3
+    _: KW_ONLY
+    bottleneck: int = 16
+    share_every: int = 3
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_all(self, _CHECKS)
+        limits = {"bottleneck": whole(self.bottleneck), "share_every": whole(self.share_every)}
+        check_settings(self, limits, TuningError, is_part=True)
         model = lm.model
         encoder_layers(model)  # raises if they are not known
         width = model.config.hidden_size
@@ -148,23 +115,9 @@ _PASSES = _Passes()
 
 
 class GeneratedPrompt(AddedModules):
-    """Generators of soft tokens for each layer.
+    """Generators of soft tokens for each layer."""
 
-    Parameters
-    ----------
-    model : Module
-    length : int
-        Soft tokens.
-    bottleneck : int
-    share_every : int
-
-    Attributes
-    ----------
-    start : Tensor of shape (length, width)
-        What the soft tokens enter the first layer as.
-    """
-
-    start: Tensor
+    start: Tensor  # as the soft tokens enter the first layer, [length, width]
 
     def __init__(self, model: Backbone, *, length: int, bottleneck: int, share_every: int) -> None:
         super().__init__()
@@ -191,7 +144,7 @@ class GeneratedPrompt(AddedModules):
         """Number of soft tokens."""
         return len(self.start)
 
-    def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:  # noqa: ARG002
+    def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:
         """Insert the tokens' places."""
         embedded = insert(self.start, attention, embeddings)
         is_text = embedded.attention.clone()

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from numbers import Integral
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.settings import check_settings, is_whole, one_of
+from fewshot.errors import TuningError
 from fewshot.models.added_modules import AddedModules, Setting
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone
 from fewshot.prompting.prompts import Prompts
 from fewshot.prompting.template import Template
-from fewshot.tuning.added import AddedTuning
+from fewshot.tuning.module_tuning import ModuleTuning
 from fewshot.tuning.soft_prompts.prefix_attention import (
     KeysValues,
     attention_modules,
     put_prefix,
     record_attention,
 )
-from fewshot.tuning.strategy import check_choice, check_setting
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
 
 Init: TypeAlias = Literal["text", "random"]
 
@@ -32,7 +32,8 @@ _SPREAD = 0.02
 _LONGEST = 512
 
 
-class Prefix(AddedTuning):
+@dataclass(eq=False, repr=False)
+class Prefix(ModuleTuning):
     """Tune keys and values before those of the text, in each layer (Li and Liang, 2021).
 
     The text's own positions do not shift and the text loses no room. Not for architectures whose
@@ -46,12 +47,12 @@ class Prefix(AddedTuning):
         Initial values: the model's own keys and values of tokens drawn from the training texts,
         or random ones.
     learning_rate : float, default=3e-2
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    SoftPrompt : Virtual tokens before the text, for every architecture.
 
     References
     ----------
@@ -65,40 +66,22 @@ class Prefix(AddedTuning):
     Prefix(length=5)
     """
 
-    def __init__(
-        self,
-        length: int = 10,
-        *,
-        init: Init = "text",
-        learning_rate: float = 3e-2,
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.length = length
-        self.init = init
+    length: int = 10
+    _: KW_ONLY
+    init: Init = "text"
+    learning_rate: float = 3e-2
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
-        check_setting(
-            self,
-            "length",
-            Integral,
-            lambda value: 1 <= value <= _LONGEST,
-            f"a whole number from 1 to {_LONGEST}",
-        )
-        check_choice(self, "init", get_args(Init))
+        limits = {
+            "length": (
+                is_whole(self.length, 1) and self.length <= _LONGEST,
+                f"a whole number from 1 to {_LONGEST}",
+            ),
+            "init": one_of(self.init, get_args(Init)),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         attention_modules(lm.model)  # raises if a prefix cannot be put there
 
     def new_modules(self, task: TuningTask) -> PrefixModules:
@@ -113,18 +96,7 @@ class Prefix(AddedTuning):
 
 
 class PrefixModules(AddedModules):
-    """Keys and values beside a model.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    length : int
-
-    Attributes
-    ----------
-    keys, values : ParameterList of tensors of shape (n_heads, length, head_size)
-        The lowest layer's first.
-    """
+    """Keys and values beside a model, the lowest layer's first: [n_heads, length, head_size]."""
 
     def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()

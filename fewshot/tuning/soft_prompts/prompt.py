@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from dataclasses import replace
-from numbers import Integral
-from typing import get_args
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fewshot.data.settings import check_settings, is_whole
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.tokens import count_soft, soft_ids
-from fewshot.tuning.added import AddedTuning
+from fewshot.tuning.module_tuning import ModuleTuning
 from fewshot.tuning.soft_prompts.prompt_pretraining import pretrain
 from fewshot.tuning.soft_prompts.prompt_values import (
     Initial,
@@ -33,67 +32,28 @@ from fewshot.tuning.soft_tokens import (
     TemplateTokens,
     soft_tokens_of,
 )
-from fewshot.tuning.strategy import Checks, check_all
 from fewshot.tuning.task import TuningTask
-from fewshot.tuning.training_settings import Training
-
-_LENGTH = 10
-_WORDS = "Classify this text:"
 
 
-class PromptTuning(AddedTuning):
-    """What strategies with virtual tokens after the first token share.
+@dataclass(eq=False, repr=False)
+class PromptTuning(ModuleTuning):
+    """Strategies with virtual tokens after the first token; see :class:`SoftPrompt`."""
 
-    Parameters
-    ----------
-    learning_rate : float
-    length : int, optional
-    initial : {"words", "vocabulary", "random", "bayes", "mlm"} or MaskedLM
-    words : str
-        See :class:`SoftPrompt`.
-    num_epochs : int
-    batch_size : int
-    interpolation, C : float, optional
-    training : Training, optional
-        See :class:`GradientTuning`.
-    """
+    _default_length: ClassVar[int]
+    _smallest_length: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        learning_rate: float,
-        *,
-        length: int | None,
-        initial: Initial | MaskedLM,
-        words: str,
-        num_epochs: int,
-        batch_size: int,
-        interpolation: float | None,
-        C: float | None,
-        training: Training | None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
-        self.length = length
-        self.initial = initial
-        self.words = words
-
-    @abstractmethod
-    def default_length(self, template: Template) -> int:
-        """Return the number of virtual tokens where none is given."""
+    _: KW_ONLY
+    length: int | None = None
+    initial: Initial | MaskedLM = "words"
+    words: str = "Classify this text:"
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
         super().check(lm, template)
         low = self._smallest_length
+        is_good = self.length is None or is_whole(self.length, low)
         expected = f"a whole number, at least {low}, or None"
-        checks: Checks = {"length": (Integral, lambda value: value >= low, expected)}
-        check_all(self, checks, may_be_none=("length",))
+        check_settings(self, {"length": (is_good, expected)}, TuningError, is_part=True)
         if isinstance(self.initial, MaskedLM):
             self._check_start(lm, self.initial, template)
         elif self.initial not in get_args(Initial):
@@ -103,11 +63,11 @@ class PromptTuning(AddedTuning):
             )
 
     def n_tokens(self, template: Template) -> int:
-        """Return how many virtual tokens stand before the text."""
+        """Return the number of virtual tokens before the text."""
         if self.length is not None:
             return int(self.length)
         inserted = _inserted(self.initial)
-        return self.default_length(template) if inserted is None else len(inserted.vectors)
+        return self._length_without(template) if inserted is None else len(inserted.vectors)
 
     def room(self, max_length: int, template: Template) -> int:
         """Return the tokens that are left beside the virtual ones; see :meth:`Tuning.room`."""
@@ -120,7 +80,7 @@ class PromptTuning(AddedTuning):
         return max_length - n_tokens
 
     def prepare(self, task: TuningTask) -> TuningTask:
-        """Return the task with virtual tokens beside the model, its prior moved by them."""
+        """Add the virtual tokens, which move the prior; see :meth:`GradientTuning.prepare`."""
         own = super().prepare(task)
         scorer = own.scorer
         if self.initial == "mlm":
@@ -153,11 +113,12 @@ class PromptTuning(AddedTuning):
         if self.n_tokens(template):
             warm_values(lm, initial, InsertedPrompt)
 
-    @property
-    def _smallest_length(self) -> int:
-        return 1
+    def _length_without(self, _template: Template) -> int:
+        """Return the number of virtual tokens where no setting says it."""
+        return self._default_length
 
 
+@dataclass(eq=False, repr=False)
 class SoftPrompt(PromptTuning):
     """Tune vectors that stand before the text like words (Lester et al., 2021).
 
@@ -174,20 +135,21 @@ class SoftPrompt(PromptTuning):
         Virtual tokens; by default 10, or as many as `initial` has; none if the template has its
         own.
     initial : {"words", "vocabulary", "random", "bayes", "mlm"} or MaskedLM, default="words"
-        What they start from: the embeddings of `words`; of words drawn from the vocabulary;
+        Their initial values: the embeddings of `words`; of words drawn from the vocabulary;
         normally distributed vectors; means drawn from the distribution of the texts passed to
-        ``fit``, refined by SVGD (BayesPrompt); what `words` become when they are first tuned to
-        fill in words of all texts passed to ``fit``, unlabelled ones too (``"mlm"``); or, from the
-        ``model_`` of another fitted classifier, its virtual tokens. In a template's virtual
-        tokens that name words, these are kept.
+        ``fit``, refined by SVGD (BayesPrompt); the embeddings of `words` after tuning them to
+        fill in words of all texts passed to ``fit``, unlabelled ones too (``"mlm"``); or the
+        virtual tokens of another fitted classifier, given its ``model_``. A template's virtual
+        tokens that name words always start as these.
     words : str, default="Classify this text:"
         Repeated or cut to `length` tokens.
-    num_epochs : int, default=12
-    batch_size : int, default=8
-    interpolation : float, optional
-    C : float, optional
-    training : Training, optional
+    num_epochs, batch_size, interpolation, C, training
         See :class:`GradientTuning`.
+
+    See Also
+    --------
+    DePT : A shorter prompt, and a low-rank update of the words' embeddings.
+    Prefix : Tunes keys and values in each layer.
 
     References
     ----------
@@ -201,34 +163,9 @@ class SoftPrompt(PromptTuning):
     SoftPrompt(initial='vocabulary', length=5)
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-2,
-        *,
-        length: int | None = None,
-        initial: Initial | MaskedLM = "words",
-        words: str = _WORDS,
-        num_epochs: int = 12,
-        batch_size: int = 8,
-        interpolation: float | None = None,
-        C: float | None = None,
-        training: Training | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            length=length,
-            initial=initial,
-            words=words,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            interpolation=interpolation,
-            C=C,
-            training=training,
-        )
+    _default_length: ClassVar[int] = 10
 
-    def default_length(self, template: Template) -> int:
-        """Return 10, or 0 where the template has virtual tokens of its own."""
-        return 0 if template.soft else _LENGTH
+    learning_rate: float = 1e-2
 
     def new_modules(self, task: TuningTask) -> SoftTokens:
         """Build the virtual tokens: those before the text, else those of the template."""
@@ -252,6 +189,9 @@ class SoftPrompt(PromptTuning):
                 f"from has {n_warm}; start from one with the same template"
             )
 
+    def _length_without(self, template: Template) -> int:
+        return 0 if template.soft else self._default_length
+
     def _template_tokens(self, task: TuningTask) -> TemplateTokens:
         lm, template = task.scorer.lm, task.scorer.template
         tokens = template_tokens(lm, template)
@@ -267,7 +207,7 @@ class SoftPrompt(PromptTuning):
 
 def _text_weights(task: TuningTask) -> npt.NDArray[np.float64]:
     """Weigh classes alike where all texts have labels, else texts alike; as calibration does."""
-    if len(task.unlabelled):
+    if len(task.unlabeled):
         return np.ones(len(task.targets))
     of_class = task.sample_weight @ task.targets
     shares = np.divide(1.0, of_class, out=np.zeros_like(of_class), where=of_class > 0)

@@ -40,7 +40,7 @@ def planted(weights, seed):
         np.full(n + N_TEST, 10),
     )
     sample_weight = (np.arange(n + N_TEST) < n).astype(float)
-    task = SimpleNamespace(unlabelled=pool, sample_weight=sample_weight, targets=targets, rng=rng)
+    task = SimpleNamespace(unlabeled=pool, sample_weight=sample_weight, targets=targets, rng=rng)
     settings = TrainSettings(3e-2, num_epochs=1, batch_size=4, weight_decay=0.0, warmup_ratio=0.0)
 
     training = StudentTraining(task, learner, settings, n_steps=150, batch_size=16, weights=weights)

@@ -11,7 +11,7 @@ from torch import nn
 
 from fewshot.errors import TuningError
 from fewshot.training.loop import TrainStep
-from fewshot.tuning import FGM, SMART, TemplateConsistency
+from fewshot.tuning import FGM, SMART, TemplateConsistency, Training
 from fewshot.tuning.regularization.regularizer import Regularizer
 
 
@@ -31,8 +31,15 @@ class Linear:
         score = kept * self.w * x
         return torch.stack([torch.zeros_like(score), score], 1)
 
-    def regularizer(self, **switches) -> Regularizer:
-        return Regularizer(self.scores, self.embeddings, np.random.default_rng(0), **switches)
+    def regularizer(self, other_scores=(), unlabeled=(), **switches) -> Regularizer:
+        return Regularizer(
+            self.scores,
+            self.embeddings,
+            np.random.default_rng(0),
+            Training(**switches),
+            other_scores,
+            np.asarray(unlabeled),
+        )
 
 
 def step_of(labels, weights=None, progress=1.0) -> TrainStep:
@@ -213,7 +220,7 @@ def test_unlabelled_texts_are_asked_for_agreement_only():
     model = Linear([math.log(7 / 3), 1.0])
     consistency = TemplateConsistency(WORDINGS, weight=1.0, divergence="reference")
     regularizer = model.regularizer(
-        consistency=consistency, other_scores=[other(1.0)], unlabelled=np.array([0])
+        consistency=consistency, other_scores=[other(1.0)], unlabeled=np.array([0])
     )
     step = TrainStep(np.array([1]), torch.eye(2)[[0]], torch.ones(1), progress=1.0)
 
@@ -230,7 +237,7 @@ def test_without_a_weight_unlabelled_texts_are_not_read():
     consistency = TemplateConsistency(WORDINGS, weight=0.0)
 
     loss = model.regularizer(
-        consistency=consistency, other_scores=[other(0.0)], unlabelled=np.array([1])
+        consistency=consistency, other_scores=[other(0.0)], unlabeled=np.array([1])
     ).loss(TrainStep(np.array([0]), torch.eye(2)[[1]], torch.ones(1)))
 
     assert model.passes == [[0]]

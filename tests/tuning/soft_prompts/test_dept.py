@@ -129,7 +129,7 @@ def test_either_part_can_be_left_out_but_not_both(tiny_bert):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rank": -1}, "rank of DePT is a whole number, 0 or more, got -1"),
+        ({"rank": -1}, "rank of DePT is a whole number, at least 0, got -1"),
         ({"rank": 33}, "rank of DePT is at most 32, the width of the word embeddings.*got 33"),
         ({"length": -1}, "length of DePT is a whole number, at least 0, or None, got -1"),
         ({"offset_learning_rate": 0}, "offset_learning_rate of DePT is positive, got 0"),

@@ -9,12 +9,12 @@ from torch import nn
 from fewshot.errors import TuningError
 from fewshot.models.added_modules import after
 from fewshot.tuning import LoRA
-from fewshot.tuning.added import AddedTuning, check_acting
+from fewshot.tuning.module_tuning import ModuleTuning, check_acting
 from tests.models.test_added_modules import Push
 from tests.tuning.tasks import make_task
 
 
-class Pushing(AddedTuning):
+class Pushing(ModuleTuning):
     """Tunes what `Push` or a variant of it adds."""
 
     kind = Push

@@ -18,30 +18,19 @@ _PROBE_NOISE = 0.1  # moves what starts as the identity
 _PROBE_EXAMPLES = 2
 
 
-class AddedTuning(GradientTuning):
+class ModuleTuning(GradientTuning):
     """Strategies that tune new modules beside a frozen model."""
 
     @abstractmethod
     def new_modules(self, task: TuningTask) -> AddedModules:
-        """Build the modules with their initial values, when the settings are checked.
+        """Build the modules with their initial values; torch's random state is seeded."""
 
-        Torch's random state is seeded.
-
-        Parameters
-        ----------
-        task : TuningTask
-
-        Returns
-        -------
-        AddedModules
-        """
-
-    def tuned_names(self, task: TuningTask) -> set[str]:  # noqa: ARG002  # others need it
+    def tuned_names(self, task: TuningTask) -> set[str]:
         """Return the names of the model's own parameters that are tuned too."""
         return set()
 
     def prepare(self, task: TuningTask) -> TuningTask:
-        """Return the task with a copy of the model that has the modules beside it."""
+        """Add the modules to a copy of the model; see :meth:`GradientTuning.prepare`."""
         with torch_seed(task.rng):
             added = self.new_modules(task)
         lm = task.scorer.lm.copy(self.tuned_names(task).__contains__, added)
@@ -51,20 +40,7 @@ class AddedTuning(GradientTuning):
 
 
 def check_acting(task: TuningTask, strategy: str) -> None:
-    """Check that the scores depend on what is new, so that tuning cannot silently do nothing.
-
-    Parameters
-    ----------
-    task : TuningTask
-        Its model has added modules; afterwards they are as before, to the last bit.
-    strategy : str
-        Its name, for the message.
-
-    Raises
-    ------
-    TuningError
-        If some new parameter has no part in the scores, or all have no influence.
-    """
+    """Raise an error if the scores do not depend on all that is new: nothing would be learned."""
     lm = task.scorer.lm
     new = {name: p for name, p in lm.tuned_parameters().items() if name.startswith("added.")}
     before = {name: parameter.detach().clone() for name, parameter in new.items()}
