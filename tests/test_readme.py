@@ -45,3 +45,55 @@ def test_links_to_files_are_not_dead():
 
     assert links
     assert [link for link in links if not (README.parent / link).exists()] == []
+
+
+# ---- The table of results is that of the report that it links to. ------------------------------
+
+REPORT = README.parent / "benchmarks" / "results" / "first" / "report.md"
+_COLUMNS = {
+    "BBC News": "BBC News, headline and lead",
+    "AG News": "AG News",
+    "SST-2": "SST-2, LiST's splits",
+    "subj": "subj, LiST's splits",
+    "RTE": "RTE, LiST's splits",
+    "MasakhaNEWS eng": "MasakhaNEWS, English",
+    "pcm": "MasakhaNEWS, Nigerian Pidgin",
+    "swa": "MasakhaNEWS, Swahili",
+    "Emerging NLP": "Emerging NLP",
+}
+
+
+def _tables(text: str) -> list[list[list[str]]]:
+    """Return the tables of a Markdown text: rows of cells without emphasis."""
+    tables = re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE)
+    return [
+        [[cell.strip(" *") for cell in row.strip("|").split("|")] for row in table.splitlines()]
+        for table in tables
+    ]
+
+
+def _reported() -> dict[tuple[str, str], str]:
+    """Return scores by method and data set; zero-shot those of 0 shots, which come first."""
+    scores: dict[tuple[str, str], str] = {}
+    for header, _, *rows in _tables(REPORT.read_text(encoding="utf-8").split("## What is")[0]):
+        for method, *cells in rows:
+            for title, cell in zip(header[1:], cells, strict=True):
+                if "±" in cell:
+                    score = cell.strip("*").split("±")[0].strip(" *").removeprefix("0")
+                    scores.setdefault((method, title.split(" (")[0]), score)
+    return scores
+
+
+def test_scores_are_those_of_the_linked_report():
+    reported = _reported()
+    table = next(t for t in _tables(README.read_text(encoding="utf-8")) if t[3][0] == "Majority")
+    titles = [_COLUMNS[title] for title in table[0][1:]]
+
+    shown = {
+        (row[0].replace("** (default)", "").split(" (")[0], title): score
+        for row in table[3:]
+        for title, score in zip(titles, row[1:], strict=True)
+    }
+
+    assert shown == reported
+    assert len(shown) == 8 * 9
