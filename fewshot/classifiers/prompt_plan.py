@@ -225,7 +225,8 @@ def _resolve_words(
         task = VerbalizerTask.of(
             classes, lm, template, data, max_length=max_length, multi_token=settings.multi_token
         )
-        return verbalizer.resolve_words(task).label_words(task)
+        found = verbalizer.resolve_words(task)
+        return found.verbalizer, found.label_words(task)
     return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, settings.multi_token)
 
 

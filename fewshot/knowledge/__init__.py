@@ -14,7 +14,6 @@ from fewshot.knowledge.soft import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.wordnet import WordNet
 from fewshot.scoring.learned_verbalizer import (
     LearnedVerbalizer,
-    ResolvedPrototypes,
     ResolvedVerbalizer,
     VerbalizerTask,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "ModelNeighbours",
     "PetalVerbalizer",
     "PrototypeVerbalizer",
-    "ResolvedPrototypes",
     "ResolvedVerbalizer",
     "SciPromptSoftVerbalizer",
     "SciPromptVerbalizer",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.data.settings import is_whole
+from fewshot.data.settings import check_settings, is_whole, whole
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import (
     LabelledVerbalizer,
@@ -145,11 +145,8 @@ class LMBFFVerbalizer(LabelledVerbalizer):
         return [_verbalizer(task, words, distinct[row], means) for row in found.words[:n]]
 
     def _check(self) -> None:
-        for name in ("n_candidates", "beam_size"):
-            if not is_whole(getattr(self, name), 1):
-                raise VerbalizerError(
-                    f"{name} is a whole number, 1 or more, got {getattr(self, name)!r}"
-                )
+        limits = {"n_candidates": whole(self.n_candidates), "beam_size": whole(self.beam_size)}
+        check_settings(self, limits, VerbalizerError)
 
     def _check_size(self, n_texts: int, n_classes: int) -> None:
         n_scored = self.n_candidates * (1 + self.beam_size * (n_classes - 1))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.feature_extraction.text import CountVectorizer
 
-from fewshot.data.settings import is_number, is_whole
+from fewshot.data.settings import check_settings, is_positive, whole
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource
 from fewshot.prompting.verbalizer import Verbalizer
@@ -57,15 +57,15 @@ class CorpusTerms(TermSource):
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:
         """Return the terms of the texts; none without texts. See :meth:`TermSource.find`."""
-        if not is_whole(self.longest, 1) or not is_whole(self.min_texts, 1):
-            raise SourceError(
-                "longest and min_texts of CorpusTerms are whole numbers, at least 1, got "
-                f"{self.longest!r} and {self.min_texts!r}"
-            )
-        if not is_number(self.max_share) or not 0 < self.max_share <= 1:
-            raise SourceError(
-                f"max_share of CorpusTerms is above 0, and 1 at most, got {self.max_share!r}"
-            )
+        limits = {
+            "longest": whole(self.longest),
+            "min_texts": whole(self.min_texts),
+            "max_share": (
+                is_positive(self.max_share) and self.max_share <= 1,
+                "above 0 and up to 1",
+            ),
+        }
+        check_settings(self, limits, SourceError, is_part=True)
         if task.examples is None:
             return Candidates((), np.zeros((0, len(task.classes))), is_pool=True)
         terms, occurrence = self._count(task.examples.joined())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from fewshot.data.examples import Examples
-from fewshot.data.settings import is_whole
+from fewshot.data.settings import check_settings, one_of, whole
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
@@ -85,14 +85,11 @@ class ModelNeighbours(TermSource):
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:
         """Return the nearest words of each name; see :meth:`TermSource.find`."""
-        known = get_args(Literal["predictions", "embeddings"])
-        if self.by not in known:
-            raise SourceError(f"by of ModelNeighbours is one of {list(known)}, got {self.by!r}")
-        if not is_whole(self.n_candidates, 1):
-            raise SourceError(
-                "n_candidates of ModelNeighbours is a whole number, at least 1, got "
-                f"{self.n_candidates!r}"
-            )
+        limits = {
+            "by": one_of(self.by, ("predictions", "embeddings")),
+            "n_candidates": whole(self.n_candidates),
+        }
+        check_settings(self, limits, SourceError, is_part=True)
         words = vocabulary_words(task.lm.tokenizer)
         tokens = torch.tensor(list(words.values()))
         near = _predicted if self.by == "predictions" else _embedded

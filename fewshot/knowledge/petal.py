@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.data.examples import Label
-from fewshot.data.settings import is_whole
+from fewshot.data.settings import check_settings, whole
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import (
     LabelledVerbalizer,
@@ -68,11 +68,8 @@ class PetalVerbalizer(LabelledVerbalizer):
 
     def find_words(self, task: VerbalizerTask) -> Verbalizer:
         """Return the words with the largest likelihood ratios; see :meth:`resolve`."""
-        for name in ("n_words", "n_candidates"):
-            if not is_whole(getattr(self, name), 1):
-                raise VerbalizerError(
-                    f"{name} is a whole number, 1 or more, got {getattr(self, name)!r}"
-                )
+        limits = {"n_words": whole(self.n_words), "n_candidates": whole(self.n_candidates)}
+        check_settings(self, limits, VerbalizerError)
         states = labelled_states(task, type(self).__name__)
         words, tokens = whole_words(task.lm)
         self._check_room(len(task.classes), len(words))

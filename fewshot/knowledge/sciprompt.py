@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from fewshot.data.examples import Label, read_examples
 from fewshot.data.label_set import read_labels
-from fewshot.data.settings import is_number, is_positive, is_whole
+from fewshot.data.settings import check_settings, is_number, one_of, or_none, positive, share, whole
 from fewshot.errors import CoverageWarning, VerbalizerError, warn_user
 from fewshot.knowledge.candidates import Names, TermSource, class_names
 from fewshot.knowledge.filters import Relevance, Weighting, term_weights
@@ -160,7 +159,7 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         parsed = template if isinstance(template, Template) else Template(template)
         examples = None if texts is None else read_examples(texts, parsed.field_names)
         n_examples = 0 if examples is None else len(examples)
-        return self.resolve_words(
+        return self._find_words(
             VerbalizerTask(
                 classes,
                 lm,
@@ -170,10 +169,13 @@ class SciPromptVerbalizer(LearnedVerbalizer):
                 targets=np.zeros((n_examples, len(classes))),
                 sample_weight=np.zeros(n_examples),
             )
-        ).verbalizer
+        )
 
     def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
         """Find the words of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
+        return ResolvedVerbalizer(self._find_words(task))
+
+    def _find_words(self, task: VerbalizerTask) -> Verbalizer:
         self._check(task)
         names = class_names(task.classes, self.names)
         found = self._find(names, task)
@@ -181,7 +183,7 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         if self.weights == "learnable" and task.sample_weight.any():
             verbalizer = learn_weights(verbalizer, task)
         _warn_uncovered(names, found)
-        return ResolvedVerbalizer(verbalizer)
+        return verbalizer
 
     def _find(self, names: Names, task: VerbalizerTask) -> Found:
         sources = [CorpusTerms(), VocabularyWords()] if self.sources is None else self.sources
@@ -222,23 +224,18 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         has_texts = task.examples is not None
         sentence: object = self.sentence
         limits = {
-            "n_terms": (self.n_terms is None or is_whole(self.n_terms, 1), "1 or more, or None"),
+            "n_terms": or_none(self.n_terms, whole),
             "sentence": (
                 isinstance(sentence, str) and "{term}" in sentence,
                 "a str with '{term}' in it",
             ),
             "min_similarity": (is_number(self.min_similarity), "a number, such as 0.2"),
-            "temperature": (is_positive(self.temperature), "a number above 0"),
-            "weights": (self.weights in get_args(Weighting), f"of {list(get_args(Weighting))}"),
-            "relevance": (self.relevance in get_args(Relevance), f"of {list(get_args(Relevance))}"),
-            "frequency_cut": (
-                is_number(self.frequency_cut) and 0 <= self.frequency_cut < 1,
-                "from 0 to below 1",
-            ),
+            "temperature": positive(self.temperature),
+            "weights": one_of(self.weights, get_args(Weighting)),
+            "relevance": one_of(self.relevance, get_args(Relevance)),
+            "frequency_cut": share(self.frequency_cut),
         }
-        for name, (is_good, expected) in limits.items():
-            if not is_good:
-                raise VerbalizerError(f"{name} is {expected}, got {getattr(self, name)!r}")
+        check_settings(self, limits, VerbalizerError)
         if (self.frequency_cut > 0 or self.relevance != "none") and not has_texts:
             raise VerbalizerError(
                 "frequency_cut and relevance ask the model about texts: pass some in fit (labels "
@@ -290,14 +287,14 @@ class SciPromptSoftVerbalizer(SciPromptVerbalizer):
 
     def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
         """Find words and make vectors; see :meth:`LearnedVerbalizer.resolve_words`."""
-        resolved = super().resolve_words(task)
-        words = LabelWords.resolve(
-            resolved.verbalizer, task.classes, task.lm.tokenizer, warn_split=False
-        )
+        verbalizer = self._find_words(task)
+        words = LabelWords.resolve(verbalizer, task.classes, task.lm.tokenizer, warn_split=False)
         rows = task.lm.mask_head.decoder_rows(words.tokens).cpu()
         with torch.inference_mode():
             vectors = words.class_vectors(rows)
-        return replace(resolved, vectors=vectors.clone())
+        return ResolvedVerbalizer(
+            verbalizer, LabelWords.from_vectors(task.classes, vectors.clone())
+        )
 
 
 def _score(term: FoundTerm) -> float:

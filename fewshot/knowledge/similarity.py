@@ -13,7 +13,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from sklearn.base import BaseEstimator
 
 from fewshot.data.cache import BoundedCache
-from fewshot.data.settings import is_number
+from fewshot.data.settings import check_settings, is_number, one_of
 from fewshot.errors import HubError, ModelError, VerbalizerError
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.sentence_encoder import SentenceEncoder
@@ -146,10 +146,11 @@ class CrossEncoderFilter(BaseEstimator):
 
     def keeps(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Tell which scores are on the right side of the threshold, [n]."""
-        if self.keep not in get_args(Keep):
-            raise VerbalizerError(f"keep is one of {list(get_args(Keep))}, got {self.keep!r}")
-        if not is_number(self.threshold):
-            raise VerbalizerError(f"threshold is a number, got {self.threshold!r}")
+        limits = {
+            "keep": one_of(self.keep, get_args(Keep)),
+            "threshold": (is_number(self.threshold), "a number"),
+        }
+        check_settings(self, limits, VerbalizerError)
         return scores > self.threshold if self.keep == "above" else scores < self.threshold
 
     def check_convention(self, names: Sequence[str]) -> None:

@@ -9,19 +9,17 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
 from torch import Tensor
 
-from fewshot.data.settings import is_positive, is_whole
+from fewshot.data.settings import check_settings, one_of, positive, whole
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import labelled_states
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import segment_sum
+from fewshot.scoring.heads import fit_state_head
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.learned_verbalizer import (
     LearnedVerbalizer,
-    ResolvedPrototypes,
     ResolvedVerbalizer,
     VerbalizerTask,
 )
@@ -29,7 +27,7 @@ from fewshot.scoring.prototypes import prototypes_of
 
 Start: TypeAlias = Literal["states", "words"]
 
-_MAX_ITERATIONS = 500
+_OPTIONS = {"maxiter": 500}
 
 
 class SoftVerbalizer(LearnedVerbalizer):
@@ -85,12 +83,8 @@ class SoftVerbalizer(LearnedVerbalizer):
 
     def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
         """Make the vectors of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
-        if not is_positive(self.C):
-            raise VerbalizerError(f"C of SoftVerbalizer is a number above 0, got {self.C!r}")
-        if self.start not in get_args(Start):
-            raise VerbalizerError(
-                f"start of SoftVerbalizer is one of {list(get_args(Start))}, got {self.start!r}"
-            )
+        limits = {"C": positive(self.C), "start": one_of(self.start, get_args(Start))}
+        check_settings(self, limits, VerbalizerError, is_part=True)
         verbalizer = self._words(task)
         vectors = _mean_rows(verbalizer, task)
         labelled = np.flatnonzero(task.sample_weight > 0)
@@ -99,7 +93,8 @@ class SoftVerbalizer(LearnedVerbalizer):
             shares = task.sample_weight[labelled, None] * task.targets[labelled]
             fitted = fit_vectors(states, shares, vectors.double().numpy(), C=self.C)
             vectors = torch.from_numpy(fitted).float()
-        return ResolvedVerbalizer(verbalizer, vectors, is_tuned=True)
+        words = LabelWords.from_vectors(task.classes, vectors, is_tuned=True)
+        return ResolvedVerbalizer(verbalizer, words)
 
     def _words(self, task: VerbalizerTask) -> Verbalizer:
         if self.verbalizer is None:
@@ -109,7 +104,7 @@ class SoftVerbalizer(LearnedVerbalizer):
             plain = given if isinstance(given, Verbalizer) else Verbalizer(given)
             return plain.subset(task.classes)
         found = self.verbalizer.resolve_words(task)
-        if isinstance(found, ResolvedPrototypes):
+        if found.verbalizer is None:
             raise VerbalizerError(
                 f"SoftVerbalizer begins with words, and {self.verbalizer} finds none; give it "
                 "words or what finds some, such as PetalVerbalizer()"
@@ -158,70 +153,33 @@ class PrototypeVerbalizer(LearnedVerbalizer):
     def __init__(self, *, n_masks: int = 1) -> None:
         self.n_masks = n_masks
 
-    def resolve_words(self, task: VerbalizerTask) -> ResolvedPrototypes:
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
         """Make the prototypes of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
-        if not is_whole(self.n_masks, 1):
-            raise VerbalizerError(
-                f"n_masks of PrototypeVerbalizer is a whole number, 1 or more, got {self.n_masks!r}"
-            )
+        check_settings(self, {"n_masks": whole(self.n_masks)}, VerbalizerError, is_part=True)
         states = labelled_states(task, type(self).__name__, self.n_masks)
-        return ResolvedPrototypes(prototypes_of(task.classes, states.mask, states.shares))
+        prototypes = prototypes_of(task.classes, states.mask, states.shares)
+        return ResolvedVerbalizer(None, prototypes)
 
 
 def fit_vectors(
-    states: npt.NDArray[np.float64],
-    shares: npt.NDArray[np.float64],
-    start: npt.NDArray[np.float64],
+    states: npt.NDArray[np.float64],  # [n, hidden]
+    shares: npt.NDArray[np.float64],  # the weight of each text, in the column of its class
+    start: npt.NDArray[np.float64],  # [n_classes, hidden]
     *,
     C: float,
 ) -> npt.NDArray[np.float64]:
-    """Fit class vectors to states, drawn to those that they start from.
-
-    Minimises ``-sum_i sum_c shares_ic log softmax(z_i @ (V0 + D).T)_c + ||D||^2 / (2 C)``, where
-    ``z`` are the states less the mean of the class means, and divided by one number so that their
-    mean squared norm is 1; ``V0`` is `start`, multiplied with that number. What is subtracted is
-    what calibration over the texts divides by. A class without examples keeps its vector.
-
-    Parameters
-    ----------
-    states : ndarray of shape (n, hidden)
-    shares : ndarray of shape (n, n_classes)
-        The weight of each text, in the column of its class.
-    start : ndarray of shape (n_classes, hidden)
-    C : float
-
-    Returns
-    -------
-    ndarray of shape (n_classes, hidden)
-    """
-    totals = shares.sum(0)
-    present = np.flatnonzero(totals)
-    targets, weight = shares[:, present], shares.sum(1)
-    centred = states - ((targets / totals[present]).T @ states).mean(0)
-    norm = float(np.sqrt(np.average((centred**2).sum(1), weights=weight)))
-    scale = norm if norm > 0 else 1.0
-    z, first = centred / scale, scale * start[present]
-
-    def objective(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        change = flat.reshape(first.shape)
-        logits = z @ (first + change).T
-        loss = -(targets * log_softmax(logits, axis=1)).sum()
-        error = weight[:, None] * softmax(logits, axis=1) - targets
-        gradient = error.T @ z + change / C
-        return loss + (change**2).sum() / (2 * C), gradient.ravel()
-
-    options = {"maxiter": _MAX_ITERATIONS}
-    found = minimize(objective, np.zeros(first.size), jac=True, method="L-BFGS-B", options=options)
-    vectors = start.copy()
-    vectors[present] = (first + found.x.reshape(first.shape)) / scale
-    return vectors
+    """Fit class vectors to states, drawn to those that they start from."""
+    weight = shares.sum(1)
+    # What is subtracted from states is what calibration over the texts divides by.
+    head = fit_state_head(
+        states, shares / weight[:, None], weight, C=C, start=start.T, options=_OPTIONS
+    )
+    return np.ascontiguousarray((head.coef / head.scale).T)
 
 
 def _mean_rows(verbalizer: Verbalizer, task: VerbalizerTask) -> Tensor:
     """Return the weighted mean of the decoder's rows of each class's words, [classes, hidden]."""
-    words = LabelWords.resolve(
-        verbalizer, task.classes, task.lm.tokenizer, task.multi_token, warn_split=False
-    )
+    words = task.label_words(verbalizer)
     n_classes = len(task.classes)
     counts = torch.bincount(words.class_index, minlength=n_classes)
     total = segment_sum(words.weights[None], words.class_index, n_classes)[0]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from fewshot.data.settings import is_whole
+from fewshot.data.settings import check_settings, whole
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
@@ -85,10 +85,7 @@ class WordNet(TermSource):
         unknown = [relation for relation in self.relations if relation not in _RELATIONS]
         if unknown:
             raise SourceError(f"relations of WordNet are of {list(_RELATIONS)}, got {unknown}")
-        if not is_whole(self.senses, 1):
-            raise SourceError(
-                f"senses of WordNet is a whole number, 1 or more, got {self.senses!r}"
-            )
+        check_settings(self, {"senses": whole(self.senses)}, SourceError, is_part=True)
         files = _load(_find_folder(self.folder))
         found = {
             label: dict.fromkeys(self._related(files, words), 1.0) for label, words in names.items()

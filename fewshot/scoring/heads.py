@@ -1,44 +1,41 @@
-"""Logistic regression as a head: a column for every class, even one without an example."""
+"""Logistic regressions with a column for every class, even one without an example."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 if TYPE_CHECKING:  # the baselines' head needs no torch
     from fewshot.scoring.scorer import Encoded, PromptScorer
 
+_PRECISE = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8}
+_MAX_ITERATIONS = 1000
+# A class without an example is unlikely, but not impossible: log-losses stay finite.
+_LEAST_LOG_PROBABILITY = float(np.log(1e-6))
+
+# Any: dense or scipy-sparse, which share no static type.
+Features = Any
+
 
 @dataclass(frozen=True)
 class StateHead:
-    """Multinomial logistic regression on states.
+    """Multinomial logistic regression on states."""
 
-    Parameters
-    ----------
-    center : ndarray of shape (hidden,)
-        What is subtracted from states.
-    scale : float
-        What they are divided by.
-    coef : ndarray of shape (hidden, n_classes)
-    temperature : float
-        What the sum is divided by.
-    prompt_share : float
-        What the prompt's log-probabilities are multiplied with: 0 leaves them out.
-    """
-
-    center: npt.NDArray[np.float64]
-    scale: float
-    coef: npt.NDArray[np.float64]
-    temperature: float = 1.0
-    prompt_share: float = 1.0
+    center: npt.NDArray[np.float64]  # is subtracted from states, [hidden]
+    scale: float  # divides them
+    coef: npt.NDArray[np.float64]  # [hidden, n_classes]
+    temperature: float = 1.0  # divides the sum of `add`
+    prompt_share: float = 1.0  # factor of the prompt's log-probabilities in it; 0 leaves them out
 
     def logits(self, states: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return what the regression alone says of states, [n, n_classes]."""
+        """Return the scores of the regression alone, [n, n_classes]."""
         logits: npt.NDArray[np.float64] = ((states - self.center) / self.scale) @ self.coef
         return logits
 
@@ -72,40 +69,57 @@ def scores_with_head(
     return scores if head is None else head.add(scores, scorer.mean_states(encoded))
 
 
-_MAX_ITERATIONS = 1000
-# A class without an example is unlikely, but not impossible: log-losses stay finite.
-_LEAST_LOG_PROBABILITY = float(np.log(1e-6))
+def fit_state_head(
+    states: npt.NDArray[np.float64],
+    targets: npt.NDArray[np.float64],
+    sample_weight: npt.NDArray[np.float64],
+    *,
+    C: float,
+    start: npt.NDArray[np.float64] | None = None,
+    options: Mapping[str, float] = _PRECISE,
+) -> StateHead:
+    """Fit multinomial logistic regression without intercept to soft or hard targets.
 
-# Any: dense or scipy-sparse, which share no static type.
-Features = Any
+    Minimises ``sum_i w_i CE(targets_i, z_i @ coef) + ||coef - scale start||^2 / (2 C)``, where
+    ``z`` are the centred states, divided by one number so that their mean squared norm is 1.
+    scikit-learn's has no soft targets. A class without an example keeps the coefficients that it
+    starts with; from 0, its prompt score decides. The options are those of L-BFGS-B.
+    """
+    shares = sample_weight[:, None] * targets
+    is_present = shares.sum(0) > 0
+    # The mean of the class means: without an intercept, the larger class must not hold the middle.
+    class_means = (shares[:, is_present] / shares[:, is_present].sum(0)).T @ states
+    center = class_means.mean(0)
+    centred = states - center
+    norm = float(np.sqrt(np.average((centred**2).sum(1), weights=sample_weight)))
+    scale = norm if norm > 0 else 1.0
+    z, present = centred / scale, targets[:, is_present]
+    coef = np.zeros((z.shape[1], targets.shape[1])) if start is None else scale * start
+    first = coef[:, is_present]
+
+    def objective(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        change = flat.reshape(first.shape)
+        logits = z @ (first + change)
+        loss = -(sample_weight[:, None] * present * log_softmax(logits, axis=1)).sum()
+        error = sample_weight[:, None] * (softmax(logits, axis=1) - present)
+        gradient = z.T @ error + change / C
+        return loss + (change**2).sum() / (2 * C), gradient.ravel()
+
+    zeros = np.zeros(first.size)
+    found = minimize(objective, zeros, jac=True, method="L-BFGS-B", options=dict(options))
+    coef[:, is_present] = first + found.x.reshape(first.shape)
+    return StateHead(center, scale, coef)
 
 
 @dataclass(frozen=True)
 class LinearHead:
-    """Coefficients of a linear classifier.
+    """Coefficients of a linear classifier."""
 
-    Parameters
-    ----------
-    coef : ndarray of shape (n_features, n_classes)
-    intercept : ndarray of shape (n_classes,)
-        Minus infinity for a class that had no example.
-    """
-
-    coef: npt.NDArray[np.float64]
-    intercept: npt.NDArray[np.float64]
+    coef: npt.NDArray[np.float64]  # [n_features, n_classes]
+    intercept: npt.NDArray[np.float64]  # [n_classes]; minus infinity for a class without examples
 
     def log_probabilities(self, features: Features) -> npt.NDArray[np.float64]:
-        """Score classes.
-
-        Parameters
-        ----------
-        features : array or sparse matrix of shape (n, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes)
-            Log-probabilities; a class that had no example gets one in a million.
-        """
+        """Return log-probabilities [n, n_classes]; one in a million for an absent class."""
         scores = np.asarray(features @ self.coef) + self.intercept
         log_probabilities: npt.NDArray[np.float64] = log_softmax(scores, axis=1)
         log_probabilities[:, np.isneginf(self.intercept)] = _LEAST_LOG_PROBABILITY
@@ -119,25 +133,10 @@ def fit_linear_head(
     *,
     C: float,
 ) -> LinearHead:
-    """Fit scikit-learn's logistic regression.
+    """Fit scikit-learn's logistic regression to one-hot targets.
 
-    Parameters
-    ----------
-    features : array or sparse matrix of shape (n, n_features)
-        With no feature at all, the classes' shares are learned.
-    targets : ndarray of shape (n, n_classes)
-        One-hot.
-    sample_weight : ndarray of shape (n,)
-    C : float
-        Inverse strength of the penalty.
+    Without any feature, the classes' shares are learned.
 
-    Returns
-    -------
-    LinearHead
-
-    Examples
-    --------
-    >>> import numpy as np
     >>> head = fit_linear_head(np.empty((4, 0)), np.eye(2)[[0, 0, 0, 1]], np.ones(4), C=1.0)
     >>> np.exp(head.log_probabilities(np.empty((1, 0)))).round(2).tolist()
     [[0.75, 0.25]]

@@ -102,6 +102,10 @@ class VerbalizerTask:
     def prompts(self) -> Prompts:
         """Return the prompts of the texts, with one mask each.
 
+        Returns
+        -------
+        Prompts
+
         Raises
         ------
         VerbalizerError
@@ -114,7 +118,17 @@ class VerbalizerTask:
         return build_prompts(tokenizer, self.template, slots, max_length=self.max_length)
 
     def mask_states(self, rows: npt.NDArray[np.int64], n_masks: int = 1) -> Tensor:
-        """Return states at the masks of some of the texts, [n_rows, n_masks, hidden], in float64.
+        """Return states at the masks of some of the texts.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Numbers of the texts.
+        n_masks : int, default=1
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_masks, hidden), float64
 
         Raises
         ------
@@ -122,25 +136,58 @@ class VerbalizerTask:
             If there are no texts.
         """
         if self.examples is None:
-            raise VerbalizerError("this needs texts in fit; pass some")
+            raise VerbalizerError("this needs texts in fit (labels may be left out); pass some")
         blank = LabelEmbeddings(
             self.classes, torch.zeros(len(self.classes), n_masks, self.lm.state_size), 1.0
         )
         scorer = PromptScorer(self.lm, self.template, blank, "mean", self.max_length)
         return scorer.states_at_masks(scorer.encode(scorer.views(self.examples.take(rows))))
 
-    def scorer(self, verbalizer: Verbalizer, aggregation: Aggregation = "mean") -> PromptScorer:
-        """Return a scorer with these words; calibrated over the texts if there are any."""
-        words = LabelWords.resolve(
+    def label_words(self, verbalizer: Verbalizer) -> LabelWords:
+        """Return the words of a verbalizer on the model's tokenizer.
+
+        Parameters
+        ----------
+        verbalizer : Verbalizer
+
+        Returns
+        -------
+        LabelWords
+        """
+        return LabelWords.resolve(
             verbalizer, self.classes, self.lm.tokenizer, self.multi_token, warn_split=False
         )
+
+    def scorer(self, verbalizer: Verbalizer, aggregation: Aggregation = "mean") -> PromptScorer:
+        """Return a scorer with these words, calibrated over the texts if there are any.
+
+        Parameters
+        ----------
+        verbalizer : Verbalizer
+        aggregation : {"mean", "max", "logsumexp", "weighted"}, default="mean"
+
+        Returns
+        -------
+        PromptScorer
+        """
+        words = self.label_words(verbalizer)
         scorer = PromptScorer(self.lm, self.template, words, aggregation, self.max_length)
         if self.examples is None:
             return scorer
         return scorer.calibrated(self.encoded(scorer), np.ones(len(self.examples)))
 
     def encoded(self, scorer: PromptScorer) -> Encoded:
-        """Return what the model knows of the texts; they are encoded once."""
+        """Return the prompts and states of the texts, which are encoded once.
+
+        Parameters
+        ----------
+        scorer : PromptScorer
+
+        Returns
+        -------
+        dict
+            What a scorer's methods take as `encoded`; empty without texts.
+        """
         if self.examples is None:
             return {}
         return scorer.encode(scorer.views(self.examples))
@@ -148,59 +195,63 @@ class VerbalizerTask:
 
 @dataclass(frozen=True)
 class ResolvedVerbalizer:
-    """What was made.
+    """Words that a :class:`LearnedVerbalizer` found, or what is scored in place of words.
 
     Parameters
     ----------
-    verbalizer : Verbalizer
-        Plain words, to be read, edited and saved.
-    vectors : Tensor of shape (n_classes, hidden), optional
-        A vector for each class of the task, with which the state at the mask is multiplied
-        instead of scoring the words.
-    is_tuned : bool
-        Whether tuning by gradients learns the vectors too.
+    verbalizer : Verbalizer or None
+        Plain words, to be read, edited and saved. None where there are no words.
+    words : LabelWords or LabelEmbeddings, optional
+        What is scored at the mask. By default the words of `verbalizer`.
+
+    See Also
+    --------
+    LearnedVerbalizer : Returns it.
     """
 
-    verbalizer: Verbalizer
-    vectors: Tensor | None = None
-    is_tuned: bool = False
+    verbalizer: Verbalizer | None
+    words: LabelWords | LabelEmbeddings | None = None
 
-    def label_words(self, task: VerbalizerTask) -> tuple[Verbalizer, LabelWords]:
-        """Return the words, and what the task's model makes of them or of the vectors."""
-        if self.vectors is not None:
-            vectors = LabelWords.from_vectors(task.classes, self.vectors, is_tuned=self.is_tuned)
-            return self.verbalizer, vectors
-        return self.verbalizer, LabelWords.resolve(
-            self.verbalizer, task.classes, task.lm.tokenizer, task.multi_token, warn_split=False
-        )
+    def label_words(self, task: VerbalizerTask) -> LabelWords | LabelEmbeddings:
+        """Return what is scored at the mask.
 
+        Parameters
+        ----------
+        task : VerbalizerTask
 
-@dataclass(frozen=True)
-class ResolvedPrototypes:
-    """What was made instead of words.
+        Returns
+        -------
+        LabelWords or LabelEmbeddings
 
-    Parameters
-    ----------
-    prototypes : LabelEmbeddings
-        States with which that at the mask is compared.
-    """
-
-    prototypes: LabelEmbeddings
-
-    def label_words(self, _task: VerbalizerTask) -> tuple[None, LabelEmbeddings]:
-        """Return no words, and the prototypes."""
-        return None, self.prototypes
+        Raises
+        ------
+        VerbalizerError
+            If there is neither a verbalizer nor anything in its place.
+        """
+        if self.words is not None:
+            return self.words
+        if self.verbalizer is None:
+            raise VerbalizerError(
+                "resolve_words found neither words nor label embeddings; return "
+                "ResolvedVerbalizer(verbalizer)"
+            )
+        return task.label_words(self.verbalizer)
 
 
 class LearnedVerbalizer(BaseEstimator, ABC):
     """A way to find label words, given to a classifier as its ``verbalizer``.
 
     It holds its settings and nothing learned, so it can be cloned, shared, and searched as
-    ``verbalizer__<setting>``. What it has found is the classifier's ``verbalizer_``.
+    ``verbalizer__<setting>``. The words that it found are the classifier's ``verbalizer_``.
+
+    See Also
+    --------
+    VerbalizerTask : What it learns from.
+    SciPromptVerbalizer, PetalVerbalizer, SoftVerbalizer : Some of them.
     """
 
     @abstractmethod
-    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer | ResolvedPrototypes:
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
         """Find the words of all classes.
 
         Parameters
@@ -209,5 +260,10 @@ class LearnedVerbalizer(BaseEstimator, ABC):
 
         Returns
         -------
-        ResolvedVerbalizer or ResolvedPrototypes
+        ResolvedVerbalizer
+
+        Raises
+        ------
+        VerbalizerError
+            If a setting is out of range, or texts or labels are missing.
         """

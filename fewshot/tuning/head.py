@@ -6,27 +6,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
 from fewshot.data.settings import check_settings, or_none, positive
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
-from fewshot.scoring.heads import StateHead
+from fewshot.scoring.heads import StateHead, fit_state_head
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 
-_MAX_ITERATIONS = 1000
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/self_training.md
 _LOG_TEMPERATURES = (-4.0, 4.0)
-_ALONE_FROM = 100  # texts with labels of a teacher, whatever they weigh; the same
+_ALONE_FROM = 100  # texts with a teacher's labels, whatever they weigh; docs/self_training.md
 
 
 @dataclass(eq=False, repr=False)
 class Head(Tuning):
-    """Add what a linear model of frozen states knows to what the prompt says.
+    """Add a linear model of frozen states to the prompt's scores.
 
     The log-probabilities of the calibrated prompt and of a multinomial logistic regression on
     the mean state of the text are summed. The encoder stays frozen and runs once over each
@@ -35,10 +34,10 @@ class Head(Tuning):
 
     Where a teacher's soft labels are learned (by the final classifier of
     :class:`~fewshot.PETClassifier` and the students of :class:`~fewshot.LiSTClassifier`) and there
-    are 100 texts or more, the regression stands alone: they hold what the prompt says.
+    are 100 texts or more, the regression stands alone: the soft labels contain the prompt's scores.
 
-    On six data sets (8 to 16 labels a class, five seeds; ``docs/defaults.md``) this sum was better
-    than one regression with the prompt scores as offset, and better than either part alone.
+    On six data sets (8 to 16 labels per class, five seeds; ``docs/defaults.md``) this sum was
+    better than one regression with the prompt scores as offset, and better than either part alone.
 
     Parameters
     ----------
@@ -48,6 +47,11 @@ class Head(Tuning):
         tenth of the number of labelled texts, but from 0.1 to 10: the fewer labels, the more the
         prompt decides. Where a teacher's soft labels are learned, 100 divided by the number of
         texts.
+
+    See Also
+    --------
+    NoTuning : The prompt's scores alone.
+    Full : Trains the model, too.
 
     Examples
     --------
@@ -69,21 +73,11 @@ class Head(Tuning):
 
 
 def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> StateHead:
-    """Fit the regression on the mean states of a task's scorer; see :func:`fit_state_head`.
+    """Fit the regression on the mean states of a task's scorer.
 
-    It is added to the prompt's scores; but where it learned what a teacher says of many texts,
-    which holds what a prompt says, it stands alone.
-
-    Parameters
-    ----------
-    task : TuningTask
-    C : float or None
-    temperature : float
-        What its sum with the prompt's scores is divided by; alone, it finds its own.
-
-    Returns
-    -------
-    StateHead
+    Its sum with the prompt's scores is divided by the temperature. Where it learned a teacher's
+    predictions for many texts, which contain the prompt's, it stands alone with a temperature
+    of its own.
     """
     is_distilled = task.distillation_temperature is not None
     total = float(task.sample_weight.sum())  # the number of texts, if each weighs 1
@@ -105,10 +99,10 @@ def _matching_temperature(
     targets: npt.NDArray[np.float64],
     sample_weight: npt.NDArray[np.float64],
 ) -> float:
-    """Return the temperature at which a regression is as sure as what it learned from.
+    """Return the temperature at which a regression is as confident as its targets.
 
-    Its penalty, which makes it follow the teacher in the large only, also makes it flat. The
-    temperature with the least cross-entropy takes that back, and leaves the order of the classes.
+    Its penalty makes it follow the teacher only roughly, and also makes it flat. The temperature
+    with the least cross-entropy undoes the latter and keeps the order of the classes.
     """
     logits = head.logits(states)
 
@@ -120,59 +114,6 @@ def _matching_temperature(
 
 
 def _n_taught(task: TuningTask) -> int:
-    """Return the number of texts with labels of a teacher: all, or those without one of a user."""
+    """Return the number of texts with a teacher's labels: all, or those without a user's."""
     weights = task.sample_weight
     return int(np.count_nonzero(weights[task.unlabeled] if len(task.unlabeled) else weights))
-
-
-def fit_state_head(
-    states: npt.NDArray[np.float64],
-    targets: npt.NDArray[np.float64],
-    sample_weight: npt.NDArray[np.float64],
-    *,
-    C: float,
-) -> StateHead:
-    """Fit multinomial logistic regression without intercept, to soft or hard targets.
-
-    Minimises ``sum_i w_i CE(targets_i, z_i @ coef) + ||coef||^2 / (2 C)``, where ``z`` are the
-    centred and scaled states. scikit-learn's has no soft targets. A class without an example
-    keeps coefficients of 0, so that its prompt score decides.
-
-    Parameters
-    ----------
-    states : ndarray of shape (n, hidden)
-    targets : ndarray of shape (n, n_classes)
-        Probabilities; rows sum to 1.
-    sample_weight : ndarray of shape (n,)
-    C : float
-
-    Returns
-    -------
-    StateHead
-    """
-    shares = sample_weight[:, None] * targets
-    is_present = shares.sum(0) > 0
-    # The mean of the class means: without an intercept, the larger class must not hold the middle.
-    class_means = (shares[:, is_present] / shares[:, is_present].sum(0)).T @ states
-    center = class_means.mean(0)
-    centred = states - center
-    norm = float(np.sqrt(np.average((centred**2).sum(1), weights=sample_weight)))
-    scale = norm if norm > 0 else 1.0
-    z = centred / scale
-    present = targets[:, is_present]
-    shape = (z.shape[1], present.shape[1])
-
-    def objective(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        coef = flat.reshape(shape)
-        logits = z @ coef
-        loss = -(sample_weight[:, None] * present * log_softmax(logits, axis=1)).sum()
-        error = sample_weight[:, None] * (softmax(logits, axis=1) - present)
-        gradient = z.T @ error + coef / C
-        return loss + (coef**2).sum() / (2 * C), gradient.ravel()
-
-    options = {"maxiter": _MAX_ITERATIONS, "ftol": 1e-12, "gtol": 1e-8}
-    start = np.zeros(shape).ravel()
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
-    coef = np.zeros((z.shape[1], targets.shape[1]))
-    coef[:, is_present] = found.x.reshape(shape)
-    return StateHead(center, scale, coef)

@@ -162,8 +162,8 @@ def test_a_search_too_large_is_refused_before_it_starts(lm):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_candidates": 0}, "n_candidates is a whole number, 1 or more, got 0"),
-        ({"beam_size": True}, "beam_size is a whole number, 1 or more, got True"),
+        ({"n_candidates": 0}, "n_candidates is a whole number, at least 1, got 0"),
+        ({"beam_size": True}, "beam_size is a whole number, at least 1, got True"),
         ({"n_candidates": 5000}, r"n_candidates=5000 words .* the vocabulary has \d+ whole words"),
     ],
 )

@@ -90,8 +90,8 @@ def test_a_text_of_weight_two_counts_twice(lm):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_words": 0}, "n_words is a whole number, 1 or more, got 0"),
-        ({"n_candidates": 2.5}, "n_candidates is a whole number, 1 or more, got 2.5"),
+        ({"n_words": 0}, "n_words is a whole number, at least 1, got 0"),
+        ({"n_candidates": 2.5}, "n_candidates is a whole number, at least 1, got 2.5"),
         (
             {"n_words": 6, "n_candidates": 11},
             r"n_words=6 for 2 classes are 12 words, but a class has 11 candidates .*lower n_words",

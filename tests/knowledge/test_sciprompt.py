@@ -364,11 +364,11 @@ def test_thresholds_that_drop_everything_leave_the_names_and_say_so(lm):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_terms": 0}, "n_terms is 1 or more, or None, got 0"),
+        ({"n_terms": 0}, "n_terms is a whole number, at least 1, or None, got 0"),
         ({"sentence": "about"}, r"sentence is a str with '\{term\}' in it, got 'about'"),
-        ({"weights": "tfidf"}, r"weights is of \['score', .*got 'tfidf'"),
-        ({"relevance": "yes"}, r"relevance is of \['none', .*got 'yes'"),
-        ({"temperature": 0}, "temperature is a number above 0, got 0"),
+        ({"weights": "tfidf"}, r"weights is one of \['score', .*got 'tfidf'"),
+        ({"relevance": "yes"}, r"relevance is one of \['none', .*got 'yes'"),
+        ({"temperature": 0}, "temperature is positive, got 0"),
         ({"frequency_cut": 1.0}, "frequency_cut is from 0 to below 1, got 1.0"),
         ({"min_similarity": None}, "min_similarity is a number, such as 0.2, got None"),
         ({"frequency_cut": 0.5}, "ask the model about texts: pass some in fit"),

@@ -319,14 +319,17 @@ def test_continued_pretraining_needs_words(verbalizer, lm):
 @pytest.mark.parametrize(
     ("verbalizer", "message"),
     [
-        (SoftVerbalizer(C=0), "C of SoftVerbalizer is a number above 0, got 0"),
+        (SoftVerbalizer(C=0), "C of SoftVerbalizer is positive, got 0"),
         (SoftVerbalizer(start="names"), r"start of SoftVerbalizer is one of \['states', 'words'\]"),
         (
             SoftVerbalizer(PrototypeVerbalizer()),
             r"begins with words, and PrototypeVerbalizer\(\) f",
         ),
         (SoftVerbalizer({"business": "money", "film": "film"}), "has no label 'sports'"),
-        (PrototypeVerbalizer(n_masks=0), "n_masks of PrototypeVerbalizer is a whole number, 1 or"),
+        (
+            PrototypeVerbalizer(n_masks=0),
+            "n_masks of PrototypeVerbalizer is a whole number, at le",
+        ),
     ],
 )
 def test_bad_settings_are_refused(verbalizer, message, lm):

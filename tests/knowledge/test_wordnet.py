@@ -87,7 +87,7 @@ def test_an_unknown_relation_is_refused(folder, task):
 
 
 def test_a_number_of_senses_below_one_is_refused(folder, task):
-    with pytest.raises(SourceError, match="senses of WordNet is a whole number, 1 or more, got 0"):
+    with pytest.raises(SourceError, match="senses of WordNet is a whole number, at least 1, got 0"):
         WordNet(folder, senses=0).find({"a": ["x"], "b": ["y"]}, task)
 
 

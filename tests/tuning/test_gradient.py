@@ -8,9 +8,9 @@ import torch
 
 from fewshot.errors import InputError, TuningError
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.heads import fit_state_head
 from fewshot.tuning import BitFit, Full, LoRA, Training
 from fewshot.tuning.gradient import held_out_rows
-from fewshot.tuning.head import fit_state_head
 from tests.tiny_models import tiny_modernbert
 from tests.tuning.tasks import make_task
 

@@ -8,9 +8,8 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from fewshot.errors import TuningError
-from fewshot.scoring.heads import StateHead
+from fewshot.scoring.heads import StateHead, fit_state_head
 from fewshot.tuning import Head
-from fewshot.tuning.head import fit_state_head
 from tests.tuning.tasks import make_task
 
 
