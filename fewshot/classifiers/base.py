@@ -1,10 +1,12 @@
-"""What all text classifiers share: predicting from class scores, saving, warnings."""
+"""Bases of all classifiers: prediction from class scores, saving, warnings."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,9 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
 
+from fewshot.data.examples import Examples
 from fewshot.errors import CollapseWarning, TruncationWarning, warn_user
 from fewshot.saving.estimators import save_estimator
 
@@ -20,6 +24,12 @@ if TYPE_CHECKING:
     from fewshot.models.masked_lm import MaskedLM
 
 
+PASSES_PER_STEP = 3.0  # forward passes that a step costs: backward takes twice as long
+
+_Fitted = TypeVar("_Fitted", bound="SupervisedClassifier")
+
+_AT_ONCE = 8192  # texts; bounds the memory of a prediction
+_BAR_DELAY = 2.0  # seconds; a short run shows no bar
 _COLLAPSED_SHARE = 0.9
 _COLLAPSE_MIN = 20  # predictions; fewer may well be of one class
 
@@ -132,6 +142,95 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+class SupervisedClassifier(TextClassifier):
+    """Base of the baselines, which learn from labelled texts only."""
+
+    @abstractmethod
+    def _plan(self, X: Any, y: Any, sample_weight: Any) -> Any:  # of a type of the subclass
+        """Check everything before any work."""
+
+    @abstractmethod
+    def _learn(self: _Fitted, plan: Any) -> _Fitted:
+        """Do what was planned."""
+
+    @abstractmethod
+    def _cost(self, plan: Any) -> DryRun:
+        """Estimate what it costs."""
+
+    def fit(self: _Fitted, X: Any, y: Any, *, sample_weight: Any = None) -> _Fitted:
+        """Learn from labelled texts.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+        y : sequence of str or int
+            Rows with -1 (among ints) or None are left out.
+        sample_weight : sequence of float, optional
+            Weights of the texts; those of weight 0 are left out.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+
+        Raises
+        ------
+        InputError
+            If a text, label, weight or setting cannot be used; the estimator stays as it was.
+        """
+        return self._learn(self._plan(X, y, sample_weight))
+
+    def dry_run(self, X: Any, y: Any) -> DryRun:
+        """Estimate the cost of ``fit``, without learning anything.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        DryRun
+            Texts, tokens, optimizer steps, truncated texts and the estimated seconds.
+
+        Raises
+        ------
+        InputError
+            As in :meth:`fit`.
+        """
+        return self._cost(self._plan(X, y, None))
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """Estimated costs of a fit, from ``dry_run`` of a classifier.
+
+    Parameters
+    ----------
+    n_texts : int
+    n_tokens : int
+        Tokens of all prompts, read once.
+    n_truncated : int
+        Texts that would be shortened.
+    n_steps : int
+        Optimizer steps.
+    seconds : float
+        Estimated from a measured batch.
+    """
+
+    n_texts: int = 0
+    n_tokens: int = 0
+    n_truncated: int = 0
+    n_steps: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_texts} texts, {self.n_tokens} tokens, {self.n_truncated} texts shortened, "
+            f"{self.n_steps} steps, about {self.seconds:.0f} s"
+        )
+
+
 def warn_truncated(
     n_truncated: int, n_texts: int, max_length: int, advice: str = "raise max_length"
 ) -> None:
@@ -141,6 +240,26 @@ def warn_truncated(
             f"{n_truncated} of {n_texts} texts were shortened to fit {max_length} tokens; {advice}",
             TruncationWarning,
         )
+
+
+def score_in_parts(
+    examples: Examples,
+    score: Callable[[Examples], tuple[npt.NDArray[np.float64], int]],  # and n_truncated
+    max_length: int,
+    advice: str = "raise max_length",
+    *,
+    show_progress: bool = False,
+) -> npt.NDArray[np.float64]:
+    """Score texts part by part, so that memory stays flat; warn once of those shortened."""
+    scores, n_truncated = [], 0
+    starts = range(0, len(examples), _AT_ONCE)
+    for start in tqdm(starts, disable=not show_progress, desc="predicting", delay=_BAR_DELAY):
+        part = examples.take(range(start, min(start + _AT_ONCE, len(examples))))
+        values, n_shortened = score(part)
+        scores.append(values)
+        n_truncated += n_shortened
+    warn_truncated(n_truncated, len(examples), max_length, advice)
+    return np.concatenate(scores)
 
 
 def _warn_collapse(best: npt.NDArray[np.int64], classes: npt.NDArray[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fewshot.data.classes import class_labels
-from fewshot.data.examples import Label, Labels
+from fewshot.data.labels import Label, Labels
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import LabelWordError, LabelWordWarning, VerbalizerError, warn_user
 from fewshot.models.masked_lm import MaskedLM

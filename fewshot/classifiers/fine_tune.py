@@ -10,24 +10,26 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.classifiers.base import TextClassifier, warn_truncated
-from fewshot.classifiers.dry_run import DryRun
+from fewshot.classifiers.base import (
+    PASSES_PER_STEP,
+    DryRun,
+    SupervisedClassifier,
+    score_in_parts,
+    warn_truncated,
+)
 from fewshot.classifiers.sequence_model import Pooling, SequenceModel
-from fewshot.data.classes import class_labels, label_array, labelled_part
-from fewshot.data.examples import Label, read_examples
+from fewshot.data.classes import LabelledTexts, label_array, read_labelled_texts
+from fewshot.data.examples import Examples, read_examples
+from fewshot.data.labels import Label
 from fewshot.data.sampling import hold_out
-from fewshot.data.settings import check_settings, is_positive, is_whole, new_rng
-from fewshot.data.training_data import read_training_data
+from fewshot.data.settings import check_settings, new_rng, one_of, or_none, positive, whole
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts
 from fewshot.training.loop import TrainSettings
 
-_AT_ONCE = 8192  # texts; bounds the memory of a prediction
-_PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
 
-
-class FineTuneClassifier(TextClassifier):
+class FineTuneClassifier(SupervisedClassifier):
     """Classify texts with a fine-tuned encoder and a new linear layer, without any prompt.
 
     What most people try first, and the baseline of most few-shot papers. The layer starts from
@@ -117,69 +119,39 @@ class FineTuneClassifier(TextClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> FineTuneClassifier:
-        """Tune a copy of the encoder on labelled texts.
-
-        Parameters
-        ----------
-        X : sequence of str, of tuple or of mapping; DataFrame
-        y : sequence of str or int
-            Rows with -1 (among ints) or None are left out.
-        sample_weight : sequence of float, optional
-            Weights of the texts in the loss; texts of weight 0 are left out.
-
-        Returns
-        -------
-        FineTuneClassifier
-            The estimator itself.
-        """
-        return self._learn(self._plan(X, y, sample_weight))
-
     def _fit_soft(
         self, X: Any, y: Any, targets: npt.NDArray[np.float64], temperature: float
     ) -> FineTuneClassifier:
         """Learn from probabilities of the classes; `y` holds the likeliest."""
         plan = self._plan(X, y, None)
+        data = replace(plan.data, targets=targets)
         settings = replace(plan.settings, temperature=temperature)
-        return self._learn(plan._replace(targets=targets, settings=settings))
+        return self._learn(plan._replace(data=data, settings=settings))
 
     def _learn(self, plan: _Plan) -> FineTuneClassifier:
         warn_truncated(plan.prompts.n_truncated, len(plan.prompts), plan.model.max_length)
         model, history = plan.model.tuned(
             plan.prompts,
-            plan.targets,
-            plan.weights,
+            plan.data.targets,
+            plan.data.weights,
             plan.settings,
             plan.rng,
             valid=plan.held_out,
             show_progress=self.verbose > 0,
         )
-        self.classes_ = label_array(plan.classes)
+        self.classes_ = label_array(plan.data.classes)
         self.model_ = model.lm
         self.coef_, self.intercept_ = model.coef, model.intercept
         self.pooling_, self.max_length_ = model.pooling, model.max_length
-        self.fields_ = plan.fields
+        self.fields_ = list(plan.data.examples.fields)
         self.history_ = history
         self.n_truncated_ = plan.prompts.n_truncated
         return self
 
-    def dry_run(self, X: Any, y: Any) -> DryRun:
-        """Tell what ``fit`` would cost, without learning anything.
-
-        Parameters
-        ----------
-        X, y
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        DryRun
-            Texts, tokens, optimiser steps, truncated texts and the estimated seconds.
-        """
-        plan = self._plan(X, y, None)
+    def _cost(self, plan: _Plan) -> DryRun:
         n_tokens = int(plan.prompts.lengths.sum())
         n_trained = len(plan.prompts) - len(plan.held_out)
-        passes = _PASSES_OF_A_STEP * self.num_epochs * n_trained / len(plan.prompts)
+        passes = PASSES_PER_STEP * self.num_epochs * n_trained / len(plan.prompts)
         return DryRun(
             n_texts=len(plan.prompts),
             n_tokens=n_tokens,
@@ -189,52 +161,35 @@ class FineTuneClassifier(TextClassifier):
         )
 
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
-        """Check everything before any work."""
         settings = _settings(self)
-        data = read_training_data(X, y, sample_weight)
-        classes = class_labels(data.labels, self.labels)
-        examples, targets, weights = labelled_part(data, classes, self.class_weight)
+        data = read_labelled_texts(
+            X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
+        )
         rng = new_rng(self.random_state)
-        held_out = hold_out(targets.argmax(1), self.validation_fraction, rng)
+        held_out = hold_out(data.targets.argmax(1), self.validation_fraction, rng)
         lm = load_masked_lm(self.model)
         max_length = lm.checked_max_length(self.max_length)
-        model = SequenceModel.untrained(lm, self.pooling, max_length, len(classes), rng)
-        return _Plan(
-            classes=classes,
-            fields=list(data.examples.fields),
-            model=model,
-            prompts=model.tokenize(examples),
-            targets=targets,
-            weights=weights,
-            held_out=held_out,
-            settings=settings,
-            rng=rng,
-        )
+        model = SequenceModel.untrained(lm, self.pooling, max_length, len(data.classes), rng)
+        return _Plan(data, model, model.tokenize(data.examples), held_out, settings, rng)
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        examples = read_examples(X, self.fields_)
         model = SequenceModel(
             self.model_, self.pooling_, self.max_length_, self.coef_, self.intercept_
         )
-        scores, n_truncated = [], 0
-        for start in range(0, len(examples), _AT_ONCE):
-            part = examples.take(range(start, min(start + _AT_ONCE, len(examples))))
+
+        def score(part: Examples) -> tuple[npt.NDArray[np.float64], int]:
             prompts = model.tokenize(part)
-            n_truncated += prompts.n_truncated
-            scores.append(model.scores(prompts))
-        warn_truncated(n_truncated, len(examples), self.max_length_)
-        return np.concatenate(scores)
+            return model.scores(prompts), prompts.n_truncated
+
+        return score_in_parts(read_examples(X, self.fields_), score, self.max_length_)
 
 
 class _Plan(NamedTuple):
-    """What ``fit`` is going to do, checked."""
+    """A fit, checked."""
 
-    classes: list[Label]
-    fields: list[str]
+    data: LabelledTexts
     model: SequenceModel
     prompts: Prompts
-    targets: npt.NDArray[np.float64]
-    weights: npt.NDArray[np.float64]
     held_out: npt.NDArray[np.int64]
     settings: TrainSettings
     rng: np.random.Generator
@@ -243,20 +198,14 @@ class _Plan(NamedTuple):
 def _settings(classifier: FineTuneClassifier) -> TrainSettings:
     patience = classifier.patience
     limits = {
-        "learning_rate": (is_positive(classifier.learning_rate), "positive"),
-        "num_epochs": (is_whole(classifier.num_epochs, 1), "a whole number, at least 1"),
-        "batch_size": (is_whole(classifier.batch_size, 1), "a whole number, at least 1"),
-        "patience": (
-            patience is None or is_whole(patience, 1),
-            "a whole number, at least 1, or None",
-        ),
-        "pooling": (classifier.pooling in get_args(Pooling), f"one of {list(get_args(Pooling))}"),
-        "verbose": (classifier.verbose in (0, 1), "0 or 1"),
+        "learning_rate": positive(classifier.learning_rate),
+        "num_epochs": whole(classifier.num_epochs),
+        "batch_size": whole(classifier.batch_size),
+        "patience": or_none(patience, whole),
+        "pooling": one_of(classifier.pooling, get_args(Pooling)),
+        "verbose": one_of(classifier.verbose, (0, 1)),
     }
     check_settings(classifier, limits)
     return TrainSettings(
-        classifier.learning_rate,
-        classifier.num_epochs,
-        classifier.batch_size,
-        patience=classifier.patience,
+        classifier.learning_rate, classifier.num_epochs, classifier.batch_size, patience=patience
     )

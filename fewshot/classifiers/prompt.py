@@ -13,12 +13,12 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from fewshot.classifiers.base import TextClassifier, warn_truncated
-from fewshot.classifiers.dry_run import DryRun
+from fewshot.classifiers.base import DryRun, TextClassifier, warn_truncated
 from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
 from fewshot.data.classes import class_targets, label_array
-from fewshot.data.examples import Label, read_examples
+from fewshot.data.examples import read_examples
+from fewshot.data.labels import Label
 from fewshot.models.hardware import measured_memory
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template

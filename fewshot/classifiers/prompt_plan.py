@@ -16,7 +16,8 @@ from fewshot.classifiers.class_words import (
     verbalizer_classes,
 )
 from fewshot.data.classes import class_labels, class_targets
-from fewshot.data.examples import Label, read_examples
+from fewshot.data.examples import read_examples
+from fewshot.data.labels import Label
 from fewshot.data.settings import checked_state, new_rng
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import CalibrationWarning, InputError, TemplateError, TuningError, warn_user

@@ -13,7 +13,8 @@ from scipy.special import rel_entr, softmax
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.classifiers.prompt import PromptClassifier
-from fewshot.data.examples import Examples, read_examples, read_labels
+from fewshot.data.examples import Examples, read_examples
+from fewshot.data.labels import read_labels
 from fewshot.errors import InputError, MissingExtraError
 from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import Template

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.classifiers.base import TextClassifier, warn_truncated
-from fewshot.classifiers.dry_run import DryRun
+from fewshot.classifiers.base import (
+    PASSES_PER_STEP,
+    DryRun,
+    SupervisedClassifier,
+    score_in_parts,
+    warn_truncated,
+)
 from fewshot.classifiers.text_pairs import PairSampling, PairSource
-from fewshot.data.classes import class_labels, label_array, labelled_part
-from fewshot.data.examples import Label, read_examples
-from fewshot.data.settings import check_settings, is_positive, is_whole, new_rng
-from fewshot.data.training_data import read_training_data
+from fewshot.data.classes import LabelledTexts, label_array, read_labelled_texts
+from fewshot.data.examples import Examples, read_examples
+from fewshot.data.labels import Label
+from fewshot.data.settings import check_settings, new_rng, one_of, or_none, positive, whole
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.training.history import Epoch
 
@@ -26,12 +31,10 @@ if TYPE_CHECKING:
     from fewshot.models.sentence_encoder import SentenceEncoder, TokenizedTexts
 
 
-_AT_ONCE = 8192  # texts; bounds the memory of a prediction
 _C = 1.0  # scikit-learn's default, which setfit uses
-_PASSES_OF_A_STEP = 3.0  # forward once, backward twice as much
 
 
-class SetFitClassifier(TextClassifier):
+class SetFitClassifier(SupervisedClassifier):
     """Classify texts with SetFit (Tunstall et al., 2022), by way of the setfit package.
 
     A sentence encoder is tuned on pairs of the labelled texts (same class: alike, other class:
@@ -129,54 +132,25 @@ class SetFitClassifier(TextClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> SetFitClassifier:
-        """Tune a copy of the encoder on pairs, then fit the regression.
-
-        Parameters
-        ----------
-        X : sequence of str, of tuple or of mapping; DataFrame
-        y : sequence of str or int
-            Rows with -1 (among ints) or None are left out.
-        sample_weight : sequence of float, optional
-            Weights of the texts in the regression; texts of weight 0 are left out.
-
-        Returns
-        -------
-        SetFitClassifier
-            The estimator itself.
-        """
-        plan = self._plan(X, y, sample_weight)
+    def _learn(self, plan: _Plan) -> SetFitClassifier:
         warn_truncated(plan.tokens.n_truncated, len(plan.texts), plan.encoder.max_length)
         history = self._tune(plan)
         embeddings = plan.encoder.embed(plan.tokens)
-        head = fit_linear_head(embeddings, plan.targets, plan.weights, C=_C)
-        self.classes_ = label_array(plan.classes)
+        head = fit_linear_head(embeddings, plan.data.targets, plan.data.weights, C=_C)
+        self.classes_ = label_array(plan.data.classes)
         self.encoder_ = plan.encoder.transformer
         self.coef_, self.intercept_ = head.coef, head.intercept
         self.n_pairs_ = plan.source.n_pairs
-        self.fields_ = plan.fields
+        self.fields_ = list(plan.data.examples.fields)
         self.history_ = history
         self.n_truncated_ = plan.tokens.n_truncated
         return self
 
-    def dry_run(self, X: Any, y: Any) -> DryRun:
-        """Tell what ``fit`` would cost, without learning anything.
-
-        Parameters
-        ----------
-        X, y
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        DryRun
-            Texts, tokens, optimiser steps, truncated texts and the estimated seconds.
-        """
-        plan = self._plan(X, y, None)
+    def _cost(self, plan: _Plan) -> DryRun:
         n_tokens = int(plan.tokens.lengths.sum())
         n_pairs = plan.source.n_pairs
         mean_length = n_tokens / len(plan.texts)
-        n_read = n_tokens + self.num_epochs * 2 * n_pairs * mean_length * _PASSES_OF_A_STEP
+        n_read = n_tokens + self.num_epochs * 2 * n_pairs * mean_length * PASSES_PER_STEP
         return DryRun(
             n_texts=len(plan.texts),
             n_tokens=n_tokens,
@@ -209,71 +183,51 @@ class SetFitClassifier(TextClassifier):
         return history
 
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
-        """Check everything before any work."""
         from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
 
         _check_settings(self)
-        data = read_training_data(X, y, sample_weight)
-        classes = class_labels(data.labels, self.labels)
-        examples, targets, weights = labelled_part(data, classes, self.class_weight)
+        data = read_labelled_texts(
+            X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
+        )
         source = PairSource(
-            targets.argmax(1), self.sampling_strategy, self.num_iterations, self.max_pairs
+            data.targets.argmax(1), self.sampling_strategy, self.num_iterations, self.max_pairs
         )
         rng = new_rng(self.random_state)
-        texts = examples.joined()
+        texts = data.examples.joined()
         encoder = SentenceEncoder.load(self.model, self.max_length)
-        return _Plan(
-            classes=classes,
-            fields=list(data.examples.fields),
-            texts=texts,
-            encoder=encoder,
-            tokens=encoder.tokenize(texts),
-            targets=targets,
-            weights=weights,
-            source=source,
-            rng=rng,
-        )
+        return _Plan(data, texts, encoder, encoder.tokenize(texts), source, rng)
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         from fewshot.models.sentence_encoder import SentenceEncoder
 
-        texts = read_examples(X, self.fields_).joined()
         encoder = SentenceEncoder(self.encoder_)
         head = LinearHead(self.coef_, self.intercept_)
-        scores, n_truncated = [], 0
-        for start in range(0, len(texts), _AT_ONCE):
-            tokens = encoder.tokenize(texts[start : start + _AT_ONCE])
-            n_truncated += tokens.n_truncated
-            scores.append(head.log_probabilities(encoder.embed(tokens)))
-        warn_truncated(n_truncated, len(texts), encoder.max_length)
-        return np.concatenate(scores)
+
+        def score(part: Examples) -> tuple[npt.NDArray[np.float64], int]:
+            tokens = encoder.tokenize(part.joined())
+            return head.log_probabilities(encoder.embed(tokens)), tokens.n_truncated
+
+        return score_in_parts(read_examples(X, self.fields_), score, encoder.max_length)
 
 
 class _Plan(NamedTuple):
-    """What ``fit`` is going to do, checked."""
+    """A fit, checked."""
 
-    classes: list[Label]
-    fields: list[str]
+    data: LabelledTexts
     texts: list[str]
     encoder: SentenceEncoder
     tokens: TokenizedTexts
-    targets: npt.NDArray[np.float64]
-    weights: npt.NDArray[np.float64]
     source: PairSource
     rng: np.random.Generator
 
 
 def _check_settings(classifier: SetFitClassifier) -> None:
-    iterations = classifier.num_iterations
     limits = {
-        "num_epochs": (is_whole(classifier.num_epochs, 0), "a whole number, 0 or more"),
-        "num_iterations": (
-            iterations is None or is_whole(iterations, 1),
-            "a whole number, at least 1, or None",
-        ),
-        "max_pairs": (is_whole(classifier.max_pairs, 2), "a whole number, at least 2"),
-        "batch_size": (is_whole(classifier.batch_size, 1), "a whole number, at least 1"),
-        "learning_rate": (is_positive(classifier.learning_rate), "positive"),
-        "verbose": (classifier.verbose in (0, 1), "0 or 1"),
+        "num_epochs": whole(classifier.num_epochs, 0),
+        "num_iterations": or_none(classifier.num_iterations, whole),
+        "max_pairs": whole(classifier.max_pairs, 2),
+        "batch_size": whole(classifier.batch_size),
+        "learning_rate": positive(classifier.learning_rate),
+        "verbose": one_of(classifier.verbose, (0, 1)),
     }
     check_settings(classifier, limits)

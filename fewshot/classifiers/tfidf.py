@@ -10,17 +10,17 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from fewshot.classifiers.base import TextClassifier
-from fewshot.data.classes import class_labels, label_array, labelled_part
-from fewshot.data.examples import Examples, Label, read_examples
-from fewshot.data.settings import check_settings, is_positive, is_whole
-from fewshot.data.training_data import read_training_data
+from fewshot.classifiers.base import DryRun, SupervisedClassifier
+from fewshot.data.classes import LabelledTexts, label_array, read_labelled_texts
+from fewshot.data.examples import Examples, read_examples
+from fewshot.data.labels import Label
+from fewshot.data.settings import check_settings, is_whole, positive
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 
 _WORD = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
 
 
-class TfidfClassifier(TextClassifier):
+class TfidfClassifier(SupervisedClassifier):
     """Classify texts by their words: TF-IDF features and logistic regression.
 
     What a language model has to beat. It learns in milliseconds, knows nothing but the training
@@ -80,36 +80,30 @@ class TfidfClassifier(TextClassifier):
         self.class_weight = class_weight
         self.labels = labels
 
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> TfidfClassifier:
-        """Learn from labelled texts.
+    def _plan(self, X: Any, y: Any, sample_weight: Any) -> LabelledTexts:
+        limits = {
+            "ngram_range": (_is_range(self.ngram_range), "a pair such as (1, 2)"),
+            "C": positive(self.C),
+        }
+        check_settings(self, limits)
+        return read_labelled_texts(
+            X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
+        )
 
-        Parameters
-        ----------
-        X : sequence of str, of tuple or of mapping; DataFrame
-        y : sequence of str or int
-            Rows with -1 (among ints) or None are left out.
-        sample_weight : sequence of float, optional
-            Weights of the texts in the regression; texts of weight 0 are left out.
+    def _cost(self, plan: LabelledTexts) -> DryRun:
+        return DryRun(n_texts=len(plan.examples))
 
-        Returns
-        -------
-        TfidfClassifier
-            The estimator itself.
-        """
-        _check_settings(self)
-        data = read_training_data(X, y, sample_weight)
-        classes = class_labels(data.labels, self.labels)
-        examples, targets, weights = labelled_part(data, classes, self.class_weight)
+    def _learn(self, plan: LabelledTexts) -> TfidfClassifier:
         ngram_range = (int(self.ngram_range[0]), int(self.ngram_range[1]))
         vectorizer = _vectorizer(ngram_range)
-        features = _fit_transform(vectorizer, examples)
-        head = fit_linear_head(features, targets, weights, C=self.C)
-        self.classes_ = label_array(classes)
+        features = _fit_transform(vectorizer, plan.examples)
+        head = fit_linear_head(features, plan.targets, plan.weights, C=self.C)
+        self.classes_ = label_array(plan.classes)
         self.ngram_range_ = ngram_range
         self.vocabulary_ = {w: int(i) for w, i in getattr(vectorizer, "vocabulary_", {}).items()}
         self.idf_ = vectorizer.idf_ if self.vocabulary_ else np.empty(0)
         self.coef_, self.intercept_ = head.coef, head.intercept
-        self.fields_ = list(data.examples.fields)
+        self.fields_ = list(plan.examples.fields)
         self.history_: list[Any] = []
         self.n_truncated_ = 0
         return self
@@ -122,14 +116,6 @@ class TfidfClassifier(TextClassifier):
         vectorizer = _vectorizer(self.ngram_range_, self.vocabulary_)
         vectorizer.idf_ = self.idf_
         return head.log_probabilities(vectorizer.transform(examples.joined()))
-
-
-def _check_settings(classifier: TfidfClassifier) -> None:
-    limits = {
-        "ngram_range": (_is_range(classifier.ngram_range), "a pair such as (1, 2)"),
-        "C": (is_positive(classifier.C), "positive"),
-    }
-    check_settings(classifier, limits)
 
 
 def _is_range(value: Any) -> bool:

@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import compute_class_weight
 
-from fewshot.data.examples import Examples, Label, Labels
-from fewshot.data.label_set import read_labels as read_distinct_labels
-from fewshot.data.training_data import TrainingData
+from fewshot.data.examples import Examples
+from fewshot.data.labels import Label, Labels, read_label_set
+from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError
 
 
-def class_labels(labels: Labels, given: Sequence[Label] | None = None) -> list[Label]:
-    """Return the classes: those given, else those that occur; sorted.
+@dataclass(frozen=True)
+class LabelledTexts:
+    """The texts that have a label and a weight, with the classes that all texts are of."""
 
-    Raises
-    ------
-    InputError
-        If there are fewer than two, or a label occurs that is not given.
-    VerbalizerError
-        If those given are no list, one stands twice, is neither str nor int, or the two are mixed.
-    """
-    found = labels.classes()
-    classes = found if given is None else sorted(read_distinct_labels(given))
+    classes: list[Label]
+    examples: Examples
+    targets: npt.NDArray[np.float64]  # [n, classes], one-hot
+    weights: npt.NDArray[np.float64]  # [n], above 0
+
+
+def read_labelled_texts(
+    X: Any, y: Any, sample_weight: Any, *, labels: Sequence[Label] | None, class_weight: Any
+) -> LabelledTexts:
+    """Check what was passed to the ``fit`` of a classifier that learns from labels only."""
+    if y is None:
+        raise InputError(
+            "requires y to be passed, but the target y is None: y is a sequence of labels"
+        )
+    data = read_training_data(X, y, sample_weight)
+    classes = class_labels(data.labels, labels)
+    targets, weights = class_targets(data, classes, class_weight)
+    used = np.flatnonzero(weights > 0)
+    if not len(used):
+        raise InputError("no text has a label; label at least one")
+    return LabelledTexts(classes, data.examples.take(used), targets[used], weights[used])
+
+
+def class_labels(labels: Labels | None, given: Sequence[Label] | None = None) -> list[Label]:
+    """Return the classes: those given, else those that occur; sorted."""
+    found = [] if labels is None else labels.classes()
+    classes = found if given is None else sorted(read_label_set(given))
     unknown = [label for label in found if label not in classes]
     if unknown:
         raise InputError(
@@ -44,14 +64,7 @@ def class_labels(labels: Labels, given: Sequence[Label] | None = None) -> list[L
 def class_targets(
     data: TrainingData, classes: Sequence[Label], class_weight: Any
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return one-hot targets [n, n_classes] and weights [n]; rows without a label weigh 0.
-
-    Raises
-    ------
-    InputError
-        If `class_weight` is neither None, "balanced" nor a mapping of labels to weights, or
-        leaves no labelled text a weight above 0.
-    """
+    """Return one-hot targets [n, n_classes] and weights [n]; rows without a label weigh 0."""
     place = {label: i for i, label in enumerate(classes)}
     labelled = data.labels.is_labelled
     index = np.array([place.get(label, 0) for label in data.labels.values.tolist()])
@@ -66,23 +79,6 @@ def class_targets(
             "multiplied; weigh at least one labelled text"
         )
     return targets, weights
-
-
-def labelled_part(
-    data: TrainingData, classes: Sequence[Label], class_weight: Any
-) -> tuple[Examples, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the examples that have a label and a weight, with their targets and weights.
-
-    Raises
-    ------
-    InputError
-        If there are none; see also :func:`class_targets`.
-    """
-    targets, weights = class_targets(data, classes, class_weight)
-    used = np.flatnonzero(weights > 0)
-    if not len(used):
-        raise InputError("no text has a label; label at least one")
-    return data.examples.take(used), targets[used], weights[used]
 
 
 def label_array(classes: Sequence[Label]) -> npt.NDArray[Any]:

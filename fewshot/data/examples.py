@@ -1,32 +1,22 @@
-"""Reading what users pass as ``X`` and ``y`` into plain columns of text and labels."""
+"""The texts that users pass as ``X``, read into plain columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fewshot.errors import InputError
 
-Label: TypeAlias = str | int
-
 _TEXT = "text"
-_UNLABELLED = -1  # the value of sklearn.semi_supervised
 _ROWS_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts by field.
-
-    Parameters
-    ----------
-    columns : dict of str to list of str
-        One list a field, all of the same length.
-    """
+    """Texts by field, one list per field, all of the same length."""
 
     columns: dict[str, list[str]]
 
@@ -44,7 +34,7 @@ class Examples:
         return Examples({name: [texts[i] for i in chosen] for name, texts in self.columns.items()})
 
     def rows(self) -> list[Any]:
-        """Return what :func:`read_examples` reads: texts, or mappings of several fields.
+        """Return texts, or mappings where there are several fields.
 
         Not tuples: another template may have the fields in another order.
         """
@@ -54,105 +44,54 @@ class Examples:
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def joined(self, separator: str = " ") -> list[str]:
-        """Return one text an example: its fields, joined."""
+        """Return one text per example: its fields, joined."""
         return [separator.join(row) for row in zip(*self.columns.values(), strict=True)]
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Labels, some of which may be missing.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,), int64 or object
-        The labels; rows that are not labelled hold -1 or None.
-    is_labelled : ndarray of shape (n,), bool
-    """
-
-    values: npt.NDArray[Any]  # int64 or object: labels are int or str
-    is_labelled: npt.NDArray[np.bool_]
-
-    def classes(self) -> list[Label]:
-        """Return the labels that occur, sorted."""
-        return sorted(set(self.values[self.is_labelled].tolist()))
-
-
 def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
-    """Read ``X`` into columns of text.
+    """Read ``X`` into columns of text; the fields that are needed, else all.
 
-    Parameters
-    ----------
-    X : sequence of str, of tuple or of mapping; DataFrame; datasets.Dataset
-        Texts (list, tuple, object array, Series, column of a ``datasets.Dataset``), tuples with
-        a text for each field, mappings or table rows with the fields by name.
-    fields : sequence of str, optional
-        The fields that are needed, in the order of tuples. By default those that `X` has.
-
-    Returns
-    -------
-    examples : Examples
-
-    Raises
-    ------
-    InputError
-        If `X` is a bare string, is empty, has no such fields, or if a text is missing or not a
-        string; the message names the rows.
+    Texts come as list, tuple, object array, Series or column of a ``datasets.Dataset``; several
+    fields as tuples in the order of `fields`, as mappings, or as a table. Examples were checked
+    when they were made, so that only the fields are selected.
     """
-    if not _is_sequence(X):
-        raise InputError(f"X is a sequence of texts, got {_short(X)}; for one text write X=[text]")
+    if isinstance(X, Examples):
+        return _selected(X, fields)
+    if not is_sequence(X):
+        raise InputError(
+            f"X is a sequence of texts, got {shorten_repr(X)}; for one text write X=[text]"
+        )
     columns = _table_columns(X)
     if columns is None:
         rows = _rows(X)
         columns = _row_columns(rows, fields) if rows else {}
-    if not columns or not len(next(iter(columns.values()))):
-        raise InputError("X has 0 sample(s), and a minimum of 1 is required: X is empty")
     columns = _needed(columns, fields)
     return Examples({name: _checked_texts(texts, name) for name, texts in columns.items()})
 
 
-def read_labels(y: Any, n_examples: int) -> Labels:
-    """Read ``y`` into an array of labels.
+def is_sequence(values: object) -> bool:
+    """Tell what has an order and rows: no text, no mapping, no set, no number, no sparse matrix."""
+    if isinstance(values, (str, bytes, Mapping, Set)) or hasattr(values, "toarray"):
+        return False
+    return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
 
-    Parameters
-    ----------
-    y : sequence of str or int
-        -1 among integers, or None, marks a row without a label.
-    n_examples : int
-        The number of rows of ``X``.
 
-    Returns
-    -------
-    Labels
+def is_missing(value: Any) -> bool:
+    """Tell None, NaN and pandas' NA, which is not equal to itself either."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
-    Raises
-    ------
-    InputError
-        If the length differs from `n_examples`, or a label is neither str nor int.
-    """
-    if not _is_sequence(y):
-        raise InputError(
-            "requires y to be passed, but the target y is None: y is a sequence of labels"
-            if y is None
-            else f"y is a sequence of labels, one for each row of X, got {_short(y)}"
-        )
-    labels = [_read_label(value, row) for row, value in enumerate(y)]
-    if len(labels) != n_examples:
-        raise InputError(
-            f"X and y differ in length (inconsistent numbers of samples): "
-            f"{n_examples} texts, {len(labels)} labels"
-        )
-    kinds = {type(label) for label in labels if label is not None}
-    if len(kinds) > 1:
-        raise InputError(
-            f"labels are all str or all int, got both, for example {_one_of_each(labels)}"
-        )
-    if kinds == {int} and None not in labels:
-        values: npt.NDArray[Any] = np.array(labels, dtype=np.int64)
-        return Labels(values, values != _UNLABELLED)
-    values = np.empty(len(labels), dtype=object)
-    values[:] = labels
-    is_labelled = np.array([label not in (None, _UNLABELLED) for label in labels], dtype=bool)
-    return Labels(values, is_labelled)
+
+def shorten_repr(value: Any) -> str:
+    """Return the type and the beginning of a value, for a message."""
+    shown = repr(value)
+    return f"{type(value).__name__} {shown if len(shown) <= 60 else shown[:57] + '...'}"
+
+
+def _selected(examples: Examples, fields: Sequence[str] | None) -> Examples:
+    columns = _needed(examples.columns, fields)
+    return examples if list(columns) == list(examples.columns) else Examples(columns)
 
 
 def _table_columns(X: Any) -> dict[str, list[Any]] | None:
@@ -165,13 +104,6 @@ def _table_columns(X: Any) -> dict[str, list[Any]] | None:
             raise InputError(f"X has two columns of one name among {names}; rename or drop one")
         return {str(name): list(X.iloc[:, i]) for i, name in enumerate(X.columns)}
     return None
-
-
-def _is_sequence(values: object) -> bool:
-    """Tell what has an order and rows: no text, no mapping, no set, no number, no sparse matrix."""
-    if isinstance(values, (str, bytes, Mapping, Set)) or hasattr(values, "toarray"):
-        return False
-    return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
 
 
 def _can_be_encoded(text: str) -> bool:
@@ -189,7 +121,7 @@ def _rows(X: Iterable[Any]) -> list[Any]:
 
 
 def _row_columns(rows: list[Any], fields: Sequence[str] | None) -> dict[str, list[Any]]:
-    first = next((row for row in rows if not _is_missing(row)), None)
+    first = next((row for row in rows if not is_missing(row)), None)
     if isinstance(first, Mapping):
         return _mapping_columns(rows, list(first) if fields is None else list(fields))
     if isinstance(first, (tuple, list)):
@@ -205,7 +137,9 @@ def _row_columns(rows: list[Any], fields: Sequence[str] | None) -> dict[str, lis
 def _mapping_columns(rows: list[Any], fields: list[str]) -> dict[str, list[Any]]:
     bad = [i for i, row in enumerate(rows) if not isinstance(row, Mapping)]
     if bad:
-        raise InputError(f"X holds mappings, but {_name_rows(bad)} not: {_short(rows[bad[0]])}")
+        raise InputError(
+            f"X holds mappings, but {_name_rows(bad)} not: {shorten_repr(rows[bad[0]])}"
+        )
     for name in fields:
         lacking = [i for i, row in enumerate(rows) if name not in row]
         if lacking:
@@ -228,12 +162,14 @@ def _tuple_columns(
     if bad:
         raise InputError(
             f"rows of X are tuples of {len(names)} texts ({', '.join(names)}), "
-            f"but {_name_rows(bad)} not: {_short(rows[bad[0]])}"
+            f"but {_name_rows(bad)} not: {shorten_repr(rows[bad[0]])}"
         )
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
 
 def _needed(columns: dict[str, list[Any]], fields: Sequence[str] | None) -> dict[str, list[Any]]:
+    if not columns or not len(next(iter(columns.values()))):
+        raise InputError("X has 0 sample(s), and a minimum of 1 is required: X is empty")
     if fields is None:
         return columns
     if len(fields) == 1 and len(columns) == 1:
@@ -247,7 +183,7 @@ def _needed(columns: dict[str, list[Any]], fields: Sequence[str] | None) -> dict
 
 
 def _checked_texts(texts: list[Any], field: str) -> list[str]:
-    missing = [i for i, text in enumerate(texts) if _is_missing(text)]
+    missing = [i for i, text in enumerate(texts) if is_missing(text)]
     if missing:
         raise InputError(
             f"{field!r} is None or NaN in {_name_rows(missing)}; "
@@ -257,7 +193,7 @@ def _checked_texts(texts: list[Any], field: str) -> list[str]:
     if wrong:
         raise InputError(
             f"{field!r} is a string in every row, but not in {_name_rows(wrong)}: "
-            f"{_short(texts[wrong[0]])}"
+            f"{shorten_repr(texts[wrong[0]])}"
         )
     broken = [i for i, text in enumerate(texts) if not _can_be_encoded(text)]
     if broken:
@@ -268,40 +204,7 @@ def _checked_texts(texts: list[Any], field: str) -> list[str]:
     return [str.__str__(text) for text in texts]
 
 
-def _read_label(value: Any, row: int) -> Label | None:
-    if _is_missing(value):
-        return None
-    if isinstance(value, (bool, np.bool_)):
-        raise InputError(f"labels are str or int, got the bool {value} in row {row}; use 0 and 1")
-    if isinstance(value, str):
-        return str.__str__(value)  # of an Enum of str, str() would give its name
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return int(value)  # a column of ints with gaps becomes float in pandas
-    raise InputError(
-        f"Unknown label type: continuous or other; labels are str or int, "
-        f"got {_short(value)} in row {row}"
-    )
-
-
-def _is_missing(value: Any) -> bool:
-    """Tell None, NaN and pandas' NA, which is not equal to itself either."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
-
-
-def _one_of_each(labels: list[Label | None]) -> list[Label]:
-    return [next(x for x in labels if isinstance(x, kind)) for kind in (str, int)]
-
-
 def _name_rows(rows: list[int]) -> str:
     shown = ", ".join(map(str, rows[:_ROWS_SHOWN]))
     rest = f" and {len(rows) - _ROWS_SHOWN} more" if len(rows) > _ROWS_SHOWN else ""
     return f"{'row' if len(rows) == 1 else 'rows'} {shown}{rest}"
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return f"{type(value).__name__} {shown if len(shown) <= 60 else shown[:57] + '...'}"

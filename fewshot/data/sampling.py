@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.data.examples import Label, Labels, read_labels
+from fewshot.data.labels import Label, Labels, read_labels
 from fewshot.errors import InputError
 
 Indices: TypeAlias = npt.NDArray[np.int64]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.data.examples import Examples, read_examples, read_labels
+from fewshot.data.examples import Examples, read_examples
+from fewshot.data.labels import read_labels
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.data.unlabeled import Pool, Unlabeled, draw_pool, text_keys
 from fewshot.errors import InputError, UnlabeledWarning, warn_user

@@ -1,4 +1,4 @@
-"""What was passed to ``fit``, checked: examples, labels, weights, classes and targets."""
+"""What is passed to ``fit``, checked: texts, labels, weights."""
 
 from __future__ import annotations
 
@@ -9,55 +9,54 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import DataConversionWarning
 
-from fewshot.data.examples import Examples, Labels, read_examples, read_labels
+from fewshot.data.examples import Examples, read_examples
+from fewshot.data.labels import Labels, read_labels
 from fewshot.errors import InputError, warn_user
 
 
 class TrainingData(NamedTuple):
-    """Checked input of ``fit``.
-
-    Parameters
-    ----------
-    examples : Examples
-    labels : Labels
-    sample_weight : ndarray of shape (n,)
-    """
+    """Texts with labels and weights; some or all labels may be missing."""
 
     examples: Examples
     labels: Labels
-    sample_weight: npt.NDArray[np.float64]
+    sample_weight: npt.NDArray[np.float64]  # [n]
+
+    def take(self, indices: npt.NDArray[np.int64]) -> TrainingData:
+        """Return the rows at these positions."""
+        labels = read_labels(self.labels.values[indices].tolist(), len(indices))
+        return TrainingData(self.examples.take(indices), labels, self.sample_weight[indices])
 
 
 def read_training_data(
-    X: Any, y: Any, sample_weight: Any, fields: Sequence[str] | None = None
+    X: Any, y: Any, sample_weight: Any = None, fields: Sequence[str] | None = None
 ) -> TrainingData:
-    """Check what was passed to ``fit``.
+    """Check what was passed to ``fit``; without `y` no text has a label.
 
-    Parameters
-    ----------
-    X : sequence of texts
-        See :func:`~fewshot.data.examples.read_examples`.
-    y : sequence of str or int
-        See :func:`~fewshot.data.examples.read_labels`; a column vector is flattened with a warning.
-    sample_weight : sequence of float, optional
-    fields : sequence of str, optional
-        The fields that are needed.
-
-    Returns
-    -------
-    TrainingData
-
-    Raises
-    ------
-    InputError
-        If `X`, `y` or `sample_weight` cannot be used, or differ in length.
+    Data that is checked already (Examples, Labels, TrainingData as `X`) is not checked again.
     """
+    if isinstance(X, TrainingData):
+        return X._replace(examples=read_examples(X.examples, fields))
     examples = read_examples(X, fields)
-    labels = read_labels(_flat(y), len(examples))
-    return TrainingData(examples, labels, _weights(sample_weight, len(examples)))
+    n_examples = len(examples)
+    labels = read_labels([None] * n_examples if y is None else _flat(y), n_examples)
+    return TrainingData(examples, labels, _weights(sample_weight, n_examples))
+
+
+def concatenate(parts: Sequence[TrainingData]) -> TrainingData:
+    """Return the rows of all parts, which have the same fields, in one."""
+    columns: dict[str, list[str]] = {name: [] for name in parts[0].examples.fields}
+    labels: list[Any] = []
+    for part in parts:
+        for name, texts in columns.items():
+            texts += part.examples.columns[name]
+        rows = zip(part.labels.values.tolist(), part.labels.is_labelled, strict=True)
+        labels += [label if is_labelled else None for label, is_labelled in rows]
+    weights = np.concatenate([part.sample_weight for part in parts])
+    return TrainingData(Examples(columns), read_labels(labels, len(labels)), weights)
 
 
 def _flat(y: Any) -> Any:
+    """Flatten a column vector, with scikit-learn's warning."""
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] == 1:
         warn_user(

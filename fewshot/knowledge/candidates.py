@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.errors import VerbalizerError
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.learned_verbalizer import VerbalizerTask

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.data.settings import is_number
 from fewshot.errors import SourceError, VerbalizerError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, whole
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge.labelled import (

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.knowledge.candidates import Names
 from fewshot.knowledge.filters import (
     Relevance,

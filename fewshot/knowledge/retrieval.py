@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.errors import LabelWordWarning, warn_user
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, clean_term
 from fewshot.knowledge.similarity import CrossEncoderFilter, TermEncoder, cosines

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from fewshot.data.examples import Label, read_examples
-from fewshot.data.label_set import read_labels
+from fewshot.data.examples import read_examples
+from fewshot.data.labels import Label, read_label_set
 from fewshot.data.settings import check_settings, is_number, one_of, or_none, positive, share, whole
 from fewshot.errors import CoverageWarning, VerbalizerError, warn_user
 from fewshot.knowledge.candidates import Names, TermSource, class_names
@@ -154,7 +154,7 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         VerbalizerError
             If `labels` or a setting cannot be used.
         """
-        classes = read_labels(labels)
+        classes = read_label_set(labels)
         lm = load_masked_lm(model)
         parsed = template if isinstance(template, Template) else Template(template)
         examples = None if texts is None else read_examples(texts, parsed.field_names)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.errors import MissingExtraError, VerbalizerError
 
 _SHOWN_TERMS = 20  # a class, in a notebook

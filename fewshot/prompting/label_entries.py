@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TypeAlias
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.errors import VerbalizerError
 
 Entries: TypeAlias = tuple[tuple[str, float], ...]  # words and weights of one class

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.errors import InputError, TemplateError, VerbalizerError, did_you_mean
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer, Words

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from fewshot.data.examples import Label
-from fewshot.data.label_set import read_labels
+from fewshot.data.labels import Label, read_label_set
 from fewshot.errors import VerbalizerError
 from fewshot.prompting.found_terms import FoundTerm, data_frame, html_table, read_terms
 from fewshot.prompting.label_entries import (
@@ -93,7 +92,7 @@ class Verbalizer:
                 "expected a mapping such as {'neg': ['bad'], 'pos': ['good']}, "
                 f"got {type(label_words).__name__}: {label_words!r}"
             )
-        labels = read_labels(label_words)
+        labels = read_label_set(label_words)
         pairs = zip(labels, label_words.values(), strict=True)
         entries = {label: read_entries(label, words) for label, words in pairs}
         check_distinct(entries)
@@ -217,7 +216,7 @@ class Verbalizer:
         lengths = {key: len(content[key]) for key in keys}
         if len(set(lengths.values())) > 1:
             raise VerbalizerError(f"from_dict: expected one entry a label, got {lengths}")
-        labels = read_labels(content["labels"])
+        labels = read_label_set(content["labels"])
         rows = zip(labels, content["label_words"], content["weights"], strict=True)
         words = {label: pair_weights(label, words, weights) for label, words, weights in rows}
         return cls(words, provenance=read_terms(content.get("provenance", [])))
@@ -244,7 +243,7 @@ class Verbalizer:
         VerbalizerError
             If labels are numbers or have no letters, or two names become the same word.
         """
-        return cls(name_words(read_labels(labels)))
+        return cls(name_words(read_label_set(labels)))
 
     @classmethod
     def from_file(

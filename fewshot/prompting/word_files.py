@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from fewshot.data.examples import Label
-from fewshot.data.label_set import read_labels
+from fewshot.data.labels import Label, read_label_set
 from fewshot.errors import VerbalizerError
 from fewshot.prompting.yaml_files import check_keys, read_text, read_typed_words, read_yaml
 
@@ -45,9 +44,9 @@ class LabelWordRows:
             word of each class.
         """
         if labels is None:
-            names = read_labels(self._own_labels())
+            names = read_label_set(self._own_labels())
             return dict(zip(names, self.words, strict=True))
-        names = read_labels(labels)
+        names = read_label_set(labels)
         if self.labels is not None:
             return self._reordered(names)
         if len(names) != len(self.words):

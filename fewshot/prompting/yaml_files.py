@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from fewshot.data.examples import Label
 from fewshot.data.files import write_whole
+from fewshot.data.labels import Label
 from fewshot.errors import FewShotError, VerbalizerError, did_you_mean
 
 _LABEL_TYPES = ("str", "int")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.errors import LabelWordError, LabelWordWarning, warn_user
 from fewshot.prompting.tokens import encode
 from fewshot.prompting.verbalizer import Verbalizer

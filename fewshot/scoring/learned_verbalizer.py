@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from fewshot.data.classes import class_targets
-from fewshot.data.examples import Examples, Label
+from fewshot.data.examples import Examples
+from fewshot.data.labels import Label
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import VerbalizerError
 from fewshot.models.masked_lm import MaskedLM

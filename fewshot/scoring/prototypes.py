@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 
 _MARGIN = 1.0
 _LOG_TEMPERATURES = (-7.0, 1.0)

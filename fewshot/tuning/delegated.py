@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.scoring.prototypes import LabelEmbeddings

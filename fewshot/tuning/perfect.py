@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, positive, whole
 from fewshot.errors import TuningError
 from fewshot.models.added_modules import AddedModules, Setting, Stacked

@@ -1,21 +1,16 @@
-"""Reading X and y: every container gives the same columns, bad rows are named."""
+"""Texts: every container gives the same columns, bad rows are named."""
 
 from __future__ import annotations
-
-from enum import Enum
 
 import datasets
 import numpy as np
 import pandas as pd
 import pytest
 
-from fewshot.data.examples import Examples, read_examples, read_labels
+from fewshot.data.examples import Examples, read_examples
 from fewshot.errors import InputError
 
 TEXTS = ["first text", "", "third 🎉"]
-
-
-# ---- Texts ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -160,76 +155,10 @@ def test_the_input_is_not_changed():
     assert rows == [{"a": "x", "b": "y"}]
 
 
-# ---- Labels -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("container", [list, tuple, np.array, pd.Series, iter])
-def test_every_container_of_labels_gives_the_same_array(container):
-    labels = read_labels(container(["b", "a", "b"]), 3)
-
-    assert labels.values.tolist() == ["b", "a", "b"]
-    assert labels.values.dtype == object
-    assert labels.is_labelled.all()
-    assert labels.classes() == ["a", "b"]
-
-
-@pytest.mark.parametrize("y", [[2, 0, 2], np.array([2.0, 0.0, 2.0]), pd.Series([2, 0, 2])])
-def test_integers_become_int64(y):
-    labels = read_labels(y, 3)
-
-    assert labels.values.tolist() == [2, 0, 2]
-    assert labels.values.dtype == np.int64
-    assert all(type(label) is int for label in labels.classes())
-
-
-def test_minus_one_among_integers_marks_an_unlabelled_row():
-    labels = read_labels([1, -1, 0], 3)
-
-    assert labels.is_labelled.tolist() == [True, False, True]
-    assert labels.classes() == [0, 1]
-
-
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
-def test_none_marks_an_unlabelled_row(missing):
-    assert read_labels(["b", missing, "a"], 3).is_labelled.tolist() == [True, False, True]
-    assert read_labels([3, missing, -1], 3).is_labelled.tolist() == [True, False, False]
-
-
-def test_other_negative_integers_are_labels():
-    assert read_labels([-2, -1, 3], 3).classes() == [-2, 3]
-
-
-def test_a_length_that_differs_is_refused():
-    with pytest.raises(InputError, match=r"X and y differ in length.*3 texts, 2 labels"):
-        read_labels(["a", "b"], 3)
-
-
-@pytest.mark.parametrize(
-    ("y", "message"),
-    [
-        (None, "requires y"),
-        ("ab", "y is a sequence of labels"),
-        (5, "y is a sequence of labels"),
-        ([True, False], "got the bool True in row 0; use 0 and 1"),
-        ([0, 1.5], "got float 1.5 in row 1"),
-        (["a", 1], "all str or all int, got both, for example"),
-        (["a", ("b",)], "labels are str or int, got tuple"),
-    ],
-)
-def test_labels_of_other_types_are_refused(y, message):
-    with pytest.raises(InputError, match=message):
-        read_labels(y, 2)
-
-
 @pytest.mark.parametrize("unordered", [{"a", "b"}, frozenset("ab"), {"a": 1}.keys(), np.array("a")])
 def test_what_has_no_order_is_no_sequence_of_texts(unordered):
     with pytest.raises(InputError, match="X is a sequence of texts"):
         read_examples(unordered)
-
-
-def test_labels_without_order_are_refused():
-    with pytest.raises(InputError, match=r"y is a sequence of labels.*set"):
-        read_labels({"a", "b"}, 2)
 
 
 def test_a_lone_surrogate_is_named_by_its_row():
@@ -245,8 +174,22 @@ def test_two_columns_of_one_name_are_refused():
         read_examples(table, ("text",))
 
 
-def test_labels_that_are_members_of_an_enum_are_their_text():
-    class Topic(str, Enum):
-        SPORT = "sport"
+def test_examples_that_were_read_already_are_passed_as_they_are():
+    examples = Examples({"a": ["x"], "b": ["y"]})
 
-    assert read_labels([Topic.SPORT], 1).values.tolist() == ["sport"]
+    assert read_examples(examples) is examples
+    assert read_examples(examples, ["a", "b"]) is examples
+
+
+def test_of_examples_only_the_fields_are_selected():
+    examples = Examples({"a": ["x"], "b": ["y"]})
+
+    assert read_examples(examples, ["b"]).columns == {"b": ["y"]}
+    assert read_examples(Examples({"a": ["x"]}), ["text"]).columns == {"text": ["x"]}
+    with pytest.raises(InputError, match=r"'c' is missing in X, which has the columns"):
+        read_examples(examples, ["c", "a"])
+
+
+def test_examples_without_a_row_are_refused():
+    with pytest.raises(InputError, match="X is empty"):
+        read_examples(Examples({"text": []}))

@@ -1,4 +1,4 @@
-"""Reading what is passed to ``fit``: labels, weights, classes, targets."""
+"""What is passed to ``fit``: texts, labels and weights, checked once."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
-from fewshot.data.classes import class_labels, class_targets, label_array, labelled_part
-from fewshot.data.examples import read_labels
-from fewshot.data.training_data import read_training_data
-from fewshot.errors import InputError, VerbalizerError
-
-# ---- Training data ----------------------------------------------------------------------------
+from fewshot.data.examples import Examples
+from fewshot.data.labels import read_labels
+from fewshot.data.training_data import concatenate, read_training_data
+from fewshot.errors import InputError
 
 
 def test_a_column_of_labels_is_flattened_with_a_warning():
     with pytest.warns(DataConversionWarning, match="column-vector"):
-        data = read_training_data(["x", "y"], np.array([["a"], ["b"]]), None)
+        data = read_training_data(["x", "y"], np.array([["a"], ["b"]]))
 
     assert data.labels.values.tolist() == ["a", "b"]
 
@@ -25,7 +23,7 @@ def test_a_matrix_of_labels_is_refused():
     with pytest.raises(
         InputError, match=r"one label for each text, got an array of shape \(2, 2\)"
     ):
-        read_training_data(["x", "y"], np.zeros((2, 2)), None)
+        read_training_data(["x", "y"], np.zeros((2, 2)))
 
 
 def test_without_weights_all_texts_weigh_one():
@@ -53,138 +51,52 @@ def test_weights_that_are_all_zero_are_refused():
         read_training_data(["x", "y"], [0, 1], [0.0, 0.0])
 
 
-# ---- Classes ----------------------------------------------------------------------------------
+def test_without_y_no_text_has_a_label():
+    data = read_training_data(iter(["x", "y"]), None)
+
+    assert data.examples.joined() == ["x", "y"]
+    assert data.labels.is_labelled.tolist() == [False, False]
 
 
-def test_classes_are_those_that_occur_sorted():
-    assert class_labels(read_labels(["b", "a", None, "b"], 4)) == ["a", "b"]
-    assert class_labels(read_labels([10, 9, -1], 3)) == [9, 10]
+def test_data_that_was_read_already_is_passed_as_it_is():
+    data = read_training_data(["x", "y"], ["a", None], [1.0, 2.0])
+
+    again = read_training_data(data, None)
+
+    assert again.examples is data.examples
+    assert again.labels is data.labels
+    assert again.sample_weight.tolist() == [1.0, 2.0]
+    assert read_training_data(data.examples, data.labels).labels is data.labels
 
 
-def test_given_classes_stay_even_without_an_example():
-    assert class_labels(read_labels(["b", "b"], 2), ["c", "b", "a"]) == ["a", "b", "c"]
+def test_checked_labels_of_another_length_are_refused():
+    with pytest.raises(InputError, match="differ in length"):
+        read_training_data(["x", "y"], read_labels(["a"], 1))
 
 
-def test_given_classes_become_plain_values():
-    classes = class_labels(read_labels([0, 2], 2), np.array([2, 0, 1]))
+def test_of_data_that_was_read_already_the_fields_are_selected():
+    data = read_training_data([{"a": "x", "b": "y"}], ["l"])
 
-    assert classes == [0, 1, 2]
-    assert all(type(label) is int for label in classes)
-    assert label_array(classes).dtype == np.int64
-
-
-@pytest.mark.parametrize(
-    ("given", "error", "message"),
-    [
-        (
-            "ab",
-            VerbalizerError,
-            "labels is a list of all labels.* got 'ab'",
-        ),
-        (2, VerbalizerError, "labels is a list of all labels.* got 2"),
-        (["a", 1], VerbalizerError, r"expected labels all of str or all of int, got \['a', 1\]"),
-        (["a", "b", "a"], VerbalizerError, "the label 'a' stands twice"),
-        (["a", 1.5], VerbalizerError, "a label is a str or an int, got float: 1.5"),
-    ],
-)
-def test_given_classes_that_cannot_be_used_are_refused(given, error, message):
-    with pytest.raises(error, match=message):
-        class_labels(read_labels(["a", "b"], 2), given)
-
-
-def test_a_label_that_is_not_given_is_named():
-    with pytest.raises(
-        InputError, match=r"labels \['x'\], which are unknown; known are \['a', 'b'\]"
-    ):
-        class_labels(read_labels(["a", "x"], 2), ["a", "b"])
-
-
-def test_one_class_is_too_few():
-    with pytest.raises(
-        InputError, match=r"needs 2 classes at least, got 1 class: \['a'\].*labels="
-    ):
-        class_labels(read_labels(["a", "a"], 2))
-
-
-def targets_of(y, classes, class_weight=None, sample_weight=None):
-    data = read_training_data([f"text {i}" for i in range(len(y))], y, sample_weight)
-    return class_targets(data, classes, class_weight)
-
-
-def test_targets_are_one_hot_in_the_order_of_the_classes():
-    targets, weights = targets_of(["b", "a", "b"], ["a", "b", "c"])
-
-    assert targets.tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0]]
-    assert weights.tolist() == [1, 1, 1]
-
-
-@pytest.mark.parametrize("y", [["b", None, "a"], [1, -1, 0], [1, None, 0]])
-def test_rows_without_a_label_weigh_nothing(y):
-    targets, weights = targets_of(y, sorted({y[0], y[2]}))
-
-    assert targets[[0, 2]].tolist() == [[0, 1], [1, 0]]
-    assert weights.tolist() == [1, 0, 1]
-
-
-def test_balanced_class_weights_by_hand():
-    _, weights = targets_of(["a", "b", "b", "b", None], ["a", "b", "c"], "balanced")
-
-    # n / (n_classes * count) over the two classes that occur: 4 / (2 * 1) and 4 / (2 * 3).
-    assert weights.tolist() == pytest.approx([2.0, 2 / 3, 2 / 3, 2 / 3, 0.0])
-
-
-def test_class_weights_multiply_sample_weights():
-    _, weights = targets_of(["a", "b", "a"], ["a", "b"], {"a": 3.0}, [1.0, 2.0, 0.5])
-
-    assert weights.tolist() == [3.0, 2.0, 1.5]
+    assert read_training_data(data, None, None, ["b"]).examples.columns == {"b": ["y"]}
 
 
 @pytest.mark.parametrize(
-    ("class_weight", "message"),
+    ("labels", "expected", "dtype"),
     [
-        ({"z": 1.0}, r"class_weight has unknown labels \['z'\]; known are \['a', 'b'\]"),
-        ("even", "class_weight is None, 'balanced' or a mapping .* got 'even'"),
-        (3, "class_weight is None, 'balanced' or a mapping .* got 3"),
-        ({"a": -1.0}, "class_weight"),
-        ({"a": float("nan")}, "class_weight"),
-        ({"a": 0.0, "b": 0.0}, "class_weight"),
-        ({"a": "x"}, "class_weight holds finite numbers"),
-        ({"a": None}, "class_weight holds finite numbers"),
+        ((["a", None], ["b"]), ["a", None, "b"], object),
+        (([1, -1], [0]), [1, None, 0], object),
+        (([1, 0], [0]), [1, 0, 0], np.int64),
     ],
 )
-def test_class_weights_that_cannot_be_used_are_refused(class_weight, message):
-    with pytest.raises(InputError, match=message):
-        targets_of(["a", "b", "a"], ["a", "b"], class_weight)
+def test_parts_are_concatenated(labels, expected, dtype):
+    parts = [
+        read_training_data(["x", "y"], labels[0], [1.0, 2.0]),
+        read_training_data(["z"], labels[1], [3.0]),
+    ]
 
+    whole = concatenate(parts)
 
-def test_weights_that_are_zero_once_multiplied_are_refused():
-    with pytest.raises(InputError, match="no text has a label and a weight above 0"):
-        targets_of(["a", "b"], ["a", "b"], {"a": 0.0}, [1.0, 0.0])
-
-
-def test_without_any_label_targets_weigh_nothing():
-    _, weights = targets_of([None, None], ["a", "b"])
-
-    assert weights.tolist() == [0.0, 0.0]
-
-
-def test_the_labelled_part_holds_the_rows_that_count():
-    data = read_training_data(["x", "y", "z"], ["b", None, "a"], [2.0, 1.0, 0.0])
-
-    examples, targets, weights = labelled_part(data, ["a", "b"], None)
-
-    assert examples.joined() == ["x"]
-    assert targets.tolist() == [[0, 1]]
-    assert weights.tolist() == [2.0]
-
-
-def test_without_any_label_there_is_no_labelled_part():
-    data = read_training_data(["x", "y"], [None, None], None)
-
-    with pytest.raises(InputError, match="no text has a label; label at least one"):
-        labelled_part(data, ["a", "b"], None)
-
-
-def test_label_array_keeps_python_types():
-    assert label_array([1, 5]).dtype == np.int64
-    assert label_array(["a", "b"]).dtype == object
+    assert whole.examples == Examples({"text": ["x", "y", "z"]})
+    assert whole.labels.values.tolist() == expected
+    assert whole.labels.values.dtype == dtype
+    assert whole.sample_weight.tolist() == [1.0, 2.0, 3.0]

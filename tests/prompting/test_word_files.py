@@ -102,7 +102,7 @@ def test_yaml_words_stay_words(write):
         ("w.txt", "bad,,poor\ngood\n", "label 'bad' has a blank word ''"),
         ("w.txt", "bad,poor\npoor,good\n", "w.txt: the word 'poor' stands for both.*on_shared"),
         ("w.txt", "bad,so,so\ngood\n", "'so' stands twice in label 'bad'.*on_shared='drop'"),
-        ("w.txt", "bad\nbad,good\n", "the label 'bad' stands twice"),
+        ("w.txt", "bad\nbad,good\n", "the label 'bad' is duplicated"),
         ("w.tsv", "bad\ngood\n", "cannot tell the format from '.tsv'; known are"),
         ("w.yaml", "label_words: {a: [b], c: [d]}", "w.yaml: the key 'label_type' is missing"),
         ("w.yaml", "label_words: {}\nlabel_typ: int", r"'label_typ' \(did you mean 'label_type'"),
@@ -150,7 +150,7 @@ def test_a_missing_file_and_a_binary_file_are_refused(tmp_path):
         ({"labels": ["a"]}, r"expected at least two labels, got \['a'\]"),
         ({"labels": ["a", "b", "c"]}, r"a line for each of the 3 labels \['a', 'b', 'c'\], got 2"),
         ({"labels": "ab"}, r"labels is a list of all labels.*, got 'ab'"),
-        ({"labels": ["a", "a"]}, "the label 'a' stands twice"),
+        ({"labels": ["a", "a"]}, "the label 'a' is duplicated"),
         ({"on_shared": "keep"}, "on_shared is 'raise' or 'drop', got 'keep'"),
     ],
 )

@@ -31,7 +31,8 @@ from fewshot.classifiers.semi_supervised.lines import (
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining, pretrain
 from fewshot.data.cache import BoundedCache
 from fewshot.data.classes import class_targets
-from fewshot.data.examples import Examples, Label
+from fewshot.data.examples import Examples
+from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import LearningData, check_several_classes
 from fewshot.data.settings import check_settings, is_share, is_whole
 from fewshot.data.unlabeled import text_keys

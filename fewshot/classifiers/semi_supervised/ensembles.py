@@ -21,7 +21,7 @@ from fewshot.classifiers.semi_supervised.pseudo_labels import (
     share_quota,
     soft_labels,
 )
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import LearningData
 from fewshot.training.checkpoint import Arrays
 from fewshot.training.rounds import Rounds, seed_of

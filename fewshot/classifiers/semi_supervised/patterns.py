@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.prompt_plan import plan_fit, resolve_template
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import InputError
 from fewshot.prompting.template import Template

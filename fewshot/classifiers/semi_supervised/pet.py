@@ -26,7 +26,7 @@ from fewshot.classifiers.semi_supervised.patterns import (
 )
 from fewshot.classifiers.semi_supervised.pseudo_labels import merge_scores, soft_labels
 from fewshot.data.classes import class_targets, label_array
-from fewshot.data.examples import Label
+from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import LearningData, check_several_classes
 from fewshot.data.settings import check_settings, is_positive, is_share, is_whole
 from fewshot.data.unlabeled import text_keys

@@ -1,0 +1,115 @@
+"""Labels: those of texts, some of which may be missing, and those that a caller names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.data.examples import is_missing, is_sequence, shorten_repr
+from fewshot.errors import InputError, VerbalizerError
+
+Label: TypeAlias = str | int
+
+UNLABELED = -1  # among ints, as in sklearn.semi_supervised
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of texts, some of which may be missing."""
+
+    values: npt.NDArray[Any]  # [n], int64 or object; -1 or None where there is no label
+    is_labelled: npt.NDArray[np.bool_]  # [n]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def classes(self) -> list[Label]:
+        """Return the labels that occur, sorted."""
+        return sorted(set(self.values[self.is_labelled].tolist()))
+
+
+def read_labels(y: Any, n_examples: int) -> Labels:
+    """Read ``y``; -1 among ints, or None, marks a row without a label."""
+    if isinstance(y, Labels):
+        labels = y
+    elif is_sequence(y):
+        labels = _to_array([_read_label(value, row) for row, value in enumerate(y)])
+    else:
+        raise InputError(
+            "requires y to be passed, but the target y is None: y is a sequence of labels"
+            if y is None
+            else f"y is a sequence of labels, one for each row of X, got {shorten_repr(y)}"
+        )
+    if len(labels) != n_examples:
+        raise InputError(
+            f"X and y differ in length (inconsistent numbers of samples): "
+            f"{n_examples} texts, {len(labels)} labels"
+        )
+    return labels
+
+
+def read_label_set(labels: object) -> tuple[Label, ...]:
+    """Read the distinct labels that a caller names, in their order.
+
+    Raises VerbalizerError: they come from ``labels=`` or from a verbalizer.
+    """
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise VerbalizerError(
+            f"labels is a list of all labels, such as ['no', 'yes'], got {labels!r}"
+        )
+    read = tuple(_read_named_label(label) for label in labels)
+    if len(read) < 2:
+        raise VerbalizerError(f"expected at least two labels, got {list(read)}")
+    if len({type(label) for label in read}) > 1:
+        raise VerbalizerError(f"expected labels all of str or all of int, got {list(read)}")
+    repeated = [label for label, count in Counter(read).items() if count > 1]
+    if repeated:
+        raise VerbalizerError(f"the label {repeated[0]!r} is duplicated in {list(read)}")
+    return read
+
+
+def _to_array(labels: list[Label | None]) -> Labels:
+    kinds = {type(label) for label in labels if label is not None}
+    if len(kinds) > 1:
+        examples = [next(x for x in labels if isinstance(x, kind)) for kind in (str, int)]
+        raise InputError(f"labels are all str or all int, got both, for example {examples}")
+    if kinds == {int} and None not in labels:
+        values: npt.NDArray[Any] = np.array(labels, dtype=np.int64)
+        return Labels(values, values != UNLABELED)
+    values = np.empty(len(labels), dtype=object)
+    values[:] = labels
+    is_labelled = np.array([label not in (None, UNLABELED) for label in labels], dtype=bool)
+    return Labels(values, is_labelled)
+
+
+def _read_label(value: Any, row: int) -> Label | None:
+    if is_missing(value):
+        return None
+    if isinstance(value, (bool, np.bool_)):
+        raise InputError(f"labels are str or int, got the bool {value} in row {row}; use 0 and 1")
+    if isinstance(value, str):
+        return str.__str__(value)  # of an Enum of str, str() would give its name
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return int(value)  # a column of ints with gaps becomes float in pandas
+    raise InputError(
+        f"Unknown label type: continuous or other; labels are str or int, "
+        f"got {shorten_repr(value)} in row {row}"
+    )
+
+
+def _read_named_label(label: object) -> Label:
+    if isinstance(label, str):
+        return str(label)
+    if isinstance(label, bool) or not isinstance(label, Integral):
+        raise VerbalizerError(f"a label is a str or an int, got {type(label).__name__}: {label!r}")
+    if label == UNLABELED:
+        raise VerbalizerError("the label -1 marks unlabelled rows; use another number, such as 0")
+    return int(label)

@@ -1,0 +1,149 @@
+"""Classes, one-hot targets, and weights of the texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fewshot.data.classes import class_labels, class_targets, label_array, read_labelled_texts
+from fewshot.data.labels import read_labels
+from fewshot.data.training_data import read_training_data
+from fewshot.errors import InputError, VerbalizerError
+
+
+def test_classes_are_those_that_occur_sorted():
+    assert class_labels(read_labels(["b", "a", None, "b"], 4)) == ["a", "b"]
+    assert class_labels(read_labels([10, 9, -1], 3)) == [9, 10]
+
+
+def test_given_classes_stay_even_without_an_example():
+    assert class_labels(read_labels(["b", "b"], 2), ["c", "b", "a"]) == ["a", "b", "c"]
+
+
+def test_given_classes_become_plain_values():
+    classes = class_labels(read_labels([0, 2], 2), np.array([2, 0, 1]))
+
+    assert classes == [0, 1, 2]
+    assert all(type(label) is int for label in classes)
+    assert label_array(classes).dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (
+            "ab",
+            VerbalizerError,
+            "labels is a list of all labels.* got 'ab'",
+        ),
+        (2, VerbalizerError, "labels is a list of all labels.* got 2"),
+        (["a", 1], VerbalizerError, r"expected labels all of str or all of int, got \['a', 1\]"),
+        (["a", "b", "a"], VerbalizerError, "the label 'a' is duplicated"),
+        (["a", 1.5], VerbalizerError, "a label is a str or an int, got float: 1.5"),
+    ],
+)
+def test_given_classes_that_cannot_be_used_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        class_labels(read_labels(["a", "b"], 2), given)
+
+
+def test_a_label_that_is_not_given_is_named():
+    with pytest.raises(
+        InputError, match=r"labels \['x'\], which are unknown; known are \['a', 'b'\]"
+    ):
+        class_labels(read_labels(["a", "x"], 2), ["a", "b"])
+
+
+def test_one_class_is_too_few():
+    with pytest.raises(
+        InputError, match=r"needs 2 classes at least, got 1 class: \['a'\].*labels="
+    ):
+        class_labels(read_labels(["a", "a"], 2))
+
+
+def targets_of(y, classes, class_weight=None, sample_weight=None):
+    data = read_training_data([f"text {i}" for i in range(len(y))], y, sample_weight)
+    return class_targets(data, classes, class_weight)
+
+
+def test_targets_are_one_hot_in_the_order_of_the_classes():
+    targets, weights = targets_of(["b", "a", "b"], ["a", "b", "c"])
+
+    assert targets.tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0]]
+    assert weights.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("y", [["b", None, "a"], [1, -1, 0], [1, None, 0]])
+def test_rows_without_a_label_weigh_nothing(y):
+    targets, weights = targets_of(y, sorted({y[0], y[2]}))
+
+    assert targets[[0, 2]].tolist() == [[0, 1], [1, 0]]
+    assert weights.tolist() == [1, 0, 1]
+
+
+def test_balanced_class_weights_by_hand():
+    _, weights = targets_of(["a", "b", "b", "b", None], ["a", "b", "c"], "balanced")
+
+    # n / (n_classes * count) over the two classes that occur: 4 / (2 * 1) and 4 / (2 * 3).
+    assert weights.tolist() == pytest.approx([2.0, 2 / 3, 2 / 3, 2 / 3, 0.0])
+
+
+def test_class_weights_multiply_sample_weights():
+    _, weights = targets_of(["a", "b", "a"], ["a", "b"], {"a": 3.0}, [1.0, 2.0, 0.5])
+
+    assert weights.tolist() == [3.0, 2.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({"z": 1.0}, r"class_weight has unknown labels \['z'\]; known are \['a', 'b'\]"),
+        ("even", "class_weight is None, 'balanced' or a mapping .* got 'even'"),
+        (3, "class_weight is None, 'balanced' or a mapping .* got 3"),
+        ({"a": -1.0}, "class_weight"),
+        ({"a": float("nan")}, "class_weight"),
+        ({"a": 0.0, "b": 0.0}, "class_weight"),
+        ({"a": "x"}, "class_weight holds finite numbers"),
+        ({"a": None}, "class_weight holds finite numbers"),
+    ],
+)
+def test_class_weights_that_cannot_be_used_are_refused(class_weight, message):
+    with pytest.raises(InputError, match=message):
+        targets_of(["a", "b", "a"], ["a", "b"], class_weight)
+
+
+def test_weights_that_are_zero_once_multiplied_are_refused():
+    with pytest.raises(InputError, match="no text has a label and a weight above 0"):
+        targets_of(["a", "b"], ["a", "b"], {"a": 0.0}, [1.0, 0.0])
+
+
+def test_without_any_label_targets_weigh_nothing():
+    _, weights = targets_of([None, None], ["a", "b"])
+
+    assert weights.tolist() == [0.0, 0.0]
+
+
+def test_only_labelled_rows_with_a_weight_are_learned_from():
+    data = read_labelled_texts(
+        ["x", "y", "z"], ["b", None, "a"], [2.0, 1.0, 0.0], labels=None, class_weight=None
+    )
+
+    assert data.classes == ["a", "b"]
+    assert data.examples.joined() == ["x"]
+    assert data.targets.tolist() == [[0, 1]]
+    assert data.weights.tolist() == [2.0]
+
+
+def test_without_any_label_there_is_nothing_to_learn_from():
+    with pytest.raises(InputError, match="no text has a label; label at least one"):
+        read_labelled_texts(["x"], [None], None, labels=["a", "b"], class_weight=None)
+
+
+def test_without_y_there_is_nothing_to_learn_from():
+    with pytest.raises(InputError, match="requires y to be passed, but the target y is None"):
+        read_labelled_texts(["x"], None, None, labels=["a", "b"], class_weight=None)
+
+
+def test_label_array_keeps_python_types():
+    assert label_array([1, 5]).dtype == np.int64
+    assert label_array(["a", "b"]).dtype == object

@@ -1,0 +1,82 @@
+"""Labels of texts, some of which may be missing."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fewshot.data.labels import read_labels
+from fewshot.errors import InputError
+
+
+@pytest.mark.parametrize("container", [list, tuple, np.array, pd.Series, iter])
+def test_every_container_of_labels_gives_the_same_array(container):
+    labels = read_labels(container(["b", "a", "b"]), 3)
+
+    assert labels.values.tolist() == ["b", "a", "b"]
+    assert labels.values.dtype == object
+    assert labels.is_labelled.all()
+    assert labels.classes() == ["a", "b"]
+
+
+@pytest.mark.parametrize("y", [[2, 0, 2], np.array([2.0, 0.0, 2.0]), pd.Series([2, 0, 2])])
+def test_integers_become_int64(y):
+    labels = read_labels(y, 3)
+
+    assert labels.values.tolist() == [2, 0, 2]
+    assert labels.values.dtype == np.int64
+    assert all(type(label) is int for label in labels.classes())
+
+
+def test_minus_one_among_integers_marks_an_unlabelled_row():
+    labels = read_labels([1, -1, 0], 3)
+
+    assert labels.is_labelled.tolist() == [True, False, True]
+    assert labels.classes() == [0, 1]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_none_marks_an_unlabelled_row(missing):
+    assert read_labels(["b", missing, "a"], 3).is_labelled.tolist() == [True, False, True]
+    assert read_labels([3, missing, -1], 3).is_labelled.tolist() == [True, False, False]
+
+
+def test_other_negative_integers_are_labels():
+    assert read_labels([-2, -1, 3], 3).classes() == [-2, 3]
+
+
+def test_a_length_that_differs_is_refused():
+    with pytest.raises(InputError, match=r"X and y differ in length.*3 texts, 2 labels"):
+        read_labels(["a", "b"], 3)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y"),
+        ("ab", "y is a sequence of labels"),
+        (5, "y is a sequence of labels"),
+        ([True, False], "got the bool True in row 0; use 0 and 1"),
+        ([0, 1.5], "got float 1.5 in row 1"),
+        (["a", 1], "all str or all int, got both, for example"),
+        (["a", ("b",)], "labels are str or int, got tuple"),
+    ],
+)
+def test_labels_of_other_types_are_refused(y, message):
+    with pytest.raises(InputError, match=message):
+        read_labels(y, 2)
+
+
+def test_labels_without_order_are_refused():
+    with pytest.raises(InputError, match=r"y is a sequence of labels.*set"):
+        read_labels({"a", "b"}, 2)
+
+
+def test_labels_that_are_members_of_an_enum_are_their_text():
+    class Topic(str, Enum):
+        SPORT = "sport"
+
+    assert read_labels([Topic.SPORT], 1).values.tolist() == ["sport"]
