@@ -14,6 +14,7 @@ from fewshot.knowledge.soft import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.wordnet import WordNet
 from fewshot.scoring.learned_verbalizer import (
     LearnedVerbalizer,
+    ResolvedPrototypes,
     ResolvedVerbalizer,
     VerbalizerTask,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ModelNeighbours",
     "PetalVerbalizer",
     "PrototypeVerbalizer",
+    "ResolvedPrototypes",
     "ResolvedVerbalizer",
     "SciPromptSoftVerbalizer",
     "SciPromptVerbalizer",

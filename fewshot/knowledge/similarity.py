@@ -1,4 +1,4 @@
-"""How close terms are to class names: a bi-encoder's cosine, a cross-encoder's score."""
+"""Similarity of terms to class names: a bi-encoder's cosine, a cross-encoder's score."""
 
 from __future__ import annotations
 
@@ -24,17 +24,7 @@ _CACHE_TEXTS = 100_000
 
 
 class TermEncoder:
-    """A sentence encoder that remembers what it has embedded, by content.
-
-    Parameters
-    ----------
-    encoder : SentenceEncoder
-
-    Attributes
-    ----------
-    n_passes, n_texts : int
-        Batched passes so far, and texts embedded in them.
-    """
+    """A sentence encoder that caches its embeddings by content."""
 
     def __init__(self, encoder: SentenceEncoder) -> None:
         self._encoder = encoder
@@ -43,16 +33,7 @@ class TermEncoder:
         self.n_texts = 0
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embed texts, of length 1; those that are not known yet in one pass.
-
-        Parameters
-        ----------
-        texts : sequence of str
-
-        Returns
-        -------
-        ndarray of shape (n, hidden)
-        """
+        """Return embeddings of length 1, [n, hidden]; those not cached are computed in one pass."""
         return np.stack(self._known.fill(texts, self._unit))
 
     def _unit(self, texts: list[str]) -> list[npt.NDArray[np.float32]]:
@@ -65,7 +46,7 @@ class TermEncoder:
 
 
 def term_encoder(model: str | Path | SentenceTransformer) -> TermEncoder:
-    """Return the encoder of a name or folder, shared by all who ask; or one of a loaded model."""
+    """Return the shared encoder of a name or folder, or a new one of a loaded model."""
     if isinstance(model, (str, Path)):
         return _shared_encoder(str(model))
     return TermEncoder(SentenceEncoder.load(model, None))
@@ -79,19 +60,7 @@ def _shared_encoder(name: str) -> TermEncoder:
 def cosines(
     encoder: TermEncoder, terms: Sequence[str], names: Sequence[Sequence[str]]
 ) -> npt.NDArray[np.float64]:
-    """Return the cosine of each term with each class's name, all embedded in one pass.
-
-    Parameters
-    ----------
-    encoder : TermEncoder
-    terms : sequence of str
-    names : sequence of sequence of str
-        One or several names a class; the nearest one counts.
-
-    Returns
-    -------
-    ndarray of shape (n_terms, n_classes)
-    """
+    """Return cosines with each class's nearest name, [n_terms, n_classes], from one pass."""
     flat = [name for row in names for name in row]
     embedded = encoder.embed([*terms, *flat])
     products = embedded[: len(terms)] @ embedded[len(terms) :].T
@@ -103,9 +72,9 @@ def cosines(
 class CrossEncoderFilter(BaseEstimator):
     """Keep the terms that a cross-encoder scores well beside the class's name.
 
-    A model that scores likeness needs ``keep="above"``. SciPrompt's own, tuned on SciNLI, scores
-    contrast: ``keep="below"``. Which of the two a model does is checked: class names beside
-    themselves and beside one another must come out on the right sides.
+    A model that scores similarity needs ``keep="above"``. SciPrompt's own, tuned on SciNLI, scores
+    contrast: ``keep="below"``. The direction is checked: class names paired with themselves and
+    with one another must fall on the right sides.
 
     Parameters
     ----------
@@ -114,10 +83,21 @@ class CrossEncoderFilter(BaseEstimator):
     threshold : float, default=0.9
         Of the model's scores.
     keep : {"above", "below"}, default="above"
+        The side of the threshold on which terms are kept.
+
+    See Also
+    --------
+    SciPromptVerbalizer : Takes it as its ``cross_encoder``.
 
     References
     ----------
     You et al. (2024), SciPrompt, section 3.2.
+
+    Examples
+    --------
+    >>> from fewshot.knowledge import CrossEncoderFilter
+    >>> CrossEncoderFilter("cross-encoder/stsb-roberta-base", threshold=0.5)
+    CrossEncoderFilter(model='cross-encoder/stsb-roberta-base', threshold=0.5)
     """
 
     def __init__(
@@ -132,20 +112,48 @@ class CrossEncoderFilter(BaseEstimator):
         self.keep = keep
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float64]:
-        """Return the model's score of each pair of sentences, [n]."""
+        """Return the model's score of each pair of sentences.
+
+        Parameters
+        ----------
+        pairs : sequence of (str, str)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+
+        Raises
+        ------
+        ModelError
+            If the model has several outputs or cannot be loaded.
+        """
         model = _cross_encoder(self.model)
         if not len(pairs):
             return np.zeros(0)
         scores = np.asarray(model.predict(list(pairs), show_progress_bar=False), dtype=np.float64)
         if scores.ndim != 1:
             raise ModelError(
-                f"the cross-encoder gives {scores.shape[-1]} scores a pair; use one with "
+                f"the cross-encoder gives {scores.shape[-1]} scores per pair; use one with "
                 "num_labels=1"
             )
         return scores
 
     def keeps(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Tell which scores are on the right side of the threshold, [n]."""
+        """Return whether scores are on the right side of the threshold.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n,)
+
+        Returns
+        -------
+        ndarray of bool of shape (n,)
+
+        Raises
+        ------
+        VerbalizerError
+            If a setting is wrong.
+        """
         limits = {
             "keep": one_of(self.keep, get_args(Keep)),
             "threshold": (is_number(self.threshold), "a number"),
@@ -154,12 +162,17 @@ class CrossEncoderFilter(BaseEstimator):
         return scores > self.threshold if self.keep == "above" else scores < self.threshold
 
     def check_convention(self, names: Sequence[str]) -> None:
-        """Raise VerbalizerError if the model scores likeness where contrast was said, or back.
+        """Check that `keep` fits the model: whether it scores similarity or contrast.
 
         Parameters
         ----------
         names : sequence of str
             Sentences of the classes' names, which differ.
+
+        Raises
+        ------
+        VerbalizerError
+            If the model scores the other way.
         """
         self.keeps(np.zeros(0))
         same = self.score([(name, name) for name in names]).mean()

@@ -20,6 +20,7 @@ from fewshot.scoring.heads import fit_state_head
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.learned_verbalizer import (
     LearnedVerbalizer,
+    ResolvedPrototypes,
     ResolvedVerbalizer,
     VerbalizerTask,
 )
@@ -153,12 +154,12 @@ class PrototypeVerbalizer(LearnedVerbalizer):
     def __init__(self, *, n_masks: int = 1) -> None:
         self.n_masks = n_masks
 
-    def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
+    def resolve_words(self, task: VerbalizerTask) -> ResolvedPrototypes:
         """Make the prototypes of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
         check_settings(self, {"n_masks": whole(self.n_masks)}, VerbalizerError, is_part=True)
         states = labelled_states(task, type(self).__name__, self.n_masks)
         prototypes = prototypes_of(task.classes, states.mask, states.shares)
-        return ResolvedVerbalizer(None, prototypes)
+        return ResolvedPrototypes(prototypes)
 
 
 def fit_vectors(

@@ -1,4 +1,4 @@
-"""Learned weights of label words: few-shot knowledgeable prompt tuning, on a frozen model."""
+"""Learned weights of label words on a frozen model: few-shot knowledgeable prompt tuning."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ _PENALTY = 1.0
 
 
 def learn_weights(verbalizer: Verbalizer, task: VerbalizerTask) -> Verbalizer:
-    """Return the verbalizer with weights that fit the labelled texts of a task.
-
-    References
-    ----------
-    Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.4, equation 5.
-    """
+    """Return the verbalizer with weights that fit the labelled texts of a task."""
     scorer = task.scorer(verbalizer)
     scores = scorer.word_scores(task.encoded(scorer))
     log_probs = word_log_probs(scores, scorer.prior).numpy()
@@ -40,33 +35,15 @@ def learn_weights(verbalizer: Verbalizer, task: VerbalizerTask) -> Verbalizer:
 
 
 def fit_weights(
-    log_probs: npt.NDArray[np.float64],
-    own: npt.NDArray[np.int64],
-    targets: npt.NDArray[np.float64],
+    log_probs: npt.NDArray[np.float64],  # [n, n_words], calibrated
+    own: npt.NDArray[np.int64],  # the class of each word, sorted
+    targets: npt.NDArray[np.float64],  # [n, n_classes]
     sample_weight: npt.NDArray[np.float64],
-    start: npt.NDArray[np.float64],
+    start: npt.NDArray[np.float64],  # [n_words]: the weights that the fit is drawn to
 ) -> npt.NDArray[np.float64]:
-    """Fit the shares of words in their classes' scores.
-
-    Minimises ``sum_i w_i CE(targets_i, s_i) + ||omega - log(start)||^2 / 2`` for the scores
-    ``s_c = sum_t softmax(omega)_t log_probs_t`` over the words t of class c.
-
-    Parameters
-    ----------
-    log_probs : ndarray of shape (n, n_words)
-        Calibrated.
-    own : ndarray of shape (n_words,)
-        The class of each word; sorted.
-    targets : ndarray of shape (n, n_classes)
-    sample_weight : ndarray of shape (n,)
-    start : ndarray of shape (n_words,)
-        The weights that the fit starts from and is drawn to.
-
-    Returns
-    -------
-    ndarray of shape (n_words,)
-        They sum to 1 for each class.
-    """
+    """Fit the shares of words in their classes' scores (Hu et al., 2022, equation 5)."""
+    # Minimizes sum_i w_i CE(targets_i, s_i) + ||omega - log(start)||^2 / 2, where
+    # s_c = sum_t softmax(omega)_t log_probs_t over the words t of class c.
     n_classes = targets.shape[1]
     is_own = np.eye(n_classes)[own]  # [words, classes]
     anchor = np.log(np.maximum(start, np.finfo(np.float64).tiny))

@@ -1,4 +1,4 @@
-"""Verbalizers that are made in ``fit``: from a model, from texts, labels or knowledge."""
+"""Verbalizers that are made in ``fit``, from a model, texts, labels or knowledge."""
 
 from __future__ import annotations
 
@@ -82,11 +82,13 @@ class VerbalizerTask:
         Parameters
         ----------
         classes : sequence of str or int
+            All labels, sorted.
         lm : MaskedLM
         template : Template
         data : TrainingData, optional
+            Texts, with or without labels.
         max_length : int, optional
-            By default the model's.
+            The most tokens of a prompt; by default the model's.
         multi_token : {"mean", "first", "masks"}, default="mean"
 
         Returns
@@ -196,18 +198,26 @@ class VerbalizerTask:
 
 @dataclass(frozen=True)
 class ResolvedVerbalizer:
-    """Words that a :class:`LearnedVerbalizer` found, or what is scored in place of words.
+    """What a :class:`LearnedVerbalizer` found: words, or what is scored in place of words.
 
     Parameters
     ----------
     verbalizer : Verbalizer or None
-        Plain words, to be read, edited and saved. None where there are no words.
+        Plain words, to be read, edited and saved. None if there are no words.
     words : LabelWords or LabelEmbeddings, optional
-        What is scored at the mask. By default the words of `verbalizer`.
+        Scored at the mask. By default the words of `verbalizer`.
 
     See Also
     --------
     LearnedVerbalizer : Returns it.
+    ResolvedPrototypes : For prototypes in place of words.
+
+    Examples
+    --------
+    >>> from fewshot import Verbalizer
+    >>> from fewshot.knowledge import ResolvedVerbalizer
+    >>> ResolvedVerbalizer(Verbalizer({"law": "court", "sport": "game"})).verbalizer.labels
+    ('law', 'sport')
     """
 
     verbalizer: Verbalizer | None
@@ -239,16 +249,53 @@ class ResolvedVerbalizer:
         return task.label_words(self.verbalizer)
 
 
-class LearnedVerbalizer(BaseEstimator, ABC):
-    """A way to find label words, given to a classifier as its ``verbalizer``.
+class ResolvedPrototypes(ResolvedVerbalizer):
+    """Prototypes that a :class:`LearnedVerbalizer` made in place of words.
 
-    It holds its settings and nothing learned, so it can be cloned, shared, and searched as
+    Parameters
+    ----------
+    prototypes : LabelEmbeddings
+        A state for each class and mask, with which that at the mask is compared.
+
+    See Also
+    --------
+    PrototypeVerbalizer : Returns it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fewshot.knowledge import ResolvedPrototypes
+    >>> from fewshot.scoring.prototypes import LabelEmbeddings
+    >>> prototypes = LabelEmbeddings(("a", "b"), torch.eye(2)[:, None], temperature=1.0)
+    >>> ResolvedPrototypes(prototypes).words.classes
+    ('a', 'b')
+    """
+
+    def __init__(self, prototypes: LabelEmbeddings) -> None:
+        super().__init__(None, prototypes)
+
+
+class LearnedVerbalizer(BaseEstimator, ABC):
+    """Base class of verbalizers that find their label words in ``fit``.
+
+    Subclass it for your own search, and pass it to a classifier as ``verbalizer``. It holds its
+    settings and nothing learned, so it can be cloned, shared, and searched as
     ``verbalizer__<setting>``. The words that it found are the classifier's ``verbalizer_``.
 
     See Also
     --------
-    VerbalizerTask : What it learns from.
-    SciPromptVerbalizer, PetalVerbalizer, SoftVerbalizer : Some of them.
+    VerbalizerTask : The classes, model and texts that it learns from.
+    SciPromptVerbalizer, PetalVerbalizer, SoftVerbalizer : Subclasses.
+
+    Examples
+    --------
+    >>> from fewshot import Verbalizer
+    >>> from fewshot.knowledge import LearnedVerbalizer, ResolvedVerbalizer
+    >>> class UpperCase(LearnedVerbalizer):
+    ...     def resolve_words(self, task):
+    ...         return ResolvedVerbalizer(Verbalizer({c: c.upper() for c in task.classes}))
+    >>> UpperCase()
+    UpperCase()
     """
 
     @abstractmethod

@@ -92,7 +92,7 @@ def test_the_right_convention_passes_and_the_other_is_refused(likeness):
 def test_a_model_with_several_outputs_is_refused(tiny_bert):
     model = tiny_cross_encoder(tiny_bert, num_labels=3)
 
-    with pytest.raises(ModelError, match="gives 3 scores a pair; use one with num_labels=1"):
+    with pytest.raises(ModelError, match="gives 3 scores per pair; use one with num_labels=1"):
         CrossEncoderFilter(model).score([("a", "b")])
 
 
