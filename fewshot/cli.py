@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,38 +13,22 @@ from fewshot.errors import FewShotError
 from fewshot.prompting.library import list_tasks, load_task
 
 _FAILED, _INTERRUPTED = 1, 130
+_QUICK_SEEDS, _QUICK_TEST_SIZE = 1, 100
 _DESCRIPTION = "Few-shot text classification by prompting masked language models."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        By default those of the process.
-
-    Returns
-    -------
-    int
-        Exit status: 0, or 1 after an error, or 130 when interrupted. Wrong arguments exit with 2.
-    """
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser().parse_args(given)
+    """Run a command; return 0, or 1 after an error, or 130 when interrupted."""
+    options = _parser().parse_args(arguments)  # exits with 2 if they are wrong
     try:
-        if options.command == "tasks":
-            return _list_tasks()
-        if options.command == "benchmark":
-            return _run_benchmark(options)
-        if options.command == "report":
-            return _write_report(options.results, options.output)
-        return _run_demo(options, shlex.join(["python", "-m", "fewshot", *given]))
+        status: int = options.run(options)
     except FewShotError as error:
         sys.stderr.write(f"fewshot: {error}\n")
         return _FAILED
     except KeyboardInterrupt:
         sys.stderr.write("\nfewshot: interrupted\n")
         return _INTERRUPTED
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,11 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_benchmark(commands)
     _add_report(commands)
-    commands.add_parser(
+    tasks = commands.add_parser(
         "tasks",
         help="list the library's templates and label words",
-        description="List the data sets that the library has templates and label words for.",
+        description="List the data sets for which the library has templates and label words.",
     )
+    tasks.set_defaults(run=_list_tasks)
     return parser
 
 
@@ -67,30 +51,32 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo = commands.add_parser(
         "demo",
         help="classify BBC News from 8 labels per topic, offline",
-        description="Classify BBC News articles from a few labels per topic: prompts next to "
-        "TF-IDF and SetFit. Shows a table and writes an HTML report. Works offline.",
+        description="Classify BBC News articles from a few labels per topic, with prompts and "
+        "with TF-IDF and SetFit. Shows a table and writes a report. Works offline.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    demo.add_argument("--seeds", type=_count, default=3, help="how often articles are drawn")
-    demo.add_argument("--shots", type=_count, default=8, help="labelled articles per topic")
-    demo.add_argument("--test-size", type=_count, default=300, help="test articles of each seed")
+    demo.add_argument("--seeds", type=_count, default=3, help="number of draws of the articles")
+    demo.add_argument("--shots", type=_count, default=8, help="labeled articles per topic")
+    demo.add_argument("--test-size", type=_count, default=300, help="number of test articles")
     demo.add_argument("--output", type=Path, default=Path("reports"), help="folder of the report")
     demo.add_argument("--quick", action="store_true", help="one seed and 100 test articles")
+    demo.set_defaults(run=_run_demo)
 
 
 def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     benchmark = commands.add_parser(
         "benchmark",
-        help="compare methods on data sets, as a YAML file says",
-        description="Run methods x data sets x shots x seeds as a YAML file says (see "
-        "docs/benchmark.md). Each cell is written as soon as it is done; the same command goes on "
-        "with a run that was stopped.",
+        help="compare methods on data sets",
+        description="Run the methods x data sets x shots x seeds of a YAML file (see "
+        "docs/benchmark.md). Each cell is written as soon as it is done; the same command resumes "
+        "an interrupted run.",
     )
     benchmark.add_argument("spec", type=Path, help="YAML file")
     benchmark.add_argument(
         "--results",
         type=Path,
-        help="JSON lines file, one line a cell; by default the spec's name with .jsonl, here",
+        help="JSON lines file, one line per cell; by default the spec's name with .jsonl, in the "
+        "current folder",
     )
     benchmark.add_argument(
         "--data-dir",
@@ -98,15 +84,14 @@ def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         help="folder of the data sets that come with no package; by default $FEWSHOT_DATA",
     )
     benchmark.add_argument(
-        "--n-jobs", type=int, default=1, help="cells at once; -1 for all cores (default: 1)"
+        "--n-jobs", type=int, default=1, help="parallel cells; -1 for all cores (default: 1)"
     )
     benchmark.add_argument(
-        "--report", type=Path, metavar="FOLDER", help="write the report there at the end"
+        "--report", type=Path, metavar="FOLDER", help="write the report to this folder at the end"
     )
-    benchmark.add_argument(
-        "--retry-failed", action="store_true", help="run cells again that failed before"
-    )
-    benchmark.add_argument("--quiet", action="store_true", help="no line for each cell")
+    benchmark.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    benchmark.add_argument("--quiet", action="store_true", help="show no line per cell")
+    benchmark.set_defaults(run=_run_benchmark)
 
 
 def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -117,6 +102,7 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     report.add_argument("results", type=Path, help="JSON lines file of a benchmark")
     report.add_argument("--output", type=Path, default=Path("reports"), help="folder")
+    report.set_defaults(run=lambda options: _write_report(options.results, options.output))
 
 
 def _count(text: str) -> int:
@@ -126,10 +112,11 @@ def _count(text: str) -> int:
     return number
 
 
-def _list_tasks() -> int:
+def _list_tasks(options: argparse.Namespace) -> int:
+    del options
     names = list_tasks()
     width = max(map(len, names))
-    with suppress(BrokenPipeError):  # of a reader such as `head`, who has seen enough
+    with suppress(BrokenPipeError):  # a reader such as `head` has read enough
         for name in names:
             task = load_task(name)
             sizes = f"{len(task.labels):3} labels  {len(task.templates):2} templates"
@@ -138,20 +125,12 @@ def _list_tasks() -> int:
     return 0
 
 
-def _run_demo(options: argparse.Namespace, command: str) -> int:
-    from fewshot.benchmark.demo import (  # loads torch, which --help does not need
-        DemoSettings,
-        run_demo,
-    )
+def _run_demo(options: argparse.Namespace) -> int:
+    from fewshot.benchmark import demo  # loads torch, which --help does not need
 
-    settings = DemoSettings(
-        seeds=1 if options.quick else options.seeds,
-        shots=options.shots,
-        test_size=min(options.test_size, 100) if options.quick else options.test_size,
-        output=options.output,
-        command=command,
-    )
-    return run_demo(settings, sys.stdout)
+    seeds = _QUICK_SEEDS if options.quick else options.seeds
+    size = min(options.test_size, _QUICK_TEST_SIZE) if options.quick else options.test_size
+    return demo.run_demo(demo.demo_spec(seeds, options.shots, size), options.output, sys.stdout)
 
 
 def _run_benchmark(options: argparse.Namespace) -> int:
@@ -174,8 +153,8 @@ def _run_benchmark(options: argparse.Namespace) -> int:
 
 
 def _write_report(file: Path, folder: Path) -> int:
-    from fewshot.benchmark import read_results, write_report
+    from fewshot.benchmark import write_report
 
-    for path in write_report(read_results(file), folder):
+    for path in write_report(file, folder):
         sys.stdout.write(f"Report: {path.resolve()}\n")
     return 0

@@ -15,9 +15,11 @@ from fewshot.errors import MissingExtraError
 from tests.benchmark.specs import write_texts
 
 
-def capture_demo(monkeypatch: pytest.MonkeyPatch, status: int = 0) -> list[demo.DemoSettings]:
+def capture_demo(monkeypatch: pytest.MonkeyPatch, status: int = 0) -> list[tuple[dict, Path]]:
     seen = []
-    monkeypatch.setattr(demo, "run_demo", lambda settings, _: seen.append(settings) or status)
+    monkeypatch.setattr(
+        demo, "run_demo", lambda spec, folder, _: seen.append((spec, folder)) or status
+    )
     return seen
 
 
@@ -64,17 +66,11 @@ def test_the_demo_has_the_settings_of_its_options(monkeypatch: pytest.MonkeyPatc
     seen = capture_demo(monkeypatch)
 
     cli.main(["demo"])
-    cli.main(["demo", "--seeds", "3", "--shots", "4", "--test-size", "50", "--output", "my folder"])
+    cli.main(["demo", "--seeds", "2", "--shots", "4", "--test-size", "50", "--output", "my folder"])
 
     assert seen == [
-        demo.DemoSettings(),
-        demo.DemoSettings(
-            3,
-            4,
-            50,
-            Path("my folder"),
-            "python -m fewshot demo --seeds 3 --shots 4 --test-size 50 --output 'my folder'",
-        ),
+        (demo.demo_spec(3, 8, 300), Path("reports")),
+        (demo.demo_spec(2, 4, 50), Path("my folder")),
     ]
 
 
@@ -83,7 +79,7 @@ def test_quick_is_one_seed_and_few_test_articles(monkeypatch: pytest.MonkeyPatch
 
     cli.main(["demo", "--quick"])
 
-    assert (seen[0].seeds, seen[0].test_size) == (1, 100)
+    assert seen == [(demo.demo_spec(1, 8, 100), Path("reports"))]
 
 
 def test_the_status_of_the_demo_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:

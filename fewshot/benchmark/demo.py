@@ -1,162 +1,85 @@
-"""The demo: classify news with 8 labels per topic, by prompts and by the usual methods."""
+"""The demo: classify news from 8 labels per topic, with prompts and with the usual baselines."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.loading import load_data_set
-from fewshot.benchmark.demo_page import (
-    TABLE_HEADER,
-    Example,
-    MethodResults,
-    Report,
-    results_by_method,
-)
 from fewshot.benchmark.methods import Defaults, build_method
-from fewshot.benchmark.report.page import make_folder
+from fewshot.benchmark.report import make_folder, write_files
+from fewshot.benchmark.report.content import ClozeExample
+from fewshot.benchmark.results import Results
 from fewshot.benchmark.runner import run
 from fewshot.benchmark.spec import Spec
 from fewshot.benchmark.spec_reader import load_spec
+from fewshot.benchmark.statistics import Estimate
+from fewshot.benchmark.summary import Entry, summarize
 from fewshot.classifiers.prompt import PromptClassifier
-from fewshot.data.files import write_whole
 
 _ZERO_SHOT, _TUNED = "Prompt, zero-shot", "Prompt, head tuned"
-_DATA = "bbc_news"
-_REPORT = "demo.html"
+_HEADER = ("Method", "Accuracy", "Macro-F1", "Fit s", "Predict s", "Tokens")
 _WORDS_SHOWN = 5
-# Methods besides the baselines, which every benchmark has.
-_METHODS: list[dict[str, Any]] = [
-    {"name": name, "estimator": "prompt", "settings": {"tuning": tuning, "calibration": "domain"}}
-    for name, tuning in ((_ZERO_SHOT, "none"), (_TUNED, "head"), ("Prompt, all tuned", "full"))
-]
 
 
-@dataclass(frozen=True)
-class DemoSettings:
-    """What the user may choose.
-
-    Parameters
-    ----------
-    seeds : int
-        How often training articles are drawn.
-    shots : int
-        Labelled training articles of each topic.
-    test_size : int
-        Test articles, the same for all methods and seeds.
-    output : Path
-        Folder of the report.
-    command : str
-        What was typed, for the report.
-    """
-
-    seeds: int = 3
-    shots: int = 8
-    test_size: int = 300
-    output: Path = Path("reports")
-    command: str = "python -m fewshot demo"
-
-
-def run_demo(settings: DemoSettings, out: TextIO) -> int:
-    """Compare the methods on BBC News, show a table and write a report.
-
-    Parameters
-    ----------
-    settings : DemoSettings
-    out : TextIO
-        Where the table goes; the progress goes to the standard error.
-
-    Returns
-    -------
-    int
-        Exit status: 1 if a method failed.
-
-    Raises
-    ------
-    MissingExtraError
-        If the articles or the model are not installed.
-    InputError
-        If the folder cannot be written, or there are too few articles for the settings.
-    """
-    started = time.perf_counter()
-    make_folder(settings.output)  # before the work, so that nothing is lost for want of it
-    spec, data = load_spec(demo_spec(settings)), load_data_set(_DATA)
-    methods = results_by_method(run(spec))
-    out.write(f"\n{format_table(methods)}\n\n")
-    report = Report(
-        title="News topics from a handful of labels",
-        setting=_describe(settings, data),
-        methods=methods,
-        examples=cloze_examples(spec, data),
-        command=settings.command,
-        seconds=time.perf_counter() - started,
-    )
-    path = write_whole(settings.output / _REPORT, report.to_html())
-    out.write(f"{report.seconds / 60:.1f} minutes. Report: {path.resolve()}\n")
-    return int(any(results.errors for results in methods))
-
-
-def demo_spec(settings: DemoSettings) -> dict[str, Any]:
-    """Return the benchmark that the demo runs.
-
-    Parameters
-    ----------
-    settings : DemoSettings
-
-    Returns
-    -------
-    dict
-        See :func:`fewshot.benchmark.load_spec`.
-    """
+def demo_spec(seeds: int, shots: int, test_size: int) -> dict[str, Any]:
+    """Return the spec of the demo; the baselines are part of every benchmark."""
+    tunings = ((_ZERO_SHOT, "none"), (_TUNED, "head"), ("Prompt, all tuned", "full"))
     return {
-        "name": "Demo",
-        "methods": _METHODS,
-        "data_sets": [_DATA],
-        "shots": [settings.shots],
-        "seeds": list(range(settings.seeds)),
-        "test_size": settings.test_size,
+        "name": "News topics from a handful of labels",
+        "methods": [
+            {
+                "name": name,
+                "estimator": "prompt",
+                "settings": {"tuning": tuning, "calibration": "domain"},
+            }
+            for name, tuning in tunings
+        ],
+        "data_sets": ["bbc_news"],
+        "shots": [shots],
+        "seeds": list(range(seeds)),
+        "test_size": test_size,
     }
 
 
-def format_table(methods: Sequence[MethodResults]) -> str:
-    """Lay results out as plain text; what failed is told below.
+def run_demo(content: Mapping[str, Any], folder: Path, out: TextIO) -> int:
+    """Run a spec like demo_spec's, show a table, and write a report; return the exit status."""
+    started = time.perf_counter()
+    make_folder(folder)  # before the work, so that nothing is lost if it cannot be written
+    spec = load_spec(content)
+    (entry,) = spec.data_sets
+    data = load_data_set({"name": entry.name, **entry.source})
+    results = run(spec)
+    out.write(f"\n{format_table(results)}\n\n")
+    page, _ = write_files(results, folder, "demo", list(cloze_examples(spec, data)))
+    minutes = (time.perf_counter() - started) / 60
+    out.write(f"{minutes:.1f} minutes. Report: {page.resolve()}\n")
+    return int(not all(cell.is_done for cell in results.cells))
 
-    Parameters
-    ----------
-    methods : sequence of MethodResults
 
-    Returns
-    -------
-    str
-    """
-    rows = [TABLE_HEADER, *(results.row() for results in methods)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(TABLE_HEADER))]
+def format_table(results: Results) -> str:
+    """Lay out the results on one data set as plain text, followed by the errors."""
+    summary = summarize(results)
+    entries = summary.tables[0].groups[0].entries if summary.tables else {}
+    failures = [gap for gap in summary.gaps if gap.kind == "failed"]
+    failed = {gap.method for gap in failures}
+    rows: list[tuple[str, ...]] = [_HEADER]
+    for method in summary.methods:
+        if method in entries:
+            rows.append(_row(entries[method]))
+        elif method in failed:
+            rows.append((method, "failed", "", "", "", ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    failures = [
-        f"{results.method} failed: {error}" for results in methods for error in results.errors
-    ]
-    return "\n".join([*lines, *failures])
+    return "\n".join([*lines, *(f"{gap.method} failed: {gap.reason}" for gap in failures)])
 
 
-def cloze_examples(spec: Spec, data: DataSet) -> list[Example]:
-    """Show what the prompts of the first seed make of one test article of each topic.
-
-    Each label word becomes a class of its own here, so that its share can be seen.
-
-    Parameters
-    ----------
-    spec : Spec
-    data : DataSet
-
-    Returns
-    -------
-    list of Example
-    """
+def cloze_examples(spec: Spec, data: DataSet) -> Iterator[ClozeExample]:
+    """Yield one test text per topic as the prompts of the first seed see it."""
     (entry,) = spec.data_sets
     split = data.split(entry.shots[0], entry.seeds[0], entry.test_size)
     labels = sorted(set(split.test_labels))
@@ -165,6 +88,7 @@ def cloze_examples(spec: Spec, data: DataSet) -> list[Example]:
     zero_shot, tuned = (
         build_method(spec.method(name), defaults, entry.seeds[0]) for name in (_ZERO_SHOT, _TUNED)
     )
+    # Each label word becomes a class, so that its share can be shown.
     words = {word: [word] for label in data.labels for word in data.verbalizer[label]}
     prompt = PromptClassifier(
         data.template, words, model=zero_shot.model, tuning="none", calibration="domain"
@@ -173,20 +97,33 @@ def cloze_examples(spec: Spec, data: DataSet) -> list[Example]:
     zero_shot.fit(split.train_texts)
     tuned.fit(split.train_texts, split.train_labels)
     predicted = {_ZERO_SHOT: zero_shot.predict(texts), _TUNED: tuned.predict(texts)}
-    examples = []
     for place, (label, text) in enumerate(zip(labels, texts, strict=True)):
         before, after = data.template.preview({"text": str(text)}, mask="\0").split("\0")
         best = shares[place].argsort()[::-1][:_WORDS_SHOWN]
-        examples.append(
-            Example(
-                before=before,
-                after=after,
-                label=label,
-                words={str(prompt.classes_[i]): float(shares[place, i]) for i in best},
-                predictions={method: str(found[place]) for method, found in predicted.items()},
-            )
+        yield ClozeExample(
+            before=before,
+            after=after,
+            label=label,
+            words={str(prompt.classes_[i]): float(shares[place, i]) for i in best},
+            predictions={method: str(found[place]) for method, found in predicted.items()},
         )
-    return examples
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    costs = entry.costs
+    return (
+        entry.method,
+        _estimate(entry.scores["accuracy"]),
+        _estimate(entry.scores["macro_f1"]),
+        "" if costs.fit_seconds is None else f"{costs.fit_seconds:.2f}",
+        "" if costs.predict_seconds is None else f"{costs.predict_seconds:.2f}",
+        "" if costs.tokens is None else f"{costs.tokens:,.0f}",
+    )
+
+
+def _estimate(score: Estimate) -> str:
+    spread = "" if score.deviation is None else f" ± {score.deviation:.3f}"
+    return f"{score.mean:.3f}{spread}"
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -194,11 +131,3 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [first.ljust(widths[0])] + [
         cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)
     ]
-
-
-def _describe(settings: DemoSettings, data: DataSet) -> str:
-    seeds = "1 seed" if settings.seeds == 1 else f"{settings.seeds} seeds"
-    return (
-        f"BBC News, headline and lead paragraph: {len(data.labels)} topics, {settings.shots} "
-        f"labelled articles of each, {settings.test_size} test articles, {seeds}"
-    )

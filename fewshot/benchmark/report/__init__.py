@@ -2,48 +2,76 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from fewshot.benchmark.report.content import compose
-from fewshot.benchmark.report.html import to_html
-from fewshot.benchmark.report.markdown import to_markdown
-from fewshot.benchmark.report.page import make_folder
+from fewshot.benchmark.report.content import ClozeExample, compose
+from fewshot.benchmark.report.render import to_html, to_markdown
 from fewshot.benchmark.results import Results, read_results
-from fewshot.benchmark.summary import summarize
 from fewshot.data.files import write_whole
+from fewshot.errors import InputError
 
 
 def write_report(results: Results | str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
-    """Write what a benchmark has found as ``report.html`` and ``report.md``.
+    """Write the report of a benchmark as ``report.html`` and ``report.md``.
 
-    The same results give the same files. Both hold the same tables; charts are on the web page.
+    The same results give the same files. Both hold the same tables; the web page has charts too,
+    and loads nothing from elsewhere.
 
     Parameters
     ----------
     results : Results or path
-        What :func:`fewshot.benchmark.run` returned, or its results file; a run that is not done
-        yet will do.
+        What :func:`run` returned, or its results file, also of an unfinished run.
     folder : path
-        Is made if it is not there; older reports in it are replaced.
+        Created if it does not exist; older reports in it are replaced.
 
     Returns
     -------
     list of Path
-        The web page, and the Markdown.
+        The web page and the Markdown file.
 
     Raises
     ------
     BenchmarkError
-        If the file is no results file.
+        If the file is not a results file.
     InputError
         If the folder cannot be written.
+
+    See Also
+    --------
+    run : Run a benchmark.
+    summarize : The numbers of the tables, as plain values.
+
+    Examples
+    --------
+    >>> from fewshot.benchmark import write_report
+    >>> write_report("quick.jsonl", "reports")  # doctest: +SKIP
     """
     known = results if isinstance(results, Results) else read_results(Path(results))
-    blocks = compose(known, summarize(known))
-    place = Path(folder)
-    make_folder(place)
+    return write_files(known, Path(folder), "report")
+
+
+def write_files(
+    results: Results, folder: Path, name: str, examples: Sequence[ClozeExample] = ()
+) -> list[Path]:
+    """Write the web page and the Markdown file of this name."""
+    report = compose(results, examples)
+    make_folder(folder)
     return [
-        write_whole(place / "report.html", to_html(blocks)),
-        write_whole(place / "report.md", to_markdown(blocks)),
+        write_whole(folder / f"{name}.html", to_html(report)),
+        write_whole(folder / f"{name}.md", to_markdown(report)),
     ]
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder of a report, and check that it can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"reports cannot be written to {str(folder)!r}: {error}; choose another --output"
+        ) from error

@@ -1,4 +1,4 @@
-"""Charts of one data set: score against shots, and score against seconds of training."""
+"""Charts of a data set: score against shots, and score against seconds of training."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fewshot.benchmark.summary import Group
 _WIDTH, _HEIGHT = 340, 320  # pixels: a phone shows them as they are
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 328, 30, 272  # the frame
 _EDGE = 7  # of a marker outside the frame
-_LEAST_RANGE = 0.05  # of the scores shown, so that noise does not look like a difference
-_MOST_RANGE = 0.35  # of the means shown: a baseline far below would squeeze all the others
-_FASTEST = 1e-3  # seconds: what takes less is drawn here
+_LEAST_RANGE = 0.05  # of the score axis, so that noise does not look like a difference
+_MOST_RANGE = 0.35  # of the means shown: a baseline far below would compress all others
+_FASTEST = 1e-3  # seconds: shorter times are drawn here
 # Okabe and Ito (2008), without their yellow, which is too light for white paper, and with grey.
-_COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9", "#7a7a7a",
+_COLORS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "currentColor", "#e69f00", "#56b4e9", "#7a7a7a",
 )  # fmt: skip
 # Paths around (0, 0), of about the same area.
 _MARKERS = (
@@ -38,7 +38,7 @@ _DASHES = ("", "5 3", "1.5 2.5")
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A place on a chart, with what a pointer shows there."""
+    """A point of a chart, with its tooltip."""
 
     x: float
     score: float
@@ -57,20 +57,7 @@ class _Scale:
 
 
 def learning_curves(groups: Sequence[Group], methods: Sequence[str]) -> str:
-    """Draw the score of each method against the number of shots, with bands.
-
-    Parameters
-    ----------
-    groups : sequence of Group
-        Of one data set, by shots.
-    methods : sequence of str
-        All of the report: a method looks the same in each of its charts.
-
-    Returns
-    -------
-    str
-        An SVG element.
-    """
+    """Draw the scores of the methods against shots, with intervals as bands."""
     across = _across([float(place) for place in range(len(groups))])
     scale, ticks = _scores(groups)
     axes = [*_score_axis(scale, ticks)]
@@ -82,7 +69,7 @@ def learning_curves(groups: Sequence[Group], methods: Sequence[str]) -> str:
         known = [(i, g, score) for i, g in enumerate(groups) if (score := g.score(method))]
         bands += _band([across(i) for i, _, _ in known], [s for _, _, s in known], scale, number)
         points = [
-            _Point(across(i), score.mean, f"{method}, {group.shots} shots: {_told(score)}")
+            _Point(across(i), score.mean, f"{method}, {group.shots} shots: {_interval(score)}")
             for i, group, score in known
         ]
         curves += _curve(points, scale, number)
@@ -90,19 +77,7 @@ def learning_curves(groups: Sequence[Group], methods: Sequence[str]) -> str:
 
 
 def score_by_seconds(groups: Sequence[Group], methods: Sequence[str]) -> str:
-    """Draw the score of each method against its seconds of training.
-
-    Parameters
-    ----------
-    groups : sequence of Group
-        Of one data set, by shots: a line joins them.
-    methods : sequence of str
-
-    Returns
-    -------
-    str
-        An SVG element.
-    """
+    """Draw the scores of the methods against seconds of training."""
     timed = [entry.costs.fit_seconds for group in groups for entry in group.entries.values()]
     logs = [math.log10(max(seconds, _FASTEST)) for seconds in timed if seconds is not None]
     low, high = math.floor(min(logs, default=0)), math.ceil(max(logs, default=1))
@@ -120,7 +95,7 @@ def score_by_seconds(groups: Sequence[Group], methods: Sequence[str]) -> str:
             if score is None or entry is None or entry.costs.fit_seconds is None:
                 continue
             seconds = entry.costs.fit_seconds
-            title = f"{method}, {group.shots} shots: {_told(score)} in {seconds:.3g} s"
+            title = f"{method}, {group.shots} shots: {_interval(score)} in {seconds:.3g} s"
             x = across(math.log10(max(seconds, _FASTEST)))
             points.append(_Point(x, score.mean, title))
         curves += _curve(points, scale, number)
@@ -128,17 +103,7 @@ def score_by_seconds(groups: Sequence[Group], methods: Sequence[str]) -> str:
 
 
 def legend(methods: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return each method with its line and marker.
-
-    Parameters
-    ----------
-    methods : sequence of str
-
-    Returns
-    -------
-    tuple of (str, str)
-        An SVG element, and the method.
-    """
+    """Return the line and marker of each method, and its name."""
     return tuple((_swatch(number), method) for number, method in enumerate(methods))
 
 
@@ -149,7 +114,7 @@ def _swatch(number: int) -> str:
 
 
 def _across(values: Sequence[float]) -> Callable[[float], float]:
-    """Return where values stand from left to right; a single one stands in the middle."""
+    """Return the scale of the horizontal axis; a single value is in the middle."""
     low, width = min(values), max(values) - min(values)
     left, right = _LEFT + 14, _RIGHT - 14
 
@@ -161,7 +126,7 @@ def _across(values: Sequence[float]) -> Callable[[float], float]:
 
 
 def _scores(groups: Sequence[Group]) -> tuple[_Scale, list[float]]:
-    """Fit the axis to the means; bands may take half as much again on either side."""
+    """Fit the axis to the means; bands may extend it by half as much on either side."""
     metric = groups[0].metric
     scores = [entry.scores[metric] for g in groups for entry in g.entries.values() if entry.by_seed]
     means = [score.mean for score in scores]
@@ -202,14 +167,14 @@ def _band(
         for x, score in zip(places, scores, strict=True)
         if score.low is not None and score.high is not None
     ]
-    colour = _colour(number)
+    color = _color(number)
     if len(known) == 1:
         ((x, low, high),) = known
         line: dict[str, str | float] = {"x1": x, "x2": x, "y1": low, "y2": high}
-        yield shape("line", line | {"stroke": colour, "stroke-width": 6, "stroke-opacity": 0.15})
+        yield shape("line", line | {"stroke": color, "stroke-width": 6, "stroke-opacity": 0.15})
     elif known:
         outline = [(x, high) for x, _, high in known] + [(x, low) for x, low, _ in reversed(known)]
-        yield shape("polygon", {"points": _places(outline), "fill": colour, "fill-opacity": 0.11})
+        yield shape("polygon", {"points": _places(outline), "fill": color, "fill-opacity": 0.11})
 
 
 def _curve(points: Sequence[_Point], scale: _Scale, number: int) -> Iterator[str]:
@@ -218,18 +183,18 @@ def _curve(points: Sequence[_Point], scale: _Scale, number: int) -> Iterator[str
     for place, point in enumerate(points):
         size = 1.0 if place == len(points) - 1 else 0.75
         if point.score < scale.low:
-            # What is below the frame stands at its edge, hollow.
+            # A point below the frame is drawn at its edge, hollow.
             yield _marker(point.x, _BOTTOM, number, f"{point.title}, below", size, is_hollow=True)
         else:
             yield _marker(point.x, scale(point.score), number, point.title, size)
 
 
 def _line(points: Sequence[tuple[float, float]], number: int) -> str:
-    dash = _DASHES[number // len(_COLOURS) % len(_DASHES)]
+    dash = _DASHES[number // len(_COLORS) % len(_DASHES)]
     attributes: dict[str, str | float] = {
         "points": _places(points),
         "fill": "none",
-        "stroke": _colour(number),
+        "stroke": _color(number),
         "stroke-width": 1.8,
     }
     return shape("polyline", attributes | ({"stroke-dasharray": dash} if dash else {}))
@@ -238,13 +203,13 @@ def _line(points: Sequence[tuple[float, float]], number: int) -> str:
 def _marker(
     x: float, y: float, number: int, title: str, size: float = 1.0, *, is_hollow: bool = False
 ) -> str:
-    # With more methods than colours, a colour comes again with another marker.
-    kind = (number + number // len(_COLOURS)) % len(_MARKERS)
+    # With more methods than colors, a color comes again with another marker.
+    kind = (number + number // len(_COLORS)) % len(_MARKERS)
     attributes: dict[str, str | float] = {
         "d": _MARKERS[kind],
         "transform": f"translate({x:.2f} {y:.2f}) scale({size:g})",
-        "fill": "#fff" if is_hollow else _colour(number),
-        "stroke": _colour(number) if is_hollow else "#fff",
+        "fill": "var(--page)" if is_hollow else _color(number),
+        "stroke": _color(number) if is_hollow else "var(--page)",
         "stroke-width": 1.4 if is_hollow else 0.8,
     }
     return shape("path", attributes, f"<title>{escape(title)}</title>" if title else "")
@@ -266,7 +231,7 @@ def _chart(group: Group, kind: str, axes: Sequence[str], curves: Sequence[str], 
         "height": _HEIGHT,
     }
     width, height = _RIGHT - _LEFT + 2 * _EDGE, _BOTTOM - _TOP + 2 * _EDGE
-    # An inner picture cuts what leaves its frame.
+    # An inner picture clips lines and bands that leave its frame.
     frame: dict[str, str | float] = {
         "x": _LEFT - _EDGE,
         "y": _TOP - _EDGE,
@@ -282,14 +247,14 @@ def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str
     return shape("text", {"class": kind, "x": x, "y": y, "text-anchor": anchor}, escape(text))
 
 
-def _told(score: Estimate) -> str:
+def _interval(score: Estimate) -> str:
     if score.low is None:
         return f"{score.mean:.3f}"
     return f"{score.mean:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
-def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
+def _color(number: int) -> str:
+    return _COLORS[number % len(_COLORS)]
 
 
 def _places(points: Sequence[tuple[float, float]]) -> str:

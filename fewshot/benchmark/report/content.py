@@ -1,31 +1,24 @@
-"""What a report says: tables and charts, how to read them, and what they do not show."""
+"""The content of a report, which the templates lay out as a web page and as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import sqrt
 
 from fewshot.benchmark.data_sets.entries import ENTRIES
 from fewshot.benchmark.metrics import METRICS
 from fewshot.benchmark.report.charts import learning_curves, legend, score_by_seconds
-from fewshot.benchmark.report.document import (
-    Block,
-    Bullets,
-    Code,
-    Facts,
-    Heading,
-    Paragraph,
-    Pictures,
-)
 from fewshot.benchmark.report.provenance import (
     chosen_settings,
     hosts,
+    list_warnings,
     method_grid,
     provenance,
     spec_yaml,
-    warnings_met,
 )
 from fewshot.benchmark.report.tables import (
+    Grid,
     cost_grid,
     gap_grid,
     joined,
@@ -33,95 +26,125 @@ from fewshot.benchmark.report.tables import (
     shots_grid,
 )
 from fewshot.benchmark.results import Results
-from fewshot.benchmark.summary import Group, Summary
+from fewshot.benchmark.summary import Group, Summary, summarize
 from fewshot.prompting.library import load_task
 
 _NORMAL = 1.96  # standard errors on either side of a 95 % interval
 
 _READING = (
-    "A number is the mean over the seeds ± their standard deviation. A seed draws the labelled "
-    "texts, unless the data set's protocol has a single draw, and starts the method. All methods "
+    "A number is the mean over the seeds ± their standard deviation. A seed draws the labeled "
+    "texts, unless the data set's protocol has a single draw, and seeds the method. All methods "
     "get the same texts, and the test texts are the same for all seeds.",
-    "Bold is the best mean of its column, among the methods with the most seeds there.",
-    "≈ marks what cannot be told from the best: the paired t-test over the seeds that both have "
-    "gives p ≥ 0.05, or puts it ahead. Without a mark a method is worse than the best, p < 0.05. "
-    "? says that there are not two common seeds to test on.",
-    "A method without any score has no row; what is missing is listed below the tables, with why.",
+    "Bold marks the best mean of a column, among the methods with the most seeds there.",
+    "≈ marks methods that cannot be distinguished from the best: the paired t-test over the common "
+    "seeds gives p ≥ 0.05, or favors the method. Without a mark a method is worse than the best, "
+    "p < 0.05. ? marks methods with fewer than two seeds in common with the best.",
+    "A method without any score has no row; missing cells are listed below the tables, with the "
+    "reason.",
 )
 _LIMITS = (
-    "≈ does not mean as good. A few seeds show large differences only: what is not told apart "
-    "here may well differ.",
+    "≈ does not mean equally good. A few seeds reveal only large differences: methods that are not "
+    "distinguished here may well differ.",
     "The tests are not corrected for their number: of 20 methods that are as good as the best, "
     "about one loses its ≈ by chance. The p-values are in the tables of each data set.",
-    "Which method is best was read off the same numbers, so the best mean is a little flattered.",
-    "Labelled texts of different seeds come from one pool and may be partly the same, and all "
-    "seeds share the test texts. The t-test and the intervals take seeds to be independent, so "
-    "they are somewhat too sure (Dietterich, 1998; Nadeau and Bengio, 2003).",
-    "The intervals tell what other labelled texts would change, not what other test texts "
-    "would. How much that is stands with each data set.",
-    "± 0.000 means that the score did not change with the seed, as where one class is always "
-    "predicted; it does not mean certainty.",
-    "No setting was chosen on test texts by this run. A method with a grid chooses inside its "
-    "few labels; the others run with the settings given, wherever those come from.",
+    "The best method was chosen by the same numbers, so the best mean is slightly optimistic.",
+    "Labeled texts of different seeds come from one pool and may overlap, and all seeds share the "
+    "test texts. The t-test and the intervals assume independent seeds, so they are somewhat "
+    "overconfident (Dietterich, 1998; Nadeau and Bengio, 2003).",
+    "The intervals cover other labeled texts, not other test texts, whose effect is given with "
+    "each data set.",
+    "± 0.000 means that the score did not change with the seed, for example because one class is "
+    "always predicted; it does not mean certainty.",
+    "This run chose no setting on test texts. A method with a grid chooses within its few labels; "
+    "the others run with the given settings, whatever their origin.",
     "Unless the settings name another model, the methods of this package ran on fewshot-mini, "
-    "one small embedded English model. What wins on it need not win on a larger one, and these "
-    "scores say little about what a method can reach there.",
-    "Seconds and memory hold for the machines named below, with other cells perhaps running "
-    "beside. Compare them within this report only, and small differences not at all. Peak memory "
-    "is that of the process, with models that earlier cells have loaded.",
+    "a small embedded English model. The best method on it need not be the best on a larger model, "
+    "and these scores say little about what a method can reach there.",
+    "Seconds and memory are those of the machines named below, perhaps with other cells running at "
+    "the same time. Compare them only within this report, and ignore small differences. Peak "
+    "memory is that of the process, including models loaded by earlier cells.",
 )
-_DEFINITIONS = (
-    "Accuracy: share of the test texts that are classified right.",
-    "Macro-F1: the plain mean of F1 over the classes that are true or predicted somewhere; a "
-    "class that is never predicted right counts as 0. Weighted F1: the mean by the number of test "
-    "texts of each class.",
-    "Log loss: mean negative natural logarithm of the probability of the true class, which counts "
-    "as at least 2.2e-16.",
-    "ECE, expected calibration error: how far the probability of the predicted class is from "
-    "accuracy, over 15 bins of equal width (Guo et al., 2017, equation 3).",
-    "95 % interval: of the mean over the seeds, by Student's t. Minus best: mean difference to "
-    "the best method on common seeds, with p of the two-sided paired t-test; where all "
-    "differences are the same, p is 1 if they are 0 and else 0.",
-    "Mean rank: 1 for the best score on a data set, equal scores share a rank; over the methods "
-    "with a score on every data set of the table, as the mean is.",
+_STATISTICS = (
+    ("95 % interval", "of the mean over the seeds, by Student's t."),
+    (
+        "Minus best",
+        "the mean difference to the best method on common seeds, with p of the two-sided paired "
+        "t-test; where all differences are equal, p is 1 if they are 0 and 0 otherwise.",
+    ),
+    (
+        "Mean rank",
+        "the rank is 1 for the best score on a data set, and equal scores share a rank; averaged, "
+        "like the mean, over the methods with a score on every data set of the table.",
+    ),
 )
 
 
-def compose(results: Results, summary: Summary) -> list[Block]:
-    """Write the report as blocks.
+@dataclass(frozen=True, slots=True)
+class ClozeExample:
+    """A test text as the prompt sees it."""
 
-    Parameters
-    ----------
-    results : Results
-    summary : Summary
-        Of the same results.
+    before: str  # the mask
+    after: str
+    label: str
+    words: Mapping[str, float]  # label words with their probabilities, the best first
+    predictions: Mapping[str, str]  # by method
 
-    Returns
-    -------
-    list of Block
-    """
-    return [
-        Heading(1, summary.name),
-        Paragraph(_opening(results, summary)),
-        *_results(summary),
-        *_gaps(results, summary),
-        Heading(2, "What the numbers mean, and what they do not"),
-        Bullets((*_LIMITS, *_special_limits(results, summary))),
-        Heading(2, "Data sets"),
-        *(
-            block
-            for groups in summary.data_sets().values()
-            for block in _data_set(groups, results, summary)
+
+@dataclass(frozen=True, slots=True)
+class DataSetPart:
+    """The part of a report on one data set."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    drawings: tuple[str, ...]  # SVG elements, for the web page: the tables hold their numbers
+    legend: tuple[tuple[str, str], ...]  # SVG elements with the names of methods
+    caption: str
+    scores: Grid
+    costs: Grid
+    chosen: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a report says."""
+
+    name: str
+    opening: str
+    reading: tuple[str, ...]
+    tables: tuple[Grid, ...]  # one per number of shots
+    gaps: Grid | None
+    warnings: tuple[str, ...]
+    examples: tuple[ClozeExample, ...]
+    limits: tuple[str, ...]
+    data_sets: tuple[DataSetPart, ...]
+    definitions: tuple[tuple[str, str], ...]
+    methods: Grid
+    provenance: tuple[tuple[str, str], ...]
+    spec: str
+
+
+def compose(results: Results, examples: Sequence[ClozeExample] = ()) -> Report:
+    """Gather the content of the report of a results file."""
+    summary = summarize(results)
+    titles = {data["name"]: data["name"] for data in results.header.spec["data_sets"]}
+    titles |= {name: groups[0].title for name, groups in summary.data_sets().items()}
+    return Report(
+        name=summary.name,
+        opening=_opening(results, summary),
+        reading=_READING,
+        tables=tuple(shots_grid(table, summary) for table in summary.tables),
+        gaps=gap_grid(summary.gaps, titles) if summary.gaps else None,
+        warnings=list_warnings(results.cells),
+        examples=tuple(examples),
+        limits=(*_LIMITS, *_special_limits(results, summary)),
+        data_sets=tuple(
+            _data_set(groups, results, summary) for groups in summary.data_sets().values()
         ),
-        Heading(2, "Metrics"),
-        Bullets(_DEFINITIONS),
-        Heading(2, "How this was made"),
-        method_grid(results),
-        Facts(provenance(results)),
-        Paragraph("To run it again, save this as spec.yaml:"),
-        Code(spec_yaml(results.header.spec)),
-        Code("python -m fewshot benchmark spec.yaml --report reports"),
-    ]
+        definitions=(*((m.title, m.definition) for m in METRICS.values()), *_STATISTICS),
+        methods=method_grid(results),
+        provenance=provenance(results),
+        spec=spec_yaml(results.header.spec),
+    )
 
 
 def _opening(results: Results, summary: Summary) -> str:
@@ -136,70 +159,58 @@ def _opening(results: Results, summary: Summary) -> str:
     return (
         f"{_plural(len(summary.methods), 'method')} for text classification from few labels, "
         f"compared on {_plural(len(summary.data_sets()), 'data set')} at {shots or 'no'} shots "
-        f"(labelled texts of each class, or in total where the data set's protocol says so), "
+        f"(labeled texts per class, or in total where the data set's protocol says so), "
         f"{'up to ' if len(seeds) > 1 else ''}{_plural(most, 'seed')} each. "
         f"{', '.join(counts)}."
     )
 
 
-def _results(summary: Summary) -> Iterator[Block]:
-    yield Heading(2, "Results")
-    if not summary.tables:
-        yield Paragraph("No cell is done yet.")
-        return
-    yield Bullets(_READING)
-    for table in summary.tables:
-        yield shots_grid(table, summary)
-
-
-def _gaps(results: Results, summary: Summary) -> Iterator[Block]:
-    warned = warnings_met(results.cells)
-    if summary.gaps:
-        titles = {data["name"]: data["name"] for data in results.header.spec["data_sets"]}
-        titles |= {name: groups[0].title for name, groups in summary.data_sets().items()}
-        yield Heading(2, "What is missing")
-        yield gap_grid(summary.gaps, titles)
-    if warned:
-        yield Heading(2, "What methods warned of")
-        yield Bullets(warned)
-
-
 def _special_limits(results: Results, summary: Summary) -> Iterator[str]:
-    """Yield the limits of these very results."""
+    """Yield the limits that apply to these results only."""
     groups = [group for table in summary.tables for group in table.groups]
     if any(len({g.metric for g in t.groups}) > 1 and t.means for t in summary.tables):
         yield "The means over data sets mix metrics, each data set with that of its protocol."
     if any(len(e.by_seed) < len(g.seeds) for g in groups for e in g.entries.values()):
         yield (
-            "Where seeds are missing, a mean is over other texts than its neighbours': the seeds "
-            "that fail may be the hard ones. Means and ranks over data sets take such means in."
+            "Where seeds are missing, a mean is over fewer texts than those next to it: the seeds "
+            "that fail may be the hard ones. Means and ranks over data sets include such means."
         )
-    single = [group for group in groups if len(group.seeds) == 1]
-    if single:
+    if any(len(group.seeds) == 1 for group in groups):
         yield (
-            "With one seed there is neither a deviation nor an interval nor a test: nothing says "
-            "how much is luck."
+            "With one seed there is no deviation, no interval and no test: nothing shows how much "
+            "is luck."
         )
     if len(hosts(results.cells)) > 1:
-        yield "The cells ran on machines or with threads that differ: do not compare seconds."
+        yield "The cells ran on different machines or numbers of threads: do not compare seconds."
     changed = sorted({group.title for group in groups if len(group.data_hashes) > 1})
     if changed:
         names = joined(changed, "; ")
         yield f"The texts changed between cells, so methods are not comparable: {names}."
 
 
-def _data_set(groups: Sequence[Group], results: Results, summary: Summary) -> Iterator[Block]:
-    first = groups[0]
-    yield Heading(3, first.title)
-    yield Facts(tuple(_facts(groups)))
+def _data_set(groups: Sequence[Group], results: Results, summary: Summary) -> DataSetPart:
+    drawings: list[str] = []
+    caption = (
+        "Score against seconds: a marker for each number of shots, joined by a line, the largest "
+        "for the most shots."
+    )
     if any(group.score(method) for group in groups for method in group.entries):
-        yield _pictures(groups, summary.methods)
-    yield score_grid(groups)
-    yield cost_grid(groups)
-    chosen = chosen_settings(cell for cell in results.cells if cell.data_set == first.data_set)
-    if chosen:
-        yield Paragraph("Chosen by validation inside the labels:")
-        yield Bullets(chosen)
+        drawings.append(score_by_seconds(groups, summary.methods))
+        if len(groups) > 1:
+            drawings.insert(0, learning_curves(groups, summary.methods))
+            caption = f"Score against shots: means, with their 95 % intervals as bands. {caption}"
+    present = {method for group in groups for method in group.entries}
+    name = groups[0].data_set
+    return DataSetPart(
+        title=groups[0].title,
+        facts=tuple(_facts(groups)),
+        drawings=tuple(drawings),
+        legend=tuple(entry for entry in legend(summary.methods) if entry[1] in present),
+        caption=f"{caption} The score axes need not start at 0; hollow markers are below them.",
+        scores=score_grid(groups),
+        costs=cost_grid(groups),
+        chosen=chosen_settings(cell for cell in results.cells if cell.data_set == name),
+    )
 
 
 def _facts(groups: Sequence[Group]) -> Iterator[tuple[str, str]]:
@@ -212,13 +223,13 @@ def _facts(groups: Sequence[Group]) -> Iterator[tuple[str, str]]:
         yield "Source", entry.url
         yield "Protocol", entry.protocol
     n_test = min(group.n_test for group in groups)
-    # The variance of a share is at most 1 / 4.
+    # The variance of a proportion is at most 1 / 4.
     margin = 100 * _NORMAL * sqrt(0.25 / n_test)
     yield (
         "Test texts",
-        f"{n_test}. Others from the same source would move an accuracy by up to ± {margin:.1f} "
-        "points (95 %); a difference between methods mostly moves less, as all are tested on the "
-        "same texts",
+        f"{n_test}. Other texts from the same source would change an accuracy by up to "
+        f"± {margin:.1f} points (95 %); a difference between methods usually changes less, since "
+        "all are tested on the same texts",
     )
     drawn: dict[str, list[int]] = {}
     for group in groups:
@@ -227,21 +238,6 @@ def _facts(groups: Sequence[Group]) -> Iterator[tuple[str, str]]:
     for split, shots in drawn.items():
         yield f"Texts at {joined(shots)} shots", split
     yield "SHA-256 of the data", ", ".join(dict.fromkeys(h for g in groups for h in g.data_hashes))
-
-
-def _pictures(groups: Sequence[Group], methods: Sequence[str]) -> Pictures:
-    shown = [method for method in methods if any(method in group.entries for group in groups)]
-    keys = dict(zip(methods, legend(methods), strict=True))
-    drawings = [score_by_seconds(groups, methods)]
-    caption = (
-        "Score against seconds: a marker for each number of shots, joined by a line, the largest "
-        "for the most shots."
-    )
-    if len(groups) > 1:
-        drawings.insert(0, learning_curves(groups, methods))
-        caption = f"Score against shots: means, with their 95 % intervals as bands. {caption}"
-    caption = f"{caption} The score axes need not start at 0; hollow markers are below them."
-    return Pictures(tuple(drawings), tuple(keys[method] for method in shown), caption)
 
 
 def _plural(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Where results come from: the spec, versions, machines, dates, and what methods warned of."""
+"""The origin of results: methods, spec, versions, machines, dates and warnings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from fewshot.benchmark.report.document import Grid, Value
+from fewshot.benchmark.report.tables import Grid, Value
 from fewshot.benchmark.results import Cell, Results
 
 _LISTS = ("methods", "data_sets", "left_out")
@@ -18,17 +18,7 @@ _YAML_WIDTH = 100
 
 
 def provenance(results: Results) -> tuple[tuple[str, str], ...]:
-    """Tell what is needed to make the results again.
-
-    Parameters
-    ----------
-    results : Results
-
-    Returns
-    -------
-    tuple of (str, str)
-        Terms with what they are.
-    """
+    """Return the facts needed to reproduce the results, as terms and texts."""
     header, cells = results.header, results.cells
     versions: dict[str, list[str]] = {}
     for cell in cells:
@@ -49,31 +39,13 @@ def provenance(results: Results) -> tuple[tuple[str, str], ...]:
 
 
 def hosts(cells: Sequence[Cell]) -> list[str]:
-    """Return the machines that cells ran on, each once.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-
-    Returns
-    -------
-    list of str
-    """
-    told = [", ".join(f"{key}: {value}" for key, value in cell.host.items()) for cell in cells]
-    return _once(text for text in told if text)
+    """Describe the machines that cells ran on, each once."""
+    found = (", ".join(f"{key}: {value}" for key, value in cell.host.items()) for cell in cells)
+    return _once(text for text in found if text)
 
 
 def method_grid(results: Results) -> Grid:
-    """Lay out the methods with their settings.
-
-    Parameters
-    ----------
-    results : Results
-
-    Returns
-    -------
-    Grid
-    """
+    """Tabulate the methods with their settings."""
     rows = []
     for method in results.header.spec["methods"]:
         grid = method["grid"]
@@ -87,22 +59,12 @@ def method_grid(results: Results) -> Grid:
             )
         )
     header = tuple(map(Value, ("Method", "Estimator", "Settings", "Chosen by validation")))
-    caption = "Methods: settings that are not named have their defaults"
+    caption = "Methods: settings that are not listed have their defaults"
     return Grid(caption, header, (tuple(rows),), "words")
 
 
 def chosen_settings(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """Tell what model selection chose, and how often.
-
-    Parameters
-    ----------
-    cells : iterable of Cell
-        Of one data set.
-
-    Returns
-    -------
-    tuple of str
-    """
+    """List the settings chosen by validation, with their counts."""
     counts = Counter(
         (cell.method, cell.shots, _settings(cell.chosen)) for cell in cells if cell.chosen
     )
@@ -112,17 +74,8 @@ def chosen_settings(cells: Iterable[Cell]) -> tuple[str, ...]:
     )
 
 
-def warnings_met(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """Tell what methods warned of; warnings that differ in numbers only are told once.
-
-    Parameters
-    ----------
-    cells : iterable of Cell
-
-    Returns
-    -------
-    tuple of str
-    """
+def list_warnings(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """List the warnings of methods; those that differ only in numbers are listed once."""
     texts: dict[tuple[str, str], str] = {}
     counts = Counter[tuple[str, str]]()
     for cell in cells:
@@ -137,17 +90,7 @@ def warnings_met(cells: Iterable[Cell]) -> tuple[str, ...]:
 
 
 def spec_yaml(spec: dict[str, Any]) -> str:
-    """Write a spec as the YAML file that gives the same cells.
-
-    Parameters
-    ----------
-    spec : dict
-        Of a results file's header.
-
-    Returns
-    -------
-    str
-    """
+    """Write the spec of a results file as YAML that gives the same cells."""
     content = {key: value for key, value in spec.items() if key not in _LISTS}
     for key in _LISTS:
         entries = [_without_defaults(entry) for entry in spec[key]]
@@ -160,7 +103,7 @@ def spec_yaml(spec: dict[str, Any]) -> str:
 
 
 def _without_defaults(entry: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is empty; where the texts of a data set come from stands beside its name."""
+    """Leave out empty values, and put the source of a data set beside its name."""
     flat = {**entry, **entry["source"]} if "source" in entry else entry
     return {
         key: value for key, value in flat.items() if key != "source" and value not in (None, {}, [])

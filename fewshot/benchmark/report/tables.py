@@ -1,35 +1,47 @@
-"""Tables of a report: scores at one number of shots, and all that was measured on a data set."""
+"""The tables of a report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from fewshot.benchmark.gaps import Gap
 from fewshot.benchmark.metrics import METRICS
-from fewshot.benchmark.report.document import Grid, Value
 from fewshot.benchmark.statistics import Estimate, PairedTest
 from fewshot.benchmark.summary import Entry, Group, Summary, Table
 
-MARKS = {"best": "", "tied": "≈", "behind": "", "untested": "?"}
-_NOTHING = Value("–")
+_MARKS = {"best": "", "tied": "≈", "behind": "", "untested": "?"}
 _METHODS, _DATA_SETS, _SHOTS = 0, 2, 3  # columns of the table of gaps
 
 _Row: TypeAlias = tuple[tuple[object, ...], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The content of a table's cell."""
+
+    text: str
+    note: str = ""  # shown smaller, such as a deviation
+    mark: str = ""  # a sign that the report explains
+    is_best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table; the first column names the rows."""
+
+    caption: str
+    header: tuple[Value, ...]
+    sections: tuple[tuple[tuple[Value, ...], ...], ...]  # rows that belong together
+    kind: Literal["numbers", "words"] = "numbers"  # words are aligned to the left
+
+
+_NOTHING = Value("–")
+
+
 def shots_grid(table: Table, summary: Summary) -> Grid:
-    """Lay out one number of shots: methods as rows, data sets as columns.
-
-    Parameters
-    ----------
-    table : Table
-    summary : Summary
-
-    Returns
-    -------
-    Grid
-    """
+    """Tabulate the scores at one number of shots: methods as rows, data sets as columns."""
     header = [Value("Method")]
     for group in table.groups:
         metric = METRICS[group.metric]
@@ -58,17 +70,7 @@ def shots_grid(table: Table, summary: Summary) -> Grid:
 
 
 def score_grid(groups: Sequence[Group]) -> Grid:
-    """Lay out all scores on a data set, with the interval and the paired test.
-
-    Parameters
-    ----------
-    groups : sequence of Group
-        Of one data set, by shots.
-
-    Returns
-    -------
-    Grid
-    """
+    """Tabulate all scores on a data set, with the interval and the paired test."""
     headline = METRICS[groups[0].metric].title
     header = [
         Value("Method"),
@@ -89,22 +91,12 @@ def score_grid(groups: Sequence[Group]) -> Grid:
 
 
 def cost_grid(groups: Sequence[Group]) -> Grid:
-    """Lay out what the methods cost on a data set.
-
-    Parameters
-    ----------
-    groups : sequence of Group
-        Of one data set, by shots.
-
-    Returns
-    -------
-    Grid
-    """
+    """Tabulate the costs of the methods on a data set."""
     header = [
         Value("Method"),
         Value("Shots"),
-        Value("Labelled texts"),
-        Value("Texts used without labels"),
+        Value("Labeled texts"),
+        Value("Unlabeled texts used"),
         Value("Fit", "seconds"),
         Value("Predict", "seconds"),
         Value("Tokens", "fit and predict"),
@@ -132,23 +124,12 @@ def cost_grid(groups: Sequence[Group]) -> Grid:
             )
             rows.append((*row, _count(costs.peak_gpu_memory_mb)) if has_gpu else row)
         sections.append(tuple(rows))
-    caption = "Costs: means of a seed; of memory and parameters the most of any seed"
+    caption = "Costs: averages per seed; for memory and parameters the highest of any seed"
     return Grid(caption, tuple(header), tuple(sections))
 
 
 def gap_grid(gaps: Sequence[Gap], titles: dict[str, str]) -> Grid:
-    """Lay out the cells without a score; those with one reason share a row.
-
-    Parameters
-    ----------
-    gaps : sequence of Gap
-    titles : dict of str to str
-        Of all data sets, by name.
-
-    Returns
-    -------
-    Grid
-    """
+    """Tabulate the cells without a score; cells with the same reason share a row."""
     header = tuple(map(Value, ("Methods", "What", "Data sets", "Shots", "Seeds", "Why")))
     cells: list[_Row] = [
         ((gap.method,), (gap.kind,), (gap.data_set,), (gap.shots,), gap.seeds, (gap.reason,))
@@ -159,29 +140,21 @@ def gap_grid(gaps: Sequence[Gap], titles: dict[str, str]) -> Grid:
     rows = []
     for methods, kind, names, shots, seeds, reason in cells:
         is_all = len(names) == len(titles) > 1
-        told = ["all"] if is_all else [titles.get(str(name), str(name)) for name in names]
-        row = (joined(methods, "; "), *kind, "; ".join(told), joined(shots), joined(seeds), *reason)
+        shown = ["all"] if is_all else [titles.get(str(name), str(name)) for name in names]
+        row = (
+            joined(methods, "; "),
+            *kind,
+            joined(shown, "; "),
+            joined(shots),
+            joined(seeds),
+            *reason,
+        )
         rows.append(tuple(Value(str(text)) for text in row))
     return Grid("Cells without a score", header, (tuple(rows),), "words")
 
 
 def joined(values: Sequence[object], separator: str = ", ") -> str:
-    """Write values as a list.
-
-    Parameters
-    ----------
-    values : sequence
-    separator : str, default=", "
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> joined([0, 8, 16])
-    '0, 8, 16'
-    """
+    """Write values with a separator between them."""
     return separator.join(map(str, values))
 
 
@@ -208,7 +181,7 @@ def _score(group: Group, method: str) -> Value:
     note = _deviation(score)
     if score.n < len(group.seeds):
         note = f"{note} ({score.n} of {len(group.seeds)} seeds)".strip()
-    mark = "" if entry.standing is None else MARKS[entry.standing]
+    mark = "" if entry.standing is None else _MARKS[entry.standing]
     return Value(f"{score.mean:.3f}", note, mark, is_best=entry.standing == "best")
 
 
@@ -259,7 +232,7 @@ def _difference(test: PairedTest | None) -> Value:
 def _p_value(entry: Entry) -> Value:
     if entry.test is None or entry.test.p_value is None or entry.standing is None:
         return _NOTHING
-    p_value, mark = entry.test.p_value, MARKS[entry.standing]
+    p_value, mark = entry.test.p_value, _MARKS[entry.standing]
     return Value("< 0.001" if p_value < 0.001 else f"{p_value:.3f}", mark=mark)
 
 

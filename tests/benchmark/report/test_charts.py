@@ -62,8 +62,8 @@ def test_what_is_below_the_frame_is_hollow_at_its_edge() -> None:
 
     good_1, good_2, *poor = markers(check(learning_curves(groups(cells), METHODS)))
 
-    assert [(y, fill) for _, y, fill in poor] == [(272, "#fff"), (272, "#fff")]
-    assert good_1[2] == good_2[2] != "#fff"
+    assert [(y, fill) for _, y, fill in poor] == [(272, "var(--page)"), (272, "var(--page)")]
+    assert good_1[2] == good_2[2] != "var(--page)"
 
 
 def test_seconds_are_on_a_log_axis() -> None:

@@ -150,7 +150,7 @@ def test_one_seed_has_neither_bands_nor_deviations_and_says_so(tmp_path: Path) -
     html = html_of(known, tmp_path)
 
     assert not check(html).find("polygon")
-    assert "With one seed there is neither a deviation nor an interval nor a test" in text_of(html)
+    assert "With one seed there is no deviation, no interval and no test" in text_of(html)
     assert "| Good | **0.800** |" in markdown_of(known, tmp_path)
 
 
@@ -244,7 +244,7 @@ def test_chosen_settings_are_counted(tmp_path: Path) -> None:
 def test_the_margin_of_the_test_texts_is_that_computed_by_hand(tmp_path: Path) -> None:
     text = markdown_of(results(toy_cells()), tmp_path)
 
-    assert "Test texts: 100. Others from the same source" in text
+    assert "Test texts: 100. Other texts from the same source" in text
     assert "± 9.8 points (95 %)" in text  # 1.96 * sqrt(0.25 / 100)
 
 
