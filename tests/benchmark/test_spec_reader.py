@@ -209,7 +209,7 @@ def test_the_spec_of_the_documentation_is_read(tmp_path: Path) -> None:
     assert methods["Prompt, head"].grid == {"tuning__C": [1, 10], "aggregation": ["mean", "max"]}
     tickets = spec.data_sets[-1]
     assert tickets.verbalizer == {"billing": ["money", "invoices"], "no answer": ["nothing"]}
-    assert [entry.reason for entry in spec.left_out] == ["half an hour a cell on our machine"]
+    assert [entry.reason for entry in spec.left_out] == ["half an hour per cell on our machine"]
 
 
 @pytest.mark.parametrize("source", [5, None, ["spec.yaml"]])
