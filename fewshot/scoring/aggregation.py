@@ -13,60 +13,24 @@ Aggregation: TypeAlias = Literal["mean", "max", "logsumexp", "weighted"]
 
 
 def word_log_probs(scores: Tensor, prior: Tensor | None = None) -> Tensor:
-    """Normalise word scores over all label words, divided by a prior if there is one.
+    """Return log-probabilities over all label words [n, n_words], divided by a prior if given.
 
-    Parameters
-    ----------
-    scores : Tensor of shape (n, n_words)
-        Logits or log-probabilities; a constant for each text changes nothing.
-    prior : Tensor of shape (n_words,), optional
-        Log-probabilities of the words without regard to the text.
-
-    Returns
-    -------
-    Tensor of shape (n, n_words)
-        Log-probabilities.
-
-    References
-    ----------
     Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.3 (contextualized calibration).
     """
     return (scores if prior is None else scores - prior).log_softmax(-1)
 
 
 def aggregate(
-    word_scores: Tensor,
-    class_index: Tensor,
+    word_scores: Tensor,  # [n, n_words]
+    class_index: Tensor,  # [n_words]: the class of each word; each class has one at least
     how: Aggregation = "mean",
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Make class scores of word scores.
+    """Return class scores [n, n_classes] from those of words.
 
-    Parameters
-    ----------
-    word_scores : Tensor of shape (n, n_words)
-        Log-probabilities or logits of the label words.
-    class_index : Tensor of shape (n_words,), int64
-        The class of each word; each class has one at least.
-    how : {"mean", "max", "logsumexp", "weighted"}, default="mean"
-        ``"mean"``: the mean, as in PET (up to a constant also OpenPrompt's).
-        ``"max"``: the best word. ``"logsumexp"``: log of the summed probability.
-        ``"weighted"``: the mean with `weights`, made to sum to 1 for each class.
-    weights : Tensor of shape (n_words,), optional
-        Needed for ``"weighted"``.
+    ``"mean"`` is PET's, up to a constant also OpenPrompt's; ``"max"`` takes the best word,
+    ``"logsumexp"`` the log of the summed probability; ``"weighted"`` is the mean with weights.
 
-    Returns
-    -------
-    Tensor of shape (n, n_classes)
-
-    Raises
-    ------
-    LabelWordError
-        If `how` is unknown, or weights are missing.
-
-    Examples
-    --------
-    >>> import torch
     >>> scores = torch.tensor([[1.0, 2.0, 3.0]])
     >>> aggregate(scores, torch.tensor([0, 0, 1])).softmax(-1)
     tensor([[0.1824, 0.8176]])
@@ -90,19 +54,7 @@ def aggregate(
 
 
 def segment_sum(values: Tensor, index: Tensor, n_segments: int) -> Tensor:
-    """Sum columns by segment; a row's sums do not depend on the other rows.
-
-    Parameters
-    ----------
-    values : Tensor of shape (n, n_values)
-    index : Tensor of shape (n_values,), int64
-        The segment of each column.
-    n_segments : int
-
-    Returns
-    -------
-    Tensor of shape (n, n_segments)
-    """
+    """Sum the columns of each segment, [n, n_segments]; a row does not depend on the others."""
     zeros = values.new_zeros(len(values), n_segments)
     return zeros.scatter_add(1, index.expand_as(values), values)
 

@@ -52,19 +52,7 @@ class StateHead:
 def scores_with_head(
     scorer: PromptScorer, head: StateHead | None, encoded: Encoded
 ) -> npt.NDArray[np.float64]:
-    """Score classes by the prompt, and by a regression on mean states if there is one.
-
-    Parameters
-    ----------
-    scorer : PromptScorer
-    head : StateHead or None
-    encoded : dict
-        From the scorer's ``encode``.
-
-    Returns
-    -------
-    ndarray of shape (n_examples, n_classes)
-    """
+    """Score classes by the prompt, and by a regression on mean states if there is one."""
     scores = scorer.class_scores(encoded)
     return scores if head is None else head.add(scores, scorer.mean_states(encoded))
 

@@ -1,4 +1,4 @@
-"""Label words on one tokenizer: their token ids, and the scores of words from those of tokens."""
+"""Label words on one tokenizer: their token ids, and their scores from those of tokens."""
 
 from __future__ import annotations
 
@@ -27,42 +27,23 @@ _WORDS_SHOWN = 5
 class LabelWords:
     """A verbalizer resolved against one tokenizer.
 
-    The words of all classes stand one after the other, class by class, and so do their pieces:
-    nothing is padded, so that a class may have one word and another 300.
-
-    Parameters
-    ----------
-    classes : tuple of str or int
-        The labels, in the order in which their words stand.
-    words : tuple of tuple of str
-        The words of each class.
-    tokens : Tensor of shape (n_tokens,), int64
-        The distinct token ids of all words.
-    index : Tensor of shape (n_all_pieces,), int64
-        Where in `tokens` the pieces of the words are.
-    n_pieces : Tensor of shape (n_words,), int64
-        Pieces of each word.
-    weights : Tensor of shape (n_words,), float32
-        Weights of the words.
-    multi_token : {"first", "mean", "masks"}
-        How a word of several pieces is scored: by its first piece at one mask, by the mean over
-        its pieces at one mask, or with a mask for each piece.
-    vectors : Tensor of shape (n_tokens, hidden), float32, optional
-        What the states at the mask are multiplied with instead of the decoder's rows of `tokens`,
-        which then only number the words: words that stand in no vocabulary.
-    is_tuned : bool
-        Whether tuning by gradients learns the vectors too.
+    The words are listed class by class, and so are their pieces: nothing is padded, so that a
+    class may have one word and another 300.
     """
 
     classes: tuple[Label, ...]
-    words: tuple[tuple[str, ...], ...]
-    tokens: Tensor
-    index: Tensor
-    n_pieces: Tensor
-    weights: Tensor
+    words: tuple[tuple[str, ...], ...]  # of each class
+    tokens: Tensor  # [n_tokens]: the distinct token ids of all words
+    index: Tensor  # [n_all_pieces]: the places of the words' pieces in `tokens`
+    n_pieces: Tensor  # [n_words]: pieces of each word
+    weights: Tensor  # [n_words], float32
+    # Scoring of words of several pieces: by the first at one mask, by the mean over all at one
+    # mask, or with a mask for each.
     multi_token: MultiToken = "mean"
+    # [n_tokens, hidden]: multiply the states at the mask in place of the decoder's rows of
+    # `tokens`, which then only number the words.
     vectors: Tensor | None = None
-    is_tuned: bool = False
+    is_tuned: bool = False  # whether tuning by gradients learns the vectors too
 
     @classmethod
     def resolve(
@@ -74,57 +55,30 @@ class LabelWords:
         *,
         warn_split: bool = True,
     ) -> LabelWords:
-        """Look up the token ids of all label words.
+        """Look up the token ids of all label words, of the classes in the order given.
 
-        Parameters
-        ----------
-        verbalizer : Verbalizer
-        classes : sequence of str or int
-            The labels wanted, in the order wanted.
-        tokenizer : PreTrainedTokenizerBase
-        multi_token : {"first", "mean", "masks"}, default="mean"
-        warn_split : bool, default=True
-            Whether to warn of words in several pieces that share a mask: not where phrases are
-            meant.
-
-        Returns
-        -------
-        LabelWords
-
-        Raises
-        ------
-        LabelWordError
-            If a word is unknown to the tokenizer, or the words of two classes become the same
-            tokens.
+        `warn_split` warns of words in several pieces that share a mask. Raises a LabelWordError
+        if a word is unknown to the tokenizer, or words of two classes become the same tokens.
         """
         if multi_token not in get_args(MultiToken):
             raise LabelWordError(
                 f"multi_token is one of {list(get_args(MultiToken))}, got {multi_token!r}"
             )
-        words = tuple(tuple(verbalizer.label_words[label]) for label in classes)
-        pieces = [
-            [_known_ids(word, label, tokenizer) for word in row]
-            for label, row in zip(classes, words, strict=True)
-        ]
+        label_words, word_weights = verbalizer.label_words, verbalizer.weights
+        words = tuple(tuple(label_words[label]) for label in classes)
+        pieces = _known_ids(classes, words, tokenizer)
         scored = [[ids[:1] if multi_token == "first" else ids for ids in row] for row in pieces]
         _check_distinct(classes, words, scored)
         if warn_split and multi_token != "masks":
             _warn_split(words, pieces, multi_token)
-        weights = [list(verbalizer.weights[label]) for label in classes]
+        weights = [list(word_weights[label]) for label in classes]
         return cls(tuple(classes), words, *_tensors(scored, weights), multi_token)
 
     @classmethod
     def from_vectors(
         cls, classes: Sequence[Label], vectors: Tensor, *, is_tuned: bool = False
     ) -> LabelWords:
-        """Return label words that are a vector for each class, instead of words.
-
-        Parameters
-        ----------
-        classes : sequence of str or int
-        vectors : Tensor of shape (n_classes, hidden)
-        is_tuned : bool, default=False
-        """
+        """Return label words that are a vector [hidden] for each class, instead of words."""
         numbers = torch.arange(len(classes))
         ones = torch.ones(len(classes))
         names = tuple((str(label),) for label in classes)
@@ -140,7 +94,7 @@ class LabelWords:
 
     @property
     def class_index(self) -> Tensor:
-        """The class of each word, as its number: int64, of shape (n_words,)."""
+        """The class number of each word, [n_words]."""
         return torch.repeat_interleave(torch.tensor([len(row) for row in self.words]))
 
     def token_ids(self, word: int) -> npt.NDArray[np.int64]:
@@ -151,33 +105,16 @@ class LabelWords:
         return ids
 
     def scores_at_one_mask(self, logits: Tensor) -> Tensor:
-        """Return the logits of words from those of their pieces at one mask.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n, n_tokens)
-            Logits of :attr:`tokens`.
-
-        Returns
-        -------
-        Tensor of shape (n, n_words)
-        """
+        """Return the logits of words [n, n_words] from those of `tokens` at one mask."""
         pieces = logits[:, self.index]  # [n, pieces of all words]
         if len(self.index) == len(self.n_pieces):
             return pieces
         return segment_sum(pieces, self._word_index, len(self.n_pieces)) / self.n_pieces
 
     def scores_at_masks(self, log_probs: dict[int, Tensor]) -> Tensor:
-        """Return the log-probabilities of words, summed over one mask for each piece.
+        """Return the log-probabilities of words [n, n_words], summed over one mask for each piece.
 
-        Parameters
-        ----------
-        log_probs : dict of int to Tensor of shape (n, n_masks, n_tokens)
-            Log-probabilities over the vocabulary of :attr:`tokens`, by the number of masks.
-
-        Returns
-        -------
-        Tensor of shape (n, n_words)
+        Those of `tokens` are given by the number of masks, [n, n_masks, n_tokens].
         """
         ends = self.n_pieces.cumsum(0)
         starts = ends - self.n_pieces
@@ -191,16 +128,10 @@ class LabelWords:
         return torch.cat(parts, 1)[:, torch.cat(places).argsort()]
 
     def class_vectors(self, rows: Tensor) -> Tensor:
-        """Return the weighted mean of the words' vectors of each class (SciPrompt's soft words).
+        """Return the weighted mean of the words' vectors of each class, [n_classes, hidden].
 
-        Parameters
-        ----------
-        rows : Tensor of shape (n_tokens, hidden)
-            Vectors of :attr:`tokens`; a word's vector is the mean over its pieces.
-
-        Returns
-        -------
-        Tensor of shape (n_classes, hidden)
+        `rows` are the vectors of `tokens`; a word's vector is the mean over its pieces. These are
+        SciPrompt's soft words.
         """
         words = self.scores_at_one_mask(rows.T)  # [hidden, words]
         n_words = torch.tensor([len(row) for row in self.words])
@@ -213,25 +144,13 @@ class LabelWords:
 
 
 def word_ids(word: str, tokenizer: Any) -> list[int] | None:
-    """Return the token ids of a word inside a sentence, or None if the tokenizer lacks one.
-
-    Parameters
-    ----------
-    word : str
-    tokenizer : PreTrainedTokenizerBase
-    """
-    # A label word follows a space in the template: RoBERTa's "good" and " good" differ.
-    return _inside(encode(tokenizer, [" " + word])[0], tokenizer)
+    """Return the token ids of a word inside a sentence, or None if the tokenizer lacks one."""
+    return words_ids([word], tokenizer)[0]
 
 
 def words_ids(words: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
-    """Return what :func:`word_ids` does, for many words at once.
-
-    Parameters
-    ----------
-    words : sequence of str
-    tokenizer : PreTrainedTokenizerBase
-    """
+    """Return what :func:`word_ids` does, for many words in one call."""
+    # A label word follows a space in the template: RoBERTa's "good" and " good" differ.
     rows = encode(tokenizer, [" " + word for word in words])
     return [_inside(ids, tokenizer) for ids in rows]
 
@@ -242,14 +161,23 @@ def _inside(ids: list[int], tokenizer: Any) -> list[int] | None:
     return None if not ids or tokenizer.unk_token_id in ids else ids
 
 
-def _known_ids(word: str, label: Label, tokenizer: Any) -> list[int]:
-    ids = word_ids(word, tokenizer)
-    if ids is None:
-        raise LabelWordError(
-            f"the label word {word!r} of label {label!r} is unknown to the tokenizer "
-            f"{type(tokenizer).__name__}; choose a word of its language, in its script"
-        )
-    return ids
+def _known_ids(
+    classes: Sequence[Label], words: Sequence[Sequence[str]], tokenizer: Any
+) -> list[list[list[int]]]:
+    """Return the token ids of the words of each class."""
+    found = iter(words_ids([word for row in words for word in row], tokenizer))
+    pieces: list[list[list[int]]] = []
+    for label, row in zip(classes, words, strict=True):
+        pieces.append([])
+        for word in row:
+            ids = next(found)
+            if ids is None:
+                raise LabelWordError(
+                    f"the label word {word!r} of label {label!r} is unknown to the tokenizer "
+                    f"{type(tokenizer).__name__}; choose a word of its language, in its script"
+                )
+            pieces[-1].append(ids)
+    return pieces
 
 
 def _check_distinct(

@@ -1,4 +1,4 @@
-"""PERFECT's label embeddings and prototypes: classes without label words."""
+"""Classes without label words: PERFECT's label embeddings, and prototypes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,14 @@ _TIE = 1e-3  # weight of the mean over the masks: it decides only where the best
 
 @dataclass(frozen=True)
 class LabelEmbeddings:
-    """What stands in for label words: one vector for each class and mask.
+    """A vector for each class and mask in place of label words.
 
-    Parameters
-    ----------
-    classes : tuple of str or int
-    vectors : Tensor of shape (n_classes, n_masks, hidden)
-        Prototypes: the mean state of each class's examples at each mask.
-    temperature : float
-        What squared distances are divided by; the smaller, the surer.
+    Prototypes are the mean states of each class's examples at each mask.
     """
 
     classes: tuple[Label, ...]
-    vectors: Tensor
-    temperature: float
+    vectors: Tensor  # [n_classes, n_masks, hidden]
+    temperature: float  # divides squared distances
 
     @property
     def mask_counts(self) -> tuple[int, ...]:
@@ -44,19 +38,9 @@ class LabelEmbeddings:
         return int(self.vectors.shape[1])
 
     def scores(self, states: Tensor) -> Tensor:
-        """Score classes by the nearest prototype at any mask.
+        """Return log-probabilities [n, n_classes] by the nearest prototype at any mask.
 
-        The class is that of the largest similarity ``exp(-distance)`` over the masks; the mean
-        over the masks breaks ties.
-
-        Parameters
-        ----------
-        states : Tensor of shape (n, n_masks, hidden)
-
-        Returns
-        -------
-        Tensor of shape (n, n_classes)
-            Log-probabilities.
+        The similarity ``exp(-distance)`` is largest there; the mean over the masks breaks ties.
         """
         distances = squared_distances(states, self.vectors.to(states))
         return (-_nearest(distances) / self.temperature).log_softmax(-1)
@@ -65,33 +49,20 @@ class LabelEmbeddings:
         """Score classes with gradients: as :meth:`scores`, unless the vectors are being trained.
 
         Those are multiplied with the states and become prototypes after training.
-
-        Parameters
-        ----------
-        states : Tensor of shape (n, n_masks, hidden)
-
-        Returns
-        -------
-        Tensor of shape (n, n_classes)
         """
         if self.vectors.requires_grad:
             return matching_scores(states, self.vectors).mean(1)
         return self.scores(states)
 
 
-def prototypes_of(classes: tuple[Label, ...], states: Tensor, shares: Tensor) -> LabelEmbeddings:
+def prototypes_of(
+    classes: tuple[Label, ...],
+    states: Tensor,  # [n, n_masks, hidden]
+    shares: Tensor,  # [n, n_classes]: how much of each example belongs to each class
+) -> LabelEmbeddings:
     """Return the prototypes of some examples, at the temperature that fits them.
 
-    Parameters
-    ----------
-    classes : tuple of str or int
-    states : Tensor of shape (n, n_masks, hidden)
-    shares : Tensor of shape (n, n_classes)
-        How much of each example belongs to each class; examples of weight 0 are left out.
-
-    Returns
-    -------
-    LabelEmbeddings
+    Examples of which no class has a share are left out.
     """
     is_used = shares.sum(1) > 0
     states, shares = states[is_used], shares[is_used]
@@ -100,18 +71,9 @@ def prototypes_of(classes: tuple[Label, ...], states: Tensor, shares: Tensor) ->
 
 
 def fit_temperature(states: Tensor, shares: Tensor) -> float:
-    """Return the temperature at which prototypes predict each example from the others.
+    """Return the temperature at which prototypes predict each example best from the others.
 
-    Parameters
-    ----------
-    states : Tensor of shape (n, n_masks, hidden)
-    shares : Tensor of shape (n, n_classes)
-        How much of each example belongs to each class.
-
-    Returns
-    -------
-    float
-        Where the log loss of the examples is least, each scored by prototypes without it.
+    There the log loss of the examples is least, each scored by prototypes without it.
     """
     total = torch.einsum("nc,nmh->cmh", shares, states)
     left = total[None] - shares[:, :, None, None] * states[:, None]  # [n, classes, masks, hidden]
@@ -127,47 +89,17 @@ def fit_temperature(states: Tensor, shares: Tensor) -> float:
 
 
 def matching_scores(states: Tensor, embeddings: Tensor) -> Tensor:
-    """Score each mask against the label embeddings of that mask.
-
-    Parameters
-    ----------
-    states : Tensor of shape (n, n_masks, hidden)
-    embeddings : Tensor of shape (n_classes, n_masks, hidden)
-
-    Returns
-    -------
-    Tensor of shape (n, n_masks, n_classes)
-    """
+    """Score states at each mask against the label embeddings of that mask, [n, masks, classes]."""
     return torch.einsum("nmh,cmh->nmc", states, embeddings.to(states))
 
 
 def multi_class_hinge(scores: Tensor, targets: Tensor) -> Tensor:
-    """Return the hinge loss of each example, meant over its masks.
+    """Return the hinge loss of each example, averaged over its masks, [n].
 
     ``1/C sum_{c != y} max(0, 1 - s_y + s_c)``: divided by the number of classes C, not by C - 1.
     With soft targets it is the mean over the classes in the role of y.
-
-    Parameters
-    ----------
-    scores : Tensor of shape (n, n_masks, n_classes)
-    targets : Tensor of shape (n, n_classes)
-        Probabilities.
-
-    Returns
-    -------
-    Tensor of shape (n,)
-
-    References
-    ----------
     Karimi Mahabadi et al. (2022), PERFECT: Prompt-free and Efficient Few-shot Learning with
     Language Models, equation 3.
-
-    Examples
-    --------
-    >>> import torch
-    >>> scores = torch.tensor([[[2.0, 1.5, 0.2]]])
-    >>> multi_class_hinge(scores, torch.tensor([[1.0, 0.0, 0.0]]))
-    tensor([0.1667])
     """
     gaps = _MARGIN - scores[..., :, None] + scores[..., None, :]  # [n, masks, y, c]
     n_classes = scores.shape[-1]
@@ -177,18 +109,9 @@ def multi_class_hinge(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def class_prototypes(states: Tensor, shares: Tensor) -> Tensor:
-    """Return the mean states of the classes.
+    """Return the mean states of the classes, [n_classes, n_masks, hidden].
 
-    Parameters
-    ----------
-    states : Tensor of shape (n, n_masks, hidden)
-    shares : Tensor of shape (n, n_classes)
-        How much of each example belongs to each class.
-
-    Returns
-    -------
-    Tensor of shape (n_classes, n_masks, hidden)
-        Zeros for a class without examples: as far from all states as what has no part in them.
+    Zeros for a class without examples: equally far from all states, so it is never the nearest.
     """
     total = torch.einsum("nc,nmh->cmh", shares, states)
     weight = shares.sum(0)[:, None, None]
@@ -196,17 +119,7 @@ def class_prototypes(states: Tensor, shares: Tensor) -> Tensor:
 
 
 def squared_distances(states: Tensor, prototypes: Tensor) -> Tensor:
-    """Return squared distances between normalised states and prototypes: ``2 - 2 cos``.
-
-    Parameters
-    ----------
-    states : Tensor of shape (n, n_masks, hidden)
-    prototypes : Tensor of shape (n_classes, n_masks, hidden)
-
-    Returns
-    -------
-    Tensor of shape (n, n_classes, n_masks)
-    """
+    """Return ``2 - 2 cos`` of states and prototypes, [n, n_classes, n_masks]."""
     one = nn.functional.normalize(states, dim=-1)
     other = nn.functional.normalize(prototypes, dim=-1)
     return 2 - 2 * torch.einsum("nmh,cmh->ncm", one, other)

@@ -1,4 +1,4 @@
-"""Scoring: template, masked language model and label words put together."""
+"""Scoring: template, masked language model and label words together."""
 
 from __future__ import annotations
 
@@ -31,35 +31,22 @@ _FEWEST_AT_ONCE = 32  # examples
 
 @dataclass(frozen=True)
 class PromptScorer:
-    """Scores classes for examples: the one MLM-scoring head that all methods share.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    template : Template
-    words : LabelWords or LabelEmbeddings
-        What stands for the classes at the mask.
-    aggregation : {"mean", "max", "logsumexp", "weighted"}
-    max_length : int
-        The most tokens of a prompt.
-    prior : Tensor of shape (n_words,), optional
-        Log-probabilities of the words that calibration divides by.
-    """
+    """Scores classes for examples; all methods share it."""
 
     lm: MaskedLM
     template: Template
     words: LabelWords | LabelEmbeddings
     aggregation: Aggregation
-    max_length: int
-    prior: Tensor | None = None
+    max_length: int  # the most tokens of a prompt
+    prior: Tensor | None = None  # [n_words]: log-probabilities that calibration divides by
 
     def views(self, examples: Examples) -> Views:
-        """Tokenise examples once and put them into the template, for each number of masks."""
+        """Tokenize examples once and put them into the template, for each number of masks."""
         slots = tokenize_slots(self.lm.tokenizer, [self.template], examples, self.lm.tokens)
         return self.views_of(slots)
 
     def views_of(self, slots: SlotTokens) -> Views:
-        """Put tokenised examples into the template, for each number of masks."""
+        """Put tokenized examples into the template, for each number of masks."""
         return {
             n_masks: build_prompts(
                 self.lm.tokenizer, self.template, slots, max_length=self.max_length, n_masks=n_masks
@@ -68,22 +55,11 @@ class PromptScorer:
         }
 
     def encode(self, views: Views) -> Encoded:
-        """Run the encoder over the prompts of all views; what is known is not run again."""
+        """Run the encoder over the prompts of all views; known prompts are not run again."""
         return {n: (prompts, self.lm.states(prompts)) for n, prompts in views.items()}
 
     def class_scores(self, encoded: Encoded) -> npt.NDArray[np.float64]:
-        """Score classes with the model as it is.
-
-        Parameters
-        ----------
-        encoded : dict
-            From :meth:`encode`.
-
-        Returns
-        -------
-        ndarray of shape (n_examples, n_classes)
-            Log-probabilities of the label words, calibrated and aggregated.
-        """
+        """Return calibrated and aggregated log-probabilities of the label words, [n, n_classes]."""
         with torch.inference_mode():
             if isinstance(self.words, LabelEmbeddings):
                 parts = [self.words.scores(self.states_at_masks(encoded))]
@@ -128,20 +104,8 @@ class PromptScorer:
     ) -> PromptScorer:
         """Return a scorer with the prior of a calibration.
 
-        The prior is always that of the uncalibrated scores, so that calibrating once more changes
-        nothing.
-
-        Parameters
-        ----------
-        calibration : {"none", "contextual", "domain", "pmi"}
-        encoded : dict
-            The user's texts, which ``"domain"`` needs; the others encode texts of their own.
-        weights : ndarray of shape (n_examples,)
-            Of the user's texts.
-
-        Returns
-        -------
-        PromptScorer
+        ``"domain"`` takes it from the user's texts, the others from texts of their own. It is
+        always the prior of the uncalibrated scores, so that calibrating again changes nothing.
         """
         if calibration == "none":
             return replace(self, prior=None)
@@ -159,21 +123,9 @@ class PromptScorer:
     ) -> PromptScorer:
         """Return a scorer with another wording of the template, calibrated as this one.
 
-        The prior moves by what the wording changes in the mean log-probabilities of the words
-        over some examples. So wordings can be compared that were calibrated long ago, or by
-        other texts.
-
-        Parameters
-        ----------
-        template : Template
-        before, after : dict
-            The same examples in this scorer's template and in the other, from :meth:`encode`.
-        weights : ndarray of shape (n_examples,)
-            Weights of the examples in the mean.
-
-        Returns
-        -------
-        PromptScorer
+        `before` and `after` are the same examples in both. The prior moves by the change of the
+        words' mean log-probabilities over them, so that wordings can be compared that were
+        calibrated long ago, or by other texts.
         """
         if self.prior is None:
             return replace(self, template=template)
@@ -184,18 +136,7 @@ class PromptScorer:
         return replace(self, template=template, prior=prior)
 
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
-        """Score a batch of examples with gradients.
-
-        Parameters
-        ----------
-        views : dict of int to Prompts
-        batch : ndarray of shape (n,)
-            Numbers of the examples.
-
-        Returns
-        -------
-        Tensor of shape (n, n_classes)
-        """
+        """Score a batch of examples with gradients, [n, n_classes]."""
         if isinstance(self.words, LabelEmbeddings):
             return self.words.train_scores(self.train_states(views, batch))
         logits = {}
@@ -212,7 +153,7 @@ class PromptScorer:
     def _forward(
         self, prompts: Prompts, batch: npt.NDArray[np.int64]
     ) -> tuple[Tensor, npt.NDArray[np.int64]]:
-        """Return states at the masks of a batch's prompts, and the place of each one's owner."""
+        """Return states at the masks of a batch's prompts, and each prompt's place in the batch."""
         chosen = prompts.take(np.flatnonzero(np.isin(prompts.owners, batch)))
         mask, _ = self.lm.forward(chosen)
         place = {owner: i for i, owner in enumerate(batch)}
@@ -220,13 +161,7 @@ class PromptScorer:
 
     @property
     def label_words(self) -> LabelWords:
-        """The words that stand for the classes.
-
-        Raises
-        ------
-        LabelWordError
-            If label embeddings stand for them.
-        """
+        """The words of the classes; a LabelWordError if label embeddings replace them."""
         if isinstance(self.words, LabelEmbeddings):
             raise LabelWordError(
                 "these classes have label embeddings in place of label words (tuning='perfect' or "
@@ -235,7 +170,7 @@ class PromptScorer:
         return self.words
 
     def _parts(self, encoded: Encoded) -> Iterator[Encoded]:
-        """Part examples, so that the scores of many words take no more memory than of a few."""
+        """Split examples, so that the scores of many words take no more memory than of a few."""
         n_examples = encoded[min(encoded)][0].n_examples
         size = max(_FEWEST_AT_ONCE, _VALUES_AT_ONCE // len(self.label_words.index))
         if size >= n_examples:
@@ -248,11 +183,9 @@ class PromptScorer:
             }
 
     def word_scores(self, encoded: Encoded) -> Tensor:
-        """Return logits (with a mask for each piece, log-probabilities) of words, in float64.
+        """Return logits of words in float64, [n_examples, n_words].
 
-        Returns
-        -------
-        Tensor of shape (n_examples, n_words)
+        With a mask for each piece, log-probabilities.
         """
         logits = {}
         for n_masks, (prompts, states) in encoded.items():

@@ -1,4 +1,4 @@
-"""Rows of a training history. Baselines use them too, so nothing here imports torch."""
+"""Rows of a training history; without torch, since the baselines use them too."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ __all__ = [
     "resolve_tuning",
 ]
 
-# What a name in `tuning=` stands for.
+# By their names in `tuning=`.
 STRATEGIES: dict[str, type[Tuning]] = {
     "none": NoTuning,
     "head": Head,
@@ -88,6 +88,10 @@ def resolve_tuning(tuning: str | Tuning) -> Tuning:
     ------
     TuningError
         If there is no such strategy; the nearest name is suggested.
+
+    See Also
+    --------
+    Tuning : The base of strategies.
 
     Examples
     --------

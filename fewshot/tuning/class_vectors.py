@@ -1,4 +1,4 @@
-"""What stands for the classes instead of words, while the model is tuned: vectors, prototypes."""
+"""Class vectors and prototypes in place of label words, while the model is tuned."""
 
 from __future__ import annotations
 
@@ -17,18 +17,7 @@ _RATE = 10.0  # times the learning rate, as OpenPrompt's soft verbalizer: 3e-4 a
 
 
 def with_class_vectors(task: TuningTask) -> TuningTask:
-    """Return the task with parameters in place of class vectors that are to be tuned.
-
-    Parameters
-    ----------
-    task : TuningTask
-        Prepared by a strategy.
-
-    Returns
-    -------
-    TuningTask
-        The same unless a soft verbalizer has made its words.
-    """
+    """Return the task with parameters in place of class vectors that are to be tuned, if any."""
     words = task.scorer.words
     if not isinstance(words, LabelWords) or not words.is_tuned or words.vectors is None:
         return task
@@ -49,15 +38,7 @@ def vector_rate(scorer: PromptScorer) -> dict[str, float]:
 def with_trained_classes(task: TuningTask) -> TuningTask:
     """Return the task with class vectors as they were trained, or prototypes of trained states.
 
-    Parameters
-    ----------
-    task : TuningTask
-        Trained.
-
-    Returns
-    -------
-    TuningTask
-        The same where plain words stand for the classes.
+    With plain label words it is the same.
     """
     scorer = task.scorer
     words = scorer.words

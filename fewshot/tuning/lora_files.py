@@ -1,4 +1,4 @@
-"""LoRA in the format of the peft library: weights that were tuned here go there, and back."""
+"""LoRA in the format of the peft library: export and import."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _FILES = frozenset({ADAPTER_CONFIG, ADAPTER_WEIGHTS, "README.md"})
 def export_lora(lm: MaskedLM, folder: str | Path) -> None:
     """Write the low-rank updates of a tuned model as a folder of peft.
 
-    ``peft.PeftModel.from_pretrained(base, folder)`` loads it onto the model that was tuned. What
-    else a classifier has learned (label words, calibration, the regression beside the prompt) is
-    in no such folder: ``save`` keeps it.
+    ``peft.PeftModel.from_pretrained(base, folder)`` loads it onto the model that was tuned. The
+    rest of what a classifier has learned (label words, calibration, the regression beside the
+    prompt) is not in such a folder; ``save`` keeps it.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def export_lora(lm: MaskedLM, folder: str | Path) -> None:
         The ``model_`` of a classifier tuned with :class:`~fewshot.tuning.LoRA`.
     folder : str or Path
         A new or empty folder, or one with adapters of peft, which are replaced. It is written
-        aside and renamed, so that it is never half there.
+        aside and renamed, so that it is never incomplete.
 
     Raises
     ------
@@ -51,9 +51,14 @@ def export_lora(lm: MaskedLM, folder: str | Path) -> None:
     PersistenceError
         If the folder holds something else.
 
+    See Also
+    --------
+    import_lora : The other way round.
+    merge : Adds the updates to the matrices instead.
+
     Examples
     --------
-    >>> from fewshot.tuning.lora_files import export_lora
+    >>> from fewshot.tuning import export_lora
     >>> export_lora(clf.model_, "news-lora")  # doctest: +SKIP
     """
     peft, added = require_peft(), lm.added
@@ -85,7 +90,7 @@ def import_lora(lm: MaskedLM, folder: str | Path) -> MaskedLM:
     """Put the LoRA weights of a folder of peft beside a model.
 
     The model shares its tensors with the result and stays as it is, so several such folders can
-    be used at once.
+    be used together.
 
     Parameters
     ----------
@@ -104,13 +109,17 @@ def import_lora(lm: MaskedLM, folder: str | Path) -> MaskedLM:
     MissingExtraError
         If peft is not installed.
     ModelError
-        If the folder is not whole, is for another model, or holds more than plain LoRA (DoRA,
+        If the folder is incomplete, is for another model, or holds more than plain LoRA (DoRA,
         biases, other kinds of adapters).
+
+    See Also
+    --------
+    export_lora : The other way round.
 
     Examples
     --------
-    >>> from fewshot.models.loading import load_masked_lm
-    >>> from fewshot.tuning.lora_files import import_lora
+    >>> from fewshot import load_masked_lm
+    >>> from fewshot.tuning import import_lora
     >>> lm = import_lora(load_masked_lm("roberta-base"), "news-lora")  # doctest: +SKIP
     """
     path = Path(folder)
@@ -136,7 +145,7 @@ def _nothing(_name: str) -> bool:
 
 
 def _lora_layers(model: nn.Module, folder: Path) -> dict[str, Any]:
-    """Return peft's layers by the names of the modules that they stand for."""
+    """Return peft's layers by the names of the modules that they replace."""
     from peft.tuners.lora import Linear
     from peft.tuners.tuners_utils import BaseTunerLayer
 

@@ -1,7 +1,7 @@
-"""EPT's refinement of a short prompt: fusion with the low-rank update, and several spaces.
+"""Parts of soft prompts: DePT's low-rank offsets, EPT's fusion and spaces.
 
-A re-implementation from the paper's description, since no code was published: the forms of the
-attention, of the projections and of the gate are ours.
+EPT's are re-implemented from the paper's description, since no code was published: it leaves
+the forms of the attention, of the projections and of the gate open.
 """
 
 from __future__ import annotations
@@ -12,21 +12,38 @@ import torch
 from torch import Tensor, nn
 
 _SCALE = 0.02  # standard deviation of initial weights, as BERT's
+_ALPHA = 8.0  # lora_alpha of every published checkpoint of DePT
+
+
+class PositionOffset(nn.Module):
+    """A low-rank matrix that is added to the embeddings of the input, position by position.
+
+    The matrix is ``c * A @ B`` with ``c = 8 / sqrt(rank)`` (not ``8 / rank`` as in LoRA). ``B``
+    starts as zero, so that there is no offset at first. Positions beyond the last one take its
+    row: rows that no training text reached would be untrained noise.
+    Shi and Lipani (2024), DePT: Decomposed Prompt Tuning for Parameter-Efficient Fine-tuning.
+    """
+
+    def __init__(self, n_positions: int, rank: int, width: int) -> None:
+        super().__init__()
+        # Kaiming-uniform with a = sqrt(5) over the rank: |A| <= 1 / sqrt(rank).
+        bound = 1 / math.sqrt(rank) if rank else 0.0
+        start = (2 * torch.rand(n_positions, rank) - 1) * bound
+        self.positions = nn.Parameter(start)  # A, [n_positions, rank]
+        self.directions = nn.Parameter(torch.zeros(rank, width))  # B
+        self.scale = _ALPHA / math.sqrt(rank) if rank else 0.0
+
+    def forward(self, length: int) -> Tensor:
+        """Return the offsets of the first tokens, [length, width]."""
+        last = len(self.positions) - 1
+        rows = torch.arange(length, device=self.positions.device).clamp(max=last)
+        return self.scale * (self.positions[rows] @ self.directions)
 
 
 class PromptFusion(nn.Module):
     """The prompt attends to the low-rank update and to itself.
 
     The output projection starts as zero, so that the prompt is unchanged at first.
-
-    Parameters
-    ----------
-    width : int
-        Of the word embeddings.
-    attention_width : int
-
-    References
-    ----------
     Lan et al. (2025), Efficient Prompt Tuning by Multi-Space Projection and Prompt Fusion.
     """
 
@@ -38,18 +55,7 @@ class PromptFusion(nn.Module):
         self.output = nn.Parameter(torch.zeros(attention_width, width))
 
     def forward(self, prompt: Tensor, directions: Tensor) -> Tensor:
-        """Return the fused prompt.
-
-        Parameters
-        ----------
-        prompt : Tensor of shape (length, width)
-        directions : Tensor of shape (rank, width)
-            Of :class:`~fewshot.tuning.prompt_parts.PositionOffset`.
-
-        Returns
-        -------
-        Tensor of shape (length, width)
-        """
+        """Fuse a prompt [length, width] with the directions of its offset [rank, width]."""
         return prompt + self.update(prompt, torch.cat([directions, prompt]))
 
     def update(self, prompt: Tensor, knowledge: Tensor) -> Tensor:
@@ -64,14 +70,6 @@ class PromptSpaces(nn.Module):
     Space 0 is the identity. In the others a low-rank map is added to the prompt; its second
     factor starts as zero and its first at random, so that the prompt is unchanged at first and
     the spaces differ.
-
-    Parameters
-    ----------
-    n_spaces : int
-        The identity included.
-    width : int
-    space_width : int
-        Rank of the maps.
     """
 
     def __init__(self, n_spaces: int, width: int, space_width: int) -> None:
@@ -94,43 +92,3 @@ class PromptSpaces(nn.Module):
 
 def _normal(shape: tuple[int, ...]) -> nn.Parameter:
     return nn.Parameter(_SCALE * torch.randn(*shape))
-
-
-_ALPHA = 8.0  # lora_alpha of every published checkpoint
-
-
-class PositionOffset(nn.Module):
-    """A low-rank matrix that is added to the embeddings of the input, position by position.
-
-    The matrix is ``c * A @ B`` with ``c = 8 / sqrt(rank)`` (not ``8 / rank`` as in LoRA). ``B``
-    starts as zero, so that the offset is nothing at first. Positions beyond the last one take its
-    row: rows that no training text reached would be untrained noise.
-
-    Parameters
-    ----------
-    n_positions : int
-        Tokens of the longest training prompt.
-    rank : int
-        0 makes an offset of nothing.
-    width : int
-        Of the word embeddings.
-
-    References
-    ----------
-    Shi and Lipani (2024), DePT: Decomposed Prompt Tuning for Parameter-Efficient Fine-tuning.
-    """
-
-    def __init__(self, n_positions: int, rank: int, width: int) -> None:
-        super().__init__()
-        # Kaiming-uniform with a = sqrt(5) over the rank: |A| <= 1 / sqrt(rank).
-        bound = 1 / math.sqrt(rank) if rank else 0.0
-        start = (2 * torch.rand(n_positions, rank) - 1) * bound
-        self.positions = nn.Parameter(start)  # A, [n_positions, rank]
-        self.directions = nn.Parameter(torch.zeros(rank, width))  # B
-        self.scale = _ALPHA / math.sqrt(rank) if rank else 0.0
-
-    def forward(self, length: int) -> Tensor:
-        """Return the offsets of the first tokens, [length, width]."""
-        last = len(self.positions) - 1
-        rows = torch.arange(length, device=self.positions.device).clamp(max=last)
-        return self.scale * (self.positions[rows] @ self.directions)

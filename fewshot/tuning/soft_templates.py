@@ -1,4 +1,4 @@
-"""The virtual tokens of a template: who knows them, and how any strategy tunes them."""
+"""The virtual tokens of a template: checks, and tuning them along with any strategy."""
 
 from __future__ import annotations
 
@@ -18,19 +18,8 @@ from fewshot.tuning.task import TuningTask
 def check_template_tokens(lm: MaskedLM, template: Template, *, is_tuned: bool = False) -> None:
     """Check that a model can read a template with virtual tokens.
 
-    Parameters
-    ----------
-    lm : MaskedLM
-    template : Template
-    is_tuned : bool, default=False
-        Whether the virtual tokens are going to be tuned.
-
-    Raises
-    ------
-    ModelError
-        If the model was tuned with another number of them.
-    TemplateError
-        If some start as no words, and neither were tuned nor are going to be.
+    Raises a ModelError if the model was tuned with another number of them; a TemplateError if
+    some name no words, and neither were tuned nor are going to be.
     """
     known = _tokens_beside(lm)
     if known and template.soft:
@@ -45,13 +34,7 @@ def check_template_tokens(lm: MaskedLM, template: Template, *, is_tuned: bool = 
 
 
 def check_wording_tokens(lm: MaskedLM, wording: Template, template: Template) -> None:
-    """Check that what is tuned as a template's virtual tokens fits into another wording.
-
-    Raises
-    ------
-    TemplateError
-        If the wording has another number of them, and not none.
-    """
+    """Raise a TemplateError if a wording has virtual tokens, but not as many as the template."""
     n_wording, n_own = (count_soft(lm.tokenizer, each) for each in (wording, template))
     if n_wording not in (0, n_own):
         raise TemplateError(
@@ -62,17 +45,9 @@ def check_wording_tokens(lm: MaskedLM, wording: Template, template: Template) ->
 
 
 def with_template_tokens(task: TuningTask) -> TuningTask:
-    """Return the task with a model that also tunes the virtual tokens of its template.
+    """Return a prepared task with a model that also tunes the virtual tokens of its template.
 
-    Parameters
-    ----------
-    task : TuningTask
-        Prepared by a strategy.
-
-    Returns
-    -------
-    TuningTask
-        The same if the template has no virtual tokens, or the strategy tunes them itself.
+    It is the same if there are none, or the strategy tunes them itself.
     """
     lm, template = task.scorer.lm, task.scorer.template
     tuned = lm.tuned_parameters()
@@ -86,17 +61,7 @@ def with_template_tokens(task: TuningTask) -> TuningTask:
 
 
 def template_tokens(lm: MaskedLM, template: Template) -> TemplateTokens:
-    """Return the virtual tokens of a template: as the words that they start as, or as tuned before.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    template : Template
-
-    Returns
-    -------
-    TemplateTokens
-    """
+    """Return the virtual tokens of a template, as the words that they name or as tuned before."""
     ids = np.concatenate(soft_ids(lm.tokenizer, template)).tolist()
     tokens = TemplateTokens(lm.model, length=len(ids))
     before = _tokens_beside(lm)

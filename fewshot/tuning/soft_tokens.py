@@ -15,7 +15,7 @@ from fewshot.tuning.prompt_parts import PositionOffset, PromptFusion, PromptSpac
 
 
 class SoftTokens(AddedModules):
-    """New modules of which vectors of virtual tokens are a part."""
+    """Added modules of which vectors of virtual tokens are a part."""
 
     @property
     @abstractmethod
@@ -24,13 +24,7 @@ class SoftTokens(AddedModules):
 
 
 class InsertedPrompt(SoftTokens):
-    """Vectors after the first token (Lester et al., 2021).
-
-    Parameters
-    ----------
-    model : Module
-    length : int
-    """
+    """Vectors after the first token (Lester et al., 2021)."""
 
     def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()
@@ -38,7 +32,7 @@ class InsertedPrompt(SoftTokens):
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
+        """The arguments that it was built with."""
         return {"length": self.n_inserted}
 
     @property
@@ -57,16 +51,7 @@ class InsertedPrompt(SoftTokens):
 
 
 class DecomposedPrompt(InsertedPrompt):
-    """A short prompt, and a low-rank update of the word embeddings (DePT).
-
-    Parameters
-    ----------
-    model : Module
-    length : int
-    n_positions : int
-        Tokens of the longest training prompt.
-    rank : int
-    """
+    """A short prompt, and a low-rank update of the word embeddings (DePT)."""
 
     def __init__(self, model: Backbone, *, length: int, n_positions: int, rank: int) -> None:
         super().__init__(model, length=length)
@@ -74,7 +59,7 @@ class DecomposedPrompt(InsertedPrompt):
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
+        """The arguments that it was built with."""
         n_positions, rank = self.offset.positions.shape
         return super().settings | {"n_positions": n_positions, "rank": rank}
 
@@ -85,18 +70,7 @@ class DecomposedPrompt(InsertedPrompt):
 
 
 class FusedPrompt(DecomposedPrompt):
-    """DePT's, with a prompt that is fused with the update and mixed over spaces (EPT).
-
-    Parameters
-    ----------
-    model : Module
-    length, n_positions, rank : int
-    n_spaces : int
-        1 leaves the spaces out.
-    fusion_width : int
-        0 leaves the fusion out.
-    space_width : int
-    """
+    """DePT's modules, with a prompt that is fused with the update and mixed over spaces (EPT)."""
 
     def __init__(
         self,
@@ -105,8 +79,8 @@ class FusedPrompt(DecomposedPrompt):
         length: int,
         n_positions: int,
         rank: int,
-        n_spaces: int,
-        fusion_width: int,
+        n_spaces: int,  # 1 leaves the spaces out
+        fusion_width: int,  # 0 leaves the fusion out
         space_width: int,
     ) -> None:
         super().__init__(model, length=length, n_positions=n_positions, rank=rank)
@@ -117,7 +91,7 @@ class FusedPrompt(DecomposedPrompt):
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
+        """The arguments that it was built with."""
         return super().settings | {
             "n_spaces": 1 if self.spaces is None else len(self.spaces.gate_bias),
             "fusion_width": 0 if self.fusion is None else self.fusion.query.shape[1],
@@ -127,33 +101,25 @@ class FusedPrompt(DecomposedPrompt):
     @property
     def vectors(self) -> Tensor:
         """The prompt, fused and mixed."""
-        prompt: Tensor = self.prompt
-        if self.fusion is not None:
-            prompt = self.fusion(prompt, self.offset.directions)
+        prompt = self._fused()
         return prompt if self.spaces is None else self.spaces(prompt)
 
     @property
     def gate_weights(self) -> list[float]:
-        """The weights of the spaces, the identity first; a gate that collapsed has one of 1."""
+        """The weights of the spaces, the identity first; a collapsed gate has one weight of 1."""
         if self.spaces is None:
             return [1.0]
         with torch.no_grad():
-            prompt = self.prompt
-            if self.fusion is not None:
-                prompt = self.fusion(prompt, self.offset.directions)
-            weights: list[float] = self.spaces.weights(prompt).tolist()
+            weights: list[float] = self.spaces.weights(self._fused()).tolist()
         return weights
+
+    def _fused(self) -> Tensor:
+        prompt: Tensor = self.prompt
+        return prompt if self.fusion is None else self.fusion(prompt, self.offset.directions)
 
 
 class TemplateTokens(SoftTokens):
-    """Vectors in the places of a template's virtual tokens.
-
-    Parameters
-    ----------
-    model : Module
-    length : int
-        Virtual tokens of the template.
-    """
+    """Vectors in the places of a template's virtual tokens."""
 
     def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()
@@ -161,7 +127,7 @@ class TemplateTokens(SoftTokens):
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
+        """The arguments that it was built with."""
         return {"length": len(self.tokens)}
 
     @property
@@ -170,13 +136,7 @@ class TemplateTokens(SoftTokens):
         return self.tokens
 
     def check_places(self, n_soft: int) -> None:
-        """Check that there are as many places as vectors.
-
-        Raises
-        ------
-        ModelError
-            If there are not.
-        """
+        """Raise a ModelError unless there are as many places as vectors."""
         if n_soft != len(self.tokens):
             raise ModelError(
                 f"the model was tuned with {len(self.tokens)} virtual tokens in its template, and "

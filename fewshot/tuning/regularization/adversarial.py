@@ -1,4 +1,4 @@
-"""Adversarial training as settings: against the worst small change of a text's embeddings."""
+"""Adversarial training: against the worst small change of a text's embeddings."""
 
 from __future__ import annotations
 
@@ -29,15 +29,21 @@ _FIRST_NOISE = 0.01  # of the radius: 1e-5 to 1e-3 in Jiang et al. (2020), appen
 class FGM(BaseEstimator):
     """Train also on embeddings moved a little where the loss rises most (fast gradient method).
 
-    A step costs a little more than two. The loss is the mean of that of the text and that of the
-    moved text.
+    The loss is the mean of that of the text and that of the moved text. A step costs a little more
+    than two.
 
     Parameters
     ----------
     epsilon : float, default=1.0
-        Euclidean norm of the move of a whole text, in root mean squares of the model's embedding
-        matrix. The paper normalises the embeddings to unit variance and takes 5 for reviews; for
-        sentences and a handful of labels that is too much (``docs/tuning_robustness.md``).
+        Euclidean norm of the perturbation of a whole text, in root mean squares of the model's
+        embedding matrix. The paper normalises the embeddings to unit variance and takes 5 for
+        reviews; for sentences and a handful of labels that is too much
+        (``docs/tuning_robustness.md``).
+
+    See Also
+    --------
+    SMART : Needs no labels.
+    Training : Takes either as ``adversarial``.
 
     References
     ----------
@@ -64,13 +70,18 @@ class FGM(BaseEstimator):
         check_settings(self, {"epsilon": positive(self.epsilon)}, TuningError, is_part=True)
 
     def passes(self) -> float:
-        """Return what it adds to a step, in forward passes."""
+        """Return the additional cost of a step in forward passes.
+
+        Returns
+        -------
+        float
+        """
         return 4.0  # forward, backward, and the gradient of the embeddings
 
     def moved_scores(
         self, loss: Tensor, noise: list[Tensor], scores: Callable[[], Tensor], embeddings: nn.Module
     ) -> Tensor:
-        """Score again, with embeddings moved along the gradient of a loss: [n, n_classes].
+        """Score again, with embeddings moved along the gradient of a loss.
 
         Parameters
         ----------
@@ -99,7 +110,7 @@ class SMART(BaseEstimator):
 
     The smoothness-inducing term of SMART: the symmetric KL, summed over both directions, to the
     scores after one step of projected gradient ascent. It needs no labels. The paper's second
-    part, the proximal point updates, is not here: interpolating the weights does its work.
+    part, the proximal point updates, is left out: interpolating the weights serves its purpose.
     A step costs two and a half.
 
     Parameters
@@ -109,6 +120,11 @@ class SMART(BaseEstimator):
         authors' code takes 1e-3 where BERT's embeddings have the size 0.05.
     weight : float, default=1.0
         Of the term in the loss; 1 to 5 in the paper.
+
+    See Also
+    --------
+    FGM : Trains on moved embeddings with the label.
+    Training : Takes either as ``adversarial``.
 
     References
     ----------
@@ -138,7 +154,12 @@ class SMART(BaseEstimator):
         check_settings(self, limits, TuningError, is_part=True)
 
     def passes(self) -> float:
-        """Return what it adds to a step, in forward passes."""
+        """Return the additional cost of a step in forward passes.
+
+        Returns
+        -------
+        float
+        """
         return 5.0  # forward twice, backward, and the gradient of the embeddings
 
     def roughness(
@@ -172,17 +193,7 @@ _BY_NAME: dict[str, type[FGM | SMART]] = {"fgm": FGM, "smart": SMART}
 
 
 def resolve_adversarial(adversarial: Any) -> FGM | SMART | None:  # users are not held to types
-    """Return adversarial training by its name, with the default settings, or as it is.
-
-    Parameters
-    ----------
-    adversarial : None, "fgm", "smart", FGM or SMART
-
-    Raises
-    ------
-    TuningError
-        If it is none of these, or a setting is out of range.
-    """
+    """Return adversarial training by its name, with the default settings, or as it is."""
     if adversarial is None:
         return None
     if isinstance(adversarial, str) and adversarial in _BY_NAME:

@@ -1,4 +1,4 @@
-"""Consistency over several wordings of the template, as settings of a strategy."""
+"""Consistency of predictions over several wordings of the template."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RAMP = 0.2  # share of the steps over which the weight rises, so that the label
 class TemplateConsistency(BaseEstimator):
     """Train on several wordings of the template, and ask for the same prediction with each.
 
-    Templates that say the same to a reader can differ by many points of accuracy. Each step
+    Templates that mean the same to a reader can differ by many points of accuracy. Each step
     scores its texts in the classifier's template and in one other, drawn at random; the loss is
     the mean of both cross-entropies, plus the weighted divergence of the two predictions. That
     needs no labels: texts without one, passed to ``fit`` with the labelled ones, add to it.
@@ -37,12 +37,17 @@ class TemplateConsistency(BaseEstimator):
         The other wordings, with the fields of the classifier's template.
     weight : float, default=5.0
         Of the divergence. 0 trains on several templates without asking for agreement. It rises
-        over the first fifth of the steps. For ``"reference"`` take a quarter: close predictions
-        have a KL divergence of four times that of Jensen and Shannon.
+        over the first fifth of the steps. For ``"reference"`` take a quarter: for close
+        predictions the KL divergence is four times that of Jensen and Shannon.
     divergence : {"jensen-shannon", "reference"}
         ``"jensen-shannon"`` moves both predictions towards their mean; ``"reference"`` moves the
         other wording's towards that of the classifier's template, KL(own || other), which itself
-        stays unmoved.
+        is not moved.
+
+    See Also
+    --------
+    Training : Takes it as ``consistency``.
+    fewshot.template_sensitivity : Measures how predictions move with the wording.
 
     References
     ----------
@@ -78,6 +83,14 @@ class TemplateConsistency(BaseEstimator):
     def wordings(self, template: Template) -> tuple[Template, ...]:
         """Return the wordings of a template other than itself.
 
+        Parameters
+        ----------
+        template : Template
+
+        Returns
+        -------
+        tuple of Template
+
         Raises
         ------
         TemplateError
@@ -94,7 +107,7 @@ class TemplateConsistency(BaseEstimator):
         return others
 
     def disagreement(self, scores: Tensor, others: Tensor) -> Tensor:
-        """Return the divergence of the predictions with two wordings, row by row.
+        """Return the divergence of the predictions with two wordings for each row.
 
         Parameters
         ----------
@@ -110,5 +123,15 @@ class TemplateConsistency(BaseEstimator):
         return jensen_shannon(torch.stack([scores, others]))
 
     def weight_at(self, progress: float) -> float:
-        """Return the weight when a share of the steps is done."""
+        """Return the weight of the divergence at a share of the steps.
+
+        Parameters
+        ----------
+        progress : float
+            Share of the steps that are done.
+
+        Returns
+        -------
+        float
+        """
         return self.weight * min(1.0, progress / _RAMP)

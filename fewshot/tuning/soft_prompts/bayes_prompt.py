@@ -1,4 +1,4 @@
-"""BayesPrompt: prompt values drawn from the domain's distribution, refined by SVGD."""
+"""BayesPrompt: initial prompts drawn from the domain's distribution, refined by SVGD."""
 
 from __future__ import annotations
 
@@ -6,38 +6,27 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 from sklearn.mixture import GaussianMixture
 
 Array = npt.NDArray[np.float64]
 
 _STEPS, _STEP = 500, 0.01  # of units of the features' standard deviation
 _MEMORY, _FUDGE = 0.9, 1e-6  # of the running mean of squared directions
-_MAX_DIMENSIONS = 32  # more than a few texts can tell anything about
+_MAX_DIMENSIONS = 32  # more than a few texts can determine
 _REG_COVAR = 0.1  # as the official code
 
 
 class Mixture(NamedTuple):
-    """Gaussians with diagonal covariances.
+    """Gaussians with diagonal covariances."""
 
-    Parameters
-    ----------
-    weights : ndarray of shape (n_components,)
-    means : ndarray of shape (n_components, n_dimensions)
-    variances : ndarray of shape (n_components, n_dimensions)
-    """
-
-    weights: Array
-    means: Array
-    variances: Array
+    weights: Array  # [n_components]
+    means: Array  # [n_components, n_dimensions]
+    variances: Array  # [n_components, n_dimensions]
 
     def responsibilities(self, points: Array) -> Array:
         """Return the components' shares of each point, [n, n_components]."""
         return np.asarray(softmax(self._log_densities(points), axis=1))
-
-    def log_density(self, points: Array) -> Array:
-        """Return the log density at each point, [n]."""
-        return np.asarray(logsumexp(self._log_densities(points), axis=1))
 
     def score(self, points: Array) -> Array:
         """Return the gradient of the log density at each point, [n, n_dimensions]."""
@@ -55,29 +44,11 @@ class Mixture(NamedTuple):
 def svgd_direction(particles: Array, scores: Array) -> Array:
     """Return the direction of Stein variational gradient descent for each particle.
 
-    The bandwidth is ``h^2 = median / (2 log(n + 1))`` of the squared distances between different
-    particles: with those to themselves, the median of two would be 0.
+    The scores are gradients of the target's log density at the particles. The bandwidth is
+    ``h^2 = median / (2 log(n + 1))`` of the squared distances between different particles: with
+    those to themselves, the median of two would be 0.
 
-    Parameters
-    ----------
-    particles : ndarray of shape (n, n_dimensions)
-    scores : ndarray of shape (n, n_dimensions)
-        Gradients of the target's log density at the particles.
-
-    Returns
-    -------
-    ndarray of shape (n, n_dimensions)
-
-    References
-    ----------
     Liu and Wang (2016), Stein Variational Gradient Descent, algorithm 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> points = np.array([[-1.0], [0.0], [1.0]])
-    >>> svgd_direction(points, 2 - points).round(4).ravel().tolist()
-    [0.9297, 1.0, 0.7422]
     """
     n = len(particles)
     squares = ((particles[:, None] - particles) ** 2).sum(-1)
@@ -94,17 +65,7 @@ def svgd_direction(particles: Array, scores: Array) -> Array:
 def svgd(particles: Array, target: Mixture, *, steps: int = _STEPS, step: float = _STEP) -> Array:
     """Move particles to a target distribution.
 
-    Parameters
-    ----------
-    particles : ndarray of shape (n, n_dimensions)
-    target : Mixture
-    steps : int, default=500
-    step : float, default=0.01
-        About the way of one step along each dimension, whatever the size of the direction.
-
-    Returns
-    -------
-    ndarray of shape (n, n_dimensions)
+    A step moves each dimension by about `step`, whatever the size of the direction.
     """
     moved = particles.copy()
     history = np.zeros_like(moved)
@@ -117,26 +78,15 @@ def svgd(particles: Array, target: Mixture, *, steps: int = _STEPS, step: float 
 
 
 def domain_particles(
-    few: Array, domain: Array, n_components: int, rng: np.random.Generator
+    few: Array,  # [n_few, n_features]: mean word embeddings of the labelled texts
+    domain: Array,  # [n_domain, n_features]: those of all texts
+    n_components: int,
+    rng: np.random.Generator,
 ) -> Array:
     """Move the features of a few texts to the distribution of many.
 
     Features are centred, reduced to their main directions and scaled to unit variance first: the
-    step is of that scale, and a few texts say nothing of hundreds of dimensions.
-
-    Parameters
-    ----------
-    few : ndarray of shape (n_few, n_features)
-        Mean word embeddings of the labelled texts.
-    domain : ndarray of shape (n_domain, n_features)
-        Those of all texts of the domain.
-    n_components : int
-        Gaussians of the mixture; no more than there are texts.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_few, n_features)
+    step has that scale, and a few texts cannot determine hundreds of dimensions.
     """
     if len(domain) < 2 or np.allclose(domain, domain[0]):
         return np.broadcast_to(domain.mean(0), few.shape).copy()
@@ -160,21 +110,10 @@ def domain_particles(
 def prompt_from_particles(
     particles: Array, n_tokens: int, n_drawn: int, norm: float, rng: np.random.Generator
 ) -> Array:
-    """Make prompt vectors: each is the mean of some particles, drawn without replacement.
+    """Make prompt vectors of a norm, each the mean of `n_drawn` different particles.
 
-    Parameters
-    ----------
-    particles : ndarray of shape (n, width)
-    n_tokens : int
-    n_drawn : int
-        Particles of a mean; the official code takes as many as there are classes.
-    norm : float
-        Length that the vectors get, such as that of word embeddings. (Means are shorter.)
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_tokens, width)
+    The official code draws as many as there are classes. Means are shorter than word embeddings,
+    so they are rescaled to a norm such as theirs.
     """
     n_drawn = min(n_drawn, len(particles))
     draws = [rng.choice(len(particles), n_drawn, replace=False) for _ in range(n_tokens)]

@@ -1,4 +1,4 @@
-"""Attention that also looks at given keys and values, before those of the text."""
+"""Attention that also reads given keys and values, before those of the text."""
 
 from __future__ import annotations
 
@@ -22,33 +22,17 @@ _KNOWN = ("eager", "sdpa")
 
 
 class KeysValues(NamedTuple):
-    """Keys and values of one attention.
-
-    Parameters
-    ----------
-    keys, values : Tensor of shape (..., n_heads, length, head_size)
-    """
+    """Keys and values of one attention, [..., n_heads, length, head_size]."""
 
     keys: Tensor
     values: Tensor
 
 
 def attention_modules(model: Backbone) -> dict[str, nn.Module]:
-    """Find the attention modules of all layers, the lowest first, by name.
+    """Return the attention modules of all layers, the lowest first, by name.
 
-    Parameters
-    ----------
-    model : PreTrainedModel
-
-    Returns
-    -------
-    dict of str to Module
-
-    Raises
-    ------
-    TuningError
-        If their keys and values cannot be reached: an architecture with an attention of its own
-        (DeBERTa, MPNet) has no place for keys without a position.
+    An architecture with an attention of its own (DeBERTa, MPNet) has no place for keys without a
+    position: a TuningError.
     """
     found = {}
     for layer in encoder_layers(model):
@@ -72,17 +56,9 @@ def attention_modules(model: Backbone) -> dict[str, nn.Module]:
 
 
 def put_prefix(model: Backbone, module: nn.Module, prefix: Callable[[], KeysValues]) -> None:
-    """Let an attention module look at keys and values before those of the text, from now on.
+    """Let an attention module read the keys and values that `prefix` returns at each call.
 
-    Positions of the text do not shift: the new keys have none.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    module : Module
-        One of :func:`attention_modules`.
-    prefix : callable
-        Gives keys and values [n_heads, length, head_size] at each call.
+    They are [n_heads, length, head_size] and have no positions, so those of the text do not shift.
     """
     _use_interface(model, module)
 
@@ -96,7 +72,7 @@ def put_prefix(model: Backbone, module: nn.Module, prefix: Callable[[], KeysValu
 def record_attention(
     model: Backbone, module: nn.Module, record: Callable[[KeysValues], None]
 ) -> None:
-    """Show the keys and values of an attention module [n, n_heads, length, head_size]."""
+    """Pass the keys and values of an attention module [n, n_heads, length, head_size] on."""
     _use_interface(model, module)
     before(module, lambda inputs, keywords: (inputs, keywords | {"fewshot_record": record}))
 
@@ -110,24 +86,10 @@ def attend(
     dropout: float = 0.0,
     scaling: float | None = None,
 ) -> Tensor:
-    """Attend to keys of the text and to prefixes, which are never masked.
+    """Attend to keys of the text and to prefixes [n_heads, length, head_size], never masked.
 
-    Parameters
-    ----------
-    query : Tensor of shape (n, n_heads, length, head_size)
-    own : KeysValues
-        Of the text, [n, n_heads, length, head_size].
-    attention_mask : Tensor, optional
-        Broadcastable to (n, n_heads, length, length); bool (True is attended to) or added.
-    prefixes : tuple of KeysValues
-        Each [n_heads, prefix_length, head_size].
-    dropout : float, default=0.0
-    scaling : float, optional
-        By default one over the root of the head size.
-
-    Returns
-    -------
-    Tensor of shape (n, n_heads, length, head_size)
+    `query` and `own` are [n, n_heads, length, head_size]. The mask is broadcast to
+    [n, n_heads, length, length]; it is bool (True is read) or added.
     """
     if prefixes:
         n = len(query)
@@ -150,7 +112,7 @@ def _seen(attention_mask: Tensor) -> float | bool:
 
 
 def _use_interface(model: Backbone, module: nn.Module) -> None:
-    """Make a module attend by our function; the model's own configuration stays as it is."""
+    """Make a module attend by :func:`attend`; the model's own configuration stays as it is."""
     transformers.AttentionInterface.register(_NAME, _attention)
     config = copy.copy(model.config)
     config._attn_implementation = _NAME

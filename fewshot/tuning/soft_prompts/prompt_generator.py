@@ -1,4 +1,4 @@
-"""IAPT's generator: a few soft tokens made of the hidden states of the text itself."""
+"""IAPT's generator: a few soft tokens made of the hidden states of a text."""
 
 from __future__ import annotations
 
@@ -23,9 +23,6 @@ class Rational(nn.Module):
 
     Inputs are clamped to [-3, 3], where the start is right within 0.002 (gradients pass): the
     quotient is -2.3 at 6, where GELU is 6. The denominator ``1 + |...|`` is at least 1.
-
-    References
-    ----------
     Zhu et al. (2024), IAPT: Instruction-Aware Prompt Tuning for Large Language Models.
     """
 
@@ -41,27 +38,16 @@ class Rational(nn.Module):
         return self.unclamped(x)
 
     def unclamped(self, x: Tensor) -> Tensor:
-        """Return the quotient as it is, for values within [-3, 3]."""
+        """Return the bare quotient, for values within [-3, 3]."""
         return _polynomial(self.numerator, x) / (1 + (x * _polynomial(self.denominator, x)).abs())
 
 
 class PromptGenerator(nn.Module):
     """Pools the states of a text to a few soft tokens, through a bottleneck.
 
-    The states are projected down, pooled by attention of one learned query for each soft token,
+    The states are projected down, pooled by attention with one learned query per soft token,
     passed through an activation, and projected up. The last projection starts as zero, so that
     all texts get the same prompt at first: the bias.
-
-    Parameters
-    ----------
-    width : int
-        Of the hidden states.
-    bottleneck : int
-    n_tokens : int
-        Soft tokens to make.
-
-    References
-    ----------
     Zhu et al. (2024), IAPT: Instruction-Aware Prompt Tuning for Large Language Models.
     """
 
@@ -82,19 +68,7 @@ class PromptGenerator(nn.Module):
         return scores.softmax(1).transpose(1, 2) @ low
 
     def forward(self, states: Tensor, attention: Tensor, activation: nn.Module) -> Tensor:
-        """Make soft tokens.
-
-        Parameters
-        ----------
-        states : Tensor of shape (n, length, width)
-        attention : Tensor of shape (n, length)
-            1 where a token is, 0 where padding is.
-        activation : Module
-
-        Returns
-        -------
-        Tensor of shape (n, n_tokens, width)
-        """
+        """Make soft tokens [n, n_tokens, width]; `attention` is 1 at tokens, 0 at padding."""
         pooled: Tensor = activation(self.pooled(states, attention))
         rows = pooled.flatten(0, 1)
         tokens = rows.repeat(n_copies(len(rows)), 1) @ self.up + self.up_bias

@@ -1,4 +1,4 @@
-"""Tuning virtual tokens by masked language modelling, before there are labels to learn from."""
+"""Tuning virtual tokens by masked language modelling, before labels are used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fewshot.models.reproducible import limited_threads
 from fewshot.prompting.prompts import Prompts
 from fewshot.training.loop import Optimizer, TrainSettings
 
-_SHARE = 0.15  # of the words hidden, as BERT's
+_SHARE = 0.15  # of the words is hidden, as in BERT
 _STEPS, _BATCH_SIZE = 100, 8
 _SETTINGS = TrainSettings(
     1e-3, 1, _BATCH_SIZE, weight_decay=0.0, warmup_ratio=0.0, schedule="constant"
@@ -22,26 +22,10 @@ _SETTINGS = TrainSettings(
 
 
 def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[float]:
-    """Tune what is tuned in a model to fill in hidden words of prompts; return the losses.
+    """Tune what takes gradients in a model to fill in hidden words of prompts; return the losses.
 
     With a handful of labels a prompt does not get far from where it starts. The texts themselves
-    teach it more, and those without a label too.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-        With parameters that take gradients.
-    prompts : Prompts
-        Of all texts, labelled or not.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    list of float
-        The loss of each step.
-
-    References
-    ----------
+    teach it more, also those without a label.
     Gu et al. (2022), PPT: Pre-trained Prompt Tuning for Few-shot Learning.
     """
     optimizer = Optimizer(lm.tuned_parameters(), _SETTINGS, _STEPS)
@@ -62,21 +46,9 @@ def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[f
 
 
 def hide_words(prompts: Prompts, lm: MaskedLM, rng: np.random.Generator) -> tuple[Prompts, Tensor]:
-    """Put masks in place of some words, as many in each prompt.
+    """Put masks in place of some words of prompts; return these and the words' ids [n, n_hidden].
 
-    Parameters
-    ----------
-    prompts : Prompts
-        Each with a word at least.
-    lm : MaskedLM
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    hidden : Prompts
-        Their mask positions are those of the hidden words.
-    words : Tensor of shape (n_prompts, n_hidden)
-        The ids of these.
+    All prompts get the same number of masks; each has a word at least.
     """
     found = [_words(prompts, row, lm) for row in range(len(prompts))]
     n_hidden = max(1, round(_SHARE * min(map(len, found))))

@@ -1,4 +1,4 @@
-"""Initial values of virtual tokens: from words, at random, from the domain, from another model."""
+"""Initial values of virtual tokens, [length, width]."""
 
 from __future__ import annotations
 
@@ -21,23 +21,7 @@ Initial: TypeAlias = Literal["words", "vocabulary", "random", "bayes", "mlm"]
 
 
 def word_values(lm: MaskedLM, words: object, length: int) -> Tensor:
-    """Return the embeddings of words, repeated or cut to a length.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    words : str
-    length : int
-
-    Returns
-    -------
-    Tensor of shape (length, width)
-
-    Raises
-    ------
-    TuningError
-        If the tokenizer knows none of the words, or what is given is no text.
-    """
+    """Return the embeddings of words, repeated or cut to a length."""
     known: list[int] = []
     if isinstance(words, str):  # a setting of a strategy, which nothing has checked before
         tokens = encode(lm.tokenizer, [words])[0]
@@ -64,21 +48,9 @@ def random_values(lm: MaskedLM, length: int, rng: np.random.Generator) -> Tensor
 
 
 def bayes_values(lm: MaskedLM, task: TuningTask, length: int) -> Tensor:
-    """Draw vectors from the distribution of the texts, which unlabelled ones help to know.
+    """Draw vectors from the distribution of the texts; unlabelled ones help to estimate it.
 
-    Parameters
-    ----------
-    lm : MaskedLM
-    task : TuningTask
-        Its labelled texts are the particles, all its texts the domain.
-    length : int
-
-    Returns
-    -------
-    Tensor of shape (length, width)
-
-    References
-    ----------
+    The labelled texts are the particles, all texts the domain.
     Li et al. (2024), BayesPrompt: Prompting Large-Scale Pre-Trained Language Models on Few-shot
     Inference via Debiased Domain Abstraction.
     """
@@ -92,25 +64,7 @@ def bayes_values(lm: MaskedLM, task: TuningTask, length: int) -> Tensor:
 
 
 def warm_values(lm: MaskedLM, other: MaskedLM, kind: type[SoftTokens] = SoftTokens) -> Tensor:
-    """Return the virtual tokens of another tuned model, as initial values.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    other : MaskedLM
-        The ``model_`` of a fitted classifier.
-    kind : type, default=SoftTokens
-        Which virtual tokens are wanted.
-
-    Returns
-    -------
-    Tensor of shape (n_tokens, width)
-
-    Raises
-    ------
-    TuningError
-        If the other model has none, or is not of the same backbone.
-    """
+    """Return the virtual tokens, of a kind, of another model tuned on the same backbone."""
     found = next((part for part in soft_tokens_of(other.added) if isinstance(part, kind)), None)
     if found is None:
         raise TuningError(
