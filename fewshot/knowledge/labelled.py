@@ -77,8 +77,7 @@ class LabelledVerbalizer(LearnedVerbalizer):
         parsed = template if isinstance(template, Template) else Template(template)
         data = read_training_data(X, y, None, parsed.field_names)
         classes = data.labels.classes()
-        lm = load_masked_lm(model)
-        return VerbalizerTask.of(classes, lm, parsed, data if classes else None)
+        return VerbalizerTask.of(classes, load_masked_lm(model), parsed, data if classes else None)
 
 
 @dataclass(frozen=True)

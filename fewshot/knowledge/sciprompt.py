@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from fewshot.data.examples import read_examples
 from fewshot.data.labels import Label, read_label_set
 from fewshot.data.settings import check_settings, is_number, one_of, or_none, positive, share, whole
+from fewshot.data.training_data import read_training_data
 from fewshot.errors import CoverageWarning, VerbalizerError, warn_user
 from fewshot.knowledge.candidates import Names, TermSource, class_names
 from fewshot.knowledge.filters import Relevance, Weighting, term_weights
@@ -155,21 +155,9 @@ class SciPromptVerbalizer(LearnedVerbalizer):
             If `labels` or a setting cannot be used.
         """
         classes = read_label_set(labels)
-        lm = load_masked_lm(model)
         parsed = template if isinstance(template, Template) else Template(template)
-        examples = None if texts is None else read_examples(texts, parsed.field_names)
-        n_examples = 0 if examples is None else len(examples)
-        return self._find_words(
-            VerbalizerTask(
-                classes,
-                lm,
-                parsed,
-                lm.max_length,
-                examples=examples,
-                targets=np.zeros((n_examples, len(classes))),
-                sample_weight=np.zeros(n_examples),
-            )
-        )
+        data = None if texts is None else read_training_data(texts, None, None, parsed.field_names)
+        return self._find_words(VerbalizerTask.of(classes, load_masked_lm(model), parsed, data))
 
     def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
         """Find the words of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
@@ -186,9 +174,8 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         return verbalizer
 
     def _find(self, names: Names, task: VerbalizerTask) -> Found:
-        sources = [CorpusTerms(), VocabularyWords()] if self.sources is None else self.sources
         found = retrieve(
-            sources,
+            [CorpusTerms(), VocabularyWords()] if self.sources is None else self.sources,
             names,
             task,
             None if self.encoder is None else term_encoder(self.encoder),
@@ -244,17 +231,16 @@ class SciPromptVerbalizer(LearnedVerbalizer):
         self._check_sources()
 
     def _check_sources(self) -> None:
-        default = [CorpusTerms(), VocabularyWords()]
-        sources: Any = default if self.sources is None else self.sources  # may be anything
-        is_list = isinstance(sources, Sequence) and len(sources) > 0
-        if not is_list or not all(isinstance(source, TermSource) for source in sources):
+        sources: Any = self.sources  # may be anything
+        is_list = sources is None or (isinstance(sources, Sequence) and len(sources) > 0)
+        if not is_list or not all(isinstance(source, TermSource) for source in sources or ()):
             raise VerbalizerError(
                 "sources is None, or a list of one or more of fewshot.knowledge, such as "
                 "[WordNet(), TermFile(path), GivenTerms(mapping), Lookup(function)], got "
                 f"{sources!r}"
             )
-        has_words_of_all = any(isinstance(source, VocabularyWords) for source in sources)
-        if self.encoder is None and has_words_of_all:
+        used = [VocabularyWords()] if sources is None else sources
+        if self.encoder is None and any(isinstance(source, VocabularyWords) for source in used):
             raise VerbalizerError(
                 "VocabularyWords, one of the default sources, needs an encoder to choose words, "
                 "and encoder is None; give an encoder or other sources"
