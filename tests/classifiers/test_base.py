@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import softmax
-from sklearn.exceptions import NotFittedError
 
 from fewshot.classifiers.base import TextClassifier, warn_truncated
 from fewshot.errors import CollapseWarning, TruncationWarning
@@ -67,19 +66,6 @@ def test_two_classes_have_the_log_odds_of_the_second():
     assert decision.tolist() == [1.5, -3.0]
     proba = softmax([[1.0, 2.5], [3.0, 0.0]], axis=1)[:, 1]
     assert 1 / (1 + np.exp(-decision)) == pytest.approx(proba)
-
-
-@pytest.mark.parametrize(
-    "method", ["predict", "predict_proba", "predict_log_proba", "decision_function"]
-)
-def test_before_fit_there_is_no_prediction(method):
-    with pytest.raises(NotFittedError, match="Scripted"):
-        getattr(Scripted(TABLE), method)(["x"])
-
-
-def test_before_fit_there_is_nothing_to_save(tmp_path):
-    with pytest.raises(NotFittedError):
-        Scripted(TABLE).save(tmp_path / "model")
 
 
 # ---- Warnings ---------------------------------------------------------------------------------

@@ -1,0 +1,447 @@
+"""What every classifier promises, whatever it is made of; what it refuses: test_refusals."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import os
+import pickle
+import random
+import tempfile
+import warnings
+
+import datasets
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import fewshot
+from fewshot import PromptClassifier, Unlabeled
+from fewshot.classifiers.base import TextClassifier
+from fewshot.errors import FewShotWarning, InputError, TruncationWarning
+from fewshot.knowledge import SoftVerbalizer
+from tests.tiny_estimators import ESTIMATORS, POOL, X, Y, fit, is_meta, more_texts, with_settings
+
+NEW = ["the football player", "a law", "", "🎉 日本 [MASK]", "vote vote vote goal"]
+_METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+
+pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
+
+
+def has_words(clf) -> bool:
+    """Tell whether an estimator is a PromptClassifier, or made of one."""
+    return isinstance(clf, PromptClassifier) or is_meta(clf)
+
+
+def model_of(clf):
+    """Return the model that was given to an estimator; None where it takes none."""
+    return getattr(clf.estimator if is_meta(clf) else clf, "model", None)
+
+
+def weights_of(clf) -> list[torch.Tensor]:
+    model = model_of(clf)
+    return [] if model is None else list(getattr(model, "model", model).parameters())
+
+
+def outputs(clf: TextClassifier, texts=NEW) -> np.ndarray:
+    return clf.predict_proba(texts)
+
+
+# ---- Construction -----------------------------------------------------------------------------
+
+
+def test_every_public_classifier_is_in_this_suite():
+    public = {getattr(fewshot, name) for name in fewshot.__all__}
+    classifiers = {
+        kind for kind in public if inspect.isclass(kind) and issubclass(kind, TextClassifier)
+    }
+
+    assert {type(make()) for make in ESTIMATORS.values()} == classifiers
+
+
+def test_the_constructor_only_assigns(estimator):
+    kind = type(estimator)
+    names = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
+
+    assert vars(kind()).keys() == set(names)
+    assert len(names) <= 12
+
+
+def test_after_the_first_two_parameters_are_by_name(estimator):
+    parameters = list(inspect.signature(type(estimator).__init__).parameters.values())[1:]
+
+    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters[2:])
+    assert not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+def test_every_parameter_is_documented(estimator):
+    names = inspect.signature(type(estimator).__init__).parameters.keys() - {"self"}
+
+    # Parameters that belong together share an entry: "num_epochs, batch_size : int".
+    documented = {
+        name.strip()
+        for line in inspect.getdoc(type(estimator)).splitlines()
+        if " : " in line and not line.startswith(" ")
+        for name in line.split(" : ")[0].split(",")
+    }
+    assert names <= documented
+
+
+def test_it_is_a_classifier_of_texts(estimator):
+    tags = estimator.__sklearn_tags__()
+
+    assert is_classifier(estimator)
+    assert tags.input_tags.string
+    assert tags.input_tags.one_d_array
+    assert not tags.input_tags.two_d_array
+
+
+def test_a_clone_is_unfitted_and_shares_the_model(estimator, fitted):
+    twin = clone(fitted)
+
+    assert repr(twin) == repr(estimator)
+    assert twin.get_params().keys() == estimator.get_params().keys()
+    assert not hasattr(twin, "classes_")
+    if has_words(twin):
+        assert model_of(twin) is model_of(estimator)
+
+
+@pytest.mark.parametrize("method", [*_METHODS, "save"])
+def test_before_fit_nothing_is_predicted_or_saved(estimator, method, tmp_path):
+    argument = tmp_path / "model" if method == "save" else NEW
+
+    with pytest.raises(NotFittedError):
+        getattr(clone(estimator), method)(argument)
+
+
+# ---- Fitting ----------------------------------------------------------------------------------
+
+
+def test_fit_returns_the_estimator_and_keeps_its_parameters(estimator):
+    clf = clone(estimator)
+    before = {name: (id(value), repr(value)) for name, value in clf.get_params().items()}
+
+    assert fit(clf, X, Y) is clf
+
+    assert {name: (id(v), repr(v)) for name, v in clf.get_params().items()} == before
+
+
+def test_what_is_learned_is_named_with_an_underscore(estimator, fitted):
+    new = vars(fitted).keys() - estimator.get_params(deep=False).keys()
+
+    assert all(name.endswith("_") and not name.startswith("_") for name in new)
+    assert {"classes_", "history_", "n_truncated_"} <= new
+    assert isinstance(fitted.history_, list)
+    assert fitted.n_truncated_ == 0
+
+
+def test_the_texts_and_labels_are_not_changed(estimator):
+    texts, labels = list(X), list(Y)
+
+    fit(clone(estimator), texts, labels)
+
+    assert (texts, labels) == (X, Y)
+
+
+def test_fitting_twice_gives_the_same_to_the_last_bit(estimator, fitted):
+    clf = fit(fit(clone(estimator), X[:6], Y[:6]), X, Y)
+
+    assert np.array_equal(outputs(clf), outputs(fitted))
+
+
+def test_global_random_states_are_as_before(estimator):
+    random.seed(1)
+    torch.manual_seed(1)
+    np.random.seed(1)
+    states = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].copy()
+
+    fit(clone(estimator), X, Y).predict(NEW)
+
+    assert states[0] == random.getstate()
+    assert torch.equal(states[1], torch.get_rng_state())
+    assert np.array_equal(states[2], np.random.get_state()[1])
+
+
+def test_the_given_model_is_never_changed(estimator):
+    before = [parameter.clone() for parameter in weights_of(estimator)]
+
+    fit(clone(estimator), X, Y)
+
+    pairs = zip(before, weights_of(estimator), strict=True)
+    assert all(torch.equal(old, new) for old, new in pairs)
+
+
+def test_a_silent_fit_prints_warns_and_leaves_nothing(estimator, capfd, tmp_path, monkeypatch):
+    folders = tmp_path / "work", tmp_path / "home", tmp_path / "temporary"
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.chdir(folders[0])
+    monkeypatch.setenv("HOME", str(folders[1]))
+    monkeypatch.setattr(tempfile, "tempdir", str(folders[2]))
+    before = dict(os.environ)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", FewShotWarning)
+        fit(clone(estimator), X, Y).predict_proba(NEW)
+
+    assert capfd.readouterr() == ("", "")
+    assert [list(folder.rglob("*")) for folder in folders] == [[], [], []]
+    assert dict(os.environ) == before
+
+
+def test_a_dry_run_learns_nothing_and_checks_as_fit_does(estimator):
+    clf = clone(estimator)
+    if not hasattr(clf, "dry_run"):
+        pytest.skip("has none")
+
+    assert clf.dry_run(X, Y).n_texts == 10
+
+    assert not any(name.endswith("_") for name in vars(clf))
+    with pytest.raises(InputError, match="None or NaN in row 9"):
+        clf.dry_run([*X[:-1], None], Y)
+
+
+def test_rows_without_a_label_are_accepted(estimator, fitted):
+    clf = fit(clone(estimator), [*X, "the market", "a bank"], [*Y, None, None])
+
+    assert clf.classes_.tolist() == ["politics", "sports"]
+    if has_words(clf):  # they calibrate
+        assert np.isfinite(outputs(clf)).all()
+    else:
+        assert np.array_equal(outputs(clf), outputs(fitted))
+
+
+def test_a_row_of_weight_zero_is_as_if_it_were_not_there(estimator, fitted):
+    clf = fit(
+        clone(estimator), [*X, "the market"], [*Y, "sports"], sample_weight=[1.0] * 10 + [0.0]
+    )
+
+    np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
+
+
+def test_a_class_without_an_example_keeps_its_column(estimator):
+    clf = fit(with_settings(clone(estimator), labels=["animal", "politics", "sports"]), X, Y)
+
+    assert clf.classes_.tolist() == ["animal", "politics", "sports"]
+    assert outputs(clf).shape == (5, 3)
+    assert np.isfinite(clf.predict_log_proba(NEW)).all()
+
+
+def test_labels_of_numpy_are_taken_as_plain_ones(estimator):
+    clf = with_settings(clone(estimator), labels=np.array(["sports", "animal", "politics"]))
+
+    assert fit(clf, X, Y).classes_.tolist() == ["animal", "politics", "sports"]
+    assert all(type(label) is str for label in clf.classes_)
+
+
+def test_integer_labels_come_back_as_integers(estimator):
+    clf = clone(estimator)
+    if has_words(clf):
+        with_settings(clf, verbalizer={3: "politics", 7: "sports"})
+
+    fit(clf, X, [7 if label == "sports" else 3 for label in Y])
+
+    assert clf.classes_.dtype == np.int64
+    assert clf.classes_.tolist() == [3, 7]
+    assert clf.predict(NEW).dtype == np.int64
+
+
+def test_pairs_are_classified(estimator):
+    pairs = [(text, "news") for text in X]
+    clf = clone(estimator)
+    if has_words(clf):
+        with_settings(clf, template="{a} {mask} {b}")
+
+    more = {"unlabeled": Unlabeled([(text, "news") for text in POOL])} if is_meta(clf) else {}
+    clf.fit(pairs, Y, **more)
+
+    assert outputs(clf, [("football", "news"), ("", "")]).shape == (2, 2)
+
+
+def test_fields_are_found_by_name(estimator):
+    frame = pd.DataFrame({"title": X, "body": X[::-1]})
+    clf = clone(estimator)
+    if has_words(clf):
+        with_settings(clf, template="{title} {mask} {body}")
+
+    more = {"unlabeled": Unlabeled(frame.iloc[:3] + " goal")} if is_meta(clf) else {}
+    clf.fit(frame, Y, **more)
+
+    expected = outputs(clf, frame)
+    assert np.array_equal(outputs(clf, frame[["body", "title"]]), expected)
+    assert np.array_equal(outputs(clf, frame.to_dict("records")), expected)
+
+
+def test_heavier_texts_and_classes_are_predicted_more(estimator):
+    clf = clone(estimator)
+    if is_meta(clf) or (isinstance(clf, PromptClassifier) and clf.tuning == "none"):
+        pytest.skip("does not learn from the labels itself")
+    if has_words(clf):  # weights count in a calibration over the texts too
+        clf.set_params(calibration="contextual")
+
+    found = []
+    for weight in (0.1, 1.0, 10.0):
+        by_class = clone(clf).set_params(class_weight={"sports": weight}).fit(X, Y)
+        weights = [weight if label == "sports" else 1.0 for label in Y]
+        proba = outputs(clone(clf).fit(X, Y, sample_weight=weights), X)
+        if not isinstance(getattr(clf, "verbalizer", None), SoftVerbalizer):  # of texts only
+            np.testing.assert_allclose(outputs(by_class, X), proba, atol=1e-6)
+        found.append(proba[:, 1].mean())
+
+    assert found == sorted(set(found))
+
+
+@pytest.mark.parametrize("name", ["prompt-bitfit", "prompt-full", "setfit", "fine-tune", "list"])
+def test_another_seed_gives_something_else(name):
+    one, other = (fit(ESTIMATORS[name]().set_params(random_state=seed), X, Y) for seed in (0, 1))
+
+    assert not np.array_equal(outputs(one), outputs(other))
+
+
+def test_cut_texts_are_counted_and_warned_of_at_the_line_of_the_user(estimator):
+    clf = clone(estimator)
+    if is_meta(clf) or "max_length" not in clf.get_params():
+        pytest.skip("cuts nothing itself")
+    long = "film " * 200
+
+    with pytest.warns(TruncationWarning, match=r"1 of 10 texts .* 60 tokens.*max_length") as found:
+        clf.set_params(max_length=60).fit([*X[:-1], long], Y)
+    with pytest.warns(TruncationWarning, match="2 of 3 texts .* 60 tokens") as found_later:
+        clf.predict([long, "short", long])
+
+    assert clf.n_truncated_ == 1
+    assert [warning.filename for warning in (found[0], found_later[0])] == [__file__] * 2
+
+
+# ---- Predicting -------------------------------------------------------------------------------
+
+
+def test_probabilities_are_probabilities(fitted):
+    proba = outputs(fitted)
+
+    assert proba.dtype == np.float64
+    assert proba.shape == (5, 2)
+    assert (proba >= 0).all()
+    np.testing.assert_allclose(proba.sum(1), 1.0)
+
+
+def test_all_predictions_agree(fitted):
+    proba = outputs(fitted)
+
+    assert fitted.classes_.tolist() == ["politics", "sports"]
+    assert fitted.predict(NEW).tolist() == fitted.classes_[proba.argmax(1)].tolist()
+    assert all(type(label) is str for label in fitted.predict(NEW))
+    np.testing.assert_allclose(np.exp(fitted.predict_log_proba(NEW)), proba, atol=1e-12)
+    decision = fitted.decision_function(NEW)
+    assert decision.shape == (5,)
+    np.testing.assert_allclose(1 / (1 + np.exp(-decision)), proba[:, 1], atol=1e-9)
+
+
+def test_order_duplicates_and_other_texts_do_not_matter(fitted):
+    proba, most = outputs(fitted), 0.0 if has_words(fitted) else 1e-7
+
+    for rows in ([4, 3, 2, 1, 0], [0], [3], [1, 1, 1], [4, 4, 0]):
+        found = outputs(fitted, [NEW[row] for row in rows])
+        np.testing.assert_allclose(found, proba[rows], rtol=0, atol=most)
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        tuple,
+        lambda texts: np.array(texts, dtype=object),
+        pd.Series,
+        lambda texts: pd.DataFrame({"text": texts}),
+        lambda texts: datasets.Dataset.from_dict({"text": texts})["text"],
+    ],
+    ids=["tuple", "array", "Series", "DataFrame", "datasets"],
+)
+def test_containers_give_equal_output(fitted, container):
+    assert np.array_equal(outputs(fitted, container(NEW)), outputs(fitted))
+
+
+def test_containers_are_learned_from_alike(estimator, fitted):
+    clf = fit(clone(estimator), pd.Series(X, index=range(7, 17)), pd.Series(Y, index=range(10)))
+
+    np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
+
+
+def test_odd_texts_are_classified(fitted):
+    odd = [" ", "\n\t", "🎉🎉", "日本語", "[MASK] [SEP]", "a" * 3000, "football " * 10_000, "\x00"]
+
+    proba = outputs(fitted, odd)
+
+    assert np.isfinite(proba).all()
+    np.testing.assert_allclose(proba.sum(1), 1.0)
+
+
+def test_parameters_that_are_changed_after_fit_change_no_prediction(fitted):
+    clf = copy.copy(fitted)
+    others = clf.get_params(deep=False).keys() - {"verbose"}
+
+    clf.set_params(**dict.fromkeys(others, "changed"))
+
+    for method in _METHODS:
+        assert np.array_equal(getattr(clf, method)(NEW), getattr(fitted, method)(NEW))
+
+
+# ---- Copies -----------------------------------------------------------------------------------
+
+
+def test_pickle_joblib_and_deepcopy_keep_the_predictions(fitted, tmp_path):
+    joblib.dump(fitted, tmp_path / "model.joblib")
+
+    for twin in (
+        pickle.loads(pickle.dumps(fitted)),
+        joblib.load(tmp_path / "model.joblib"),
+        copy.deepcopy(fitted),
+    ):
+        assert np.array_equal(outputs(twin), outputs(fitted))
+
+
+def test_a_saved_estimator_gives_the_same_to_the_last_bit(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+
+    again = fewshot.load(tmp_path / "model")
+
+    assert type(again) is type(fitted)
+    assert np.array_equal(outputs(again), outputs(fitted))
+    assert again.classes_.tolist() == fitted.classes_.tolist()
+
+
+def test_no_pickle_is_saved(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+
+    kinds = {path.suffix for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert kinds <= {".json", ".safetensors", ".txt", ".md"}
+
+
+# ---- In scikit-learn --------------------------------------------------------------------------
+
+
+def test_it_is_cross_validated(estimator):
+    scores = cross_val_score(
+        clone(estimator), X, Y, cv=2, error_score="raise", params=more_texts(estimator)
+    )
+
+    assert scores.shape == (2,)
+
+
+def test_it_ends_a_pipeline(estimator):
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+
+    pipeline = make_pipeline(lower, clone(estimator))
+    last = pipeline.steps[-1][0]
+    pipeline.fit(
+        X, Y, **{f"{last}__{name}": value for name, value in more_texts(estimator).items()}
+    )
+
+    assert pipeline.predict_proba(NEW).shape == (5, 2)

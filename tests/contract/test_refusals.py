@@ -1,0 +1,156 @@
+"""What estimators refuse to learn from: before any work, with a message, staying as they were."""
+
+from __future__ import annotations
+
+import socket
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fewshot import PromptClassifier, Unlabeled
+from fewshot.errors import FewShotError, HubError, InputError
+from tests.contract.refusing import assert_refused
+from tests.tiny_estimators import ESTIMATORS, X, Y, is_meta, with_settings
+
+_METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+
+pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
+
+
+# ---- Texts, labels and weights ----------------------------------------------------------------
+
+_BAD = {
+    "a bare string": ({"X": "one text"}, "X is a sequence of texts"),
+    "no texts": ({"X": [], "y": []}, "X is empty|needs some labelled texts"),
+    "a missing text": ({"X": [*X[:-1], None]}, "None or NaN in row 9"),
+    "NaN": ({"X": [*X[:-1], np.nan]}, "None or NaN in row 9"),
+    "a number": ({"X": [*X[:-1], 3]}, "string in every row, but not in row 9"),
+    "fewer labels": ({"y": Y[:-1]}, "differ in length"),
+    "one class": ({"y": ["sports"] * 10}, "two|2 classes|one class"),
+    "mixed labels": ({"y": [*Y[:-1], 1]}, "all str or all int"),
+    "bools": ({"y": [True, False] * 5}, "bool"),
+    "a matrix of labels": ({"y": np.zeros((10, 2))}, r"one label for each text"),
+    "too few weights": ({"sample_weight": [1.0]}, "sample_weight is 10 finite numbers"),
+    "negative weights": ({"sample_weight": [-1.0] * 10}, "sample_weight is 10 finite numbers"),
+    "no weight": ({"sample_weight": [0.0] * 10}, "weight|needs some labelled texts"),
+}
+
+
+@pytest.mark.parametrize("case", list(_BAD))
+def test_bad_input_is_refused(fitted, case):
+    data, message = _BAD[case]
+
+    assert_refused(fitted, FewShotError, message, **data)
+
+
+def test_after_a_refusal_an_unfitted_estimator_is_still_unfitted(estimator):
+    clf = clone(estimator)
+
+    assert_refused(clf, InputError, "None or NaN in row 0", X=[None, *X[1:]])
+
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+
+
+@pytest.mark.parametrize("bad", ["one text", [], [None], [3], [("a", "b")]], ids=repr)
+def test_bad_texts_are_refused_in_prediction(fitted, bad):
+    for method in _METHODS:
+        with pytest.raises(FewShotError, match=r"X|text"):
+            getattr(fitted, method)(bad)
+
+
+def test_labels_are_needed_where_something_is_learned(estimator):
+    clf = with_settings(clone(estimator), labels=["politics", "sports"])
+    if is_meta(clf) or (isinstance(clf, PromptClassifier) and clf.tuning == "none"):
+        pytest.skip("learns without labels")
+
+    for y in (None, [None] * 10):
+        assert_refused(clf, FewShotError, "requires y|no row of y has a label|no text has a", y=y)
+
+
+def test_a_label_that_was_not_named_is_refused(estimator):
+    clf = with_settings(clone(estimator), labels=["politics", "animal"])
+
+    assert_refused(clf, FewShotError, "sports")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("ab", r"labels is a list of all labels.* got 'ab'"),
+        (3, r"labels is a list of all labels.* got 3"),
+        (["politics", 1], r"labels all of str or all of int, got \['politics', 1\]"),
+        (["politics", "sports", "politics"], "the label 'politics' stands twice"),
+        (["politics", None], "a label is a str or an int, got NoneType"),
+    ],
+)
+def test_labels_that_cannot_be_classes_are_refused(estimator, labels, message):
+    assert_refused(with_settings(clone(estimator), labels=labels), FewShotError, message)
+
+
+def test_weights_that_cannot_be_used_are_refused(estimator):
+    if isinstance(estimator, PromptClassifier) and estimator.tuning == "none":
+        pytest.skip("zero-shot has no use for them")
+
+    for class_weight in ("even", {"animal": 1.0}, {"sports": -1.0}, {"sports": "x"}):
+        clf = with_settings(clone(estimator), class_weight=class_weight)
+        assert_refused(clf, FewShotError, "class_weight", is_early=False)
+
+    clf = with_settings(clone(estimator), class_weight={"sports": 0.0, "politics": 1.0})
+    if is_meta(clf):  # to them rows of weight 0 name no class
+        with_settings(clf, labels=["politics", "sports"])
+    message = "no text has a label and a weight above 0"
+    sports_only = [float(label == "sports") for label in Y]
+    assert_refused(clf, FewShotError, message, is_early=False, sample_weight=sports_only)
+
+
+# ---- The hub ----------------------------------------------------------------------------------
+
+
+def test_a_hub_id_fails_offline_without_a_connection(estimator, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("asked"))
+    if not is_meta(estimator) and "model" not in estimator.get_params():
+        pytest.skip("has no model")
+    clf = with_settings(clone(estimator), model="some-lab/no-such-model")
+
+    assert_refused(clf, HubError, "'some-lab/no-such-model' is not in the local cache")
+
+
+# ---- Unlabelled texts -------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["pet", "list", "pcp"])
+def learner(request):
+    return ESTIMATORS[request.param]().set_params(estimator__labels=["politics", "sports"])
+
+
+_ONE = "all labelled texts are of one class, 'sports'"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"unlabeled": None}, r"learns from unlabelled texts; pass unlabeled=Unlabeled"),
+        ({"unlabeled": Unlabeled(())}, "unlabeled holds no text to learn from"),
+        ({"unlabeled": Unlabeled(["", "  "])}, "unlabeled holds no text to learn from"),
+        ({"unlabeled": Unlabeled(X)}, "all 10 are blank or labelled"),
+        ({"unlabeled": Unlabeled(["a text", 3])}, "row 1"),
+        ({"unlabeled": "a text"}, "sequence or stream of texts"),
+        ({"X": X[:5], "y": Y[:5]}, _ONE),
+        ({"sample_weight": [1.0] * 5 + [0.0] * 5}, _ONE),
+        ({"X": None}, "y was passed without X"),
+        ({"y": [*Y[:9], "animal"]}, "animal"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_data_that_teach_nothing_are_refused(learner, data, message):
+    assert_refused(learner, InputError, message, **data)
+
+
+def test_an_empty_stream_is_refused(learner):
+    message = "unlabeled holds no text to learn from"
+
+    assert_refused(learner, InputError, message, unlabeled=Unlabeled(iter([])))
