@@ -14,6 +14,7 @@ from fewshot import (
     Unlabeled,
 )
 from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
+from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.knowledge import GivenTerms, SoftVerbalizer, VocabularyWords
 from fewshot.models.masked_lm import MaskedLM
@@ -92,7 +93,12 @@ ESTIMATORS = {
     "fine-tune": lambda: FineTuneClassifier(tiny_lm(), num_epochs=2, **QUIET),
     "pet": lambda: PETClassifier(prompt(), **QUIET),
     "list": lambda: LiSTClassifier(
-        prompt(), tuning=BitFit(num_epochs=1), n_sessions=1, n_steps=3, **QUIET
+        prompt(),
+        tuning=BitFit(num_epochs=1),
+        n_sessions=1,
+        n_steps=3,
+        weights=MetaWeights(batch_size=2),
+        **QUIET,
     ),
     "pcp": lambda: PCPClassifier(prompt(), pretraining=Pretraining(num_epochs=1), **QUIET),
 }

@@ -7,6 +7,7 @@ differ visibly between texts and words, and every bias is non-zero, so a forgott
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -417,6 +418,19 @@ def save_tiny(folder: str | Path, family: str = "bert") -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def noting(tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedTokenizerFast, list[str]]:
+    """Copy a tokenizer; return the copy, and a list of the texts that it is given from then on."""
+    twin, texts, plain = copy.deepcopy(tokenizer), [], type(tokenizer)
+
+    class Noting(plain):
+        def __call__(self, text=None, *args, **kwargs):
+            texts.extend(text if isinstance(text, list) else [text])
+            return plain.__call__(self, text, *args, **kwargs)
+
+    twin.__class__ = Noting
+    return twin, texts
 
 
 def _sizes(tokenizer: PreTrainedTokenizerFast) -> dict[str, int | float]:

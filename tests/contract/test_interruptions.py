@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from fewshot import LiSTClassifier, PCPClassifier, PETClassifier
 from fewshot.classifiers.semi_supervised.continued_pretraining import forget_pretraining
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
-from fewshot.errors import CheckpointError
+from fewshot.errors import CheckpointError, CheckpointWarning
+from fewshot.knowledge import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.tuning import BitFit, Full
 from tests.contract.refusing import assert_refused, changed
 from tests.tiny_estimators import QUIET, WORDS, X, Y, fit, is_meta, prompt, tiny_lm
@@ -21,17 +27,21 @@ from tests.tiny_sentences import tiny_sentence_transformer
 pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
 
 
-def stop(*_, **__):
+def interrupted(*_, **__):
     raise KeyboardInterrupt
 
 
-def watch(clf, stop_at=None) -> list[int]:
-    """Note every pass through the model, and interrupt the fit at one of them."""
+def failing(*_, **__):
+    raise RuntimeError("out of memory")
+
+
+def watch(clf, stop_at=None, stop=interrupted) -> list[int]:
+    """Note every pass through the model, and stop the fit at one of them."""
     passes: list[int] = []
 
     def note(*_):
         if len(passes) == stop_at:
-            raise KeyboardInterrupt
+            stop()
         passes.append(len(passes))
 
     while is_meta(clf):
@@ -46,7 +56,8 @@ def _nothing_remembered():
     forget_pretraining()
 
 
-def test_an_interrupted_fit_leaves_the_estimator_as_it_was(fitted, monkeypatch):
+@pytest.mark.parametrize("stop", [interrupted, failing])
+def test_a_fit_that_is_stopped_leaves_the_estimator_as_it_was(fitted, stop, monkeypatch):
     params = fitted.get_params()
     if "ngram_range" in params:
         monkeypatch.setattr(LogisticRegression, "fit", stop)
@@ -55,10 +66,10 @@ def test_an_interrupted_fit_leaves_the_estimator_as_it_was(fitted, monkeypatch):
         sentences = "max_pairs" in params
         model = tiny_sentence_transformer(tiny_bert()) if sentences else tiny_lm()
         clf = changed(fitted, {"estimator__model" if is_meta(fitted) else "model": model})
-        watch(clf, stop_at=1)  # in training, or in scoring where nothing is trained
+        watch(clf, 1, stop)  # in training, or in scoring where nothing is trained
     before = dict(vars(clf))
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises((KeyboardInterrupt, RuntimeError)):
         fit(clf, X, Y)
 
     assert vars(clf).keys() == before.keys()
@@ -73,10 +84,10 @@ def pet(tuning=None, **settings) -> PETClassifier:
     return PETClassifier(prompt(tuning, verbalizer=WORDS), **QUIET | settings)
 
 
-def list_(**settings) -> LiSTClassifier:
+def list_(verbalizer=WORDS, **settings) -> LiSTClassifier:
     tuning = BitFit(num_epochs=2, learning_rate=1e-2)
     return LiSTClassifier(
-        prompt(verbalizer=WORDS), tuning=tuning, n_sessions=2, n_steps=4, **QUIET | settings
+        prompt(verbalizer=verbalizer), tuning=tuning, n_sessions=2, n_steps=4, **QUIET | settings
     )
 
 
@@ -90,6 +101,8 @@ def pcp(estimator=None, **settings) -> PCPClassifier:
 RESUMED = {
     "pet": (lambda **s: pet(Full(num_epochs=1), **s), 0.5),
     "list": (list_, 0.7),
+    "list-vectors": (lambda **s: list_(SoftVerbalizer(WORDS), **s), 0.7),
+    "list-means": (lambda **s: list_(PrototypeVerbalizer(), **s), 0.7),
     "pcp": (pcp, 0.7),
     "pcp-pet": (lambda **s: pcp(pet(generations=0), **s), 0.9),
     "pcp-list": (lambda **s: pcp(list_(), **s), 0.9),
@@ -137,24 +150,27 @@ def test_an_interrupted_fit_is_resumed_to_the_same_result(name, share, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "named"),
+    ("name", "change"),
     [
-        ("pet", {"n_repetitions": 2}, "n_repetitions"),
-        ("pet", {"templates": ["{text} is {mask}", "{text} {mask}"]}, "templates"),
-        ("pet", {"estimator__tuning__num_epochs": 2}, "estimator__tuning__num_epochs"),
-        ("pet", {"random_state": 1}, "random_state"),
-        ("pet", {"max_unlabeled": 7}, "max_unlabeled"),
-        ("list", {"n_steps": 7}, "n_steps"),
-        ("list", {"weights": "uniform"}, "weights"),
-        ("list", {"estimator__tuning__C": 3.0}, "estimator__tuning__C"),
-        ("pcp", {"pretraining__num_epochs": 4}, r"pretraining__num_epochs \(3 there, 4 here\)"),
+        ("pet", {"n_repetitions": 2}),
+        ("pet", {"max_unlabeled": 4}),
+        ("list", {"weights": "uniform"}),
+        ("list", {"estimator__tuning__C": 3.0}),
+        ("pcp", {"pretraining__num_epochs": 4}),
+        ("pcp", {"random_state": 1}),
     ],
 )
-def test_a_checkpoint_of_another_fit_is_refused(name, change, named, tmp_path):
+def test_other_settings_start_anew_and_warn(name, change, tmp_path):
     interrupt(name, checkpoint_dir=tmp_path)
+    alone = fit(RESUMED[name][0]().set_params(**change), X, Y)
+    forget_pretraining()
     clf = RESUMED[name][0](checkpoint_dir=tmp_path).set_params(**change)
 
-    assert_refused(clf, CheckpointError, named)
+    with pytest.warns(CheckpointWarning, match=f"differs in {next(iter(change))}"):
+        fit(clf, X, Y)
+
+    assert np.array_equal(clf.predict_proba(X), alone.predict_proba(X))
+    assert len(list(tmp_path.iterdir())) == 1  # what was interrupted
 
 
 @pytest.mark.parametrize("name", ["pet", "list", "pcp"])
@@ -162,7 +178,9 @@ def test_a_checkpoint_of_other_unlabelled_texts_is_refused(name, tmp_path):
     interrupt(name, checkpoint_dir=tmp_path)
 
     clf = RESUMED[name][0](checkpoint_dir=tmp_path)
-    assert_refused(clf, CheckpointError, "unlabelled texts", unlabeled=["another text", "a vote"])
+    assert_refused(
+        clf, CheckpointError, "differs in unlabelled texts", unlabeled=["another text", "a vote"]
+    )
 
 
 @pytest.mark.parametrize("name", ["pet", "list", "pcp"])
@@ -185,3 +203,30 @@ def test_without_a_checkpoint_nothing_is_written(name, tmp_path, monkeypatch):
     fit(RESUMED[name][0](), X, Y)
 
     assert list(tmp_path.iterdir()) == []
+
+
+_KILLED = """
+import os, signal
+from tests.contract.test_interruptions import RESUMED, X, Y, fit, watch, whole
+
+clf = RESUMED["pet"][0](checkpoint_dir={folder!r})
+watch(clf, {stop_at}, lambda: os.kill(os.getpid(), signal.SIGKILL))
+fit(clf, X, Y)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_one_round_and_is_resumed_to_the_same_result(tmp_path):
+    expected, n_passes = whole("pet")
+    folder, root = tmp_path / "checkpoint", Path(__file__).parents[2]
+    script = _KILLED.format(folder=str(folder), stop_at=n_passes // 2)
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+
+    ended = subprocess.run([sys.executable, "-c", script], cwd=root, env=environment, check=False)
+
+    assert ended.returncode == -signal.SIGKILL
+    assert list(folder.rglob("*.safetensors"))
+    resumed = RESUMED["pet"][0](checkpoint_dir=folder)
+    passes = watch(resumed)
+    assert np.array_equal(fit(resumed, X, Y).soft_labels_, expected.soft_labels_)
+    assert len(passes) < n_passes

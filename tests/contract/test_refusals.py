@@ -56,7 +56,7 @@ def test_after_a_refusal_an_unfitted_estimator_is_still_unfitted(estimator):
 
 @pytest.mark.parametrize("bad", ["one text", [], [None], [3], [("a", "b")]], ids=repr)
 def test_bad_texts_are_refused_in_prediction(fitted, bad):
-    for method in _METHODS:
+    for method in [*_METHODS, "transform"] if hasattr(fitted, "transform") else _METHODS:
         with pytest.raises(FewShotError, match=r"X|text"):
             getattr(fitted, method)(bad)
 

@@ -338,7 +338,6 @@ _STRATEGIES = [
         r"SoftPrompt\(length=92\) puts 92 virtual .* leaves no room for the tex",
     ),
     (SoftPrompt(initial="word"), "initial of SoftPrompt is one of .*got 'word'"),
-    (SoftPrompt(words=3), "got 3"),
 ]
 _TRAINING = [
     ({"weight_decay": -0.1}, "weight_decay of Training is 0 or more, got -0.1"),
@@ -348,7 +347,7 @@ _TRAINING = [
     ({"patience": 0}, "patience of Training is a whole number, at least 1, or None, got 0"),
     ({"schedule": "steps"}, r"one of \['linear', 'cosine', 'constant'\], got 'steps'"),
     ({"r_drop": -1}, "r_drop of Training is 0 or more, got -1"),
-    ({"adversarial": "fmg"}, r"one of \['fgm', 'smart'\].*got 'fmg'; did you mean 'fgm'"),
+    ({"adversarial": "fmg"}, r"one of \['fgm', 'smart'\].*got 'fmg' .did you mean 'fgm'"),
     ({"adversarial": True}, "got True"),
     ({"adversarial": FGM(epsilon=0.0)}, r"epsilon of FGM is positive, got 0\.0"),
     ({"adversarial": SMART(epsilon="much")}, "epsilon of SMART is positive, got 'much'"),
@@ -424,7 +423,7 @@ _VERBALIZERS = [
     (sciprompt(frequency_cut=1.0), "frequency_cut is from 0 to below 1, got 1.0"),
     (sciprompt(min_similarity=None), "min_similarity is a number, such as 0.2, got None"),
     (sciprompt(sources=[["football"]]), r"of fewshot.knowledge.*got \[\['football'\]\]"),
-    (sciprompt(sources=None), "VocabularyWords, one of the default sources, leaves it to the enc"),
+    (sciprompt(sources=None), "VocabularyWords, one of the default sources, needs an encoder"),
     (sciprompt(sources=[]), r"sources is None, or a list of one or more.*got \[\]"),
     (sciprompt(sources=_TERMS), r"sources is None, or a list .*got GivenTerms\("),
     (sciprompt(names=["money"]), r"names is a mapping of labels.*got \['money'\]"),

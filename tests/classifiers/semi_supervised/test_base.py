@@ -15,57 +15,30 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from fewshot import (
-    FineTuneClassifier,
     LiSTClassifier,
     PCPClassifier,
     PETClassifier,
     PromptClassifier,
     Unlabeled,
 )
-from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.classifiers.semi_supervised.self_training import list_adapter
 from fewshot.errors import (
-    CheckpointError,
     CheckpointWarning,
     InputError,
     LeakageWarning,
     UnlabeledWarning,
 )
-from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.rounds import Rounds
-from fewshot.tuning import BitFit, Head, LoRA
-from tests.tiny_models import tiny_bert
-
-X = [
-    "football team", "player goal", "football match", "team win goal",
-    "government", "election vote", "law of the world", "vote and law",
-]  # fmt: skip
-Y = ["sports"] * 4 + ["politics"] * 4
-POOL = ["goal and match", "the vote of the world", "a team", "law and government", "player win"]
-
-
-def prompt(**settings) -> PromptClassifier:
-    lm = MaskedLM(*tiny_bert(), device="cpu")
-    return PromptClassifier(
-        model=lm, tuning=Head(), calibration="domain", random_state=0, verbose=0, **settings
-    )
-
+from fewshot.tuning import BitFit, LoRA
+from tests.tiny_estimators import ESTIMATORS, QUIET, prompt
+from tests.tiny_estimators import FEW_POOL as POOL
+from tests.tiny_estimators import FEW_X as X
+from tests.tiny_estimators import FEW_Y as Y
 
 MAKERS = {
-    "pet": lambda: PETClassifier(
-        prompt(), templates=["{text} {mask}", "{mask} : {text}"], random_state=0, verbose=0
-    ),
-    "list": lambda: LiSTClassifier(
-        prompt(),
-        tuning=BitFit(num_epochs=1),
-        n_sessions=1,
-        n_steps=3,
-        random_state=0,
-        verbose=0,
-    ),
-    "pcp": lambda: PCPClassifier(
-        prompt(), pretraining=Pretraining(num_epochs=1), random_state=0, verbose=0
-    ),
+    "pet": lambda: PETClassifier(prompt(), templates=["{text} {mask}", "{mask} : {text}"], **QUIET),
+    "list": ESTIMATORS["list"],
+    "pcp": ESTIMATORS["pcp"],
 }
 
 
@@ -113,16 +86,6 @@ def test_metadata_routing_reaches_the_last_step_of_a_pipeline(learner):
         )
 
     assert [pipe[-1].n_unlabeled_ for pipe in scores["estimator"]] == [5, 5]
-
-
-def test_without_routing_the_step_is_named(learner):
-    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
-    pipeline = make_pipeline(lower, learner)
-    step = pipeline.steps[-1][0]
-
-    pipeline.fit(X, Y, **{f"{step}__unlabeled": Unlabeled(POOL)})
-
-    assert pipeline[-1].n_unlabeled_ == 5
 
 
 def test_rows_without_a_label_are_the_pool_and_pass_earlier_steps(learner):
@@ -294,33 +257,6 @@ def test_the_random_state_of_the_estimator_does_not_count(kind):
 # ---- Bad input --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"X": X, "y": Y},
-        {"X": X, "y": Y, "unlabeled": Unlabeled(())},
-        {"X": X, "y": Y, "unlabeled": Unlabeled(X)},
-        {"X": X[:4], "y": Y[:4], "unlabeled": Unlabeled(POOL)},
-        {"X": X[:2], "y": Y, "unlabeled": Unlabeled(POOL)},
-        {"X": [*X[:7], None], "y": Y, "unlabeled": Unlabeled(POOL)},
-        {"X": X, "y": Y, "unlabeled": Unlabeled([*POOL, 3])},
-        {"X": X, "y": [*Y[:7], "animal"], "unlabeled": Unlabeled(POOL)},
-        {"X": X, "y": Y, "unlabeled": Unlabeled(POOL), "sample_weight": [-1.0] * 8},
-    ],
-    ids=["no pool", "empty pool", "labelled pool", "one class", "short X", "no text", "no text "
-         "in the pool", "unknown label", "negative weight"],
-)  # fmt: skip
-def test_bad_input_is_refused_before_any_text_is_encoded(learner, params):
-    learner.set_params(estimator__labels=["politics", "sports"])
-    lm = learner.estimator.model
-
-    with pytest.raises(InputError):
-        learner.fit(**params)
-
-    assert lm.counts.prompts == 0
-    assert not hasattr(learner, "classes_")
-
-
 def stop(*_):
     raise KeyboardInterrupt
 
@@ -331,32 +267,6 @@ def interrupt(learner, monkeypatch, **data) -> None:
         patched.setattr(Rounds, "run_chain", stop)
         with pytest.raises(KeyboardInterrupt):
             learner.fit(**{"X": X, "y": Y, "unlabeled": Unlabeled(POOL)} | data)
-
-
-def test_another_pool_is_refused_before_any_text_is_encoded(learner, tmp_path, monkeypatch):
-    lm = learner.set_params(checkpoint_dir=tmp_path).estimator.model
-    interrupt(learner, monkeypatch)
-    n_encoded = lm.counts.prompts
-
-    with pytest.raises(CheckpointError, match="different fit: it differs in unlabelled texts"):
-        learner.fit(X, Y, unlabeled=Unlabeled(POOL[1:]))
-
-    assert lm.counts.prompts == n_encoded
-
-
-@pytest.mark.parametrize(
-    "change", [{"max_unlabeled": 4}, {"estimator__tuning__C": 3.0}, {"random_state": 1}], ids=str
-)
-def test_other_settings_start_anew_and_warn(learner, tmp_path, monkeypatch, change):
-    interrupt(learner.set_params(checkpoint_dir=tmp_path), monkeypatch)
-    changed = clone(learner).set_params(**change)
-    alone = clone(changed).set_params(checkpoint_dir=None).fit(X, Y, unlabeled=Unlabeled(POOL))
-
-    with pytest.warns(CheckpointWarning, match=f"differs in {next(iter(change))}"):
-        changed.fit(X, Y, unlabeled=Unlabeled(POOL))
-
-    assert np.array_equal(changed.predict_proba(X), alone.predict_proba(X))
-    assert len(list(tmp_path.iterdir())) == 1  # what was interrupted
 
 
 def test_a_random_state_that_an_interrupted_fit_used_up_is_named(learner, tmp_path, monkeypatch):
@@ -426,67 +336,6 @@ def test_a_list_of_another_length_is_a_pool(learner):
         clf = learner.fit(X, Y, unlabeled=POOL)
 
     assert clf.n_unlabeled_ == 5
-
-
-def test_no_unlabelled_text_is_refused(learner):
-    with pytest.raises(InputError, match=r"learns from unlabelled texts; pass unlabeled=Unlabeled"):
-        learner.fit(X, Y)
-
-
-@pytest.mark.parametrize("pool", [[], iter([]), ["", "  "]], ids=["list", "stream", "blank"])
-def test_an_empty_pool_is_refused(learner, pool):
-    with pytest.raises(InputError, match="unlabeled holds no text to learn from"):
-        learner.fit(X, Y, unlabeled=Unlabeled(pool))
-
-
-def test_a_pool_of_labelled_texts_only_is_refused(learner):
-    with pytest.raises(InputError, match="all 8 are blank or labelled"):
-        learner.fit(X, Y, unlabeled=Unlabeled(X))
-
-
-def test_a_bare_text_is_no_pool(learner):
-    with pytest.raises(InputError, match="sequence or stream of texts"):
-        learner.fit(X, Y, unlabeled="a text")
-
-
-def test_labels_of_one_class_only_are_refused(learner):
-    learner.set_params(estimator__labels=["politics", "sports"])
-
-    with pytest.raises(InputError, match="all labelled texts are of one class, 'sports'"):
-        learner.fit(X[:4], Y[:4], unlabeled=Unlabeled(POOL))
-
-
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ([1.0] * 4 + [0.0] * 4, "all labelled texts are of one class, 'sports'"),
-        ([0.0] * 8 + [1.0], "no text has a label and a weight above 0"),
-    ],
-    ids=["one class", "no label"],
-)
-def test_labels_of_weight_zero_are_none(learner, weights, message):
-    X_, Y_ = [*X, POOL[0]][: len(weights)], [*Y, None][: len(weights)]
-    learner.set_params(estimator__labels=["politics", "sports"])
-
-    with pytest.raises(InputError, match=message):
-        learner.fit(X_, Y_, sample_weight=weights, unlabeled=Unlabeled(POOL))
-
-
-def test_labels_without_texts_are_refused(learner):
-    with pytest.raises(InputError, match="y was passed without X"):
-        learner.fit(None, Y, unlabeled=Unlabeled(POOL))
-
-
-@pytest.mark.parametrize("bad", [FineTuneClassifier(), "prompt", PromptClassifier])
-def test_an_estimator_that_is_no_prompt_classifier_is_refused(learner, bad):
-    with pytest.raises(InputError, match="is a PromptClassifier"):
-        clone(learner).set_params(estimator=bad).fit(X, Y, unlabeled=Unlabeled(POOL))
-
-
-@pytest.mark.parametrize("value", [0, -1, 1.5, True, "all", None])
-def test_a_bound_that_is_no_count_is_refused(learner, value):
-    with pytest.raises(InputError, match="max_unlabeled is a whole number, at least 1"):
-        learner.set_params(max_unlabeled=value).fit(X, Y, unlabeled=Unlabeled(POOL))
 
 
 def test_a_score_without_labels_is_refused(learner):

@@ -8,12 +8,10 @@ import torch
 from torch import nn
 
 from fewshot.classifiers.semi_supervised.meta_weights import (
-    MetaWeights,
     alignments,
     kl_losses,
     normalized_weights,
 )
-from fewshot.errors import InputError
 from fewshot.tuning import Adapter
 from tests.tiny_models import tiny_bert
 from tests.tuning.tasks import make_task
@@ -162,20 +160,3 @@ def test_a_gradient_of_zero_aligns_with_nothing():
     found = alignments(lambda: theta * 1.0, [theta], [torch.zeros(2)])
 
     assert found.tolist() == [0.0, 0.0]
-
-
-# ---- Settings ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"warmup_fraction": 1.0}, "warmup_fraction is from 0 to below 1, got 1.0"),
-        ({"warmup_fraction": -0.1}, "warmup_fraction"),
-        ({"batch_size": 0}, "batch_size is a whole number, at least 1, got 0"),
-        ({"validation_fraction": "half"}, "validation_fraction is from 0 to below 1, got 'half'"),
-    ],
-)
-def test_a_setting_out_of_range_is_refused(settings, message):
-    with pytest.raises(InputError, match=message):
-        MetaWeights(**settings).check()

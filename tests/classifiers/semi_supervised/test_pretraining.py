@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining, even_batches, pretrain
-from fewshot.errors import InputError, TuningError
+from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.checkpoint import Checkpoint
 from fewshot.training.rounds import started
@@ -120,24 +120,3 @@ def test_batches_hold_every_row_once_and_little_padding():
     assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
     padded = sum(len(batch) * lengths[batch].max() for batch in batches)
     assert padded < 1.05 * lengths.sum()
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"learning_rate": 0.0},
-        {"learning_rate": "fast"},
-        {"num_epochs": -1},
-        {"num_epochs": 1.5},
-        {"batch_size": 0},
-        {"mask_probability": 0.0},
-        {"mask_probability": 1.1},
-        {"embeddings": "none"},
-        {"weight_decay": -0.1},
-        {"warmup_ratio": 1.5},
-    ],
-    ids=str,
-)
-def test_bad_settings_are_refused(settings):
-    with pytest.raises(InputError, match=f"{next(iter(settings))} of Pretraining is"):
-        Pretraining(**settings).check()

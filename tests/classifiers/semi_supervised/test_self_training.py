@@ -2,58 +2,36 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
-from sklearn.model_selection import cross_validate
 
-import fewshot
 from fewshot import LiSTClassifier, PCPClassifier, PromptClassifier, Unlabeled
 from fewshot.classifiers.prompt_plan import resolve_template
-from fewshot.classifiers.semi_supervised import sessions, student_training
+from fewshot.classifiers.semi_supervised import student_training
 from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.errors import InputError, TuningError
-from fewshot.knowledge import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.models.fingerprint import model_fingerprint
-from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.loop import TrainSettings
 from fewshot.tuning import (
     Adapter,
     BitFit,
     Full,
-    Head,
     LoRA,
     Perfect,
     SoftPrompt,
-    Training,
 )
-from tests.tiny_models import tiny_bert
-
-X = [
-    "football team", "player goal", "football match", "team win goal", "player of the team",
-    "government", "election vote", "law of the world", "vote and law", "election government",
-]  # fmt: skip
-Y = ["sports"] * 5 + ["politics"] * 5
-POOL = [
-    f"{a} {b}"
-    for a in ("goal", "vote", "team", "law", "player", "government")
-    for b in ("match", "world", "election", "win", "of the day", "football")
-]
-WORDS = {"politics": "politics", "sports": "sports"}
+from tests import tiny_estimators
+from tests.tiny_estimators import POOL, QUIET, WORDS, X, Y
 
 pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
 
 
 def prompt(tuning=None, **settings) -> PromptClassifier:
-    lm = MaskedLM(*tiny_bert(), device="cpu")
-    tuning = Head() if tuning is None else tuning
-    settings = {"verbalizer": WORDS, "calibration": "domain", "random_state": 0} | settings
-    return PromptClassifier(model=lm, tuning=tuning, verbose=0, **settings)
+    return tiny_estimators.prompt(tuning, **{"verbalizer": WORDS} | settings)
 
 
 def adapter(**settings) -> Adapter:
@@ -63,8 +41,7 @@ def adapter(**settings) -> Adapter:
 
 def learner(estimator=None, **settings) -> LiSTClassifier:
     settings = {"n_sessions": 2, "n_steps": 6, "batch_size": 6, "tuning": adapter()} | settings
-    settings = {"random_state": 0, "verbose": 0} | settings
-    return LiSTClassifier(prompt() if estimator is None else estimator, **settings)
+    return LiSTClassifier(prompt() if estimator is None else estimator, **QUIET | settings)
 
 
 def fit(clf, pool=POOL) -> LiSTClassifier:
@@ -306,21 +283,6 @@ def test_students_keep_the_template_of_the_first_teacher():
     assert clf.estimator_.template_ == resolve_template(estimator)
 
 
-@pytest.mark.parametrize(
-    ("tuning", "message"),
-    [
-        ("head", "students of LiSTClassifier tune by gradients, such as tuning='lora', got 'head'"),
-        (Perfect(), "score label words"),
-        (adapter(training=Training(patience=2)), "patience"),
-        (adapter(training=Training(r_drop=1.0)), "r_drop"),
-        (adapter(training=Training(validation_fraction=0.2)), "validation_fraction"),
-    ],
-)
-def test_what_students_cannot_tune_is_refused(tuning, message):
-    with pytest.raises(InputError, match=message):
-        fit(learner(tuning=tuning))
-
-
 def test_it_builds_on_an_adapted_model():
     pcp = PCPClassifier(
         learner(n_sessions=1), pretraining=Pretraining(num_epochs=1), random_state=0, verbose=0
@@ -341,14 +303,6 @@ def test_sample_weights_count():
     assert not np.allclose(plain.predict_proba(X), weighted.predict_proba(X))
 
 
-def test_cross_validation_takes_the_pool():
-    scores = cross_validate(
-        learner(n_sessions=1), X, Y, cv=2, params={"unlabeled": Unlabeled(POOL)}
-    )
-
-    assert scores["test_score"].shape == (2,)
-
-
 def test_virtual_tokens_of_the_template_are_tuned_too():
     first = prompt(BitFit(num_epochs=1), template="{text} {soft:2} {mask}")
     clf = learner(first, n_steps=2)
@@ -359,106 +313,7 @@ def test_virtual_tokens_of_the_template_are_tuned_too():
     assert np.allclose(clf.predict_proba(POOL).sum(1), 1)
 
 
-@pytest.mark.parametrize("tuning", ["bitfit", adapter()], ids=["bitfit", "adapter"])
-def test_saved_and_loaded_it_predicts_the_same(tmp_path, tuning):
-    clf = fit(learner(tuning=tuning, weights=MetaWeights(batch_size=2)))
-
-    clf.save(tmp_path / "model")
-    again = fewshot.load(tmp_path / "model")
-
-    np.testing.assert_allclose(again.predict_proba(X), clf.predict_proba(X), atol=1e-6)
-    assert repr(again.weights) == "MetaWeights(batch_size=2)"
-    np.testing.assert_array_equal(again.example_weights_, clf.example_weights_)
-
-
 # ---- Seeds and interruptions ------------------------------------------------------------------
-
-
-def test_the_same_seed_gives_the_same_to_the_last_bit():
-    one, again = fit(learner()), fit(learner())
-
-    assert np.array_equal(one.predict_proba(X), again.predict_proba(X))
-    assert np.array_equal(one.example_weights_, again.example_weights_, equal_nan=True)
-
-
-def test_another_seed_gives_something_else():
-    assert not np.array_equal(
-        fit(learner()).predict_proba(X), fit(learner(random_state=1)).predict_proba(X)
-    )
-
-
-def interrupt(monkeypatch, at):
-    """Stop in the session of a number."""
-    plain = sessions._Run.session
-
-    def broken(run, number):
-        if number == at:
-            raise KeyboardInterrupt
-        plain(run, number)
-
-    monkeypatch.setattr(sessions._Run, "session", broken)
-
-
-@pytest.mark.parametrize("stop_at", [1, 2, 3])
-def test_an_interrupted_fit_goes_on_to_the_same_result(tmp_path, monkeypatch, stop_at):
-    whole = fit(learner(n_sessions=3))
-    with monkeypatch.context() as patched:
-        interrupt(patched, stop_at)
-        with pytest.raises(KeyboardInterrupt):
-            fit(learner(n_sessions=3, checkpoint_dir=tmp_path))
-
-    done = []
-    plain = sessions._Run.session
-    monkeypatch.setattr(
-        sessions._Run, "session", lambda run, number: done.append(number) or plain(run, number)
-    )
-    again = fit(learner(n_sessions=3, checkpoint_dir=tmp_path))
-
-    assert done == list(range(stop_at, 4))
-    assert np.array_equal(whole.predict_proba(X), again.predict_proba(X))
-    assert np.array_equal(whole.example_weights_, again.example_weights_, equal_nan=True)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "words", [WORDS, SoftVerbalizer(WORDS), PrototypeVerbalizer()], ids=["words", "soft", "means"]
-)
-def test_a_fit_that_was_stopped_after_its_last_session_has_its_student(
-    tmp_path, monkeypatch, words
-):
-    base = prompt(verbalizer=words)
-    whole = fit(learner(base))
-    with monkeypatch.context() as patched:
-        patched.setattr(sessions._Run, "record", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            fit(learner(base, checkpoint_dir=tmp_path))
-
-    again = fit(learner(base, checkpoint_dir=tmp_path))
-
-    assert np.array_equal(whole.predict_proba(X), again.predict_proba(X))
-
-
-def test_without_a_checkpoint_nothing_is_written(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    fit(learner(n_sessions=1))
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_error_of_training_is_raised_and_the_estimator_stays_as_it_was(monkeypatch):
-    clf = fit(learner(n_sessions=1))
-    before = dict(vars(clf))
-    monkeypatch.setattr(
-        student_training,
-        "kl_losses",
-        lambda *_: (_ for _ in ()).throw(RuntimeError("out of memory")),
-    )
-
-    with pytest.raises(RuntimeError, match="out of memory"):
-        fit(clf)
-
-    assert all(vars(clf)[name] is value for name, value in before.items())
 
 
 def test_a_loss_that_diverges_is_told(monkeypatch):
@@ -474,29 +329,6 @@ def test_a_loss_that_diverges_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"n_sessions": 0}, "n_sessions is a whole number, at least 1, got 0"),
-        ({"n_steps": 0}, "n_steps is a whole number"),
-        ({"batch_size": 1.5}, "batch_size is a whole number"),
-        ({"temperature": 0}, "temperature is positive"),
-        ({"min_confidence": 1.0}, "min_confidence is from 0 to below 1"),
-        ({"weights": "best"}, "weights is one of"),
-        ({"weights": MetaWeights(batch_size=0)}, "batch_size"),
-        ({"weights": MetaWeights(validation_fraction=0.01)}, "validation_fraction=0.01"),
-        ({"verbose": 2}, "verbose is 0 or 1"),
-    ],
-)
-def test_bad_settings_are_refused_before_any_work(settings, message):
-    clf = learner(**settings)
-
-    with pytest.raises(InputError, match=message):
-        fit(clf)
-
-    assert clf.estimator.model.counts.tokens == 0
-
-
-@pytest.mark.parametrize(
     ("X", "Y", "message"),
     [
         (None, None, "needs some labelled texts"),
@@ -509,14 +341,6 @@ def test_labels_of_two_classes_are_needed(X, Y, message):
 
     with pytest.raises(InputError, match=message):
         clf.fit(X, Y, unlabeled=Unlabeled(POOL))
-
-
-def test_it_shows_its_sessions(capfd):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit(clone(learner(n_sessions=1)))
-
-    assert capfd.readouterr() == ("", "")
 
 
 def test_a_next_student_learns_labels_as_soft_as_the_regression_made_them():

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
-from fewshot.classifiers.semi_supervised.student_training import StudentTraining, _endless
+from fewshot.classifiers.semi_supervised.student_training import StudentTraining
 from fewshot.training.loop import Learner, TrainSettings
 
 N_LABELLED, N_POOL, N_TEST, WIDTH = 20, 150, 500, 10
@@ -51,6 +51,34 @@ def planted(weights, seed):
     return np.nanmean(found[~is_flipped]), np.nanmean(found[is_flipped]), right.mean()
 
 
+def test_the_texts_compared_with_are_of_all_classes_alike():
+    asked, layer = [], nn.Linear(1, 2)
+    classes = np.array([0] * 6 + [1] * 3 + [2] * 3 + [0] * 20)  # and a pool
+
+    def scores(rows):
+        asked.append(np.asarray(rows))
+        return torch.cat([layer(torch.ones(len(rows), 1)), torch.zeros(len(rows), 1)], 1)
+
+    parameters = dict(layer.named_parameters())
+    learner = Learner(scores, parameters, layer.train, np.ones(32, dtype=int))
+    task = SimpleNamespace(
+        unlabelled=np.arange(12, 32),
+        sample_weight=np.ones(32),
+        targets=np.eye(3)[classes],
+        rng=np.random.default_rng(0),
+    )
+    settings = TrainSettings(1e-3, num_epochs=1, batch_size=5)
+    weights = MetaWeights(batch_size=6, warmup_fraction=0.0)
+
+    StudentTraining(task, learner, settings, n_steps=8, batch_size=10, weights=weights).learn()
+
+    compared = [rows for rows in asked if len(rows) == 6]
+    assert len(compared) == 8
+    for first, second in zip(compared[::2], compared[1::2], strict=True):
+        assert np.bincount(classes[first]).tolist() == [2, 2, 2]
+        assert sorted([*first, *second]) == list(range(12))
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_flipped_labels_weigh_less_and_do_less_harm_than_with_uniform_weights(seed):
     right, flipped, accuracy = planted(MetaWeights(warmup_fraction=0.3), seed)
@@ -58,20 +86,3 @@ def test_flipped_labels_weigh_less_and_do_less_harm_than_with_uniform_weights(se
 
     assert right > 2 * flipped
     assert accuracy > uniform + 0.02
-
-
-def test_batches_hold_all_classes_alike():
-    rows = np.arange(100, 112)
-    classes = np.array([0] * 6 + [1] * 3 + [2] * 3)
-
-    batches = _endless(rows, 6, np.random.default_rng(0), classes)
-
-    first, second = (classes[next(batches) - 100].tolist() for _ in range(2))
-    assert [first.count(label) for label in (0, 1, 2)] == [2, 2, 2]
-    assert sorted([*first, *second]) == classes.tolist()
-
-
-def test_without_classes_each_pass_holds_every_row_once():
-    batches = _endless(np.arange(5), 2, np.random.default_rng(0))
-
-    assert sorted(np.concatenate([next(batches) for _ in range(3)])) == [0, 1, 2, 3, 4]
