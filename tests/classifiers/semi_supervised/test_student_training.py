@@ -62,7 +62,7 @@ def test_the_texts_compared_with_are_of_all_classes_alike():
     parameters = dict(layer.named_parameters())
     learner = Learner(scores, parameters, layer.train, np.ones(32, dtype=int))
     task = SimpleNamespace(
-        unlabelled=np.arange(12, 32),
+        unlabeled=np.arange(12, 32),
         sample_weight=np.ones(32),
         targets=np.eye(3)[classes],
         rng=np.random.default_rng(0),
