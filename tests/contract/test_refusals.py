@@ -82,7 +82,7 @@ def test_a_label_that_was_not_named_is_refused(estimator):
         ("ab", r"labels is a list of all labels.* got 'ab'"),
         (3, r"labels is a list of all labels.* got 3"),
         (["politics", 1], r"labels all of str or all of int, got \['politics', 1\]"),
-        (["politics", "sports", "politics"], "the label 'politics' stands twice"),
+        (["politics", "sports", "politics"], "the label 'politics' is duplicated"),
         (["politics", None], "a label is a str or an int, got NoneType"),
     ],
 )
