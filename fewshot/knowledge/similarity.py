@@ -14,7 +14,8 @@ from sklearn.base import BaseEstimator
 
 from fewshot.data.cache import BoundedCache
 from fewshot.data.settings import check_settings, is_number, one_of
-from fewshot.errors import HubError, ModelError, VerbalizerError
+from fewshot.errors import ModelError, VerbalizerError
+from fewshot.models.hub import load_by_name
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.sentence_encoder import SentenceEncoder
 
@@ -199,13 +200,13 @@ def _cross_encoder(model: CrossEncoder | str | Path) -> CrossEncoder:
 
 @lru_cache(maxsize=1)
 def _loaded(name: str) -> CrossEncoder:
-    try:
-        with quiet_transformers():
-            found: CrossEncoder = CrossEncoder(
-                name, local_files_only=Path(name).is_dir(), trust_remote_code=False
-            )
-            return found
-    except OSError as error:
-        raise HubError(f"cannot load a cross-encoder from {name!r}: {error}") from error
-    except ValueError as error:
-        raise ModelError(f"cannot load a cross-encoder from {name!r}: {error}") from error
+    with quiet_transformers():
+        found: CrossEncoder = load_by_name(name, "cross-encoder", _from_name)
+    return found
+
+
+def _from_name(name: str, *, local_files_only: bool) -> CrossEncoder:
+    found: CrossEncoder = CrossEncoder(
+        name, local_files_only=local_files_only, trust_remote_code=False
+    )
+    return found

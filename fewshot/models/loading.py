@@ -1,31 +1,35 @@
-"""Loading masked language models by name, quickly, quietly and with clear failures."""
+"""Masked language models by name, loaded quickly, quietly and with clear failures."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeAlias
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import torch
 import transformers
-from huggingface_hub import constants
-from safetensors import SafetensorError
 
 from fewshot.data.cache import BoundedCache
-from fewshot.errors import HubError, ModelError
+from fewshot.errors import ModelError
+from fewshot.models.hub import MINI_NAME, load_by_name
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.models.mini import MINI_NAME, load_mini
+from fewshot.models.mini import load_mini
 from fewshot.models.peft import ADAPTER_CONFIG, adapter_base, load_adapters
 from fewshot.models.quiet import quiet_transformers
 
+FolderState: TypeAlias = tuple[tuple[str, int, int], ...]
+
 _LOADED_AT_ONCE = 2
-_PROBE_SECONDS = 3.0
+_LOADED: BoundedCache[tuple[str, FolderState], MaskedLM] = BoundedCache(_LOADED_AT_ONCE)
+_LOCK = RLock()
 
 
 def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     """Return a masked language model by name; one that was just loaded is shared.
+
+    Estimators call it for their parameter ``model``. Call it yourself to look at a model, or to
+    share one between estimators that you make at different times.
 
     Parameters
     ----------
@@ -46,6 +50,16 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     MissingExtraError
         If ``"fewshot-mini"`` is asked for and its encoder is not installed, or a folder of peft
         without peft.
+
+    See Also
+    --------
+    MaskedLM : wraps a model that you have loaded yourself.
+
+    Examples
+    --------
+    >>> from fewshot import load_masked_lm
+    >>> load_masked_lm("fewshot-mini").max_length  # doctest: +SKIP
+    512
     """
     if isinstance(model, MaskedLM):
         return model
@@ -55,19 +69,12 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
             f"got {type(model).__name__}; wrap a loaded model as MaskedLM(model, tokenizer)"
         )
     name = str(Path(model).expanduser()) if str(model).startswith("~") else str(model)
-    key = (name, _folder_state(Path(name)))
-    with _LOCK:  # the second of two threads gets what the first loads
-        return _LOADED.get(key, lambda: _load_mini() if name == MINI_NAME else _load(name))
-
-
-FolderState: TypeAlias = tuple[tuple[str, int, int], ...]
-
-_LOADED: BoundedCache[tuple[str, FolderState], MaskedLM] = BoundedCache(_LOADED_AT_ONCE)
-_LOCK = RLock()
+    with _LOCK:  # the second of two threads gets what the first one loads
+        return _LOADED.get((name, _folder_state(Path(name))), partial(_load, name))
 
 
 def _folder_state(folder: Path) -> FolderState:
-    """Return name, size and time of a folder's files: they tell when a model was replaced."""
+    """Return name, size and time of a folder's files, which change when its model is replaced."""
     if not folder.is_dir():
         return ()
     files = sorted(path for path in folder.iterdir() if path.is_file())
@@ -75,28 +82,13 @@ def _folder_state(folder: Path) -> FolderState:
     return tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
 
 
-def _load_mini() -> MaskedLM:
-    model, tokenizer = load_mini()
-    return MaskedLM(model, tokenizer, name=MINI_NAME)
-
-
 def _load(name: str) -> MaskedLM:
-    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if not Path(name).is_dir() and is_path:
-        raise ModelError(f"there is no folder {name!r}; give a folder, a hub id or {MINI_NAME!r}")
+    if name == MINI_NAME:
+        return MaskedLM(*load_mini(), name=name)
     if (Path(name) / ADAPTER_CONFIG).is_file():
         return _load_with_adapters(Path(name))
     with quiet_transformers():
-        try:
-            model, tokenizer, missing = _from_pretrained(name, local_files_only=True)
-        except (OSError, ValueError) as error:
-            if Path(name).is_dir():
-                raise ModelError(
-                    f"cannot load a masked language model from {name!r}: {error}"
-                ) from error
-            model, tokenizer, missing = _from_hub(name)
-        except (RuntimeError, SafetensorError) as error:  # weights of another size, or truncated
-            raise ModelError(f"cannot load the weights of {name!r}: {error}") from error
+        model, tokenizer, missing = load_by_name(name, "masked language model", _from_pretrained)
     if missing:
         raise ModelError(
             f"{name!r} has no weights for {missing[:3]}: it was saved without its MLM head; "
@@ -116,21 +108,6 @@ def _load_with_adapters(folder: Path) -> MaskedLM:
     return MaskedLM(load_adapters(base.model, folder), base.tokenizer, name=str(folder))
 
 
-def _from_hub(name: str) -> tuple[Any, Any, list[str]]:
-    advice = (
-        f"go online, download it first (hf download {name}), give a local folder, "
-        f"or use model={MINI_NAME!r}, which works offline"
-    )
-    if not hub_answers():
-        raise HubError(
-            f"{name!r} is not in the local cache and the hub cannot be reached; {advice}"
-        )
-    try:
-        return _from_pretrained(name, local_files_only=False)
-    except (OSError, ValueError) as error:
-        raise HubError(f"cannot load {name!r} from the hub: {error}; {advice}") from error
-
-
 def _from_pretrained(name: str, *, local_files_only: bool) -> tuple[Any, Any, list[str]]:
     # Half precision gives NaN in training and is slow on a CPU; code in a folder is never run.
     tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -144,17 +121,3 @@ def _from_pretrained(name: str, *, local_files_only: bool) -> tuple[Any, Any, li
         output_loading_info=True,
     )
     return model, tokenizer, sorted(info["missing_keys"])
-
-
-def hub_answers() -> bool:
-    """Tell within seconds whether the hub can be reached; its client would retry for minutes."""
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        # Not a bare socket: urllib goes through the proxies that the environment names.
-        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_PROBE_SECONDS).close()
-    except HTTPError:  # an answer, whatever it says
-        return True
-    except OSError:
-        return False
-    return True

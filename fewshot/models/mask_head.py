@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from fewshot.errors import ModelError
-from fewshot.models.reproducible import SMALLEST_PRODUCT, n_copies
+from fewshot.models.reproducible import SMALLEST_PRODUCT, in_large_products
 
 _VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
 _ROWS_AT_ONCE = 256  # states; what is computed over the vocabulary, is for so many at once
@@ -70,10 +70,12 @@ class MaskHead:
         Tensor of shape (..., width)
             Without ``has_rows`` the logits, of shape (..., vocabulary).
         """
-        rows = states.flatten(0, -2)[:, None]
-        repeated = rows.repeat(n_copies(len(rows)), 1, 1)
-        values: Tensor = self._module(inputs_embeds=repeated).logits
-        return values[: len(rows), 0].view(*states.shape[:-1], -1)
+        values = in_large_products(self._run, states.flatten(0, -2)[:, None])
+        return values.view(*states.shape[:-1], -1)
+
+    def _run(self, rows: Tensor) -> Tensor:
+        values: Tensor = self._module(inputs_embeds=rows).logits
+        return values[:, 0]
 
     def logits(self, states: Tensor) -> Tensor:
         """Return the logits over the whole vocabulary.

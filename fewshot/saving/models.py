@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -158,15 +157,13 @@ def _encode_sentence(value: SentenceTransformer, writer: Writer, where: str) -> 
 
 
 def _decode_sentence(content: Any, reader: Reader) -> SentenceTransformer:
-    from sentence_transformers import SentenceTransformer
+    from fewshot.models.sentence_encoder import foreign_modules, from_name  # takes seconds
 
     folder = reader.subfolder(content)
-    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    foreign = [row["type"] for row in modules if not row["type"].startswith(f"{_PACKAGE}.")]
+    foreign = foreign_modules(folder)
     if foreign:
         raise PersistenceError(f"{folder} names the classes {foreign}, whose code is not run")
-    with quiet_transformers(), torch.random.fork_rng(devices=[]):
-        encoder = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
+    encoder = from_name(str(folder), local_files_only=True)
     for parameter in encoder.parameters():
         parameter.data = parameter.data.clone()  # see fewshot.saving.tensors.read_tensors
     return encoder.eval()

@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 
 from fewshot.data.examples import Examples
 from fewshot.errors import FewShotError, HubError, ModelError
-from fewshot.models import loading
+from fewshot.models import hub, loading
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
@@ -254,7 +254,7 @@ def test_a_hub_id_without_network_fails_within_seconds(monkeypatch):
 
 
 def test_a_hub_id_in_offline_mode_opens_no_connection(monkeypatch):
-    monkeypatch.setattr(loading.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(socket, "create_connection", lambda *args, **kwargs: pytest.fail("asked"))
 
     with pytest.raises(HubError, match="'roberta-base' is not in the local cache"):

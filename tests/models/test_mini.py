@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fewshot.errors import MissingExtraError, ModelError, PersistenceError
-from fewshot.models import mini
+from fewshot.models import hub, mini
 
 DELTA_FILE = Path(mini.__file__).parent / "_mini" / "delta.safetensors"
 needs_encoder = pytest.mark.skipif(
@@ -109,15 +109,14 @@ def test_the_installed_package_is_found_without_importing_it():
 
 def test_without_package_and_hub_the_error_gives_the_install_line(monkeypatch, tmp_path):
     monkeypatch.setattr(mini, "_PACKAGE", "no_such_package")
-    monkeypatch.setattr(mini, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(mini, "cached_file", raise_not_cached)
-    monkeypatch.setattr(mini, "urlopen", raise_unreachable)
+    monkeypatch.setattr(hub, "urlopen", raise_unreachable)
 
     with pytest.raises(MissingExtraError) as caught:
         mini.load_mini()
 
     assert 'pip install "fewshot[mini]"' in str(caught.value)
-    assert "no route to the hub" in str(caught.value)
+    assert "on the hub (which cannot be reached)" in str(caught.value)
     assert isinstance(caught.value, ImportError)
 
 
@@ -130,7 +129,7 @@ def test_the_hub_cache_is_used_when_the_package_is_missing(monkeypatch, tmp_path
 
     monkeypatch.setattr(mini, "_PACKAGE", "no_such_package")
     monkeypatch.setattr(mini, "cached_file", cached)
-    monkeypatch.setattr(mini, "urlopen", raise_unreachable)
+    monkeypatch.setattr(hub, "urlopen", raise_unreachable)
 
     folder = mini.find_encoder()
 
@@ -144,7 +143,7 @@ def test_the_hub_cache_is_used_when_the_package_is_missing(monkeypatch, tmp_path
     }
 
 
-@pytest.mark.parametrize("load", [mini.load_mini, mini.load_sentence_encoder_path])
+@pytest.mark.parametrize("load", [mini.load_mini, mini.mini_encoder_folder])
 def test_other_encoder_weights_are_refused(monkeypatch, tmp_path, load):
     save_file(
         {"embeddings.word_embeddings.weight": torch.ones(2, 2)}, tmp_path / "model.safetensors"
@@ -183,13 +182,13 @@ def test_an_update_that_misses_a_parameter_is_refused(monkeypatch, tmp_path):
 
 
 def test_fingerprint_changes_with_the_update(monkeypatch, tmp_path):
-    before = mini.fingerprint()
+    before = mini.mini_fingerprint()
     shutil.copy(DELTA_FILE, tmp_path / "delta.safetensors")
     monkeypatch.setattr(mini, "_DELTA_FILE", tmp_path / "delta.safetensors")
 
-    same = mini.fingerprint()
+    same = mini.mini_fingerprint()
     (tmp_path / "delta.safetensors").write_bytes(b"other")
-    other = mini.fingerprint()
+    other = mini.mini_fingerprint()
 
     assert len(before) == 64
     assert same == before

@@ -133,7 +133,7 @@ def test_code_in_the_hub_cache_is_refused_and_not_taken_for_a_missing_model(monk
     def refuse(name, local_files_only):
         raise ValueError("Please pass the argument `trust_remote_code=True`")
 
-    monkeypatch.setattr("fewshot.models.sentence_encoder._from_name", refuse)
+    monkeypatch.setattr("fewshot.models.sentence_encoder.from_name", refuse)
 
     with pytest.raises(ModelError, match=r"'some-lab/encoder'.*never run"):
         SentenceEncoder.load("some-lab/encoder", None)

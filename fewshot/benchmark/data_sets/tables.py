@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from fewshot.benchmark.data_sets.splits import LabeledTexts, Text
 from fewshot.errors import HubError, InputError, did_you_mean
+from fewshot.models.hub import hub_answers
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
@@ -249,8 +250,6 @@ def _read_text(path: Path) -> str:
 
 def _check_hub(path: str) -> None:
     """Fail within seconds; the hub's client would retry for half a minute."""
-    from fewshot.models.loading import hub_answers  # loads torch
-
     if not hub_answers():
         raise HubError(
             f"the data set {path!r} is on the hub, which cannot be reached; go online, set "

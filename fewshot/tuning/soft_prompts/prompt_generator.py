@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 from scipy.special import erf
 from torch import Tensor, nn
 
-from fewshot.models.reproducible import n_copies
+from fewshot.models.reproducible import in_large_products
 
 _NUMERATOR, _DENOMINATOR = 5, 4  # degrees
 _RANGE = 3.0  # where the start fits GELU; beyond it, the quotient takes the wrong sign
@@ -70,10 +70,8 @@ class PromptGenerator(nn.Module):
     def forward(self, states: Tensor, attention: Tensor, activation: nn.Module) -> Tensor:
         """Make soft tokens [n, n_tokens, width]; `attention` is 1 at tokens, 0 at padding."""
         pooled: Tensor = activation(self.pooled(states, attention))
-        rows = pooled.flatten(0, 1)
-        tokens = rows.repeat(n_copies(len(rows)), 1) @ self.up + self.up_bias
-        made: Tensor = tokens[: len(rows)].view(*pooled.shape[:2], -1)
-        return made
+        tokens = in_large_products(lambda rows: rows @ self.up + self.up_bias, pooled.flatten(0, 1))
+        return tokens.view(*pooled.shape[:2], -1)
 
 
 def _polynomial(coefficients: Tensor, x: Tensor) -> Tensor:
