@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fewshot import list_adapter
 from fewshot.benchmark import load_bbc_news
 from fewshot.classifiers.semi_supervised.meta_weights import alignments, kl_losses
-from fewshot.classifiers.semi_supervised.self_training import list_adapter
 from fewshot.data.examples import Examples
 from fewshot.errors import FewShotWarning
 from fewshot.models.loading import load_masked_lm

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fewshot.classifiers.fine_tune import FineTuneClassifier
     from fewshot.classifiers.prompt import PromptClassifier
-    from fewshot.classifiers.semi_supervised.continued_pretraining import PCPClassifier
+    from fewshot.classifiers.semi_supervised.list import LiSTClassifier, list_adapter
     from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
+    from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
     from fewshot.classifiers.semi_supervised.pet import PETClassifier
     from fewshot.classifiers.semi_supervised.pretraining import Pretraining
-    from fewshot.classifiers.semi_supervised.self_training import LiSTClassifier, list_adapter
     from fewshot.classifiers.sensitivity import TemplateSensitivity, template_sensitivity
     from fewshot.classifiers.setfit import SetFitClassifier
     from fewshot.classifiers.tfidf import TfidfClassifier
@@ -59,13 +59,13 @@ __all__ = [
 _HOME = {
     "MetaWeights": ("fewshot.classifiers.semi_supervised.meta_weights", "MetaWeights"),
     "Pretraining": ("fewshot.classifiers.semi_supervised.pretraining", "Pretraining"),
-    "list_adapter": ("fewshot.classifiers.semi_supervised.self_training", "list_adapter"),
+    "list_adapter": ("fewshot.classifiers.semi_supervised.list", "list_adapter"),
     "load_masked_lm": ("fewshot.models.loading", "load_masked_lm"),
     "FineTuneClassifier": ("fewshot.classifiers.fine_tune", "FineTuneClassifier"),
     "KShotSplit": ("fewshot.data.sampling", "KShotSplit"),
-    "LiSTClassifier": ("fewshot.classifiers.semi_supervised.self_training", "LiSTClassifier"),
+    "LiSTClassifier": ("fewshot.classifiers.semi_supervised.list", "LiSTClassifier"),
     "MaskedLM": ("fewshot.models.masked_lm", "MaskedLM"),
-    "PCPClassifier": ("fewshot.classifiers.semi_supervised.continued_pretraining", "PCPClassifier"),
+    "PCPClassifier": ("fewshot.classifiers.semi_supervised.pcp", "PCPClassifier"),
     "PETClassifier": ("fewshot.classifiers.semi_supervised.pet", "PETClassifier"),
     "PromptClassifier": ("fewshot.classifiers.prompt", "PromptClassifier"),
     "SciPromptVerbalizer": ("fewshot.knowledge", "SciPromptVerbalizer"),

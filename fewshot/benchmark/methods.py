@@ -20,7 +20,7 @@ from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
-from fewshot.classifiers.semi_supervised.continued_pretraining import (
+from fewshot.classifiers.semi_supervised.pcp import (
     PCPClassifier,
     forget_pretraining,
 )

@@ -1,143 +1,93 @@
-"""Labelled and unlabelled texts for semi-supervised classifiers, checked and separated."""
+"""Labeled and unlabeled texts for semi-supervised classifiers, checked and separated."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from fewshot.data.examples import Examples, read_examples
-from fewshot.data.labels import read_labels
-from fewshot.data.training_data import TrainingData, read_training_data
-from fewshot.data.unlabeled import Pool, Unlabeled, draw_pool, text_keys
+from fewshot.data.training_data import TrainingData, concatenate, read_training_data
+from fewshot.data.unlabeled import Unlabeled, draw_pool, text_keys
 from fewshot.errors import InputError, UnlabeledWarning, warn_user
 
 
 @dataclass(frozen=True)
-class LearningData:
-    """Checked input of ``fit``.
+class SemiSupervisedData:
+    """Checked input of a semi-supervised ``fit``."""
 
-    Parameters
-    ----------
-    labelled : TrainingData or None
-        The rows with a label; None if there are none.
-    pool : Pool
-        The texts without: rows of ``X``, and those passed as ``unlabeled``.
-    """
+    labeled: TrainingData | None  # the rows with a label and a weight, if there are any
+    pool: Examples  # the texts without a label: rows of X, and those passed as unlabeled
 
-    labelled: TrainingData | None
-    pool: Pool
-
-    def fit_arguments(self) -> tuple[Any, Any, Any, Unlabeled | None]:
-        """Return texts, labels, weights and unlabelled texts, as a ``fit`` takes them."""
-        rest = Unlabeled(self.pool.examples.rows()) if len(self.pool) else None
-        if self.labelled is None:
-            return None, None, None, rest
-        texts, labels = self.labelled.examples.rows(), self.labelled.labels.values.tolist()
-        return texts, labels, self.labelled.sample_weight, rest
+    def joined(self) -> TrainingData:
+        """Return the labeled texts, then those of the pool."""
+        parts = [] if self.labeled is None else [self.labeled]
+        return concatenate([*parts, *([read_training_data(self.pool, None)] if self.pool else [])])
 
 
-def read_learning_data(
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    unlabeled: Any,
+def read_semi_supervised_data(
+    rows: TrainingData | None,
+    unlabeled: Any,  # Unlabeled, a sequence of texts, or Examples; optional
     *,
     fields: Sequence[str],
-    largest: int,
+    max_unlabeled: int,
     rng: np.random.Generator,
-) -> LearningData:
-    """Check what was passed to ``fit``, and part it into labelled and unlabelled texts.
+) -> SemiSupervisedData:
+    """Separate rows by whether they have a label, and add `unlabeled` to those that have none.
 
-    Rows of weight 0 are as if they were not there.
-
-    Parameters
-    ----------
-    X : sequence of texts, optional
-    y : sequence of str or int, optional
-        Rows with -1 (among ints) or None are unlabelled; without `y` all are.
-    sample_weight : sequence of float, optional
-        Of the rows of `X`.
-    unlabeled : Unlabeled, sequence of texts or None
-        More unlabelled texts. A bare sequence as long as `X` is warned of.
-    fields : sequence of str
-    largest : int
-        The most unlabelled texts that are used; of more, a sample is drawn.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    LearningData
-
-    Raises
-    ------
-    InputError
-        If a text, label or weight cannot be used, all labelled rows weigh 0, or `unlabeled` holds
-        no text that is not labelled.
+    Rows of weight 0 are ignored. Of more than `max_unlabeled` texts, a sample is drawn.
     """
-    if X is None and y is not None:
-        raise InputError("y was passed without X; pass the texts too, or neither")
-    labelled, rest = (None, None) if X is None else _part(X, y, sample_weight, fields)
-    sources = [] if rest is None else [Unlabeled(rest.rows())]
-    if unlabeled is not None:
-        sources.append(_container(unlabeled, X))
-    known = np.empty(0, dtype=np.uint64) if labelled is None else text_keys(labelled.examples)
-    pool = draw_pool(sources, fields, largest=largest, without=known, rng=rng)
+    labeled, rest = (None, None) if rows is None else _separate(rows)
+    batches: Iterable[Examples] = [] if rest is None else [rest]
+    if isinstance(unlabeled, Examples):
+        batches = chain(batches, [read_examples(unlabeled, fields)])
+    elif unlabeled is not None:
+        batches = chain(batches, _container(unlabeled, rows).batches(fields))
+    known = np.empty(0, dtype=np.uint64) if labeled is None else text_keys(labeled.examples)
+    pool = draw_pool(batches, fields, largest=max_unlabeled, without=known, rng=rng)
     if unlabeled is not None and not len(pool):
         why = f"all {pool.n_read} are blank or labelled" if pool.n_read else "it is empty"
         raise InputError(
             f"unlabeled holds no text to learn from: {why}. Pass texts besides the labelled ones"
         )
-    return LearningData(labelled, pool)
+    return SemiSupervisedData(labeled, pool.examples)
 
 
-def check_several_classes(labelled: TrainingData) -> None:
-    """Check that the labelled texts are of more than one class.
-
-    Raises
-    ------
-    InputError
-        If they are of one.
-    """
-    labels = labelled.labels.classes()
+def check_several_classes(labeled: TrainingData) -> None:
+    """Check that the labeled texts are of more than one class."""
+    labels = labeled.labels.classes()
     if len(labels) == 1:
         raise InputError(
-            f"all labelled texts are of one class, {labels[0]!r}: every text would be called so; "
-            "label some texts of the others"
+            f"all labelled texts are of one class, {labels[0]!r}: the classifier would predict it "
+            "for every text; label some texts of the others"
         )
 
 
-def _part(
-    X: Any, y: Any, sample_weight: Any, fields: Sequence[str]
-) -> tuple[TrainingData | None, Examples | None]:
-    if y is None:
-        y = [None] * len(read_examples(X, fields))
-    data = read_training_data(X, y, sample_weight, fields)
-    is_labelled, is_used = data.labels.is_labelled, data.sample_weight > 0
-    with_label = np.flatnonzero(is_labelled & is_used)
-    without = np.flatnonzero(~is_labelled & is_used)
-    if is_labelled.any() and not len(with_label):
+def _separate(rows: TrainingData) -> tuple[TrainingData | None, Examples | None]:
+    is_labeled, is_used = rows.labels.is_labelled, rows.sample_weight > 0
+    with_label = np.flatnonzero(is_labeled & is_used)
+    without = np.flatnonzero(~is_labeled & is_used)
+    if is_labeled.any() and not len(with_label):
         raise InputError(
             "no text has a label and a weight above 0; weigh at least one labelled text"
         )
-    labelled = None
-    if len(with_label):
-        labels = read_labels(data.labels.values[with_label].tolist(), len(with_label))
-        labelled = TrainingData(
-            data.examples.take(with_label), labels, data.sample_weight[with_label]
-        )
-    return labelled, data.examples.take(without) if len(without) else None
+    return (
+        rows.take(with_label) if len(with_label) else None,
+        rows.examples.take(without) if len(without) else None,
+    )
 
 
-def _container(unlabeled: Any, X: Any) -> Unlabeled:
+def _container(unlabeled: Any, rows: TrainingData | None) -> Unlabeled:
     if isinstance(unlabeled, Unlabeled):
         return unlabeled
     container = Unlabeled(unlabeled)
-    if isinstance(unlabeled, Sized) and isinstance(X, Sized) and len(unlabeled) == len(X):
+    n_rows = 0 if rows is None else len(rows.examples)
+    if isinstance(unlabeled, Sized) and n_rows and len(unlabeled) == n_rows:
         warn_user(
-            f"unlabeled is a {type(unlabeled).__name__} as long as X, {len(X)} texts: "
+            f"unlabeled is a {type(unlabeled).__name__} as long as X, {n_rows} texts: "
             "cross-validation and grid searches slice such a list as if it belonged to the rows "
             "of X. Pass unlabeled=Unlabeled(texts), which always arrives whole",
             UnlabeledWarning,

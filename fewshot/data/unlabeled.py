@@ -117,57 +117,38 @@ class Pool:
 
 
 def draw_pool(
-    sources: Sequence[Unlabeled],
+    batches: Iterable[Examples],
     fields: Sequence[str],
     *,
     largest: int,
     without: Keys,
     rng: np.random.Generator,
 ) -> Pool:
-    """Read unlabelled texts once and keep a uniform sample of bounded size (reservoir sampling).
+    """Keep a uniform sample of bounded size, in the order in which the texts come.
 
-    Blank texts and texts that are labelled are left out.
-
-    Parameters
-    ----------
-    sources : sequence of Unlabeled
-        Read one after the other.
-    fields : sequence of str
-    largest : int
-        The most texts that are kept; no more are ever in memory, but for one part.
-    without : ndarray of uint64
-        Keys of the labelled texts; see :func:`text_keys`.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Pool
-        In the order in which the texts came.
-
-    References
-    ----------
-    Vitter (1985), Random Sampling with a Reservoir, algorithm R.
+    Blank texts and those whose keys are in `without` are left out. No more than `largest` are
+    ever in memory, but for one batch (Vitter (1985), Random Sampling with a Reservoir,
+    algorithm R).
     """
     kept: list[tuple[int, tuple[str, ...]]] = []
     n_read = n_candidates = 0
-    for source in sources:
-        for batch in source.batches(fields):
-            n_read += len(batch)
-            is_labelled = np.isin(text_keys(batch), without)
-            rows = zip(*(batch.columns[name] for name in fields), strict=True)
-            new = [
-                row
-                for row, known in zip(rows, is_labelled, strict=True)
-                if not known and any(text.strip() for text in row)
-            ]
-            counts = np.arange(n_candidates + 1, n_candidates + len(new) + 1)
-            places = rng.integers(0, counts) if len(new) else counts
-            for row, count, place in zip(new, counts.tolist(), places.tolist(), strict=True):
-                if len(kept) < largest:
-                    kept.append((count, row))
-                elif place < largest:
-                    kept[place] = (count, row)
-            n_candidates += len(new)
+    for batch in batches:
+        n_read += len(batch)
+        is_labelled = np.isin(text_keys(batch), without)
+        rows = zip(*(batch.columns[name] for name in fields), strict=True)
+        new = [
+            row
+            for row, known in zip(rows, is_labelled, strict=True)
+            if not known and any(text.strip() for text in row)
+        ]
+        counts = np.arange(n_candidates + 1, n_candidates + len(new) + 1)
+        places = rng.integers(0, counts) if len(new) else counts
+        for row, count, place in zip(new, counts.tolist(), places.tolist(), strict=True):
+            if len(kept) < largest:
+                kept.append((count, row))
+            elif place < largest:
+                kept[place] = (count, row)
+        n_candidates += len(new)
     columns = zip(*(row for _, row in sorted(kept)), strict=True) if kept else [()] * len(fields)
     texts = {name: list(column) for name, column in zip(fields, columns, strict=True)}
     return Pool(Examples(texts), n_read)

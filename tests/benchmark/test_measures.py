@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from fewshot.benchmark.measures import TokenCount, trainable_parameters
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.prompt import PromptClassifier
-from fewshot.classifiers.semi_supervised.continued_pretraining import PCPClassifier
+from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.classifiers.tfidf import TfidfClassifier
 from fewshot.data.unlabeled import Unlabeled

@@ -14,7 +14,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from fewshot import LiSTClassifier, PCPClassifier, PETClassifier
-from fewshot.classifiers.semi_supervised.continued_pretraining import forget_pretraining
+from fewshot.classifiers.semi_supervised.pcp import forget_pretraining
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.errors import CheckpointError, CheckpointWarning
 from fewshot.knowledge import PrototypeVerbalizer, SoftVerbalizer

@@ -20,7 +20,9 @@ NOTHING = np.empty(0, dtype=np.uint64)
 
 def pool(texts, largest=5000, without=NOTHING, fields=("text",), seed=0):
     rng = np.random.default_rng(seed)
-    return draw_pool([Unlabeled(texts)], fields, largest=largest, without=without, rng=rng)
+    return draw_pool(
+        Unlabeled(texts).batches(fields), fields, largest=largest, without=without, rng=rng
+    )
 
 
 def test_cross_validation_does_not_slice_it():

@@ -1,11 +1,11 @@
-"""What classifiers share that learn from unlabelled texts too."""
+"""Base of the classifiers that learn from unlabeled texts too, and their composition."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,25 +15,86 @@ from sklearn.metrics import accuracy_score
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.semi_supervised.fitting import FitArguments
+from fewshot.data.classes import label_array
 from fewshot.data.examples import Examples, read_examples
+from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import read_training_data
 from fewshot.data.unlabeled import Keys, text_keys
 from fewshot.errors import InputError, LeakageWarning, warn_user
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.training.checkpoint import check_folder
+from fewshot.training.rounds import Rounds, started
+
+_Fitted = TypeVar("_Fitted", bound="SemiSupervisedClassifier")
 
 
 class SemiSupervisedClassifier(TextClassifier):
-    """Base of the classifiers that learn from labelled and unlabelled texts.
+    """Base of the classifiers that learn from labeled and unlabeled texts.
 
-    A subclass takes an ``estimator`` and a ``checkpoint_dir``, and sets ``estimator_``, the
-    classifier that it ends with, ``fields_`` and ``pool_keys_``.
+    A subclass has the parameters below, plans a fit and learns in rounds.
     """
 
     estimator: Any  # a PromptClassifier or another of this kind; checked in fit
+    max_unlabeled: int
     checkpoint_dir: str | Path | None
+    random_state: int | np.random.RandomState | None
+    verbose: int
+
     estimator_: TextClassifier
-    fields_: list[str]
+    history_: list[Any]
+    n_truncated_: int
+    n_unlabeled_: int
     pool_keys_: Keys
+    fields_: list[str]
+
+    @abstractmethod
+    def _plan(self, given: FitArguments) -> Any:  # the subclass's own kind of FitPlan
+        """Check everything that can be checked before any work."""
+
+    @abstractmethod
+    def _learn(self, plan: Any, rounds: Rounds) -> dict[str, Any]:
+        """Do the work; return the fitted attributes by name."""
+
+    def fit(
+        self: _Fitted,
+        X: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        unlabeled: Any = None,
+    ) -> _Fitted:
+        """Learn from a few labelled texts and many unlabelled ones.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame; optional
+            Labelled texts, and unlabelled ones if there are any among them.
+        y : sequence of str or int, optional
+            Labels; rows with -1 (among ints) or None are unlabelled. Without any label,
+            `PETClassifier` and `PCPClassifier` start from what their templates predict
+            zero-shot; `LiSTClassifier` needs some.
+        sample_weight : sequence of float, optional
+            Weights of the rows of `X`; those of weight 0 are ignored.
+        unlabeled : Unlabeled, optional
+            Unlabelled texts, besides the unlabelled rows of `X`. Texts that are labelled are
+            left out.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+
+        Raises
+        ------
+        InputError, TemplateError, VerbalizerError, LabelWordError, TuningError
+            If a text, label, weight or setting cannot be used, before anything is trained; the
+            estimator then stays as it was.
+        CheckpointError
+            If ``checkpoint_dir`` holds something else, or a checkpoint of this fit on other
+            unlabelled texts or from other weights of the model.
+        """
+        return self._fit(FitArguments(X, y, sample_weight, unlabeled))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy over the rows that have a label.
@@ -58,22 +119,22 @@ class SemiSupervisedClassifier(TextClassifier):
             If no row has a label.
         """
         data = read_training_data(X, y, sample_weight, self.fields_)
-        labelled = np.flatnonzero(data.labels.is_labelled)
-        if not len(labelled):
+        labeled = np.flatnonzero(data.labels.is_labelled)
+        if not len(labeled):
             raise InputError("no row of y has a label to score by; pass labelled texts")
-        predicted = self.predict(data.examples.take(labelled).rows())
-        truth = data.labels.values[labelled].tolist()
-        weights = None if sample_weight is None else data.sample_weight[labelled]
+        predicted = self.predict(data.examples.take(labeled))
+        truth = data.labels.values[labeled].tolist()
+        weights = None if sample_weight is None else data.sample_weight[labeled]
         return float(accuracy_score(truth, predicted.tolist(), sample_weight=weights))
 
-    def set_params(self, **params: Any) -> SemiSupervisedClassifier:  # scikit-learn's signature
+    def set_params(self: _Fitted, **params: Any) -> _Fitted:  # scikit-learn's signature
         """Set parameters by name; settings of one of them as ``<parameter>__<setting>``.
 
         One that is left at its default, or given by name, becomes the object it stands for first.
 
         Returns
         -------
-        SemiSupervisedClassifier
+        estimator
             The estimator itself.
 
         Raises
@@ -98,14 +159,41 @@ class SemiSupervisedClassifier(TextClassifier):
         is_default = name == "estimator" and given[name] is None
         return PromptClassifier() if is_default else given[name]
 
-    @abstractmethod
-    def _check_fit(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> None:
-        """Make all checks of ``fit``, and nothing else."""
+    def _check_fit(self, given: FitArguments) -> None:
+        """Make all checks of a fit, and nothing else."""
+        check_folder(self.checkpoint_dir)
+        clone(self).set_params(checkpoint_dir=None)._plan(given)
+
+    def _check_pool(self, data: SemiSupervisedData, hint: str = "") -> None:
+        if not len(data.pool):
+            raise InputError(
+                f"{type(self).__name__} learns from unlabelled texts; pass "
+                f"unlabeled=Unlabeled(texts), or rows with y=None (-1 among ints){hint}"
+            )
+
+    def _fit(self: _Fitted, given: FitArguments) -> _Fitted:
+        plan = self._plan(given)
+        plan.begin(self)
+        name = type(self).__name__.removesuffix("Classifier")
+        with started(
+            plan.checkpoint, plan.n_rounds, name, show_progress=self.verbose > 0
+        ) as rounds:
+            learned = self._learn(plan, rounds)
+        pool = plan.data.pool
+        learned |= {
+            "classes_": label_array(plan.classes),
+            "n_unlabeled_": len(pool),
+            "pool_keys_": text_keys(pool),
+            "fields_": list(pool.fields),
+        }
+        for attribute, value in learned.items():
+            setattr(self, attribute, value)
+        return self
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples = read_examples(X, self.fields_)
         self._warn_seen(examples)
-        return self.estimator_._class_scores(examples.rows())
+        return self.estimator_._class_scores(examples)
 
     def _warn_seen(self, examples: Examples) -> None:
         n_seen = int(np.isin(text_keys(examples), self.pool_keys_).sum())
@@ -118,85 +206,36 @@ class SemiSupervisedClassifier(TextClassifier):
             )
 
 
-def prompt_classifier(estimator: Any, owner: str) -> PromptClassifier:
-    """Return a clone of the classifier that a method builds on; without one, the default.
-
-    Parameters
-    ----------
-    estimator : PromptClassifier or None
-    owner : str
-        The method, for the message.
-
-    Returns
-    -------
-    PromptClassifier
-
-    Raises
-    ------
-    InputError
-        If it is something else.
-    """
+def prompt_classifier(estimator: Any, method: str) -> PromptClassifier:
+    """Return a clone of the classifier that a method builds on; without one, the default."""
     if estimator is None:
         return PromptClassifier()
     if not isinstance(estimator, PromptClassifier):
         kind = type(estimator).__name__ if isinstance(estimator, BaseEstimator) else repr(estimator)
         raise InputError(
-            f"estimator of {owner} is a PromptClassifier, got {kind}; pass for example "
-            f"{owner}(PromptClassifier(template, verbalizer))"
+            f"estimator of {method} is a PromptClassifier, got {kind}; pass for example "
+            f"{method}(PromptClassifier(template, verbalizer))"
         )
     cloned: PromptClassifier = clone(estimator)
     return cloned
 
 
-def innermost(estimator: Any, owner: str) -> PromptClassifier:
-    """Return a clone of the classifier that an estimator is, or is made of.
-
-    Parameters
-    ----------
-    estimator : PromptClassifier, SemiSupervisedClassifier or None
-        None is the default classifier.
-    owner : str
-        The method that asks, for the message.
-
-    Returns
-    -------
-    PromptClassifier
-
-    Raises
-    ------
-    InputError
-        If it is something else.
-    """
+def innermost(estimator: Any, method: str) -> PromptClassifier:
+    """Return a clone of the classifier that an estimator is, or is made of."""
     while isinstance(estimator, SemiSupervisedClassifier):
         estimator = estimator.estimator
-    return prompt_classifier(estimator, owner)
+    return prompt_classifier(estimator, method)
 
 
-def with_model(estimator: Any, lm: MaskedLM, owner: str) -> Any:  # of the estimator's own class
+def with_model(estimator: Any, lm: MaskedLM, method: str) -> Any:  # of the estimator's own class
     """Return a clone of an estimator with another model wherever the innermost classifier's is.
 
     A final classifier or a predictor with a model of its own keeps that.
-
-    Parameters
-    ----------
-    estimator : PromptClassifier, SemiSupervisedClassifier or None
-    lm : MaskedLM
-    owner : str
-        The method that asks, for the message.
-
-    Returns
-    -------
-    estimator
-
-    Raises
-    ------
-    InputError
-        If it is something else.
     """
     if not isinstance(estimator, SemiSupervisedClassifier):
-        return prompt_classifier(estimator, owner).set_params(model=lm)
-    twin = clone(estimator).set_params(estimator=with_model(estimator.estimator, lm, owner))
-    base = innermost(estimator, owner)
+        return prompt_classifier(estimator, method).set_params(model=lm)
+    twin = clone(estimator).set_params(estimator=with_model(estimator.estimator, lm, method))
+    base = innermost(estimator, method)
     for name, other in estimator.get_params(deep=False).items():
         # A final classifier or a predictor; the estimator has it already.
         is_other = name != "estimator" and isinstance(other, (PromptClassifier, FineTuneClassifier))

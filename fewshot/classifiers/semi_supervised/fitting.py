@@ -1,106 +1,114 @@
-"""What classifiers learn from that take labelled and unlabelled texts: checked, and parted."""
+"""Steps that all semi-supervised fits share: open one, check it, fit a prompt classifier in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fewshot.classifiers.prompt import PromptClassifier
-from fewshot.data.examples import Examples, read_examples
-from fewshot.data.semi_supervised_data import LearningData, read_learning_data
+from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
+from fewshot.data.labels import Label
+from fewshot.data.semi_supervised_data import SemiSupervisedData, read_semi_supervised_data
 from fewshot.data.settings import new_rng
-from fewshot.data.training_data import read_training_data
+from fewshot.data.training_data import TrainingData, read_training_data
+from fewshot.errors import InputError
 from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.checkpoint import Checkpoint
 from fewshot.training.rounds import seed_of
 
+if TYPE_CHECKING:
+    from fewshot.classifiers.prompt import PromptClassifier
+    from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
+
+
+class FitArguments(NamedTuple):
+    """Arguments of ``fit``: as the user passed them, or checked by the fit around this one."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+    unlabeled: Any
+
+    @classmethod
+    def of(cls, data: SemiSupervisedData) -> FitArguments:
+        """Return checked data as the arguments of a nested fit."""
+        return cls(data.labeled, None, None, data.pool if len(data.pool) else None)
+
+
+class OpenFit(NamedTuple):
+    """A fit whose texts are read."""
+
+    data: SemiSupervisedData
+    checkpoint: Checkpoint
+    seed: int  # that of the interrupted fit, if random_state fixes none
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """A fit, checked; each method adds what it needs."""
+
+    data: SemiSupervisedData
+    checkpoint: Checkpoint
+    seed: int
+    lm: MaskedLM  # from which all classifiers start
+    classes: list[Label]
+    n_rounds: int
+
+    def begin(self, settings: SemiSupervisedClassifier) -> None:
+        """Start or resume the checkpoint of the fit."""
+        configuration = {}
+        if self.checkpoint.is_kept:
+            configuration = {**settings_of(settings), **digests_of(self.data, self.lm)}
+        self.checkpoint.begin(self.seed, configuration)
+
 
 def open_fit(
-    settings: Any, X: Any, y: Any, sample_weight: Any, unlabeled: Any, *, fields: Sequence[str]
-) -> tuple[LearningData, Checkpoint, int]:
-    """Read what was passed to ``fit``, and find what an interrupted fit on it left.
-
-    Parameters
-    ----------
-    settings : estimator
-        With ``checkpoint_dir``, ``random_state`` and ``max_unlabeled``.
-    X, y, sample_weight, unlabeled
-        See :func:`read_learning_data`.
-    fields : sequence of str
-
-    Returns
-    -------
-    data : LearningData
-    checkpoint : Checkpoint
-        Of a fit with these settings on these `X` and `y`.
-    seed : int
-        Without a ``random_state`` that of the fit that was interrupted, if there was one.
-
-    Raises
-    ------
-    CheckpointError
-        If there is something else in the folder.
-    InputError
-        If ``random_state`` cannot be used, or a text, label or weight.
-    """
-    X = list(X) if isinstance(X, Iterator) else X  # which can be read once only
-    state = settings.random_state
-    is_kept = settings.checkpoint_dir is not None
-    fit = _fit_digest(settings, X, y, sample_weight, fields) if is_kept else ""
-    checkpoint = Checkpoint(settings.checkpoint_dir, fit)
-    seed = checkpoint.seed(int(new_rng(state).integers(2**31)), is_fixed=state is not None)
-    data = read_learning_data(
-        X,
-        y,
-        sample_weight,
-        unlabeled,
+    settings: SemiSupervisedClassifier, given: FitArguments, fields: tuple[str, ...]
+) -> OpenFit:
+    """Read what was passed to ``fit``, and find what an interrupted fit on it left."""
+    if given.X is None and given.y is not None:
+        raise InputError("y was passed without X; pass the texts too, or neither")
+    rows = None
+    if given.X is not None:
+        rows = read_training_data(given.X, given.y, given.sample_weight, fields)
+    digest = ""
+    if settings.checkpoint_dir is not None:
+        digest = fingerprint([settings_of(settings), None if rows is None else tuple(rows)])
+    checkpoint = Checkpoint(settings.checkpoint_dir, digest)
+    drawn = int(new_rng(settings.random_state).integers(2**31))
+    seed = checkpoint.seed(drawn, is_fixed=settings.random_state is not None)
+    data = read_semi_supervised_data(
+        rows,
+        given.unlabeled,
         fields=fields,
-        largest=settings.max_unlabeled,
+        max_unlabeled=settings.max_unlabeled,
         rng=np.random.default_rng(seed_of(seed, 0)),
     )
-    return data, checkpoint, seed
+    return OpenFit(data, checkpoint, seed)
 
 
-def fit_prompt(classifier: PromptClassifier, data: LearningData) -> PromptClassifier:
-    """Fit a classifier on the labelled texts, calibrated by the others; zero-shot without labels.
-
-    Parameters
-    ----------
-    classifier : PromptClassifier
-        Is changed.
-    data : LearningData
-
-    Returns
-    -------
-    PromptClassifier
-        The classifier itself.
-    """
-    pool = data.pool.examples.rows() if len(data.pool) else []
-    if data.labelled is None:
-        return classifier.set_params(tuning="none").fit(pool)
-    texts, labels = data.labelled.examples.rows(), data.labelled.labels.values.tolist()
-    weights = [*data.labelled.sample_weight, *np.ones(len(pool))]
-    return classifier.fit([*texts, *pool], [*labels, *[None] * len(pool)], sample_weight=weights)
-
-
-def _fit_digest(settings: Any, X: Any, y: Any, sample_weight: Any, fields: Sequence[str]) -> str:
-    """Return what a fit is, as far as it is known before the pool is drawn by its seed."""
-    if X is None:
-        return fingerprint(settings_of(settings))
-    data = (
-        read_examples(X, fields) if y is None else read_training_data(X, y, sample_weight, fields)
-    )
-    rows = data if isinstance(data, Examples) else tuple(data)
-    return fingerprint([settings_of(settings), rows])
-
-
-def digests_of(data: LearningData, lm: MaskedLM) -> dict[str, str]:
+def digests_of(data: SemiSupervisedData, lm: MaskedLM) -> dict[str, str]:
     """Return digests of the texts and of a model's weights, for a checkpoint."""
     return {
-        "labelled data": fingerprint(None if data.labelled is None else tuple(data.labelled)),
-        "unlabelled texts": fingerprint(data.pool.examples),
+        "labelled data": fingerprint(None if data.labeled is None else tuple(data.labeled)),
+        "unlabelled texts": fingerprint(data.pool),
         "weights of the model": model_fingerprint(lm),
     }
+
+
+def plan_prompt(classifier: PromptClassifier, data: TrainingData | None) -> PromptPlan:
+    """Check the fit of a classifier; without labels it becomes a zero-shot classifier."""
+    if data is None or not data.labels.is_labelled.any():
+        classifier.set_params(tuning="none")
+    if data is None:
+        return plan_fit(classifier, None, None, None)
+    return plan_fit(classifier, data.examples, data.labels, data.sample_weight)
+
+
+def fit_prompt(
+    classifier: PromptClassifier, data: TrainingData, tune: TuningProcedure | None = None
+) -> PromptClassifier:
+    """Fit a classifier on checked data; `tune` stands in for its strategy's own procedure."""
+    return classifier._fit(plan_prompt(classifier, data), tune)

@@ -2,50 +2,125 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
+from sklearn.base import clone
 
+from fewshot.classifiers.base import warn_truncated
+from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.semi_supervised.fitting import FitPlan, digests_of, fit_prompt
+from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+from fewshot.data.cache import BoundedCache
 from fewshot.data.examples import Examples
+from fewshot.errors import InputError
+from fewshot.models.fingerprint import fingerprint, settings_of
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.token_masking import Ids
 from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.scoring.label_words import LabelWords
+from fewshot.training.checkpoint import Arrays
+from fewshot.training.rounds import Rounds, seed_of
+
+if TYPE_CHECKING:
+    from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
+
+SCORES: BoundedCache[str, Arrays] = BoundedCache(  # of label predictors
+    64 * 2**20, lambda arrays: sum(array.nbytes for array in arrays.values())
+)
+
+
+@dataclass(frozen=True)
+class PCPPlan(FitPlan):
+    """A fit of PCP, checked."""
+
+    settings: PCPClassifier
+    predictor: PromptClassifier
+    template: Template  # of the lines
+    words: LabelWords | None  # None for lines of bare texts
+    pretraining: Pretraining
+    max_length: int  # tokens of a line
 
 
 class Lines(NamedTuple):
-    """Lines to train on.
+    """Lines to train on."""
 
-    Parameters
-    ----------
-    ids : list of ndarray
-        Token ids of each line, special tokens included.
-    n_truncated : int
-        Texts that were shortened.
-    """
+    ids: list[Ids]  # token ids of each line, special tokens included
+    n_truncated: int  # texts that were shortened
 
-    ids: list[Ids]
-    n_truncated: int
+
+def make_lines(plan: PCPPlan, rounds: Rounds) -> Lines:
+    """Return the lines of a fit, after labeling the texts if lines have a word of their label."""
+    examples = plan.data.joined().examples
+    if plan.words is None:
+        rounds.run("scores", dict)
+        lines = bare_lines(plan.lm, examples, plan.max_length)
+        _warn_shortened(plan, lines)
+        return lines
+    scores = rounds.run("scores", partial(_cached_scores, plan, examples))["scores"]
+    labels, is_used = _line_labels(plan, scores)
+    if not is_used.any():
+        raise InputError(
+            f"no text is labelled with a probability of {plan.settings.min_confidence} or more; "
+            f"the surest has {float(softmax(scores, axis=1).max()):.3f}. Lower min_confidence"
+        )
+    rows = np.flatnonzero(is_used)
+    lines = templated_lines(
+        plan.lm,
+        plan.template,
+        plan.words,
+        examples.take(rows),
+        labels[rows],
+        max_length=plan.max_length,
+        rng=np.random.default_rng(seed_of(plan.seed, 2)),
+    )
+    if plan.settings.pattern == "soft":
+        _warn_shortened(plan, lines)
+    return lines
+
+
+def _warn_shortened(plan: PCPPlan, lines: Lines) -> None:
+    """Warn of texts that were cut, unlike in the classifier's own template, which warns itself."""
+    advice = "lines to pre-train on hold no more; raise max_length if you can"
+    warn_truncated(lines.n_truncated, len(lines.ids), plan.max_length, advice)
+
+
+def _cached_scores(plan: PCPPlan, examples: Examples) -> Arrays:
+    key = fingerprint([digests_of(plan.data, plan.lm), settings_of(plan.predictor), plan.seed])
+    return SCORES.get(key, partial(_scores, plan, examples))
+
+
+def _scores(plan: PCPPlan, examples: Examples) -> Arrays:
+    """Score all texts with the label predictor."""
+    clf: PromptClassifier = clone(plan.predictor)
+    if clf.random_state is None:
+        clf.set_params(random_state=seed_of(plan.seed, 1))
+    fit_prompt(clf, plan.data.joined())
+    return {"scores": clf._class_scores(examples)}
+
+
+def _line_labels(
+    plan: PCPPlan, scores: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the class whose word each line gets, and which lines are used."""
+    probabilities = softmax(scores, axis=1)
+    labels = probabilities.argmax(1)
+    confidence = probabilities.max(1)
+    labeled = plan.data.labeled
+    if plan.settings.label_source == "gold" and labeled is not None:
+        gold = [plan.classes.index(label) for label in labeled.labels.values.tolist()]
+        labels[: len(gold)], confidence[: len(gold)] = gold, 1.0
+    return labels, confidence >= plan.settings.min_confidence
 
 
 def bare_lines(lm: MaskedLM, examples: Examples, max_length: int) -> Lines:
-    """Return the texts as they are; of several fields, the first and the others joined.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-        Whose tokenizer is used.
-    examples : Examples
-    max_length : int
-        Tokens of a line.
-
-    Returns
-    -------
-    Lines
-    """
+    """Return the texts as they are; of several fields, the first and the others joined."""
     first, *others = examples.columns.values()
     second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
     return Lines(*token_ids(lm.tokenizer, first, second, max_length))
@@ -56,31 +131,15 @@ def templated_lines(
     template: Template,
     words: LabelWords,
     examples: Examples,
-    labels: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64],  # [n], numbers of the classes
     *,
     max_length: int,
     rng: np.random.Generator,
 ) -> Lines:
-    """Put texts into a template with a word of their label, token by token.
+    """Put texts into a template with a word of their label; the template is never shortened.
 
-    So the word is the very tokens that are scored at the mask, and texts are shortened as in
-    prompts: the template stays whole.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    template : Template
-    words : LabelWords
-        Of several words of a class one is drawn for each line, by their weights.
-    examples : Examples
-    labels : ndarray of shape (n,)
-        Numbers of the classes.
-    max_length : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Lines
+    Token by token, so that the word has the very tokens that are scored at the mask. Of several
+    words of a class one is drawn for each line, by their weights.
     """
     slots = tokenize_slots(lm.tokenizer, [template], examples, lm.tokens)
     views = {}

@@ -1,9 +1,10 @@
-"""Continued pre-training: masked language modelling on lines of text, an epoch a round."""
+"""Continued pre-training: masked language modeling on lines of text, an epoch a round."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # a step without a hidden token is
 _HISTORY = ("epoch", "loss", "learning_rate", "tokens", "seconds")
 
 
+@dataclass(eq=False, repr=False)
 class Pretraining(BaseEstimator):
     """Settings of masked language modelling on texts of a task.
 
@@ -49,8 +51,13 @@ class Pretraining(BaseEstimator):
     embeddings : {"frozen", "tuned"}, default="frozen"
         Whether the embeddings of tokens, to which the decoder is tied, are trained too.
     weight_decay : float, default=0.01
+        Of matrices; biases and norms are not decayed.
     warmup_ratio : float, default=0.06
         Share of the steps in which the learning rate rises; it falls linearly afterwards.
+
+    See Also
+    --------
+    PCPClassifier : Takes these settings as ``pretraining``.
 
     References
     ----------
@@ -59,29 +66,19 @@ class Pretraining(BaseEstimator):
 
     Examples
     --------
-    >>> from fewshot.classifiers.semi_supervised.pretraining import Pretraining
-    >>> Pretraining(num_epochs=100, batch_size=128)
-    Pretraining(batch_size=128, num_epochs=100)
+    >>> from fewshot import PCPClassifier, Pretraining
+    >>> PCPClassifier(pretraining=Pretraining(num_epochs=100, batch_size=128))
+    PCPClassifier(pretraining=Pretraining(batch_size=128, num_epochs=100))
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 1e-4,
-        num_epochs: int = 5,
-        *,
-        batch_size: int = 16,
-        mask_probability: float = 0.15,
-        embeddings: Literal["frozen", "tuned"] = "frozen",
-        weight_decay: float = 0.01,
-        warmup_ratio: float = 0.06,
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.num_epochs = num_epochs
-        self.batch_size = batch_size
-        self.mask_probability = mask_probability
-        self.embeddings = embeddings
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
+    learning_rate: float = 1e-4
+    num_epochs: int = 5
+    _: KW_ONLY
+    batch_size: int = 16
+    mask_probability: float = 0.15
+    embeddings: Literal["frozen", "tuned"] = "frozen"
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.06
 
     def check(self) -> None:
         """Check all settings.
@@ -105,54 +102,31 @@ class Pretraining(BaseEstimator):
         }
         check_settings(self, limits, is_part=True)
 
-    def is_tuned(self, name: str) -> bool:
-        """Tell by its name whether a parameter is trained: all but, by default, the embeddings."""
-        return self.embeddings == "tuned" or not name.endswith("embeddings.weight")
-
-    def _settings(self) -> TrainSettings:
-        return TrainSettings(
-            self.learning_rate,
-            self.num_epochs,
-            self.batch_size,
-            self.weight_decay,
-            self.warmup_ratio,
-        )
-
 
 def pretrain(
     lm: MaskedLM, lines: list[Ids], pretraining: Pretraining, seed: int, rounds: Rounds
 ) -> tuple[MaskedLM, list[Epoch]]:
-    """Train a copy of a model on lines, an epoch a round.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    lines : list of ndarray
-        Token ids of each line, special tokens included.
-    pretraining : Pretraining
-    seed : int
-        Each epoch has random numbers of its own, so that training can go on where it stopped.
-    rounds : Rounds
-
-    Returns
-    -------
-    lm : MaskedLM
-        With weights of its own, frozen.
-    history : list of Epoch
-    """
-    own = lm.copy(pretraining.is_tuned)
-    run = _Run(own, lines, pretraining, seed)
+    """Train a copy of a model on lines, an epoch a round; return it frozen, and its history."""
+    is_frozen = pretraining.embeddings == "frozen"
+    own = lm.copy(lambda name: not (is_frozen and name.endswith("embeddings.weight")))
+    run = PretrainingRun(own, lines, pretraining, seed)
     rounds.run_chain("epoch", pretraining.num_epochs, run.epoch, run.state, run.restore)
     own.freeze()
     return own, run.history
 
 
-class _Run:
-    """Optimiser, schedule and step count of one training run, which can be stopped and go on."""
+class PretrainingRun:
+    """A training run that can be interrupted and resumed."""
 
     def __init__(self, lm: MaskedLM, lines: list[Ids], pretraining: Pretraining, seed: int) -> None:
         self.lm, self.lines, self.seed = lm, lines, seed
-        self.settings = pretraining._settings()
+        self.settings = TrainSettings(
+            pretraining.learning_rate,
+            pretraining.num_epochs,
+            pretraining.batch_size,
+            pretraining.weight_decay,
+            pretraining.warmup_ratio,
+        )
         self.masking = TokenMasking.of(lm.tokenizer, pretraining.mask_probability)
         self.lengths = np.array([len(ids) for ids in lines], dtype=np.int64)
         self.history: list[Epoch] = []
@@ -167,6 +141,7 @@ class _Run:
         )
 
     def epoch(self, number: int) -> None:
+        """Train for an epoch."""
         started = time.perf_counter()
         rng = np.random.default_rng([self.seed, number])
         batch_tokens = self.settings.batch_size * int(self.lengths.mean())
@@ -191,7 +166,7 @@ class _Run:
         return self.optimizer.step(masked_loss(self.lm, hidden), is_idle=not len(hidden.originals))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return weights, moments of the optimiser, the step and the history as arrays."""
+        """Return weights, moments of the optimizer, the step and the history as arrays."""
         arrays = {"step": np.array(self.optimizer.n_done), "history": _as_array(self.history)}
         for name, parameter in self.parameters.items():
             arrays[f"weight {name}"] = _array(parameter)
@@ -219,19 +194,9 @@ class _Run:
 def even_batches(
     lengths: npt.NDArray[np.int64], batch_size: int, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Shuffle rows into batches of similar length, so that little is padding.
+    """Yield all rows in batches of similar length, so that little is padding.
 
-    Parameters
-    ----------
-    lengths : ndarray of shape (n,)
-    batch_size : int
-    rng : numpy.random.Generator
-
-    Yields
-    ------
-    batch : ndarray of int
-        Row numbers; all batches together hold each row once, in random order but for the
-        grouping within every fifty batches.
+    The order is random but for the grouping within every fifty batches.
     """
     order = rng.permutation(len(lengths))
     chunk = _BATCHES_SORTED * batch_size

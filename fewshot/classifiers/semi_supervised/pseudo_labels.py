@@ -1,4 +1,4 @@
-"""Learning from a model's own labels: merging scores, softening them, and choosing examples."""
+"""Pseudo-labels: merging models' scores, softening them, drawing examples."""
 
 from __future__ import annotations
 
@@ -18,125 +18,43 @@ _MODELS_SHARE = 0.25  # the share of the other models that label a model's examp
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pseudo-labelled examples.
+    """Pseudo-labeled examples."""
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n,)
-        Their numbers in the pool, ascending.
-    labels : ndarray of shape (n,)
-        Their classes.
-    """
-
-    rows: Rows
-    labels: Rows
+    rows: Rows  # [n], their numbers in the pool, ascending
+    labels: Rows  # [n], numbers of their classes
 
 
-def merge_scores(scores: Scores, weights: npt.NDArray[np.float64]) -> Scores:
-    """Average the unnormalised scores of several models; never their probabilities.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_models, n, n_classes)
-    weights : ndarray of shape (n_models,)
-        All zero counts as all equal.
-
-    Returns
-    -------
-    ndarray of shape (n, n_classes)
-
-    Examples
-    --------
-    >>> scores = np.array([[[2.0, 0.0]], [[0.0, 1.0]], [[1.0, 1.0]]])
-    >>> merge_scores(scores, np.array([0.5, 0.25, 0.25])).tolist()
-    [[1.25, 0.5]]
-    """
+def merge_scores(
+    scores: Scores,  # [models, n, classes]
+    weights: npt.NDArray[np.float64],  # [models]; all zero counts as all equal
+) -> Scores:
+    """Average the unnormalized scores of several models, never their probabilities."""
     used = weights if weights.any() else np.ones(len(weights))
     merged: Scores = np.einsum("m,mnc->nc", used / used.sum(), scores)
     return merged
 
 
 def soft_labels(scores: Scores, temperature: float = 1.0) -> Scores:
-    """Return probabilities at a temperature: the higher, the more alike.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, n_classes)
-    temperature : float, default=1.0
-
-    Returns
-    -------
-    ndarray of shape (n, n_classes)
-
-    References
-    ----------
-    Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network.
-
-    Examples
-    --------
-    >>> soft_labels(np.array([[1.25, 0.5]]), temperature=2.0).round(6).tolist()
-    [[0.592667, 0.407333]]
-    """
+    """Return probabilities at a temperature: the higher, the flatter (Hinton et al., 2015)."""
     probabilities: Scores = softmax(scores / temperature, axis=1)
     return probabilities
 
 
 def n_new_examples(n_labelled: int, generation: int) -> int:
-    """Return how many pseudo-labelled examples a generation's training set gets.
+    """Return the number of pseudo-labeled examples of a generation, counted from 1.
 
-    With them it holds five times as many examples as that of the generation before.
-
-    Parameters
-    ----------
-    n_labelled : int
-    generation : int
-        From 1; generation 0 learns from the labelled examples alone.
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> [n_new_examples(10, generation) for generation in (1, 2, 3)]
-    [40, 240, 1240]
+    With them its training set is five times as large as that of the generation before.
     """
     return n_labelled * int(_GROWTH**generation) - n_labelled
 
 
-def n_labelling_models(n_others: int) -> int:
-    """Return how many of the other models label a model's examples: a quarter, at least one.
-
-    Parameters
-    ----------
-    n_others : int
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> [n_labelling_models(n) for n in (2, 5, 8, 11, 14)]
-    [1, 1, 2, 3, 4]
-    """
+def n_labeling_models(n_others: int) -> int:
+    """Return how many of the other models label a model's examples: a quarter, at least one."""
     return max(1, round(_MODELS_SHARE * n_others))
 
 
 def share_quota(n_new: int, counts: Sequence[int]) -> tuple[int, ...]:
-    """Divide new examples among the classes, in the proportions of the labelled ones.
-
-    Parameters
-    ----------
-    n_new : int
-    counts : sequence of int
-        Labelled examples of each class.
-
-    Returns
-    -------
-    tuple of int
-        Rounded down.
-    """
+    """Divide new examples among the classes, in the proportions of the labeled ones."""
     total = sum(counts)
     return tuple(count * n_new // total for count in counts)
 
@@ -146,31 +64,15 @@ def draw_pseudo_labels(
     quota: Sequence[int],
     rng: np.random.Generator,
     *,
+    # Draw from so many examples that are likeliest of each class, whatever they are predicted
+    # as: models that were never shown a label may predict few classes only.
     n_likeliest: int | None = None,
 ) -> Drawn:
-    """Draw each class's quota from the examples that are predicted as it, the surer the likelier.
+    """Draw each class's quota from the examples predicted as that class (iPET, section 3.4).
 
-    A class with fewer such examples than its quota gets all of them. One that is never predicted
-    gets the single example that is likeliest to belong to it, so that it is not lost: no class
-    can hold up the drawing.
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n, n_classes)
-    quota : sequence of int
-        Examples wanted of each class.
-    rng : numpy.random.Generator
-    n_likeliest : int, optional
-        Draw from so many examples that are likeliest of each class, whatever they are predicted
-        as; for models that were never shown a label, which may predict few classes only.
-
-    Returns
-    -------
-    Drawn
-
-    References
-    ----------
-    Schick and Schütze (2021), section 3.4 (iPET).
+    The probability of an example is proportional to its confidence. A class with fewer such
+    examples than its quota gets all of them. One that is never predicted gets the single example
+    that is likeliest to belong to it, so that it is not lost: no class can block the drawing.
     """
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
     is_free = np.ones(len(probabilities), dtype=bool)

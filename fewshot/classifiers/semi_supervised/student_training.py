@@ -1,4 +1,4 @@
-"""How a student of self-training learns: weighed soft labels first, then the labelled texts."""
+"""Training of a student: weighted soft labels first, then the labeled texts (LiST, section 3)."""
 
 from __future__ import annotations
 
@@ -24,56 +24,32 @@ from fewshot.tuning.task import TuningTask
 
 
 class StudentTraining:
-    """How one student learns: from soft labels, then from the labelled texts.
-
-    Parameters
-    ----------
-    task : TuningTask
-        Prepared; its targets of unlabelled texts are the teacher's, and texts of weight 0 are
-        left out.
-    learner : Learner
-    settings : TrainSettings
-        Of the epochs on labelled texts.
-    n_steps, batch_size : int
-        Steps on unlabelled texts, and how many of these a step has.
-    weights : MetaWeights or None
-        None weighs all alike.
-
-    Attributes
-    ----------
-    loss : float
-        Mean over the last quarter of the steps on unlabelled texts; NaN before :meth:`learn`.
-    labelled_loss : float
-        Mean over the last epoch on labelled texts.
-
-    References
-    ----------
-    Wang et al. (2022), LiST: Lite Prompted Self-training, section 3.
-    """
+    """Training of one student; texts of weight 0 are left out."""
 
     def __init__(
         self,
-        task: TuningTask,
+        task: TuningTask,  # prepared; its targets of unlabeled texts are the teacher's
         learner: Learner,
-        settings: TrainSettings,
+        settings: TrainSettings,  # of the epochs on labeled texts
         *,
-        n_steps: int,
-        batch_size: int,
-        weights: MetaWeights | None,
+        n_steps: int,  # on unlabeled texts
+        batch_size: int,  # of these steps
+        weights: MetaWeights | None,  # None weighs all alike
     ) -> None:
         self.task, self.learner, self.settings = task, learner, settings
         self.n_pool_steps, self.batch_size, self.meta = n_steps, batch_size, weights
         is_used = task.sample_weight > 0
         self.pool = task.unlabeled[is_used[task.unlabeled]]
-        labelled = np.setdiff1d(np.flatnonzero(is_used), self.pool)
-        self.labelled, self.compared = self._split(labelled)
-        mean = task.sample_weight[self.labelled].mean()
+        labeled = np.setdiff1d(np.flatnonzero(is_used), self.pool)
+        self.labeled, self.compared = self._split(labeled)
+        mean = task.sample_weight[self.labeled].mean()
         self.targets = torch.from_numpy(task.targets).float()
         self.sample_weight = torch.from_numpy(task.sample_weight / mean).float()
         self.sums, self.n_drawn = np.zeros(len(is_used)), np.zeros(len(is_used))
         self.n_tokens = 0
-        self.loss = self.labelled_loss = np.nan
-        n_all = n_steps + settings.steps(len(self.labelled))
+        self.loss = np.nan  # mean of the last quarter of the steps on unlabeled texts
+        self.labeled_loss = np.nan  # mean of the last epoch on labeled texts
+        n_all = n_steps + settings.steps(len(self.labeled))
         self.optimizer = Optimizer(learner.parameters, settings, n_all, learner.rate_factors)
 
     def learn(self) -> list[Epoch]:
@@ -83,7 +59,7 @@ class StudentTraining:
         with torch_seed(rng), limited_threads(batch_tokens):
             self.learner.set_training(True)
             self.loss = self._learn_soft_labels(rng)
-            self.labelled_loss = self._learn_labels(rng)
+            self.labeled_loss = self._learn_labels(rng)
             self.learner.set_training(False)
         seconds = time.perf_counter() - started
         return [
@@ -97,26 +73,27 @@ class StudentTraining:
         ]
 
     def mean_weights(self, pool: Batch) -> npt.NDArray[np.float64]:
-        """Return the mean weight of texts in the steps after the warm-up."""
+        """Return the mean weight of texts in the steps after the warm-up, NaN if never drawn."""
         is_used = np.isin(pool, self.pool)
         mean = self.sums[pool] / np.maximum(self.n_drawn[pool], 1)
         return np.where(is_used & (self.n_drawn[pool] == 0), np.nan, mean)
 
-    def _split(self, labelled: Batch) -> tuple[Batch, Batch]:
-        """Return the labelled texts to train on, and those that gradients are compared with."""
+    def _split(self, labeled: Batch) -> tuple[Batch, Batch]:
+        """Return the labeled texts to train on, and those that gradients are compared with."""
         if self.meta is None or not self.meta.validation_fraction:
-            return labelled, labelled
-        classes = self.task.targets[labelled].argmax(1)
-        held_out = labelled[hold_out(classes, self.meta.validation_fraction, self.task.rng)]
-        return np.setdiff1d(labelled, held_out), held_out
+            return labeled, labeled
+        classes = self.task.targets[labeled].argmax(1)
+        held_out = labeled[hold_out(classes, self.meta.validation_fraction, self.task.rng)]
+        return np.setdiff1d(labeled, held_out), held_out
 
     def _learn_soft_labels(self, rng: np.random.Generator) -> float:
-        """Take the steps on unlabelled texts; return the mean loss of the last quarter."""
+        """Take the steps on unlabeled texts; return the mean loss of the last quarter."""
         meta, losses = self.meta, []
         n_warm = 0 if meta is None else round(meta.warmup_fraction * self.n_pool_steps)
-        batches = _endless(self.pool, self.batch_size, rng)
+        batches = endless_batches(self.pool, self.batch_size, rng)
         classes = self.task.targets[self.compared].argmax(1)
-        compared = _endless(self.compared, 1 if meta is None else meta.batch_size, rng, classes)
+        n_compared = 1 if meta is None else meta.batch_size
+        compared = endless_batches(self.compared, n_compared, rng, classes)
         for step in range(self.n_pool_steps):
             batch = next(batches)
             weights = torch.full((len(batch),), 1.0 / len(batch))
@@ -133,11 +110,11 @@ class StudentTraining:
         return float(np.mean(losses[-max(1, len(losses) // 4) :]))
 
     def _learn_labels(self, rng: np.random.Generator) -> float:
-        """Take the epochs on labelled texts; return the mean loss of the last one."""
+        """Take the epochs on labeled texts; return the mean loss of the last one."""
         mean = np.nan
         for _ in range(self.settings.num_epochs):
             total = 0.0
-            order = rng.permutation(self.labelled)
+            order = rng.permutation(self.labeled)
             for start in range(0, len(order), self.settings.batch_size):
                 batch = order[start : start + self.settings.batch_size]
                 loss = self._train_step(batch).task_loss(self.learner.scores(batch))
@@ -147,10 +124,8 @@ class StudentTraining:
         return mean
 
     def _meta_weights(self, batch: Batch, compared: Batch) -> Tensor:
-        """Weigh pseudo-labelled texts by how far their gradients agree with that of labelled ones.
-
-        Without dropout, so that both are of the same function.
-        """
+        """Weigh pseudo-labeled texts by the agreement of their gradients with labeled ones."""
+        # Without dropout, so that both are of the same function.
         self.learner.set_training(False)
         parameters = list(self.learner.parameters.values())
         loss = self._train_step(compared).task_loss(self.learner.scores(compared))
@@ -173,17 +148,15 @@ class StudentTraining:
         )
 
 
-def _endless(
+def endless_batches(
     rows: Batch,
     batch_size: int,
     rng: np.random.Generator,
     classes: npt.NDArray[np.int64] | None = None,
 ) -> Iterator[Batch]:
-    """Yield batches of pass after pass, each in a new order; with classes, of all classes alike.
-
-    The gradient of a batch with more of one class than of others mostly says that this class is
-    the more frequent one, whatever the texts.
-    """
+    """Yield batches of pass after pass, each in a new order; with classes, of all alike."""
+    # The gradient of a batch with more of one class than of others mostly says that this class is
+    # the more frequent one, whatever the texts.
     while True:
         places = rng.permutation(len(rows))
         if classes is not None:

@@ -21,7 +21,7 @@ from fewshot import (
     PromptClassifier,
     Unlabeled,
 )
-from fewshot.classifiers.semi_supervised.self_training import list_adapter
+from fewshot.classifiers.semi_supervised.list import list_adapter
 from fewshot.errors import (
     CheckpointWarning,
     InputError,

@@ -43,18 +43,16 @@ def test_a_text_that_others_labelled_is_read_once(monkeypatch):
 
 @pytest.mark.parametrize("given", [{"X": X, "y": Y}, {}], ids=["labels", "no labels"])
 def test_members_of_later_generations_take_fewer_epochs(monkeypatch, given):
-    taken = []
-    plain = module._member_tuning
-
-    def noted(plan, member, n_examples):
-        tuning = plain(plan, member, n_examples)
-        taken.append((n_examples, tuning.num_epochs))
-        return tuning
-
-    monkeypatch.setattr(module, "_member_tuning", noted)
+    watched = Watched(monkeypatch)
     pool = [f"{text} {i}" for text in POOL for i in range(8)]
+
     pet(Full(num_epochs=8), generations=2).fit(**given, unlabeled=Unlabeled(pool))
 
+    members = [row for row in watched.tuned()[:-1] if row[0].tuning != "none"]
+    taken = {
+        (sum(label is not None for label in labels), clf.tuning.num_epochs)
+        for clf, _, labels in members
+    }
     assert (10, 8) in taken
     assert (50, 2) in taken
 

@@ -13,7 +13,7 @@ from fewshot import (
     PromptClassifier,
     Unlabeled,
 )
-from fewshot.classifiers.prompt import PromptClassifier as _Prompt
+from fewshot.classifiers.prompt_plan import PromptPlan
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training import rounds
 from fewshot.tuning import Full, Head
@@ -43,14 +43,18 @@ class Watched:
 
     def __init__(self, monkeypatch):
         self.fits = []
-        plain = _Prompt.fit
+        plain = PromptPlan.calibrate
 
-        def noted(clf, X=None, y=None, **params):
-            labels = [None] * len(X) if y is None else list(y)
-            self.fits.append((clf, list(X), labels))
-            return plain(clf, X, y, **params)
+        def noted(plan):
+            labels = plan.data.labels
+            values = [
+                value if is_labelled else None
+                for value, is_labelled in zip(labels.values, labels.is_labelled, strict=True)
+            ]
+            self.fits.append((plan.settings, plan.data.examples.rows(), values))
+            return plain(plan)
 
-        monkeypatch.setattr(_Prompt, "fit", noted)
+        monkeypatch.setattr(PromptPlan, "calibrate", noted)
 
     def tuned(self):
         """Return the fits that learn from labels, but the last, which is the distillation."""

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.classifiers.semi_supervised.pretraining import Pretraining, even_batches, pretrain
+from fewshot.classifiers.semi_supervised.pretraining import (
+    Pretraining,
+    PretrainingRun,
+    even_batches,
+    pretrain,
+)
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.checkpoint import Checkpoint
@@ -74,9 +79,7 @@ def test_the_same_seed_gives_the_same_weights(lm):
 def test_an_interrupted_training_goes_on_to_the_same_weights(lm, tmp_path, monkeypatch, batch_size):
     settings = Pretraining(1e-3, 4, batch_size=batch_size)
     whole, history = run(lm, corpus(lm), settings)
-    import fewshot.classifiers.semi_supervised.pretraining as module
-
-    plain, epochs = module._Run.epoch, []
+    plain, epochs = PretrainingRun.epoch, []
 
     def broken(self, number):
         if number == 2 and not epochs:
@@ -84,7 +87,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(lm, tmp_path, monke
             raise KeyboardInterrupt
         plain(self, number)
 
-    monkeypatch.setattr(module._Run, "epoch", broken)
+    monkeypatch.setattr(PretrainingRun, "epoch", broken)
     with pytest.raises(KeyboardInterrupt):
         run(lm, corpus(lm), settings, tmp_path)
     again, resumed = run(lm, corpus(lm), settings, tmp_path)
@@ -98,17 +101,6 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(lm, tmp_path, monke
 def test_a_diverging_loss_is_raised(lm):
     with pytest.raises(TuningError, match="diverged; lower learning_rate of Pretraining"):
         run(lm, corpus(lm), Pretraining(1e30, 5))
-
-
-@pytest.mark.parametrize(
-    ("n_lines", "batch_size", "steps"),
-    # pcp.md, E4, rounded up as newer trainers do: 6,227 lines of SST-2, 8,999 of MNLI, 1,597 of cr.
-    [(6227, 128, 4900), (8999, 128, 7100), (1597, 128, 1300)],
-)
-def test_the_number_of_updates(n_lines, batch_size, steps):
-    pretraining = Pretraining(num_epochs=100, batch_size=batch_size)
-
-    assert pretraining._settings().steps(n_lines) == steps
 
 
 def test_batches_hold_every_row_once_and_little_padding():

@@ -8,7 +8,7 @@ import pytest
 from fewshot.classifiers.semi_supervised.pseudo_labels import (
     draw_pseudo_labels,
     merge_scores,
-    n_labelling_models,
+    n_labeling_models,
     n_new_examples,
     share_quota,
     soft_labels,
@@ -51,7 +51,7 @@ def test_growth():  # pet.md, E5
 
 
 def test_a_quarter_of_the_others_labels_but_one_at_least():  # pet.md, E5; its 0 is a crash
-    assert [n_labelling_models(n) for n in (1, 2, 5, 8, 11, 14)] == [1, 1, 1, 2, 3, 4]
+    assert [n_labeling_models(n) for n in (1, 2, 5, 8, 11, 14)] == [1, 1, 1, 2, 3, 4]
 
 
 def test_the_quota_keeps_the_proportions_of_the_labels():

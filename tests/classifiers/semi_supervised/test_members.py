@@ -1,4 +1,4 @@
-"""Patterns: what an ensemble's members are, and patterns that do not fit together."""
+"""Members of an ensemble, and templates that do not fit together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from fewshot import FineTuneClassifier, PETClassifier, PromptClassifier, Template, Unlabeled
 from fewshot.classifiers.prompt_plan import resolve_template
-from fewshot.classifiers.semi_supervised.patterns import read_members, shared_fields
+from fewshot.classifiers.semi_supervised.members import read_members, shared_fields
 from fewshot.errors import InputError, LeakageWarning
 from fewshot.models.masked_lm import MaskedLM
 from tests.tiny_models import tiny_bert
@@ -40,7 +40,7 @@ def test_a_field_of_another_name_stands_in_the_general_patterns_too():
 def test_members_are_numbered_by_pattern_then_by_repetition():
     members = read_members(TEMPLATES, prompt(), 2)
 
-    numbers = [(member.pattern, member.repetition) for member in members]
+    numbers = [(member.template, member.repetition) for member in members]
     assert numbers == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert texts_of(members) == [TEMPLATES[0]] * 2 + [TEMPLATES[1]] * 2
 
@@ -99,12 +99,12 @@ def test_a_final_classifier_may_have_the_fields_in_another_order():
     [
         (
             {"politics": "politics", "sports": "game", "animal": "animal"},
-            "all patterns need the same labels, but '{text} {mask}' has .*'sports'.* and "
+            "all templates need the same labels, but '{text} {mask}' has .*'sports'.* and "
             "'{mask} : {text}' has .*'animal'.*mend the verbalizers",
         ),
         (
             {"politics": "politics", "sport": "sports"},
-            r"the pattern '{mask} : {text}': y holds the labels \['sports'\], which are unknown; "
+            r"the template '{mask} : {text}': y holds the labels \['sports'\], which are unknown; "
             r"known are \['politics', 'sport'\]",
         ),
     ],

@@ -228,14 +228,14 @@ def test_texts_are_compared_with_held_out_labels(watched):
 
     session = watched[0][1]
     assert len(session.compared) == 4
-    assert not set(session.compared) & set(session.labelled)
-    assert sorted([*session.compared, *session.labelled]) == list(range(10))
+    assert not set(session.compared) & set(session.labeled)
+    assert sorted([*session.compared, *session.labeled]) == list(range(10))
 
 
 def test_by_default_the_labels_serve_both(watched):
     fit(learner(n_sessions=1))
 
-    assert watched[0][1].compared.tolist() == watched[0][1].labelled.tolist() == list(range(10))
+    assert watched[0][1].compared.tolist() == watched[0][1].labeled.tolist() == list(range(10))
 
 
 def test_weights_can_be_asked_for_by_text():

@@ -1,4 +1,4 @@
-"""Soft targets: handed on to another strategy, learned alone where they hold the prompt's word."""
+"""Distillation: tuning on another model's probabilities, which hold what the prompt says."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from scipy.special import softmax
 
 from fewshot.scoring.heads import StateHead
 from fewshot.tuning import Full, Head
-from fewshot.tuning.soft_targets import SoftTargets
-from fewshot.tuning.strategy import Tuning
-from fewshot.tuning.task import TuningResult
 from tests.tiny_models import tiny_bert
 from tests.tuning.tasks import TEXTS, make_task
 
 
-class Noting(Tuning):
-    def tune(self, task):
-        self.task = task
-        return TuningResult(task.scorer)
+def distilled(task, targets=None, temperature=1.0):
+    """Return a task whose targets are another model's probabilities."""
+    targets = task.targets if targets is None else targets
+    return replace(task, targets=targets, distillation_temperature=temperature)
 
 
 @pytest.fixture
@@ -28,31 +25,12 @@ def task():
     return make_task(tiny_bert())
 
 
-def test_targets_take_the_place_of_labels(task):
-    noting, targets = Noting(), np.full(task.targets.shape, 0.5)
-
-    SoftTargets(noting, targets=targets, temperature=2.0).tune(task)
-
-    assert noting.task.targets is targets
-    assert noting.task.distillation_temperature == 2.0
-
-
-def test_without_targets_labels_stay(task):
-    noting = Noting()
-
-    SoftTargets(noting, mlm_weight=0.1).tune(task)
-
-    assert noting.task.targets is task.targets
-    assert noting.task.distillation_temperature is None
-    assert noting.task.mlm_weight == 0.1
-
-
 @pytest.mark.parametrize("tuning", [Head(), Full(1e-3, num_epochs=1)])
 @pytest.mark.parametrize(("n_texts", "share"), [(99, 1.0), (100, 0.0)])
 def test_a_regression_on_many_distilled_texts_leaves_the_prompt_out(tuning, n_texts, share):
     task = make_task(tiny_bert(), texts=(TEXTS * 10)[:n_texts])
 
-    assert SoftTargets(tuning, targets=task.targets).tune(task).head.prompt_share == share
+    assert tuning.tune(distilled(task)).head.prompt_share == share
     assert tuning.tune(task).head.prompt_share == 1.0
 
 
@@ -72,7 +50,7 @@ def test_without_an_unlabelled_text_masked_language_modelling_reads_all(task):
     plain = Full(1e-3, num_epochs=1, interpolation=1.0)
 
     without = plain.tune(make_task(tiny_bert()))
-    with_it = SoftTargets(plain, mlm_weight=0.5).tune(task)
+    with_it = plain.tune(replace(task, mlm_weight=0.5))
 
     assert not np.allclose(without.head.coef, with_it.head.coef)
 
@@ -80,7 +58,7 @@ def test_without_an_unlabelled_text_masked_language_modelling_reads_all(task):
 def test_the_penalty_of_a_distilled_regression_grows_with_the_texts():
     few, many = (make_task(tiny_bert(), texts=TEXTS * times) for times in (10, 20))
 
-    once, twice = (SoftTargets(Head(), targets=task.targets).tune(task) for task in (few, many))
+    once, twice = (Head().tune(distilled(task)) for task in (few, many))
 
     # C is 100 / n: texts that are all there twice change nothing.
     np.testing.assert_allclose(once.head.coef, twice.head.coef, rtol=1e-4, atol=1e-6)
@@ -91,7 +69,7 @@ def test_a_regression_alone_is_as_sure_as_what_it_learned_from():
     targets = [[0.9, 0.1], [0.1, 0.9]] * 60
     task = make_task(tiny_bert(), texts=[TEXTS[0], TEXTS[5]] * 60, targets=targets)
 
-    head = SoftTargets(Head(C=0.05), targets=task.targets).tune(task).head
+    head = Head(C=0.05).tune(distilled(task)).head
 
     states = task.scorer.mean_states(task.scorer.encode(task.views))
     flat = softmax(head.logits(states), axis=1)
@@ -112,7 +90,7 @@ def test_gradients_learn_soft_targets(task):
     targets = np.full(task.targets.shape, 1 / task.targets.shape[1])
     tuning = Full(1e-2, num_epochs=8, interpolation=1.0)
 
-    soft = SoftTargets(tuning, targets=targets, temperature=2.0).tune(task)
+    soft = tuning.tune(distilled(task, targets, temperature=2.0))
     hard = tuning.tune(task)
 
     def surest(result):

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import fewshot
-import fewshot.classifiers.semi_supervised.continued_pretraining as module
+import fewshot.classifiers.semi_supervised.pcp as module
 from fewshot import (
     PCPClassifier,
     PETClassifier,
@@ -20,8 +20,8 @@ from fewshot import (
     Template,
     Unlabeled,
 )
-from fewshot.classifiers.prompt_plan import resolve_template
-from fewshot.classifiers.semi_supervised import ensembles as pattern_ensembles
+from fewshot.classifiers.prompt_plan import PromptPlan, resolve_template
+from fewshot.classifiers.semi_supervised import ensembles
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.errors import (
     CheckpointError,
@@ -188,7 +188,7 @@ def test_a_predictor_may_have_the_fields_in_another_order(monkeypatch):
 
     class Noted(Fixed):
         def _class_scores(self, X):
-            seen.extend(resolve_template(self).preview(row) for row in X)
+            seen.extend(resolve_template(self).preview(row) for row in X.rows())
             return super()._class_scores(X)
 
     base = prompt(template="{a} {mask} , {b}")
@@ -206,10 +206,17 @@ def test_bare_texts_are_the_baseline(monkeypatch):
     assert lines == [*X, *POOL]
 
 
-def test_bare_texts_need_no_label_predictor(monkeypatch):
-    monkeypatch.setattr(module, "_scores", lambda *_: (_ for _ in ()).throw(AssertionError))
+class Forbidden(PromptClassifier):
+    """Scores no text."""
 
-    assert fit(pcp(objective="mlm")).n_lines_ == 13
+    def _class_scores(self, X):
+        raise AssertionError
+
+
+def test_bare_texts_need_no_label_predictor():
+    predictor = Forbidden(**prompt().get_params(deep=False))
+
+    assert fit(pcp(objective="mlm", predictor=predictor)).n_lines_ == 13
 
 
 @pytest.mark.parametrize(
@@ -454,7 +461,9 @@ def test_another_setting_trains_anew(monkeypatch, change):
     assert counted.n == 2
 
 
-def test_another_random_state_of_the_predictor_labels_anew():
+def test_another_random_state_of_the_predictor_labels_anew(monkeypatch):
+    fits, plain = [], PromptPlan.calibrate
+    monkeypatch.setattr(PromptPlan, "calibrate", lambda plan: fits.append(1) or plain(plan))
     tuning = Full(num_epochs=1, learning_rate=1e-2)
     fits = [fit(pcp(predictor=prompt(tuning=tuning, random_state=s))) for s in (0, 1, 0)]
 
@@ -518,7 +527,7 @@ def interrupt(*_):
 def test_an_estimator_with_a_folder_of_its_own_keeps_its_rounds_there(tmp_path, monkeypatch):
     own = tmp_path / "own"
     clf = pcp(PETClassifier(prompt(), checkpoint_dir=own), checkpoint_dir=tmp_path / "outer")
-    monkeypatch.setattr(pattern_ensembles, "_train_member", interrupt)
+    monkeypatch.setattr(ensembles, "train_member", interrupt)
 
     with pytest.raises(KeyboardInterrupt):
         fit(clf)
@@ -529,7 +538,7 @@ def test_an_estimator_with_a_folder_of_its_own_keeps_its_rounds_there(tmp_path, 
 
 def test_the_folder_of_the_estimator_is_checked_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "notes.txt").touch()
-    monkeypatch.setattr(module, "_scores", interrupt)
+    monkeypatch.setattr(PromptPlan, "calibrate", interrupt)
 
     with pytest.raises(CheckpointError, match=r"holds \['notes.txt'\], which are not checkpoints"):
         fit(pcp(pcp(PETClassifier(prompt(), checkpoint_dir=tmp_path))))
