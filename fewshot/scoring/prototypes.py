@@ -111,7 +111,7 @@ def multi_class_hinge(scores: Tensor, targets: Tensor) -> Tensor:
 def class_prototypes(states: Tensor, shares: Tensor) -> Tensor:
     """Return the mean states of the classes, [n_classes, n_masks, hidden].
 
-    Zeros for a class without examples: equally far from all states, so it is never the nearest.
+    Zeros for a class without examples: as far from every state as an orthogonal vector.
     """
     total = torch.einsum("nc,nmh->cmh", shares, states)
     weight = shares.sum(0)[:, None, None]

@@ -77,7 +77,7 @@ class Adapter(ModuleTuning):
         4 is usual for ``placement="parallel"``.
     embeddings : {"none", "invertible"}, default="none"
         ``"invertible"`` also changes the word embeddings by a small invertible network (NICE),
-        whose inverse stands before the output embeddings, as in MAD-X.
+        whose inverse precedes the output embeddings, as in MAD-X.
     also_tuned : {"nothing", "norms", "head"}, default="nothing"
         Weights of the model that are tuned with the adapters: all layer norms (PERFECT), or the
         MLM head but its word embeddings (LiST).
@@ -288,12 +288,12 @@ def _attach_beside(first: nn.Module, last: nn.Module, block: nn.Module) -> None:
 
 
 def _check_invertible(lm: MaskedLM) -> None:
-    """Check that the inverse of a change of the embeddings can stand before the output."""
+    """Check that the inverse of a change of the embeddings can precede the output embeddings."""
     width, outputs = embedding_width(lm.model), lm.model.get_output_embeddings()
     is_whole = width % _INVERTIBLE_REDUCTION == 0
     if not lm.mask_head.has_rows or outputs.weight.shape[1] != width or not is_whole:
         raise TuningError(
             f"embeddings='invertible' of Adapter needs an MLM head that ends in a matrix of the "
             f"width of the word embeddings, a multiple of {_INVERTIBLE_REDUCTION}, which "
-            f"{type(lm.model).__name__} has not; use embeddings='none'"
+            f"{type(lm.model).__name__} lacks; use embeddings='none'"
         )

@@ -47,7 +47,7 @@ def with_trained_classes(task: TuningTask) -> TuningTask:
         shares = torch.from_numpy(task.sample_weight[:, None] * task.targets)
         found = prototypes_of(words.classes, states, shares)
         is_first = isinstance(words.vectors, nn.Parameter)  # label embeddings become prototypes
-        # States that were pulled to prototypes lie too near to tell how sure to be.
+        # States that were pulled to prototypes are too near to them to fit a temperature.
         words = found if is_first else replace(found, temperature=words.temperature)
     elif words.is_tuned and words.vectors is not None:
         words = replace(words, vectors=words.vectors.detach().cpu())

@@ -53,7 +53,7 @@ _LARGEST_SHARE, _HALF_WAY = 0.7, 4.0  # docs/defaults.md
 class GradientTuning(Tuning):
     """Settings and procedure that strategies of gradient descent share.
 
-    A strategy says by :meth:`prepare` what is trained; it may have rates and a loss of its own.
+    A strategy chooses what is trained by :meth:`prepare`, and may have its own rates and loss.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class GradientTuning(Tuning):
     C : float, optional
         Inverse penalty of the logistic regression on the mean states of the tuned model. As in
         :class:`~fewshot.tuning.Head`, with the same default, it is added to the prompt's scores,
-        or stands alone where it learned a teacher's predictions for 100 texts or more.
+        or used alone where it learned a teacher's predictions for 100 texts or more.
     training : Training, optional
         Weight decay, schedule, early stopping and other finer settings.
 

@@ -34,7 +34,7 @@ class Head(Tuning):
 
     Where a teacher's soft labels are learned (by the final classifier of
     :class:`~fewshot.PETClassifier` and the students of :class:`~fewshot.LiSTClassifier`) and there
-    are 100 texts or more, the regression stands alone: the soft labels contain the prompt's scores.
+    are 100 texts or more, the regression is used alone: they contain the prompt's scores.
 
     On six data sets (8 to 16 labels per class, five seeds; ``docs/defaults.md``) this sum was
     better than one regression with the prompt scores as offset, and better than either part alone.
@@ -76,8 +76,8 @@ def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> Sta
     """Fit the regression on the mean states of a task's scorer.
 
     Its sum with the prompt's scores is divided by the temperature. Where it learned a teacher's
-    predictions for many texts, which contain the prompt's, it stands alone with a temperature
-    of its own.
+    predictions for many texts, which contain the prompt's, it is used alone with its own
+    temperature.
     """
     is_distilled = task.distillation_temperature is not None
     total = float(task.sample_weight.sum())  # the number of texts, if each weighs 1

@@ -34,13 +34,13 @@ _SMALLEST = 8  # width of a bottleneck
 class Perfect(GradientTuning):
     """Tune adapters and label embeddings, without label words (Karimi Mahabadi et al., 2022).
 
-    A few masks stand beside the bare text (``"{text} {mask}"`` unless the classifier is given a
+    A few masks follow the bare text (``"{text} {mask}"`` unless the classifier is given a
     template). Each class has a learned vector for each mask, and the encoder's states there are
     trained towards it by a hinge loss; adapters and layer norms are what is trained of the model.
     Texts are classified by the nearest mean of a class's training states. Label names play no
     part: of a verbalizer only the labels are used, and they may be int without one.
 
-    What the model knows about words is not used, so this needs more labels than a prompt.
+    The model's knowledge of words is not used, so this needs more labels than a prompt.
 
     Parameters
     ----------

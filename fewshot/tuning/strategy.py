@@ -32,7 +32,7 @@ class Tuning(BaseEstimator, ABC):
 
     # The template where the classifier is given none; None is the classifier's own.
     default_template: ClassVar[str | None] = None
-    # Whether words stand for the classes; else `label_embeddings` do.
+    # Whether classes are scored by words; else by `label_embeddings`.
     uses_label_words: ClassVar[bool] = True
     # Whether the virtual tokens of a template are tuned.
     tunes_virtual_tokens: ClassVar[bool] = False
@@ -83,7 +83,7 @@ class Tuning(BaseEstimator, ABC):
         return ()
 
     def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:
-        """Return what stands for the classes before tuning, in place of label words.
+        """Return what is scored before tuning in place of label words.
 
         Parameters
         ----------

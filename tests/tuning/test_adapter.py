@@ -286,26 +286,6 @@ def test_swapping_the_lower_adapter_changes_the_scores_and_swapping_back_restore
     assert np.array_equal(stack(lower, upper), first)
 
 
-# ---- Settings ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({"reduction": 0}, "reduction of Adapter is a whole number, at least 1, got 0"),
-        ({"reduction": 64}, "reduction of Adapter is at most 32, the width of .*, got 64"),
-        ({"scaling": 0}, "scaling of Adapter is positive, got 0"),
-        ({"placement": "inside"}, r"placement of Adapter is one of \['pfeiffer'.*got 'inside'"),
-        ({"activation": "tanh"}, "activation of Adapter is one of .*got 'tanh'"),
-        ({"embeddings": "tuned"}, r"embeddings of Adapter is one of \['none', 'invertible'\]"),
-        ({"also_tuned": "all"}, "also_tuned of Adapter is one of .*got 'all'"),
-    ],
-)
-def test_a_setting_out_of_range_is_refused(tiny_bert, settings, expected):
-    with pytest.raises(TuningError, match=expected):
-        Adapter(**settings).tune(make_task(tiny_bert))
-
-
 def test_a_head_that_does_not_end_in_a_matrix_cannot_be_invertible():
     from tests.tiny_models import tiny_deberta_v2_tied
 

@@ -294,56 +294,6 @@ def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
         Full(training=Training(validation_fraction=0.05)).tune(make_task(tiny_bert))
 
 
-# ---- Settings ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "expected"),
-    [
-        ("learning_rate", 0, "positive, got 0"),
-        ("learning_rate", float("nan"), "positive, got nan"),
-        ("num_epochs", 2.5, "a whole number, at least 1, got 2.5"),
-        ("learning_rate", np.inf, "positive, got inf"),
-        ("learning_rate", "1e-3", "positive, got '1e-3'"),
-        ("num_epochs", 0, "a whole number, at least 1, got 0"),
-        ("batch_size", 0, "a whole number, at least 1, got 0"),
-        ("interpolation", 0, "above 0 and up to 1, or None, got 0"),
-        ("interpolation", 1.5, "above 0 and up to 1, or None, got 1.5"),
-        ("C", 0, "positive, or None, got 0"),
-    ],
-)
-@pytest.mark.parametrize("kind", [Full, BitFit])
-def test_a_setting_out_of_range_is_refused(tiny_bert, kind, setting, value, expected):
-    with pytest.raises(TuningError, match=f"{setting} of {kind.__name__} is {expected}"):
-        kind(**{setting: value}).tune(make_task(tiny_bert))
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "expected"),
-    [
-        ("weight_decay", -0.1, "0 or more, got -0.1"),
-        ("warmup_ratio", 1.5, "from 0 to 1, got 1.5"),
-        ("label_smoothing", 1.0, "from 0 to below 1, got 1.0"),
-        ("validation_fraction", 1.0, "from 0 to below 1, got 1.0"),
-        ("patience", 0, "a whole number, at least 1, or None, got 0"),
-        ("schedule", "steps", r"one of \['linear', 'cosine', 'constant'\], got 'steps'"),
-    ],
-)
-def test_a_finer_setting_out_of_range_is_refused(tiny_bert, setting, value, expected):
-    with pytest.raises(TuningError, match=f"{setting} of Training is {expected}"):
-        Full(training=Training(**{setting: value})).tune(make_task(tiny_bert))
-
-
-def test_finer_settings_that_are_no_training_object_are_refused(tiny_bert):
-    with pytest.raises(TuningError, match="training of Full is a Training or None, got 'fgm'"):
-        Full(training="fgm").tune(make_task(tiny_bert))
-
-
-def test_an_unknown_choice_of_embeddings_is_refused(tiny_bert):
-    with pytest.raises(TuningError, match=r"embeddings of Full is one of .*, got 'some'"):
-        Full(embeddings="some").tune(make_task(tiny_bert))
-
-
 def test_tokens_of_an_epoch_are_those_of_all_prompts(tiny_bert):
     task = make_task(tiny_bert)
 

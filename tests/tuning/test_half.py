@@ -246,21 +246,3 @@ def test_an_unknown_architecture_can_be_halved_as_a_whole():
     with pytest.raises(TuningError, match=r"not known.*or Half\(granularity='model'\)"):
         draw(model)
     assert draw(model, granularity="model")
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({"ratio": 1.5}, "ratio of Half is from 0 to 1, got 1.5"),
-        ({"ratio": -0.1}, "ratio of Half is from 0 to 1, got -0.1"),
-        (
-            {"granularity": "tensor"},
-            r"granularity of Half is one of \['category', 'layer', 'model'\]",
-        ),
-        ({"embeddings": "half"}, r"embeddings of Half is one of \['frozen', 'tuned'\], got 'half'"),
-        ({"stage": -1}, "stage of Half is a whole number, at least 0, got -1"),
-    ],
-)
-def test_a_setting_out_of_range_is_refused(tiny_bert, settings, expected):
-    with pytest.raises(TuningError, match=expected):
-        Half(**settings).tune(make_task(tiny_bert))

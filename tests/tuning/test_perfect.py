@@ -148,20 +148,6 @@ def test_label_words_cannot_be_scored_afterwards(tiny_bert):
         scorer.word_log_probs(scorer.encode(scorer.views(Examples({"text": TEXTS}))))
 
 
-@pytest.mark.parametrize(
-    ("tuning", "message"),
-    [
-        (Perfect(n_masks=0), "n_masks of Perfect is a whole number, at least 1, got 0"),
-        (Perfect(reduction=0), "reduction of Perfect is a whole number, at least 1, got 0"),
-        (Perfect(label_learning_rate=0), "label_learning_rate of Perfect is positive, got 0"),
-        (Perfect(training=Training(r_drop=1.0)), "Perfect has a loss of its own"),
-    ],
-)
-def test_settings_out_of_range_are_refused(tiny_bert, tuning, message):
-    with pytest.raises(TuningError, match=message):
-        classifier(tiny_bert, tuning).fit(TEXTS, LABELS)
-
-
 def test_other_strategies_have_no_label_embeddings(tiny_bert):
     with pytest.raises(TuningError, match="SoftPrompt scores label words"):
         SoftPrompt().label_embeddings(["a", "b"], MaskedLM(*tiny_bert, device="cpu"))

@@ -63,16 +63,6 @@ def test_nothing_flows_into_the_layers_below(tiny_bert):
     assert has_graph == [False, True]
 
 
-@pytest.mark.parametrize("n_layers", [0, 3, 1.5])
-def test_a_number_of_layers_out_of_range_is_refused(tiny_bert, n_layers):
-    expected = (
-        f"n_layers of LastLayers is a whole number from 1 to 2, .*BertForMaskedLM, got {n_layers}"
-    )
-
-    with pytest.raises(TuningError, match=expected):
-        LastLayers(n_layers).tune(make_task(tiny_bert))
-
-
 def test_layers_that_share_their_weights_cannot_be_tuned_alone():
     with pytest.raises(TuningError, match=r"2 layers of AlbertForMaskedLM share .*tuning='full'"):
         LastLayers(1).tune(make_task(tiny_albert()))

@@ -26,7 +26,7 @@ from fewshot.tuning.task import TuningTask
 class IAPT(PromptTuning):
     """Tune generators that make soft tokens of each text (Zhu et al., 2024).
 
-    Four virtual tokens stand before the text. In each layer a small network pools the states of
+    Four virtual tokens precede the text. In each layer a small network pools the states of
     the text to as many vectors and adds them to those of the tokens; its last matrix starts as
     zero, so that the tokens start as ordinary words. (The paper replaces the tokens' states; by
     adding, training starts where the frozen model still works.)

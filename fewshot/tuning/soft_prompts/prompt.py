@@ -114,17 +114,17 @@ class PromptTuning(ModuleTuning):
             warm_values(lm, initial, InsertedPrompt)
 
     def _length_without(self, _template: Template) -> int:
-        """Return the number of virtual tokens where no setting says it."""
+        """Return the number of virtual tokens that no setting gives."""
         return self._default_length
 
 
 @dataclass(eq=False, repr=False)
 class SoftPrompt(PromptTuning):
-    """Tune vectors that stand before the text like words (Lester et al., 2021).
+    """Tune vectors that precede the text like words (Lester et al., 2021).
 
-    The model stays frozen; the virtual tokens stand between its first token (``[CLS]``) and the
-    rest. Where the template has virtual tokens of its own (``"{text} {soft:It was} {mask}."``),
-    these alone are tuned unless `length` is given.
+    The model stays frozen; the virtual tokens are inserted after its first token (``[CLS]``).
+    Where the template has virtual tokens of its own (``"{text} {soft:It was} {mask}."``), these
+    alone are tuned unless `length` is given.
 
     With a handful of labels the initial values decide: a few steps do not lead far from them.
 
@@ -206,7 +206,7 @@ class SoftPrompt(PromptTuning):
 
 
 def _text_weights(task: TuningTask) -> npt.NDArray[np.float64]:
-    """Weigh classes alike where all texts have labels, else texts alike; as calibration does."""
+    """Weigh classes equally if all texts have labels, else texts equally, as calibration does."""
     if len(task.unlabeled):
         return np.ones(len(task.targets))
     of_class = task.sample_weight @ task.targets

@@ -146,11 +146,6 @@ def test_a_wrong_setting_is_an_error_before_training(adversarial, message, tiny_
         strategy.tune(make_task(tiny_bert))
 
 
-def test_r_drop_is_not_negative(tiny_bert):
-    with pytest.raises(TuningError, match="r_drop of Training is 0 or more, got -1"):
-        full(Training(r_drop=-1)).tune(make_task(tiny_bert))
-
-
 def test_switches_can_be_searched_and_cloned():
     strategy = clone(Full(training=Training(adversarial=SMART())))
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.errors import TuningError
 from fewshot.tuning import IAPT, SoftPrompt
 from tests.models.test_added_modules import fresh_copy, prompts_for
 from tests.tuning.tasks import make_task
@@ -110,20 +109,6 @@ def test_a_second_prompt_in_front_leaves_the_tokens_in_their_places(tiny_bert):
     # [CLS], the two new ones, which are attended to; the generated ones, which are not; the text.
     assert seen[0][0, :6].tolist() == [1, 1, 1, 0, 0, 0]
     assert seen[0][0, 6:].all()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"bottleneck": 0}, "bottleneck of IAPT is a whole number, at least 1, got 0"),
-        ({"bottleneck": 33}, "bottleneck of IAPT is at most 32 .* got 33"),
-        ({"share_every": 0}, "share_every of IAPT is a whole number, at least 1, got 0"),
-        ({"length": 0}, "length of IAPT is a whole number, at least 1, or None, got 0"),
-    ],
-)
-def test_a_setting_out_of_range_is_refused(tiny_bert, settings, message):
-    with pytest.raises(TuningError, match=message):
-        IAPT(**settings).tune(make_task(tiny_bert))
 
 
 def test_states_do_not_depend_on_the_batch_to_the_last_bit(tiny):

@@ -106,16 +106,3 @@ def test_a_padded_batch_gives_the_states_of_single_prompts(tiny, family):
 def test_relative_positions_are_refused_with_what_to_use():
     with pytest.raises(TuningError, match=r"DebertaForMaskedLM.*use tuning='prompt', 'lora' or"):
         Prefix().tune(make_task(tiny_deberta()))
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({"length": 0}, "length of Prefix is a whole number from 1 to 512, got 0"),
-        ({"length": 2.5}, "length of Prefix is a whole number from 1 to 512, got 2.5"),
-        ({"init": "zero"}, r"init of Prefix is one of \['text', 'random'\], got 'zero'"),
-    ],
-)
-def test_a_setting_out_of_range_is_refused(tiny_bert, settings, expected):
-    with pytest.raises(TuningError, match=expected):
-        Prefix(**settings).tune(make_task(tiny_bert))
