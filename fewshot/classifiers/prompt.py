@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from fewshot.classifiers.base import DryRun, TextClassifier, warn_truncated
 from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
-from fewshot.data.classes import class_targets, label_array
+from fewshot.data.classes import label_array
 from fewshot.data.examples import read_examples
 from fewshot.data.labels import Label
 from fewshot.models.hardware import measured_memory
@@ -209,17 +209,16 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         """
         plan = plan_fit(self, X, y, None)
         if plan.data is None:
-            return DryRun(n_texts=0, n_tokens=0, n_truncated=0, n_steps=0, seconds=0.0)
+            return DryRun()
         n_tokens = sum(int(prompts.lengths.sum()) for prompts in plan.views.values())
         speed = plan.scorer.lm.tokens_per_second(plan.views[min(plan.views)])
-        targets, weights = class_targets(plan.data, plan.scorer.words.classes, self.class_weight)
-        labelled = np.flatnonzero(weights > 0)
+        labelled = np.flatnonzero(plan.weights > 0)
         passes = 1.0 + len(labelled) / plan.n_texts * plan.tuning.passes()
         return DryRun(
             n_texts=plan.n_texts,
             n_tokens=n_tokens,
             n_truncated=plan.n_truncated,
-            n_steps=plan.tuning.steps(targets[labelled].argmax(1)),
+            n_steps=plan.tuning.steps(plan.targets[labelled].argmax(1)),
             seconds=passes * n_tokens / speed,
         )
 

@@ -1,9 +1,9 @@
-"""What the fit of a prompt classifier is going to do: checked before any work, then done."""
+"""The plan of a prompt classifier's fit: checked before any work, then run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
@@ -11,25 +11,23 @@ import numpy.typing as npt
 
 from fewshot.classifiers.class_words import (
     check_head,
+    read_verbalizer,
     resolve_aggregation,
-    resolve_verbalizer,
-    verbalizer_classes,
+    resolve_classes,
+    resolve_words,
 )
-from fewshot.data.classes import class_labels, class_targets
-from fewshot.data.examples import read_examples
+from fewshot.data.classes import class_targets
 from fewshot.data.labels import Label
-from fewshot.data.settings import checked_state, new_rng
+from fewshot.data.settings import check_settings, checked_state, new_rng, one_of
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import CalibrationWarning, InputError, TemplateError, TuningError, warn_user
 from fewshot.models.loading import load_masked_lm
-from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.calibration import Calibration
-from fewshot.scoring.label_words import LabelWords
-from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
+from fewshot.scoring.learned_verbalizer import VerbalizerTask
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer, Views
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
@@ -47,31 +45,18 @@ _ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than abou
 
 @dataclass(frozen=True, slots=True)
 class PromptPlan:
-    """What ``fit`` is going to do, checked.
-
-    Parameters
-    ----------
-    settings : PromptClassifier
-    tuning : Tuning
-    verbalizer : Verbalizer or None
-        The words, found or given.
-    data : TrainingData or None
-        None for zero-shot classification without texts.
-    scorer : PromptScorer
-        Not calibrated yet.
-    views : dict of int to Prompts
-        The prompts of the texts.
-    wordings : dict of Template to dict of int to Prompts
-        The texts in the other wordings that the tuning asks for.
-    """
+    """A fit whose settings, texts and labels are checked, and whose prompts are built."""
 
     settings: PromptClassifier
     tuning: Tuning
-    verbalizer: Verbalizer | None
-    data: TrainingData | None
-    scorer: PromptScorer
-    views: Views
-    wordings: dict[Template, Views]
+    verbalizer: Verbalizer | None  # the words, found or given
+    scorer: PromptScorer  # not calibrated yet
+    data: TrainingData | None = None  # None for zero-shot classification without texts
+    targets: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))  # one-hot
+    weights: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # 0: no label
+    views: Views = field(default_factory=dict)
+    # The texts in the other wordings that the tuning asks for.
+    wordings: dict[Template, Views] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[Label]:
@@ -85,18 +70,11 @@ class PromptPlan:
 
     @property
     def n_truncated(self) -> int:
-        """Those that were shortened."""
+        """Texts that were shortened."""
         return self.views[min(self.views)].n_truncated if self.views else 0
 
     def calibrate(self) -> tuple[PromptScorer, Calibration]:
-        """Calibrate the scorer.
-
-        Returns
-        -------
-        scorer : PromptScorer
-        calibration : str
-            The one that was chosen, where the settings say "auto".
-        """
+        """Calibrate the scorer; return it with the calibration that "auto" stands for."""
         scorer, calibration = self.scorer, self.settings.calibration
         if isinstance(scorer.words, LabelEmbeddings):
             return scorer, "none"
@@ -111,13 +89,13 @@ class PromptPlan:
                 )
         if calibration != "domain":
             return scorer.calibrate(calibration, {}, np.ones(0)), calibration
-        if not self.views:
+        if self.data is None:
             raise InputError(
                 "calibration='domain' needs texts in fit (labels may be left out); pass some, or "
                 "use calibration='contextual'"
             )
-        encoded = scorer.encode(self.views)
-        return scorer.calibrate("domain", encoded, _domain_weights(self)), calibration
+        weights = _domain_weights(self, self.data)
+        return scorer.calibrate("domain", scorer.encode(self.views), weights), calibration
 
     def tune(
         self,
@@ -125,21 +103,20 @@ class PromptPlan:
         calibration: Calibration,
         procedure: TuningProcedure | None = None,
     ) -> TuningResult:
-        """Tune from a calibrated scorer, by the strategy or by another procedure in its place."""
+        """Tune a calibrated scorer, by the strategy or by another procedure in its place."""
         if self.data is None or isinstance(self.tuning, NoTuning):
             return TuningResult(scorer)
-        settings, data = self.settings, self.data
-        targets, weights = class_targets(data, scorer.words.classes, settings.class_weight)
+        is_labelled, sample_weight = self.data.labels.is_labelled, self.data.sample_weight
         task = TuningTask(
             scorer,
             self.views,
-            targets,
-            weights,
-            new_rng(settings.random_state),
-            settings.verbose > 0,
+            self.targets,
+            self.weights,
+            new_rng(self.settings.random_state),
+            self.settings.verbose > 0,
             self.wordings,
-            np.flatnonzero(~data.labels.is_labelled & (data.sample_weight > 0)),
-            calibration_weight=_recalibration(self, calibration),
+            np.flatnonzero(~is_labelled & (sample_weight > 0)),
+            calibration_weight=_recalibration(self.data) if calibration == "domain" else None,
         )
         return self.tuning.tune(task) if procedure is None else procedure(task)
 
@@ -147,144 +124,115 @@ class PromptPlan:
 def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> PromptPlan:
     """Check everything that can be checked before any text is encoded.
 
-    Parameters
-    ----------
-    settings : PromptClassifier
-    X, y, sample_weight
-        See :meth:`fewshot.PromptClassifier.fit`.
-
-    Returns
-    -------
-    PromptPlan
-
-    Raises
-    ------
-    TemplateError, VerbalizerError, LabelWordError, InputError, TuningError, ModelError, HubError
-        What ``fit`` raises, but for texts that a calibration lacks and training that diverges.
+    Texts that a calibration lacks and training that diverges are found later.
     """
     tuning = resolve_tuning(settings.tuning)
-    template = resolve_template(settings)
-    _check_choice("calibration", settings.calibration, get_args(Calibration))
-    _check_choice("aggregation", settings.aggregation, ("auto", *get_args(Aggregation)))
-    _check_choice("verbose", settings.verbose, (0, 1))
-    checked_state(settings.random_state)
+    template = resolve_template(settings, tuning)
+    _check_settings(settings)
+    given = read_verbalizer(settings.verbalizer)
     data = _read(X, y, sample_weight, template, tuning)
     lm = load_masked_lm(settings.model)
     tuning.check(lm, template)
     check_template_tokens(lm, template, is_tuned=tuning.tunes_virtual_tokens)
     max_length = lm.checked_max_length(settings.max_length)
     room = tuning.room(max_length, template)
-    verbalizer, words = _resolve_words(settings, tuning, data, lm, template, room)
+    classes = resolve_classes(given, settings.labels, data)
+    task = VerbalizerTask(tuple(classes), lm, template, room, settings.multi_token)
+    if data is not None:
+        class_weight = None if isinstance(tuning, NoTuning) else settings.class_weight
+        targets, weights = class_targets(data, classes, class_weight)
+        counted = np.where(data.labels.is_labelled, data.sample_weight, 0.0)
+        task = replace(task, examples=data.examples, targets=targets, sample_weight=counted)
+    verbalizer, words = resolve_words(given, tuning, task)
     check_head(words, lm)
     aggregation = resolve_aggregation(settings.aggregation, verbalizer)
     scorer = PromptScorer(lm, template, words, aggregation, room)
-    wordings = tuning.wordings(template)
     if data is None:
-        return PromptPlan(settings, tuning, verbalizer, None, scorer, {}, {})
-    slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples, lm.tokens)
-    try:
-        views = scorer.views_of(slots)
-        others = {w: replace(scorer, template=w).views_of(slots) for w in wordings}
-    except TemplateError as error:
-        if room == max_length:
-            raise
-        raise TuningError(
-            f"{tuning} puts {max_length - room} virtual tokens into a prompt of {max_length} "
-            f"tokens; of the rest, {error}"
-        ) from error
-    return PromptPlan(settings, tuning, verbalizer, data, scorer, views, others)
+        return PromptPlan(settings, tuning, verbalizer, scorer)
+    views, wordings = _prompts(scorer, data, tuning, max_length)
+    return PromptPlan(settings, tuning, verbalizer, scorer, data, targets, weights, views, wordings)
 
 
-def resolve_template(settings: PromptClassifier) -> Template:
+def resolve_template(settings: PromptClassifier, tuning: Tuning | None = None) -> Template:
     """Return the template as an object; by default that of the tuning, or of the library."""
     if isinstance(settings.template, Template):
         return settings.template
     if settings.template is not None:
         return Template(settings.template)
-    default = resolve_tuning(settings.tuning).default_template
+    tuning = resolve_tuning(settings.tuning) if tuning is None else tuning
+    default = tuning.default_template
     return Template(DEFAULT_TEMPLATE if default is None else default)
 
 
-def _resolve_words(
-    settings: PromptClassifier,
-    tuning: Tuning,
-    data: TrainingData | None,
-    lm: MaskedLM,
-    template: Template,
-    max_length: int,
-) -> tuple[Verbalizer | None, LabelWords | LabelEmbeddings]:
-    """Return the verbalizer and what stands for the classes: its words, or what tuning has."""
-    if not tuning.uses_label_words and settings.verbalizer is None and data is not None:
-        classes = class_labels(data.labels, settings.labels)
-        return None, tuning.label_embeddings(classes, lm)
-    verbalizer = resolve_verbalizer(settings.verbalizer, settings.labels, data)
-    classes = verbalizer_classes(verbalizer, settings.labels, data)
-    if not tuning.uses_label_words:
-        plain = None if isinstance(verbalizer, LearnedVerbalizer) else verbalizer
-        return plain, tuning.label_embeddings(classes, lm)
-    if isinstance(verbalizer, LearnedVerbalizer):
-        task = VerbalizerTask.of(
-            classes, lm, template, data, max_length=max_length, multi_token=settings.multi_token
-        )
-        found = verbalizer.resolve_words(task)
-        return found.verbalizer, found.label_words(task)
-    return verbalizer, LabelWords.resolve(verbalizer, classes, lm.tokenizer, settings.multi_token)
-
-
-def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
-    if value not in known:
-        raise InputError(f"{name} is one of {list(known)}, got {value!r}")
+def _check_settings(settings: PromptClassifier) -> None:
+    limits = {
+        "calibration": one_of(settings.calibration, get_args(Calibration)),
+        "aggregation": one_of(settings.aggregation, ("auto", *get_args(Aggregation))),
+        "verbose": one_of(settings.verbose, (0, 1)),
+    }
+    check_settings(settings, limits)
+    checked_state(settings.random_state)
 
 
 def _read(
     X: Any, y: Any, sample_weight: Any, template: Template, tuning: Tuning
 ) -> TrainingData | None:
     """Read the training data; zero-shot classification needs no labels, and no texts."""
-    if not isinstance(tuning, NoTuning):
-        if X is None or y is None:
-            raise InputError(
-                f"requires y to be passed, but the target y is None or X is: {tuning} learns from "
-                "labelled texts; pass X and y, or use tuning='none' for zero-shot classification"
-            )
-    elif X is None:
-        if y is not None:
+    if isinstance(tuning, NoTuning):
+        if X is None and y is not None:
             raise InputError("y was passed without X; pass the texts too, or neither")
-        return None
-    X = list(X) if isinstance(X, Iterator) else X  # which can be read once only
-    if y is None:
-        y = [None] * len(read_examples(X, template.field_names))
+        if X is None:
+            return None
+    elif X is None or y is None:
+        raise InputError(
+            f"requires y to be passed, but the target y is None or X is: {tuning} learns from "
+            "labelled texts; pass X and y, or use tuning='none' for zero-shot classification"
+        )
     data = read_training_data(X, y, sample_weight, template.field_names)
-    if (
-        not isinstance(tuning, NoTuning)
-        and not (data.sample_weight * data.labels.is_labelled).any()
-    ):
+    has_label = bool((data.sample_weight * data.labels.is_labelled).any())
+    if not has_label and not isinstance(tuning, NoTuning):
         raise InputError(
             f"{tuning} needs labelled texts, but no row of y has a label (and a weight above 0)"
         )
     return data
 
 
-def _recalibration(plan: PromptPlan, calibration: Calibration) -> npt.NDArray[np.float64] | None:
-    """Return the weights of the texts that a tuned model is calibrated by again, if there are some.
+def _prompts(
+    scorer: PromptScorer, data: TrainingData, tuning: Tuning, max_length: int
+) -> tuple[Views, dict[Template, Views]]:
+    """Build the prompts of the texts, and those in the other wordings of the tuning."""
+    template, lm = scorer.template, scorer.lm
+    wordings = tuning.wordings(template)
+    slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples, lm.tokens)
+    try:
+        views = scorer.views_of(slots)
+        return views, {w: replace(scorer, template=w).views_of(slots) for w in wordings}
+    except TemplateError as error:
+        n_inserted = max_length - scorer.max_length
+        if not n_inserted:
+            raise
+        raise TuningError(
+            f"{tuning} puts {n_inserted} virtual tokens into a prompt of {max_length} "
+            f"tokens; of the rest, {error}"
+        ) from error
 
-    Tuning on few labels moves what the model says regardless of the text. The labelled texts do
-    not show it, for it knows them by heart.
+
+def _recalibration(data: TrainingData) -> npt.NDArray[np.float64] | None:
+    """Return the weights of the texts that a tuned model is calibrated by again, if it is.
+
+    Tuning on few labels shifts the scores of all texts. The labelled texts do not show that
+    shift, because the model has memorised them.
     """
-    if plan.data is None or calibration != "domain":
-        return None
-    weights = np.where(plan.data.labels.is_labelled, 0.0, plan.data.sample_weight)
+    weights = np.where(data.labels.is_labelled, 0.0, data.sample_weight)
     return weights if np.count_nonzero(weights) >= _ENOUGH_TEXTS else None
 
 
-def _domain_weights(plan: PromptPlan) -> npt.NDArray[np.float64]:
-    """Weigh classes alike where all labels are there to learn from; else texts alike."""
-    if plan.data is None:
-        return np.ones(0)
-    weights = plan.data.sample_weight
-    if isinstance(plan.tuning, NoTuning) or not plan.data.labels.is_labelled.all():
+def _domain_weights(plan: PromptPlan, data: TrainingData) -> npt.NDArray[np.float64]:
+    """Weigh classes alike if tuning learns from labels and all texts have one; else texts alike."""
+    weights = data.sample_weight
+    if isinstance(plan.tuning, NoTuning) or not data.labels.is_labelled.all():
         return weights
-    targets, _ = class_targets(plan.data, plan.scorer.words.classes, None)
-    of_class = weights @ targets
+    of_class = weights @ plan.targets
     shares = np.divide(1.0, of_class, out=np.zeros_like(of_class), where=of_class > 0)
-    balanced: npt.NDArray[np.float64] = weights * (targets @ shares)
+    balanced: npt.NDArray[np.float64] = weights * (plan.targets @ shares)
     return balanced

@@ -39,7 +39,9 @@ def read_labelled_texts(
     targets, weights = class_targets(data, classes, class_weight)
     used = np.flatnonzero(weights > 0)
     if not len(used):
-        raise InputError("no text has a label; label at least one")
+        has_label = data.labels.is_labelled.any()
+        missing = "no text has a label and a weight above 0" if has_label else "no text has a label"
+        raise InputError(f"{missing}; label at least one")
     return LabelledTexts(classes, data.examples.take(used), targets[used], weights[used])
 
 
@@ -70,9 +72,10 @@ def class_targets(
     index = np.array([place.get(label, 0) for label in data.labels.values.tolist()])
     targets = np.eye(len(classes))[index]
     weights = np.where(labelled, data.sample_weight, 0.0)
+    if class_weight is None:
+        return targets, weights
     present = np.unique(index[labelled])
-    if class_weight is not None:
-        weights[labelled] *= _class_weights(class_weight, classes, present, index[labelled])
+    weights[labelled] *= _class_weights(class_weight, classes, present, index[labelled])
     if labelled.any() and not weights.any():
         raise InputError(
             "no text has a label and a weight above 0: class_weight and sample_weight are "
