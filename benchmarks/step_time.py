@@ -22,6 +22,7 @@ import torch
 from fewshot import PromptClassifier, k_shot_sample, load_task
 from fewshot.benchmark import load_bbc_news
 from fewshot.errors import FewShotWarning
+from fewshot.models.hardware import measured_memory
 from fewshot.tuning import (
     STRATEGIES,
     DePT,
@@ -89,7 +90,8 @@ def _memory_lines() -> Iterator[str]:
 def _peak(name: str) -> int | None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", FewShotWarning)
-    return _fitted(STRATEGIES[name](), 2).parameter_report_.peak_memory_bytes
+    with measured_memory():
+        return _fitted(STRATEGIES[name](), 2).parameter_report_.peak_memory_bytes
 
 
 def _step(strategy: GradientTuning) -> float:

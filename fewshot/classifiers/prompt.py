@@ -1,8 +1,9 @@
-"""The prompt classifier: a template, a verbalizer and a masked language model as an estimator."""
+"""PromptClassifier: a template, a verbalizer and a masked language model as an estimator."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,30 +12,42 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
+from torch import Tensor
 
-from fewshot.classifiers.base import DryRun, TextClassifier, warn_truncated
+from fewshot.classifiers.base import DryRun, TextClassifier, score_in_parts, warn_truncated
 from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
 from fewshot.data.classes import label_array
-from fewshot.data.examples import read_examples
+from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
-from fewshot.models.hardware import measured_memory
+from fewshot.models.hardware import measured_within
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.calibration import Calibration
-from fewshot.scoring.heads import scores_with_head
-from fewshot.scoring.label_words import MultiToken
+from fewshot.scoring.heads import StateHead
+from fewshot.scoring.label_words import LabelWords, MultiToken
 from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
+from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import Encoded, PromptScorer
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
-from fewshot.tuning.task import TuningResult
 
 _READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
-_BAR_DELAY = 2.0  # seconds; a short run shows no bar
-_AT_ONCE = 8192  # texts; bounds the memory of a prediction
+_OF_SCORER = {  # fitted attributes that are fields of the scorer
+    "template_": "template",
+    "model_": "lm",
+    "label_words_": "words",
+    "aggregation_": "aggregation",
+    "prior_": "prior",
+    "head_": "head",
+    "max_length_": "max_length",
+}
+_LEARNED = (  # in the order of saved folders
+    *("classes_", "template_", "verbalizer_", "model_", "label_words_", "aggregation_"),
+    *("calibration_", "prior_", "head_", "max_length_", "history_", "n_truncated_"),
+    "parameter_report_",
+)
 
 
 class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextClassifier):
@@ -186,11 +199,16 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     def _fit(self, plan: PromptPlan, tune: TuningProcedure | None = None) -> PromptClassifier:
         """Do what was planned; `tune` stands in for the planned strategy's own procedure."""
         scorer, calibration = plan.calibrate()
-        with measured_memory() as peak:
+        with measured_within() as peak:
             result = plan.tune(scorer, calibration, tune)
         report = report_parameters(result, scorer.lm, peak.rise(scorer.lm.device))
         warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length, _READ_WHOLE)
-        self._set_fitted(plan, result, calibration)
+        self.scorer_ = replace(result.scorer, head=result.head)
+        self.classes_ = label_array(plan.classes)
+        self.verbalizer_ = plan.verbalizer
+        self.calibration_ = calibration
+        self.history_ = result.history
+        self.n_truncated_ = plan.n_truncated
         self.parameter_report_ = report
         return self
 
@@ -234,21 +252,35 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         ndarray of shape (n, hidden)
         """
         check_is_fitted(self)
-        parts = [scorer.mask_states(encoded) for scorer, encoded in self._encoded(X)]
-        return np.concatenate(parts)
+        return self._in_parts(X, self.scorer_.mask_states)
 
     @property
-    def scorer_(self) -> PromptScorer:
-        """Template, model, label words and prior after ``fit``, as they score texts together."""
-        check_is_fitted(self)
-        return PromptScorer(
-            self.model_,
-            self.template_,
-            self.label_words_,
-            self.aggregation_,
-            self.max_length_,
-            self.prior_,
-        )
+    def template_(self) -> Template:  # noqa: D102  # an attribute, described by the class
+        return self.scorer_.template
+
+    @property
+    def model_(self) -> MaskedLM:  # noqa: D102
+        return self.scorer_.lm
+
+    @property
+    def label_words_(self) -> LabelWords | LabelEmbeddings:  # noqa: D102
+        return self.scorer_.words
+
+    @property
+    def aggregation_(self) -> Aggregation:  # noqa: D102
+        return self.scorer_.aggregation
+
+    @property
+    def prior_(self) -> Tensor | None:  # noqa: D102
+        return self.scorer_.prior
+
+    @property
+    def head_(self) -> StateHead | None:  # noqa: D102
+        return self.scorer_.head
+
+    @property
+    def max_length_(self) -> int:  # noqa: D102
+        return self.scorer_.max_length
 
     @property
     def _n_features_out(self) -> int:
@@ -275,39 +307,42 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         tags.target_tags.required = not _is_zero_shot(self.tuning)
         return tags
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return parameters and what was learned, the scorer by its attributes: folders hold it."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "scorer_" in state:
+            del state["scorer_"]
+            kept = {name: value for name, value in state.items() if name not in _LEARNED}
+            state = kept | {name: getattr(self, name) for name in _LEARNED}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        scorer = {field: state[name] for name, field in _OF_SCORER.items() if name in state}
+        rest = {name: value for name, value in state.items() if name not in _OF_SCORER}
+        super().__setstate__(rest)
+        if scorer:
+            self.scorer_ = PromptScorer(**scorer)
+
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        return np.concatenate(
-            [scores_with_head(scorer, self.head_, encoded) for scorer, encoded in self._encoded(X)]
-        )
+        return self._in_parts(X, self.scorer_.scores)
 
-    def _encoded(self, X: Any) -> Iterator[tuple[PromptScorer, Encoded]]:
-        """Encode texts part by part, so that memory stays flat."""
-        examples = read_examples(X, self.template_.field_names)
+    def _in_parts(
+        self, X: Any, score: Callable[[Encoded], npt.NDArray[np.float64]]
+    ) -> npt.NDArray[np.float64]:
+        """Encode texts part by part, and score each part."""
         scorer = self.scorer_
-        n_truncated = 0
-        starts = range(0, len(examples), _AT_ONCE)
-        bar = tqdm(starts, disable=not self.verbose, desc="predicting", delay=_BAR_DELAY)
-        for start in bar:
-            part = examples.take(range(start, min(start + _AT_ONCE, len(examples))))
-            views = scorer.views(part)
-            n_truncated += views[min(views)].n_truncated
-            yield scorer, scorer.encode(views)
-        warn_truncated(n_truncated, len(examples), scorer.max_length, _READ_WHOLE)
 
-    def _set_fitted(self, plan: PromptPlan, result: TuningResult, calibration: Calibration) -> None:
-        scorer = result.scorer
-        self.classes_ = label_array(scorer.words.classes)
-        self.template_ = scorer.template
-        self.verbalizer_ = plan.verbalizer
-        self.model_ = scorer.lm
-        self.label_words_ = scorer.words
-        self.aggregation_ = scorer.aggregation
-        self.calibration_ = calibration
-        self.prior_ = scorer.prior
-        self.head_ = result.head
-        self.max_length_ = scorer.max_length
-        self.history_ = result.history
-        self.n_truncated_ = plan.n_truncated
+        def encode_and_score(part: Examples) -> tuple[npt.NDArray[np.float64], int]:
+            views = scorer.views(part)
+            return score(scorer.encode(views)), views[min(views)].n_truncated
+
+        return score_in_parts(
+            read_examples(X, scorer.template.field_names),
+            encode_and_score,
+            scorer.max_length,
+            _READ_WHOLE,
+            show_progress=self.verbose > 0,
+        )
 
 
 def _is_zero_shot(tuning: str | Tuning) -> bool:

@@ -20,7 +20,6 @@ from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.wordings import read_wordings
 from fewshot.scoring.calibration import content_free_examples
-from fewshot.scoring.heads import scores_with_head
 from fewshot.scoring.scorer import Encoded, PromptScorer
 from fewshot.tuning.soft_templates import check_template_tokens
 
@@ -182,7 +181,7 @@ def template_sensitivity(
         truth = labels.values[labels.is_labelled]
         predicted = [clf.classes_[p.argmax(1)][labels.is_labelled] for p in probabilities]
         accuracies = tuple(float(np.mean(labels_of == truth)) for labels_of in predicted)
-    return _summarise([own, *others], probabilities, accuracies)
+    return summarize([own, *others], probabilities, accuracies)
 
 
 def _probabilities(
@@ -195,11 +194,11 @@ def _probabilities(
     if clf.calibration_ in ("contextual", "pmi"):
         free = content_free_examples(own.field_names, clf.calibration_)
         probe, weights = _encoder(scorer, [own, *others], free), np.ones(len(free))
-    probabilities = [_proba(clf, scorer, encode(own))]
+    probabilities = [softmax(scorer.scores(encode(own)), axis=1)]
     before = probe(own)
     for wording in others:
         worded = scorer.reworded(wording, before, probe(wording), weights)
-        probabilities.append(_proba(clf, worded, encode(wording)))
+        probabilities.append(softmax(worded.scores(encode(wording)), axis=1))
     return probabilities
 
 
@@ -215,16 +214,12 @@ def _encoder(
     return encode
 
 
-def _proba(clf: PromptClassifier, scorer: PromptScorer, encoded: Encoded) -> Proba:
-    proba: Proba = softmax(scores_with_head(scorer, clf.head_, encoded), axis=1)
-    return proba
-
-
-def _summarise(
+def summarize(
     templates: Sequence[Template],
     probabilities: Sequence[Proba],
     accuracies: tuple[float, ...] | None,
 ) -> TemplateSensitivity:
+    """Summarize probabilities [n, n_classes] of each template, the classifier's own first."""
     predicted = np.array([p.argmax(1) for p in probabilities])  # [templates, n]
     divergences = [_jensen_shannon(p, q) for p, q in combinations(probabilities, 2)]
     return TemplateSensitivity(

@@ -89,6 +89,19 @@ def measured_memory() -> Iterator[PeakMemory]:
         _running.remove(peak)
 
 
+@contextmanager
+def measured_within() -> Iterator[PeakMemory]:
+    """Measure a part of what :func:`measured_memory` measures; outside of it, measure nothing.
+
+    A measurement resets a counter of the process, which only its user may ask for.
+    """
+    if not _running:
+        yield PeakMemory()
+        return
+    with measured_memory() as peak:
+        yield peak
+
+
 def _note() -> None:
     """Tell all measurements that run of the peak so far."""
     process, gpu = _peak_of_process(), _on_gpu(torch.cuda.max_memory_allocated)

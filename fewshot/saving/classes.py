@@ -111,7 +111,7 @@ def _encode_estimator(value: BaseEstimator, writer: Writer, where: str) -> Json:
     params = value.get_params(deep=False)
     learned = {
         name: attribute
-        for name, attribute in vars(value).items()
+        for name, attribute in value.__getstate__().items()
         if name not in params and name != _ROUTING
     }
     node: dict[str, Json] = {
@@ -127,8 +127,8 @@ def _encode_estimator(value: BaseEstimator, writer: Writer, where: str) -> Json:
 
 def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
     estimator = _make(content["class"], content["params"], reader)
-    for name, node in content["fitted"].items():
-        setattr(estimator, name, reader.decode(node))
+    fitted = {name: reader.decode(node) for name, node in content["fitted"].items()}
+    estimator.__setstate__(fitted)
     if "requests" in content:
         _set_requests(estimator, reader.decode(content["requests"]))
     return estimator

@@ -19,6 +19,7 @@ from fewshot.prompting.prompts import Prompts, SlotTokens, build_prompts, tokeni
 from fewshot.prompting.template import Template
 from fewshot.scoring.aggregation import Aggregation, aggregate, word_log_probs
 from fewshot.scoring.calibration import Calibration, content_free_examples, word_prior
+from fewshot.scoring.heads import StateHead
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.prototypes import LabelEmbeddings
 
@@ -35,10 +36,11 @@ class PromptScorer:
 
     lm: MaskedLM
     template: Template
-    words: LabelWords | LabelEmbeddings
+    words: LabelWords | LabelEmbeddings  # are scored at the mask
     aggregation: Aggregation
     max_length: int  # the most tokens of a prompt
     prior: Tensor | None = None  # [n_words]: log-probabilities that calibration divides by
+    head: StateHead | None = None  # a regression on mean states, which `scores` adds
 
     def views(self, examples: Examples) -> Views:
         """Tokenize examples once and put them into the template, for each number of masks."""
@@ -57,6 +59,11 @@ class PromptScorer:
     def encode(self, views: Views) -> Encoded:
         """Run the encoder over the prompts of all views; known prompts are not run again."""
         return {n: (prompts, self.lm.states(prompts)) for n, prompts in views.items()}
+
+    def scores(self, encoded: Encoded) -> npt.NDArray[np.float64]:
+        """Score classes by the prompt, and by the head if there is one, [n_examples, n_classes]."""
+        scores = self.class_scores(encoded)
+        return scores if self.head is None else self.head.add(scores, self.mean_states(encoded))
 
     def class_scores(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Return calibrated and aggregated log-probabilities of the label words, [n, n_classes]."""

@@ -1,4 +1,4 @@
-"""What stands for the classes: words that are given, the labels themselves, and how they count."""
+"""Classes, their words by default, and how words count."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import warnings
 import pytest
 
 from fewshot.classifiers.class_words import (
+    read_verbalizer,
     resolve_aggregation,
-    resolve_verbalizer,
-    verbalizer_classes,
+    resolve_classes,
 )
 from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError, LabelWordWarning, VerbalizerError
@@ -20,34 +20,34 @@ WEIGHTED = Verbalizer({"sports": {"sports": 3.0, "game": 1.0}, "law": ["law"]})
 
 
 def test_a_mapping_becomes_a_verbalizer():
-    assert resolve_verbalizer(WORDS, None, None) == Verbalizer(WORDS)
+    assert read_verbalizer(WORDS) == Verbalizer(WORDS)
+    assert read_verbalizer(WEIGHTED) is WEIGHTED
+    assert read_verbalizer(None) is None
 
 
-def test_without_words_the_labels_that_occur_are_the_words():
-    data = read_training_data(["a", "b", "c"], ["sports", "law", None], None)
+def test_without_words_the_classes_are_the_labels_that_occur():
+    data = read_training_data(["a", "b", "c"], ["sports", "law", None])
 
-    words = resolve_verbalizer(None, None, data)
-
-    assert words.label_words == {"law": ("law",), "sports": ("sports",)}
+    assert resolve_classes(None, None, data) == ["law", "sports"]
 
 
-def test_without_words_labels_and_data_nothing_tells_the_classes():
+def test_without_words_labels_and_data_the_classes_are_unknown():
     with pytest.raises(VerbalizerError, match="pass verbalizer= or labels="):
-        resolve_verbalizer(None, None, None)
+        resolve_classes(None, None, None)
 
 
 def test_classes_are_sorted_and_may_be_fewer_than_the_words_have():
     three = Verbalizer(WORDS | {"art": ["art"]})
 
-    assert verbalizer_classes(three, None, None) == ["art", "law", "sports"]
-    assert verbalizer_classes(three, ["sports", "law"], None) == ["law", "sports"]
+    assert resolve_classes(three, None, None) == ["art", "law", "sports"]
+    assert resolve_classes(three, ["sports", "law"], None) == ["law", "sports"]
 
 
 def test_a_label_without_words_is_refused():
-    data = read_training_data(["a", "b"], ["sports", "music"], None)
+    data = read_training_data(["a", "b"], ["sports", "music"])
 
     with pytest.raises(InputError, match=r"'music'.*unknown"):
-        verbalizer_classes(Verbalizer(WORDS), None, data)
+        resolve_classes(Verbalizer(WORDS), None, data)
 
 
 def test_weights_count_by_default_where_there_are_some():

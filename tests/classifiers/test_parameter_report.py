@@ -8,6 +8,7 @@ import pytest
 
 from fewshot import PromptClassifier
 from fewshot.classifiers.parameter_report import ParameterReport
+from fewshot.models.hardware import measured_memory
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Adapter, BitFit, Full, LoRA
 
@@ -101,6 +102,22 @@ def test_what_an_earlier_tuning_changed_is_not_counted_again(tiny_bert):
     again = clf.set_params(model=clf.model_, tuning=LoRA(rank=4, num_epochs=1)).fit(TEXTS, LABELS)
 
     assert again.parameter_report_.n_tuned == 1024
+
+
+def test_memory_is_reported_only_within_a_measurement(tiny_bert):
+    assert report_of(tiny_bert, LoRA(num_epochs=1)).peak_memory_bytes is None
+
+    with measured_memory():
+        assert report_of(tiny_bert, LoRA(num_epochs=1)).peak_memory_bytes is not None
+
+
+def test_a_fit_resets_no_counter_of_the_process(tiny_bert, monkeypatch):
+    resets = []
+    monkeypatch.setattr("fewshot.models.hardware._reset_peak", lambda: resets.append(1))
+
+    report_of(tiny_bert, LoRA(num_epochs=1))
+
+    assert not resets
 
 
 def test_it_reads_as_text():

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 import fewshot
 from fewshot import PromptClassifier, TemplateSensitivity, TfidfClassifier, template_sensitivity
-from fewshot.classifiers.sensitivity import _summarise
+from fewshot.classifiers.sensitivity import summarize
 from fewshot.errors import InputError, ModelError, TemplateError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
@@ -38,7 +38,7 @@ def fitted(tiny, *, template=TEMPLATE, tuning="none", calibration="domain") -> P
 
 def report_of(probabilities, accuracies=None) -> TemplateSensitivity:
     templates = [Template(f"{i} {{text}} {{mask}}") for i in range(len(probabilities))]
-    return _summarise(templates, [np.array(p) for p in probabilities], accuracies)
+    return summarize(templates, [np.array(p) for p in probabilities], accuracies)
 
 
 # ---- Numbers by hand --------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_opposite_certainties_differ_by_the_logarithm_of_two():
     assert report_of([[[1.0, 0.0]], [[0.0, 1.0]]]).divergence == pytest.approx(math.log(2))
 
 
-def test_accuracies_are_summarised_with_the_worst():
+def test_accuracies_aresummarized_with_the_worst():
     report = TemplateSensitivity(("a", "b", "c"), (0.0, 0.1, 0.2), (0.9, 0.7, 0.8), 0.8, 0.01)
 
     assert report.mean == pytest.approx(0.8)
