@@ -20,7 +20,6 @@ from fewshot.models.token_masking import TokenMasking, masked_loss
 from fewshot.prompting.template import Template
 from fewshot.training.history import Epoch
 from fewshot.training.loop import (
-    Batch,
     Learner,
     TrainSettings,
     TrainStep,
@@ -257,7 +256,7 @@ class GradientTuning(Tuning):
             tuned_parameters(scorer),
             scorer.lm.train,
             n_tokens,
-            _regularizer(task, training).loss if training.regularizes() else self.loss(task),
+            Regularizer.of(task, training).loss if training.regularizes() else self.loss(task),
             self.rate_factors(scorer.lm) | vector_rate(scorer),
         )
         if task.mlm_weight:
@@ -277,34 +276,6 @@ class GradientTuning(Tuning):
             label_smoothing=training.label_smoothing,
             patience=training.patience,
         )
-
-
-def _regularizer(task: TuningTask, training: Training) -> Regularizer:
-    scorer = task.scorer
-    return Regularizer(
-        partial(scorer.train_scores, task.views),
-        scorer.lm.model.get_input_embeddings(),
-        task.rng.spawn(1)[0],  # so that batches are drawn as without it
-        training,
-        [] if training.consistency is None else _other_scores(task, training),
-        task.unlabeled,
-    )
-
-
-def _other_scores(task: TuningTask, training: Training) -> list[Callable[[Batch], Tensor]]:
-    """Return a function for each other wording that scores a batch with it."""
-    scorer = task.scorer
-    if not task.wordings:
-        raise TuningError(
-            f"{training.consistency} needs the texts in other wordings, which this estimator does "
-            "not give to its strategy; use it in a PromptClassifier"
-        )
-    encoded = scorer.encode(task.views)
-    others = [
-        (scorer.reworded(wording, encoded, scorer.encode(views), task.sample_weight), views)
-        for wording, views in task.wordings.items()
-    ]
-    return [partial(other.train_scores, views) for other, views in others]
 
 
 def _with_masked_words(

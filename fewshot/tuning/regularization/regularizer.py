@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from fewshot.training.losses import symmetric_kl
 from fewshot.tuning.regularization.adversarial import FGM, SMART, resolve_adversarial
 from fewshot.tuning.regularization.consistency import TemplateConsistency
 from fewshot.tuning.regularization.embedding_noise import EmbeddingNoise
+from fewshot.tuning.task import TuningTask
 from fewshot.tuning.training_settings import Training
 
 
@@ -34,6 +36,19 @@ class Regularizer:
     # The same as `scores`, each with another wording of the template.
     other_scores: Sequence[Callable[[Batch], Tensor]] = ()
     unlabeled: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @classmethod
+    def of(cls, task: TuningTask, training: Training) -> Regularizer:
+        """Return the loss of a prepared task."""
+        scorer = task.scorer
+        return cls(
+            partial(scorer.train_scores, task.views),
+            scorer.lm.model.get_input_embeddings(),
+            task.rng.spawn(1)[0],  # so that batches are drawn as without it
+            training,
+            [] if training.consistency is None else _other_scores(task, training),
+            task.unlabeled,
+        )
 
     def loss(self, step: TrainStep) -> Tensor:
         """Return the loss of a step."""
@@ -94,6 +109,22 @@ class Regularizer:
             unlabeled = consistency.disagreement(self.scores(drawn), other_scores(drawn))
             rows = torch.cat([rows, unlabeled])
         terms.append(consistency.weight_at(step.progress) * rows.mean())
+
+
+def _other_scores(task: TuningTask, training: Training) -> list[Callable[[Batch], Tensor]]:
+    """Return a function for each other wording that scores a batch with it."""
+    scorer = task.scorer
+    if not task.wordings:
+        raise TuningError(
+            f"{training.consistency} needs the texts in other wordings, which this estimator does "
+            "not give to its strategy; use it in a PromptClassifier"
+        )
+    encoded = scorer.encode(task.views)
+    others = [
+        (scorer.reworded(wording, encoded, scorer.encode(views), task.sample_weight), views)
+        for wording, views in task.wordings.items()
+    ]
+    return [partial(other.train_scores, views) for other, views in others]
 
 
 def _check_dropout(scores: Tensor, again: Tensor) -> None:
