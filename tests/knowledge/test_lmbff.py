@@ -150,28 +150,6 @@ def test_ranked_words_can_be_chosen_among_by_other_texts(lm):
     assert search.best_estimator_.verbalizer_ in ranked
 
 
-def test_a_search_too_large_is_refused_before_it_starts(lm):
-    finder = LMBFFVerbalizer(100, beam_size=10**9)
-
-    with pytest.raises(
-        VerbalizerError, match=r"100,000,000,100 combinations for 2 classes .*lower n_candidates"
-    ):
-        finder.resolve(TEXTS, Y, model=lm)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"n_candidates": 0}, "n_candidates is a whole number, at least 1, got 0"),
-        ({"beam_size": True}, "beam_size is a whole number, at least 1, got True"),
-        ({"n_candidates": 5000}, r"n_candidates=5000 words .* the vocabulary has \d+ whole words"),
-    ],
-)
-def test_bad_settings_are_refused(settings, message, lm):
-    with pytest.raises(VerbalizerError, match=message):
-        LMBFFVerbalizer(**settings).resolve(TEXTS, Y, model=lm)
-
-
 def test_more_ranked_words_than_the_beam_keeps_are_refused(lm):
     with pytest.raises(VerbalizerError, match="n is a whole number from 1 to beam_size, which is"):
         LMBFFVerbalizer(10, beam_size=5).ranked(TEXTS, Y, 6, model=lm)

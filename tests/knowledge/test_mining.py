@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from fewshot.data.examples import Examples
-from fewshot.errors import SourceError
 from fewshot.knowledge import CorpusTerms, VerbalizerTask
 from fewshot.knowledge.mining import association
 from fewshot.models.masked_lm import MaskedLM
@@ -78,10 +77,3 @@ def test_the_order_of_classes_does_not_matter(task, tiny_bert):
     back = CorpusTerms().find(dict(reversed(NAMES.items())), swapped)
 
     np.testing.assert_allclose(back.scores, there.scores[:, ::-1], atol=1e-6)
-
-
-def test_bad_settings_are_refused(task):
-    with pytest.raises(SourceError, match="longest of CorpusTerms is a whole number"):
-        CorpusTerms(longest=0).find(NAMES, task(TEXTS))
-    with pytest.raises(SourceError, match=r"max_share of CorpusTerms is above 0.*got 'a'"):
-        CorpusTerms(max_share="a").find(NAMES, task(TEXTS))

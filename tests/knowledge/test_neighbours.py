@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.errors import ModelError, SourceError
+from fewshot.errors import ModelError
 from fewshot.knowledge import ModelNeighbours, VerbalizerTask, VocabularyWords
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.models.masked_lm import MaskedLM
@@ -74,13 +74,3 @@ def test_a_head_without_rows_has_no_neighbours_by_embeddings(task, monkeypatch):
 
     with pytest.raises(ModelError, match=r"has no row for each token.*by='predictions'"):
         ModelNeighbours(by="embeddings").find(NAMES, task)
-
-
-def test_an_unknown_way_is_refused(task):
-    with pytest.raises(SourceError, match=r"one of \['predictions', 'embeddings'\], got 'magic'"):
-        ModelNeighbours(by="magic").find(NAMES, task)
-
-
-def test_a_number_of_candidates_below_one_is_refused(task):
-    with pytest.raises(SourceError, match=r"n_candidates of ModelNeighbours .*at least 1, got 0"):
-        ModelNeighbours(n_candidates=0).find(NAMES, task)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.errors import VerbalizerError
 from fewshot.knowledge import PetalVerbalizer
 from fewshot.knowledge.labelled import log_odds
 from fewshot.knowledge.petal import likelihood_ratios, pick_words
@@ -85,20 +84,3 @@ def test_a_text_of_weight_two_counts_twice(lm):
     task = finder._task(TEXTS, Y, lm, "A {mask} text: {text}")
     task.sample_weight[0] = 2.0
     assert finder.find_words(task) == doubled
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"n_words": 0}, "n_words is a whole number, at least 1, got 0"),
-        ({"n_candidates": 2.5}, "n_candidates is a whole number, at least 1, got 2.5"),
-        (
-            {"n_words": 6, "n_candidates": 11},
-            r"n_words=6 for 2 classes are 12 words, but a class has 11 candidates .*lower n_words",
-        ),
-        ({"n_words": 500}, r"has \d+ candidates \(n_candidates=1000, and the vocabulary has \d+ "),
-    ],
-)
-def test_bad_settings_are_refused(settings, message, lm):
-    with pytest.raises(VerbalizerError, match=message):
-        PetalVerbalizer(**settings).resolve(TEXTS, Y, model=lm)

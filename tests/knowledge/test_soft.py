@@ -316,30 +316,6 @@ def test_continued_pretraining_needs_words(verbalizer, lm):
         pcp.fit(TEXTS, Y, unlabeled=Unlabeled(["a film", "the vote"]))
 
 
-@pytest.mark.parametrize(
-    ("verbalizer", "message"),
-    [
-        (SoftVerbalizer(C=0), "C of SoftVerbalizer is positive, got 0"),
-        (SoftVerbalizer(start="names"), r"start of SoftVerbalizer is one of \['states', 'words'\]"),
-        (
-            SoftVerbalizer(PrototypeVerbalizer()),
-            r"begins with words, and PrototypeVerbalizer\(\) f",
-        ),
-        (SoftVerbalizer({"business": "money", "film": "film"}), "has no label 'sports'"),
-        (
-            PrototypeVerbalizer(n_masks=0),
-            "n_masks of PrototypeVerbalizer is a whole number, at le",
-        ),
-    ],
-)
-def test_bad_settings_are_refused(verbalizer, message, lm):
-    clf = classifier(lm, verbalizer)
-
-    with pytest.raises(VerbalizerError, match=message):
-        clf.fit(TEXTS, Y)
-    assert not hasattr(clf, "classes_")
-
-
 def test_prototypes_need_labels(lm):
     clf = classifier(lm, PrototypeVerbalizer(), labels=["business", "film", "sports"])
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Adapter
 from fewshot.tuning.adapter import Activation, Block, Invertible
@@ -171,25 +170,6 @@ def test_a_parallel_adapter_reads_what_the_feed_forward_network_reads(tiny_bert)
     torch.testing.assert_close(output, expected.expand_as(output))
 
 
-@pytest.mark.parametrize("placement", PLACEMENTS)
-def test_states_do_not_depend_on_the_batch_or_its_threads(tiny, placement):
-    task = make_task(tiny)
-    tuned = moved(Adapter(placement=placement).prepare(task).scorer.lm)
-    prompts = prompts_for(tuned)
-    tuned.batch_tokens = 16
-
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        together = fresh_copy(tuned).states(prompts)
-    finally:
-        torch.set_num_threads(n_threads)
-
-    for row in range(len(prompts)):
-        alone = fresh_copy(tuned).states(prompts.take([row]))
-        assert np.array_equal(alone.mask[0], together.mask[row])
-
-
 # ---- The invertible network -------------------------------------------------------------------
 
 
@@ -284,10 +264,3 @@ def test_swapping_the_lower_adapter_changes_the_scores_and_swapping_back_restore
 
     assert is_other(stack(other, upper), first)
     assert np.array_equal(stack(lower, upper), first)
-
-
-def test_a_head_that_does_not_end_in_a_matrix_cannot_be_invertible():
-    from tests.tiny_models import tiny_deberta_v2_tied
-
-    with pytest.raises(TuningError, match="embeddings='invertible' of Adapter needs an MLM head"):
-        Adapter(embeddings="invertible").tune(make_task(tiny_deberta_v2_tied()))

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.errors import InputError, TuningError
+from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.scoring.heads import fit_state_head
 from fewshot.tuning import BitFit, Full, LoRA, Training
 from fewshot.tuning.gradient import held_out_rows
-from tests.tiny_models import tiny_modernbert
 from tests.tuning.tasks import make_task
 
 
@@ -45,11 +44,6 @@ def test_bitfit_changes_biases_only(tiny, family):
     tuned = changed(before, result.scorer.lm)
     assert tuned
     assert all(name.endswith("bias") for name in tuned)
-
-
-def test_an_encoder_without_biases_is_refused():
-    with pytest.raises(TuningError, match=r"ModernBertForMaskedLM has no biases to tune.*'norm'"):
-        BitFit().tune(make_task(tiny_modernbert()))
 
 
 def test_full_tuning_changes_all_but_the_embeddings(tiny, family):
@@ -287,11 +281,6 @@ def test_the_restored_weights_have_the_best_held_out_loss(tiny_bert):
     loss = -(task.targets[held_out] * log_probs).sum(1).mean()
     best = min(row["valid_loss"] for row in result.history)
     assert loss == pytest.approx(best, abs=2e-3)
-
-
-def test_a_share_too_small_to_hold_anything_out_is_refused(tiny_bert):
-    with pytest.raises(InputError, match=r"validation_fraction=0.05 .*leaves none to hold out"):
-        Full(training=Training(validation_fraction=0.05)).tune(make_task(tiny_bert))
 
 
 def test_tokens_of_an_epoch_are_those_of_all_prompts(tiny_bert):

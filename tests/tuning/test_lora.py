@@ -97,18 +97,6 @@ def test_only_a_model_with_low_rank_updates_can_be_merged(tiny_bert):
         merge(make_task(tiny_bert).scorer.lm)
 
 
-def test_states_do_not_depend_on_the_batch_to_the_last_bit(tiny):
-    task = make_task(tiny)
-    tuned = moved(LoRA(rank=3).prepare(task).scorer.lm)
-    prompts = prompts_for(tuned)
-
-    together = fresh_copy(tuned).states(prompts)
-
-    for row in range(len(prompts)):
-        alone = fresh_copy(tuned).states(prompts.take([row]))
-        assert np.array_equal(alone.mask[0], together.mask[row])
-
-
 def test_both_matrices_learn(tiny_bert):
     task = make_task(tiny_bert)
     start = LoRA(learning_rate=0.01, num_epochs=1).prepare(make_task(tiny_bert)).scorer.lm.added

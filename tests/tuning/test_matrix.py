@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import STRATEGIES
 from tests.tuning.tasks import TEXTS
 
+NEW = ["a new player", "the law of the world and the vote", "football"]
 LABELS = ["sports"] * 5 + ["politics"] * 5
 NAMES = [name for name in STRATEGIES if name not in ("none", "head")]
 # What a strategy cannot be used with, and words of the message that says so.
@@ -93,6 +95,11 @@ def test_it_changes_the_scores_and_learns_or_is_refused(lm, family, name):
     assert min(losses[1:]) < losses[0] - 0.02
     zero_shot = classifier(lm, "none").fit(TEXTS).predict_proba(TEXTS)
     assert np.abs(clf.predict_proba(TEXTS) - zero_shot).max() > 0.01
+    # Alone and beside others, by a copy that remembers no states: the same to the last bit.
+    together = clf.predict_proba(NEW)
+    for row in (0, 2):
+        twin = pickle.loads(pickle.dumps(clf))
+        assert np.array_equal(twin.predict_proba([NEW[row]]), together[[row]])
 
 
 @pytest.mark.parametrize("name", ["none", "head"])

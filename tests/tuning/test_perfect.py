@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -131,14 +129,6 @@ def test_a_template_of_ones_own_and_virtual_tokens_go_with_it(tiny_bert):
 
     assert clf.template_.text == "{mask} {soft:news of} {text}"
     assert np.isfinite(clf.predict_proba(TEXTS)).all()
-
-
-def test_refitting_and_pickling_give_the_same(tiny_bert):
-    clf = classifier(tiny_bert).fit(TEXTS, LABELS)
-    proba = clf.predict_proba(TEXTS)
-
-    assert np.array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(TEXTS), proba)
-    assert np.array_equal(clf.fit(TEXTS, LABELS).predict_proba(TEXTS), proba)
 
 
 def test_label_words_cannot_be_scored_afterwards(tiny_bert):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fewshot.errors import TuningError
 from fewshot.models.parts import encoder_layers, norm_names
 from fewshot.tuning import EmbeddingsHead, LastLayers, LayerNorm
-from tests.tiny_models import tiny_albert
 from tests.tuning.tasks import make_task
 from tests.tuning.test_gradient import changed, weights_of
 
@@ -61,11 +59,6 @@ def test_nothing_flows_into_the_layers_below(tiny_bert):
     task.scorer.lm.forward(task.views[1])
 
     assert has_graph == [False, True]
-
-
-def test_layers_that_share_their_weights_cannot_be_tuned_alone():
-    with pytest.raises(TuningError, match=r"2 layers of AlbertForMaskedLM share .*tuning='full'"):
-        LastLayers(1).tune(make_task(tiny_albert()))
 
 
 def test_embeddings_and_head_are_tuned_and_no_layer(tiny, family):

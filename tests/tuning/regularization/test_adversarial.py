@@ -129,23 +129,6 @@ def test_names_stand_for_the_defaults():
     assert resolve_adversarial(None) is None
 
 
-@pytest.mark.parametrize(
-    ("adversarial", "message"),
-    [
-        ("fmg", r"adversarial is None, one of \['fgm', 'smart'\].*got 'fmg' \(did you mean 'fgm'"),
-        (True, "got True"),
-        (FGM(epsilon=0.0), r"epsilon of FGM is positive, got 0\.0"),
-        (SMART(epsilon="much"), "epsilon of SMART is positive, got 'much'"),
-        (SMART(weight=-1), "weight of SMART is positive, got -1"),
-    ],
-)
-def test_a_wrong_setting_is_an_error_before_training(adversarial, message, tiny_bert):
-    strategy = Full(training=Training(adversarial=adversarial))
-
-    with pytest.raises(TuningError, match=message):
-        strategy.tune(make_task(tiny_bert))
-
-
 def test_switches_can_be_searched_and_cloned():
     strategy = clone(Full(training=Training(adversarial=SMART())))
 

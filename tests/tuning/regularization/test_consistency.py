@@ -102,27 +102,6 @@ def test_it_is_saved_and_loaded(tiny_bert, tmp_path):
 # ---- Wrong settings ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("consistency", "error", "message"),
-    [
-        (TemplateConsistency([]), TuningError, "needs a wording other than the template"),
-        (TemplateConsistency([TEMPLATE]), TuningError, "needs a wording other than the template"),
-        (TemplateConsistency(["{text}"]), TemplateError, "mask"),
-        (TemplateConsistency(["{title} {mask}"]), TemplateError, "'title', which the template"),
-        (TemplateConsistency("{text} {mask}"), TemplateError, "a sequence of templates"),
-        (TemplateConsistency(OTHERS, weight=-1.0), TuningError, r"weight .* is 0 or more"),
-        (TemplateConsistency(OTHERS, divergence="kl"), TuningError, r"is one of .*got 'kl'"),
-        (OTHERS, TuningError, r"consistency of Training is None or TemplateConsistency\(\["),
-    ],
-)
-def test_wrong_settings_are_errors_before_training(consistency, error, message, tiny_bert):
-    clf = classifier(tiny_bert, consistency)
-
-    with pytest.raises(error, match=message):
-        clf.fit(TEXTS, LABELS)
-    assert not hasattr(clf, "model_")
-
-
 @pytest.mark.parametrize("tuning", [Full, SoftPrompt])
 @pytest.mark.parametrize(
     ("template", "wording", "message"),

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from fewshot.tuning import IAPT, SoftPrompt
-from tests.models.test_added_modules import fresh_copy, prompts_for
 from tests.tuning.tasks import make_task
 
 
@@ -109,17 +108,6 @@ def test_a_second_prompt_in_front_leaves_the_tokens_in_their_places(tiny_bert):
     # [CLS], the two new ones, which are attended to; the generated ones, which are not; the text.
     assert seen[0][0, :6].tolist() == [1, 1, 1, 0, 0, 0]
     assert seen[0][0, 6:].all()
-
-
-def test_states_do_not_depend_on_the_batch_to_the_last_bit(tiny):
-    lm = noisy(IAPT(length=3).prepare(make_task(tiny))).scorer.lm
-    prompts = prompts_for(lm)
-
-    together = fresh_copy(lm).states(prompts)
-
-    for row in range(len(prompts)):
-        alone = fresh_copy(lm).states(prompts.take([row]))
-        assert np.array_equal(alone.mask[0], together.mask[row])
 
 
 def test_a_tuned_model_can_be_tuned_once_more_on_top(tiny):

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.errors import TuningError
 from fewshot.tuning import Prefix
 from fewshot.tuning.soft_prompts.prefix import PrefixModules
-from tests.models.test_added_modules import fresh_copy, is_other, moved, prompts_for
-from tests.tiny_models import tiny_deberta
+from tests.models.test_added_modules import is_other
 from tests.tuning.tasks import make_task
 
 WITHOUT = ("deberta", "deberta_v2", "deberta_v2_tied", "mpnet")
@@ -76,33 +74,3 @@ def test_random_initial_values_are_small(tiny_bert):
 
 def test_the_text_loses_no_room(tiny_bert):
     assert PrefixModules(tiny_bert[0], length=7).n_inserted == 0
-
-
-def test_states_do_not_depend_on_the_batch_to_the_last_bit(tiny, family):
-    if family in WITHOUT:
-        pytest.skip("refused")
-    tuned = moved(Prefix().prepare(make_task(tiny)).scorer.lm)
-    prompts = prompts_for(tuned)
-
-    together = fresh_copy(tuned).states(prompts)
-
-    for row in range(len(prompts)):
-        alone = fresh_copy(tuned).states(prompts.take([row]))
-        assert np.array_equal(alone.mask[0], together.mask[row])
-
-
-def test_a_padded_batch_gives_the_states_of_single_prompts(tiny, family):
-    if family in WITHOUT:
-        pytest.skip("refused")
-    tuned = moved(Prefix().prepare(make_task(tiny)).scorer.lm)
-    prompts = prompts_for(tuned)
-
-    with torch.no_grad():
-        mask, _ = tuned.forward(prompts)
-
-    np.testing.assert_allclose(mask.numpy(), tuned.states(prompts).mask, atol=2e-3, rtol=1e-3)
-
-
-def test_relative_positions_are_refused_with_what_to_use():
-    with pytest.raises(TuningError, match=r"DebertaForMaskedLM.*use tuning='prompt', 'lora' or"):
-        Prefix().tune(make_task(tiny_deberta()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from fewshot import PromptClassifier
 from fewshot.errors import ModelError, TemplateError, TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import DePT, SoftPrompt
-from fewshot.tuning.soft_tokens import InsertedPrompt, soft_tokens_of
+from fewshot.tuning.soft_tokens import soft_tokens_of
 from tests.tuning.tasks import TEXTS, make_task
 
 LABELS = ["sports"] * 5 + ["politics"] * 5
@@ -60,15 +59,6 @@ def test_padding_changes_nothing(tiny):
     assert prompts.lengths.min() < prompts.lengths.max()
     torch.testing.assert_close(together[0], torch.cat([a[0] for a in alone]), atol=1e-4, rtol=0)
     torch.testing.assert_close(together[1], torch.cat([a[1] for a in alone]), atol=1e-4, rtol=0)
-
-
-def test_probabilities_do_not_depend_on_the_other_texts(tiny_bert):
-    clf = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
-
-    together = clf.predict_proba(TEXTS)
-    alone = np.concatenate([clf.predict_proba([text]) for text in TEXTS])
-
-    assert np.array_equal(together, alone)
 
 
 def test_only_the_prompt_is_tuned(tiny_bert):
@@ -214,15 +204,6 @@ def test_a_start_from_a_model_without_a_prompt_is_refused(tiny_bert):
 
 
 # ---- As an estimator --------------------------------------------------------------------------
-
-
-def test_a_pickled_classifier_predicts_the_same(tiny_bert):
-    clf = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
-
-    again = pickle.loads(pickle.dumps(clf))
-
-    assert isinstance(again.model_.added, InsertedPrompt)
-    assert np.array_equal(again.predict_proba(TEXTS), clf.predict_proba(TEXTS))
 
 
 def test_unlabelled_texts_help_only_the_starts_that_read_them(tiny_bert):
