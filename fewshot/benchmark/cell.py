@@ -1,4 +1,4 @@
-"""One cell of a benchmark: a method fitted and tested on one split, measured."""
+"""A cell of a benchmark: a method fitted to a split, tested and measured."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from fewshot import __version__
-from fewshot.benchmark.data_sets.data_set import Split
+from fewshot.benchmark.data_sets.data_set import DataSetInfo, Split
 from fewshot.benchmark.data_sets.splits import Text
 from fewshot.benchmark.measures import TokenCount, trainable_parameters
 from fewshot.benchmark.methods import (
-    Defaults,
     build_method,
     load_models,
     needs_labels,
@@ -53,44 +53,18 @@ Estimator = Any
 
 @dataclass(frozen=True)
 class CellTask:
-    """All that a worker needs to run a cell; nothing else is read there.
-
-    Parameters
-    ----------
-    key : CellKey
-    method : MethodSpec
-    split : Split
-        Its texts without labels are those that the method may use.
-    defaults : Defaults
-    metric, title, data_hash : str
-        Of the data set.
-    validation_splits : int
-    n_threads : int
-        Threads of torch.
-    """
+    """Everything that a worker needs to run a cell."""
 
     key: CellKey
     method: MethodSpec
-    split: Split
-    defaults: Defaults
-    metric: str
-    title: str
-    data_hash: str
+    split: Split  # with only those unlabeled texts that the method may use
+    data: DataSetInfo
     validation_splits: int
-    n_threads: int
+    n_threads: int  # of torch
 
 
 def run_cell(task: CellTask) -> Cell:
-    """Fit and test a method on a split; whatever goes wrong is recorded.
-
-    Parameters
-    ----------
-    task : CellTask
-
-    Returns
-    -------
-    Cell
-    """
+    """Fit and test a method on a split; an error is recorded in the cell."""
     with (
         warnings.catch_warnings(record=True) as caught,
         threadpool_limits(1, "blas"),  # so that results do not depend on the number of workers
@@ -100,28 +74,19 @@ def run_cell(task: CellTask) -> Cell:
         warnings.simplefilter("always")
         try:
             cell = _measured(task)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded: it stops nothing
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded: other cells go on
             cell = failed_cell(task, f"{type(error).__name__}: {error}", _last_frames(error))
     return replace(cell, warnings=_texts(caught))
 
 
 def failed_cell(task: CellTask, error: str, frames: str = "") -> Cell:
-    """Return the cell of a method that failed.
-
-    Parameters
-    ----------
-    task : CellTask
-    error : str
-        Type and message.
-    frames : str
-        The end of the traceback.
-    """
+    """Return the cell of a method that failed, with the end of the traceback."""
     return replace(_blank(task), status="failed", error=error, traceback=frames)
 
 
 def _measured(task: CellTask) -> Cell:
     split, seed = task.split, task.key.seed
-    estimator = build_method(task.method, task.defaults, seed)
+    estimator = build_method(task.method, task.data, seed)
     load_models(estimator)  # a process does it once, so it is not part of the seconds of fit
     tokens = TokenCount(estimator)
     with measured_memory() as peak:
@@ -131,15 +96,13 @@ def _measured(task: CellTask) -> Cell:
         learned = time.perf_counter()
         predicted, proba = _predict(estimator, split.test_texts)
         done = time.perf_counter()
-    classes = [str(label) for label in getattr(estimator, "classes_", task.defaults.labels)]
-    if proba is None:
-        proba = _probabilities(estimator, split.test_texts)
-    _warn_unknown(predicted, task.defaults.labels)
+    _warn_unknown(predicted, task.data.labels)
+    scores = _scores(task, estimator, split.test_texts, split.test_labels, predicted, proba)
     seen = split.train_texts if split.train_texts else split.unlabeled
     tokens.add(estimator, [*seen, *split.test_texts])
     return replace(
         _blank(task),
-        scores=evaluate(split.test_labels, predicted, proba, classes),
+        scores=scores,
         fit_seconds=learned - started,
         predict_seconds=done - learned,
         tokens=tokens.total,
@@ -153,36 +116,50 @@ def _measured(task: CellTask) -> Cell:
 
 
 def _choose(task: CellTask, estimator: Estimator, tokens: TokenCount) -> dict[str, Any]:
-    """Set what model selection chooses."""
+    """Set the settings chosen by validation, and return them."""
     if not task.method.grid:
         return {}
     split = task.split
+    texts, labels = split.train_texts, split.train_labels
 
-    def score(fitted: Estimator, texts: list[Text], labels: list[str]) -> dict[str, float | None]:
-        predicted, proba = _predict(fitted, texts)
-        if proba is None:
-            proba = _probabilities(fitted, texts)
-        tokens.add(fitted, split.train_texts)
-        classes = [str(label) for label in getattr(fitted, "classes_", task.defaults.labels)]
-        return evaluate(labels, predicted, proba, classes)
+    def score(candidate: dict[str, Any], train: list[int], valid: list[int]) -> float | None:
+        fitted = clone(estimator).set_params(**candidate)
+        _fit(fitted, [texts[i] for i in train], [labels[i] for i in train], split.unlabeled)
+        unseen, truth = [texts[i] for i in valid], [labels[i] for i in valid]
+        predicted, proba = _predict(fitted, unseen)
+        scores = _scores(task, fitted, unseen, truth, predicted, proba)
+        tokens.add(fitted, texts)
+        return scores[task.data.metric]
 
     chosen = choose(
-        estimator,
         task.method.grid,
-        split.train_texts,
-        split.train_labels,
+        labels,
+        score,
         n_splits=task.validation_splits,
         seed=task.key.seed,
-        fit=lambda clf, texts, labels: _fit(clf, texts, labels, split.unlabeled),
-        score=score,
-        metric=task.metric,
+        metric=task.data.metric,
     )
     estimator.set_params(**chosen)
     return chosen
 
 
+def _scores(
+    task: CellTask,
+    fitted: Estimator,
+    texts: Sequence[Text],
+    truth: Sequence[str],
+    predicted: Sequence[str],
+    proba: npt.NDArray[Any] | None,
+) -> dict[str, float | None]:
+    # Without classes_ nobody knows what the columns of the probabilities are.
+    if proba is None and hasattr(fitted, "predict_proba") and hasattr(fitted, "classes_"):
+        proba = fitted.predict_proba(_copied(texts))
+    classes = [str(label) for label in getattr(fitted, "classes_", task.data.labels)]
+    return evaluate(truth, predicted, proba, classes)
+
+
 def _fit(estimator: Estimator, texts: list[Text], labels: list[str], unlabeled: list[Text]) -> int:
-    """Fit, and return the number of texts that were used without labels."""
+    """Fit, and return the number of texts used without labels."""
     X, y, rest = _copied(texts), list(labels), _copied(unlabeled)
     if takes_unlabeled(estimator):
         pool = Unlabeled(rest) if rest else None
@@ -205,8 +182,8 @@ def _fit(estimator: Estimator, texts: list[Text], labels: list[str], unlabeled: 
 def _predict(
     estimator: Estimator, texts: Sequence[Text]
 ) -> tuple[list[str], npt.NDArray[Any] | None]:
-    """Predict labels, and probabilities where both come from one pass over the texts."""
-    if isinstance(estimator, TextClassifier):  # which predicts the most probable class
+    """Predict labels, and probabilities if both come from one pass over the texts."""
+    if isinstance(estimator, TextClassifier):  # predicts the most probable class
         proba = estimator.predict_proba(texts)
         return [str(label) for label in estimator.classes_[proba.argmax(1)]], proba
     predicted = np.asarray(estimator.predict(_copied(texts)), dtype=object)
@@ -215,16 +192,8 @@ def _predict(
     return [str(label) for label in predicted], None
 
 
-def _probabilities(estimator: Estimator, texts: Sequence[Text]) -> npt.NDArray[Any] | None:
-    """Return the probabilities; None where there are none, or nobody says of which classes."""
-    if not (hasattr(estimator, "predict_proba") and hasattr(estimator, "classes_")):
-        return None
-    proba: npt.NDArray[Any] = estimator.predict_proba(_copied(texts))
-    return proba
-
-
 def _copied(texts: Sequence[Text]) -> list[Text]:
-    """Return texts that a method may change: those of the split are for others too."""
+    """Copy texts, so that a method that changes them does not affect others."""
     return copy.deepcopy(list(texts))
 
 
@@ -237,8 +206,8 @@ def _warn_unknown(predicted: Sequence[str], labels: Sequence[str]) -> None:
     if unknown:
         n_wrong = sum(label in unknown for label in predicted)
         warnings.warn(
-            f"{n_wrong} of {len(predicted)} predictions are no label of the data set and count as "
-            f"wrong, such as {unknown[:_LABELS_SHOWN]}",
+            f"{n_wrong} of {len(predicted)} predictions are not labels of the data set and "
+            f"count as wrong, such as {unknown[:_LABELS_SHOWN]}",
             stacklevel=2,
         )
 
@@ -251,12 +220,12 @@ def _blank(task: CellTask) -> Cell:
         shots=task.key.shots,
         seed=task.key.seed,
         status="done",
-        metric=task.metric,
-        title=task.title,
+        metric=task.data.metric,
+        title=task.data.title,
         n_train=len(split.train_texts),
         n_test=len(split.test_texts),
         settings=task.method.settings,
-        data_hash=task.data_hash,
+        data_hash=task.data.data_hash,
         split=split.description,
         versions=_versions(),
         host={
@@ -281,7 +250,7 @@ def _versions() -> dict[str, str]:
 
 
 def _texts(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
-    """Return what users should know, each once and short; deprecations are no news to them."""
+    """Return the warnings meant for users, each once and shortened; deprecations are not."""
     texts = dict.fromkeys(
         f"{entry.category.__name__}: {entry.message}"[:_WARNING_LENGTH]
         for entry in caught

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.loading import load_data_set
-from fewshot.benchmark.methods import Defaults, build_method
+from fewshot.benchmark.methods import build_method
 from fewshot.benchmark.report import make_folder, write_files
 from fewshot.benchmark.report.content import ClozeExample
 from fewshot.benchmark.results import Results
@@ -84,9 +84,8 @@ def cloze_examples(spec: Spec, data: DataSet) -> Iterator[ClozeExample]:
     split = data.split(entry.shots[0], entry.seeds[0], entry.test_size)
     labels = sorted(set(split.test_labels))
     texts = [split.test_texts[split.test_labels.index(label)] for label in labels]
-    defaults = Defaults(data.templates, data.verbalizer, data.labels)
     zero_shot, tuned = (
-        build_method(spec.method(name), defaults, entry.seeds[0]) for name in (_ZERO_SHOT, _TUNED)
+        build_method(spec.method(name), data.info, entry.seeds[0]) for name in (_ZERO_SHOT, _TUNED)
     )
     # Each label word becomes a class, so that its share can be shown.
     words = {word: [word] for label in data.labels for word in data.verbalizer[label]}

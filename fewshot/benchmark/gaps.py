@@ -1,4 +1,4 @@
-"""Gaps of a benchmark: cells that failed, were left out, or have not run."""
+"""The gaps of a benchmark: cells that failed, were left out, or have not run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,7 @@ from fewshot.benchmark.results import Cell, Results
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Cells without a score, and why.
-
-    Parameters
-    ----------
-    kind : {"failed", "left out", "not run"}
-    method, data_set : str
-    shots : int
-    seeds : tuple of int
-    reason : str
-    """
+    """Cells without a score, and the reason."""
 
     kind: Literal["failed", "left out", "not run"]
     method: str
@@ -32,16 +23,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A data set and a number of shots that the spec asks for, with its cells.
-
-    Parameters
-    ----------
-    data_set : str
-    shots : int
-    seeds : tuple of int
-    cells : tuple of Cell
-        Those that have run.
-    """
+    """A data set and a number of shots of the spec, with the cells that have run."""
 
     data_set: str
     shots: int
@@ -50,16 +32,7 @@ class Place:
 
 
 def list_places(results: Results) -> list[Place]:
-    """Return all that the spec asks for, in its order.
-
-    Parameters
-    ----------
-    results : Results
-
-    Returns
-    -------
-    list of Place
-    """
+    """Return the data sets and shots of the spec, in its order."""
     return [
         Place(
             str(data["name"]),
@@ -77,21 +50,7 @@ def list_places(results: Results) -> list[Place]:
 
 
 def find_gaps(results: Results, places: Sequence[Place], methods: Sequence[str]) -> Iterator[Gap]:
-    """Find the cells that have no score.
-
-    Parameters
-    ----------
-    results : Results
-    places : sequence of Place
-        All of the spec.
-    methods : sequence of str
-        All of the spec.
-
-    Yields
-    ------
-    Gap
-        Seeds with the same reason share one.
-    """
+    """Yield the cells that have no score; seeds with the same reason share a gap."""
     reasons = {
         (entry["method"], name): str(entry["reason"])
         for entry in results.header.spec["left_out"]
@@ -106,19 +65,19 @@ def find_gaps(results: Results, places: Sequence[Place], methods: Sequence[str])
             missing = tuple(seed for seed in place.seeds if seed not in {c.seed for c in cells})
             if not missing:
                 continue
-            where = method, place.data_set, place.shots, missing
+            place_of = method, place.data_set, place.shots, missing
             if place.shots == 0 and method in with_shots - with_no_shots:
-                yield Gap("left out", *where, "learns from labels, so there is none at 0 shots")
+                yield Gap("left out", *place_of, "learns from labels, so it has none at 0 shots")
             elif (method, place.data_set) in reasons:
-                yield Gap("left out", *where, reasons[method, place.data_set])
+                yield Gap("left out", *place_of, reasons[method, place.data_set])
             else:
-                yield Gap("not run", *where, "the run has not come to it")
+                yield Gap("not run", *place_of, "not reached yet")
 
 
 def _failures(cells: Sequence[Cell]) -> Iterator[Gap]:
-    """Yield a gap for each error, with all the seeds that it met."""
+    """Yield a gap for each error, with its seeds."""
     failed = sorted((cell for cell in cells if not cell.is_done), key=lambda cell: cell.seed)
     for error in dict.fromkeys(cell.error for cell in failed):
-        met = [cell for cell in failed if cell.error == error]
-        seeds = tuple(cell.seed for cell in met)
-        yield Gap("failed", met[0].method, met[0].data_set, met[0].shots, seeds, error)
+        same = [cell for cell in failed if cell.error == error]
+        seeds = tuple(cell.seed for cell in same)
+        yield Gap("failed", same[0].method, same[0].data_set, same[0].shots, seeds, error)

@@ -1,4 +1,4 @@
-"""Progress of a benchmark: a line a cell, with the time that is left."""
+"""The progress of a benchmark: a line per cell, with the estimated time left."""
 
 from __future__ import annotations
 
@@ -13,21 +13,14 @@ _ERROR_LENGTH = 120
 
 
 class Progress:
-    """Tells how far a benchmark is.
-
-    Parameters
-    ----------
-    out : TextIO or None
-        Gets a line for each cell, at once; None is silent.
-    pending : sequence of CellKey
-        What is to run.
-    known : iterable of Cell
-        What has run before; tells how long methods take.
-    n_jobs : int
-    """
+    """A writer of progress."""
 
     def __init__(
-        self, out: TextIO | None, pending: Sequence[CellKey], known: Iterable[Cell], n_jobs: int
+        self,
+        out: TextIO | None,  # None is silent
+        pending: Sequence[CellKey],
+        known: Iterable[Cell],  # cells of earlier runs, whose times are used for the estimate
+        n_jobs: int,
     ) -> None:
         self._out = out
         self._waiting = Counter((key.method, key.data_set) for key in pending)
@@ -43,8 +36,8 @@ class Progress:
             self._out.write(f"{text}\n")
             self._out.flush()
 
-    def tell(self, cell: Cell) -> None:
-        """Write the line of a cell that is done."""
+    def report(self, cell: Cell) -> None:
+        """Write the line of a finished cell."""
         self._learn(cell)
         self._waiting[cell.method, cell.data_set] -= 1
         self._n_done += 1
@@ -55,7 +48,7 @@ class Progress:
         self.announce(f"{place}  {what}: {_outcome(cell)}{end}")
 
     def seconds_left(self) -> float:
-        """Estimate the time from what the same methods took, on the same data where known."""
+        """Estimate the time from that of the same methods, on the same data where known."""
         everything = [seconds for taken in self._seconds.values() for seconds in taken]
         if not everything:
             return 0.0

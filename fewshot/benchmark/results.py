@@ -1,4 +1,4 @@
-"""What a benchmark has found: a header and a cell for each method, data set, shots and seed."""
+"""Results of a benchmark: a header, and a cell per method, data set, shots and seed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple
 from fewshot.errors import BenchmarkError
 
 FORMAT = 1
-_SHOWN = 60  # characters of a line
+_TEXT_SHOWN = 60  # characters of a line
 
 
 class CellKey(NamedTuple):
-    """Which cell of the grid: no two cells of a benchmark share one."""
+    """The identity of a cell: no two cells of a benchmark share one."""
 
     method: str
     data_set: str
@@ -26,7 +26,7 @@ class CellKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one method did on one split of one data set.
+    """The result of one method on one split of one data set.
 
     Parameters
     ----------
@@ -34,25 +34,26 @@ class Cell:
     shots, seed : int
     status : {"done", "failed"}
     metric : str
-        The score that the data set's protocol reports.
+        The metric of the data set's protocol, or of the spec.
     title : str
-        The data set's name for readers.
+        Name of the data set for readers.
     error, traceback : str
-        Why the cell failed, and where; empty if it did not.
+        The error of a failed cell and the end of its traceback; else empty.
     scores : dict of str to (float or None)
-        None for a score that cannot be computed, for want of probabilities. Empty if failed.
+        By metric; None for lack of probabilities. Empty if the cell failed.
     fit_seconds, predict_seconds : float or None
     tokens : int or None
-        Tokens that the encoder has read, in fit and prediction; None where nobody counts them.
+        Tokens read by the encoder, in fit and prediction; None where they are not counted.
     trainable_parameters : int or None
-        Numbers that fit may change.
+        Numbers that ``fit`` may change; None where they are not known.
     peak_memory_mb : float or None
-        The most memory of the process while the cell ran.
+        Peak memory of the process while the cell ran, in MiB.
     peak_gpu_memory_mb : float or None
-        The most memory on the GPU, if there is one.
+        Peak memory on the GPU, in MiB; None without one.
     n_train, n_test, n_unlabeled : int
+        Labeled texts, test texts, and texts used without labels.
     chosen : dict
-        Settings that model selection has chosen.
+        Settings chosen by validation.
     settings : dict
         Settings of the method.
     estimator : str
@@ -60,12 +61,16 @@ class Cell:
     data_hash : str
         SHA-256 of the data set.
     split : str
-        How the split was drawn.
+        Description of the split.
     warnings : tuple of str
-        What the method has warned of, each once.
+        Warnings of the method, each once.
     versions, host : dict
     finished : str
-        When, in UTC.
+        Time of the end, in UTC.
+
+    See Also
+    --------
+    Results : The cells of a benchmark.
     """
 
     method: str
@@ -99,58 +104,50 @@ class Cell:
 
     @property
     def key(self) -> CellKey:
-        """Which cell of the grid this is."""
+        """Identity of the cell: method, data set, shots and seed."""
         return CellKey(self.method, self.data_set, self.shots, self.seed)
 
     @property
     def is_done(self) -> bool:
-        """Whether the method did not fail."""
+        """Whether the cell has not failed."""
         return self.status == "done"
 
     def to_line(self) -> str:
-        """Return the line of the results file, with its end."""
+        """Return the line of the results file, with its line end."""
         return _line({"kind": "cell"} | asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line of a results file: what was asked for.
+    """The first line of a results file."""
 
-    Parameters
-    ----------
-    spec : dict
-        The spec, with all defaults filled in.
-    spec_hash : str
-        SHA-256 of the spec.
-    created : str
-        When, in UTC.
-    fewshot : str
-        Version of the package.
-    format : int
-        Version of the file's format.
-    """
-
-    spec: dict[str, Any]
+    spec: dict[str, Any]  # with all defaults filled in
     spec_hash: str
-    created: str
-    fewshot: str
+    created: str  # in UTC
+    fewshot: str  # version of the package
     format: int = FORMAT
 
     def to_line(self) -> str:
-        """Return the line of the results file, with its end."""
+        """Return the line of the results file, with its line end."""
         return _line({"kind": "header"} | asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A benchmark's header and cells.
+    """The header and the cells of a benchmark.
 
     Parameters
     ----------
     header : Header
+        With the ``spec`` as a dict, its ``spec_hash``, and the time and version of the run.
     cells : tuple of Cell
-        In the order in which they were first finished; of a cell that was run again after it
-        failed, the last outcome.
+        In the order in which they were first finished; for a cell that was run again after a
+        failure, the last result.
+
+    See Also
+    --------
+    read_results : Read them from a file.
+    summarize : Means, intervals and tests over the seeds.
     """
 
     header: Header
@@ -160,8 +157,8 @@ class Results:
 def read_results(path: str | Path) -> Results:
     """Read a results file.
 
-    A last line without an end is what is left of a write that was cut short: it is left out, and
-    the cell is run again on resume.
+    A last line without a line end is ignored: its writing was interrupted, and the cell is run
+    again on resume.
 
     Parameters
     ----------
@@ -174,7 +171,17 @@ def read_results(path: str | Path) -> Results:
     Raises
     ------
     BenchmarkError
-        If the file cannot be read, is of a newer format, or is no results file.
+        If the file cannot be read, has a newer format, or is not a results file.
+
+    See Also
+    --------
+    run : Write a results file, or resume it.
+    write_report : Write its report.
+
+    Examples
+    --------
+    >>> from fewshot.benchmark import read_results
+    >>> cells = read_results("quick.jsonl").cells  # doctest: +SKIP
     """
     path = Path(path)
     try:
@@ -183,32 +190,36 @@ def read_results(path: str | Path) -> Results:
         raise BenchmarkError(f"{path}: cannot be read: {error}") from error
     lines = text.split("\n")[:-1]
     if not lines:
-        raise BenchmarkError(f"{path}: no results file: it holds no whole line; run the benchmark")
+        raise BenchmarkError(
+            f"{path}: not a results file: it has no complete line; run the benchmark"
+        )
     header = _header(lines[0], path)
     cells: dict[CellKey, Cell] = {}
     for number, line in enumerate(lines[1:], start=2):
-        where = f"{path}, line {number}"
-        cell = _cell(_content(line, "cell", where), where)
+        place = f"{path}, line {number}"
+        cell = _cell(_content(line, "cell", place), place)
         cells[cell.key] = cell
     return Results(header, tuple(cells.values()))
 
 
-def _content(line: str, kind: str, where: str) -> dict[str, Any]:
+def _content(line: str, kind: str, place: str) -> dict[str, Any]:
     try:
         content = json.loads(line)
     except ValueError as error:
-        raise BenchmarkError(f"{where}: not JSON: {error}; mend or delete the line") from error
+        raise BenchmarkError(f"{place}: not JSON: {error}; repair or delete the line") from error
     if not isinstance(content, dict) or content.get("kind") != kind:
-        raise BenchmarkError(f"{where}: expected a {kind} of a benchmark, got {line[:_SHOWN]!r}")
+        raise BenchmarkError(
+            f"{place}: expected a {kind} of a benchmark, got {line[:_TEXT_SHOWN]!r}"
+        )
     return content
 
 
 def _header(line: str, path: Path) -> Header:
     try:
         content = _content(line, "header", f"{path}, line 1")
-    except BenchmarkError as error:  # to mend or delete that line would not help
+    except BenchmarkError as error:  # repairing or deleting that line would not help
         raise BenchmarkError(
-            f"{path}: no results file: it begins with {line[:_SHOWN]!r}; name another one"
+            f"{path}: not a results file: it begins with {line[:_TEXT_SHOWN]!r}; name another one"
         ) from error
     found = content.get("format")
     if found != FORMAT:
@@ -222,14 +233,14 @@ def _header(line: str, path: Path) -> Header:
         raise BenchmarkError(f"{path}, line 1: the header has no {error}") from error
 
 
-def _cell(content: dict[str, Any], where: str) -> Cell:
+def _cell(content: dict[str, Any], place: str) -> Cell:
     known = {item.name for item in fields(Cell)}
     values = {name: value for name, value in content.items() if name in known}
     values["warnings"] = tuple(content.get("warnings", ()))  # JSON has lists only
     try:
         return Cell(**values)
     except TypeError as error:
-        raise BenchmarkError(f"{where}: not a cell of this format: {error}") from error
+        raise BenchmarkError(f"{place}: not a cell of this format: {error}") from error
 
 
 def _line(content: Mapping[str, Any]) -> str:
@@ -237,7 +248,7 @@ def _line(content: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON has; a number that is not finite becomes None."""
+    """Return a value of JSON's types; a number that is not finite becomes None."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Writing a results file: one line a cell, whole or not at all, by one process at a time."""
+"""Write a results file: one whole line per cell, by one process at a time."""
 
 from __future__ import annotations
 
@@ -17,29 +17,18 @@ from fewshot.benchmark.spec import Spec
 from fewshot.errors import BenchmarkError
 
 _DIFFERENCES_SHOWN = 5
-_TOLD_BY = len('{"kind": "header"')  # bytes by which a header is known that was cut short
+_HEADER_START = len('{"kind": "header"')  # bytes that identify a truncated header
 
 
 class ResultsFile:
-    """A results file that is being written; made by :func:`open_results`.
-
-    Parameters
-    ----------
-    path : Path or None
-        None keeps the cells in memory only.
-    descriptor : int or None
-        Of the open file.
-    header : Header
-    cells : dict of CellKey to Cell
-        What stands in the file.
-    """
+    """A results file open for writing; see :func:`open_results`."""
 
     def __init__(
         self,
-        path: Path | None,
-        descriptor: int | None,
+        path: Path | None,  # None keeps the cells in memory only
+        descriptor: int | None,  # of the open file
         header: Header,
-        cells: dict[CellKey, Cell],
+        cells: dict[CellKey, Cell],  # those in the file
     ) -> None:
         self.header = header
         self.cells = cells
@@ -47,13 +36,7 @@ class ResultsFile:
         self._descriptor = descriptor
 
     def append(self, cell: Cell) -> None:
-        """Write a cell; when this returns it is on the disk.
-
-        Raises
-        ------
-        BenchmarkError
-            If the disk is full, say.
-        """
+        """Write a cell to the disk."""
         if self._descriptor is not None and self._path is not None:
             _append(self._descriptor, cell.to_line(), self._path)
         self.cells[cell.key] = cell
@@ -61,33 +44,16 @@ class ResultsFile:
 
 @contextmanager
 def open_results(path: Path | None, spec: Spec) -> Iterator[ResultsFile]:
-    """Open a results file for writing, new or of a run of the same spec that was cut short.
+    """Open a new results file, or that of an interrupted run of the same spec.
 
-    What is left of a line whose writing was cut short is removed. A file beside it, named
-    ``.<name>.lock``, is locked as long as the results file is open; the system unlocks it when
-    the process ends, however it ends.
-
-    Parameters
-    ----------
-    path : Path or None
-        None keeps the cells in memory only.
-    spec : Spec
-
-    Yields
-    ------
-    ResultsFile
-
-    Raises
-    ------
-    BenchmarkError
-        If the file cannot be written, another process is writing it, it belongs to another spec
-        or version, or is no results file.
+    A truncated last line is removed. The file ``.<name>.lock`` beside it is locked while the
+    results file is open; the system unlocks it when the process ends, however it ends.
     """
     if path is None:
         yield ResultsFile(None, None, _new_header(spec), {})
         return
     if not path.name:
-        raise BenchmarkError(f"{path}: the results go to a file, this is a folder; name a file")
+        raise BenchmarkError(f"{path}: results go to a file, and this is a folder; name a file")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +87,7 @@ def now() -> str:
 
 
 def _resume(path: Path, descriptor: int, spec: Spec) -> ResultsFile:
-    """Read what is there; only then remove what is left of a line that was cut short."""
+    """Read the cells, and only then remove a truncated last line."""
     content = path.read_bytes()
     end = content.rfind(b"\n") + 1
     if end:
@@ -132,8 +98,8 @@ def _resume(path: Path, descriptor: int, spec: Spec) -> ResultsFile:
         return ResultsFile(path, descriptor, results.header, known)
     header = _new_header(spec)
     line = header.to_line()
-    if content[:_TOLD_BY] != line.encode()[: len(content)][:_TOLD_BY]:
-        raise BenchmarkError(f"{path}: this is no results file; name another one")
+    if content[:_HEADER_START] != line.encode()[: len(content)][:_HEADER_START]:
+        raise BenchmarkError(f"{path}: this is not a results file; name another one")
     os.ftruncate(descriptor, 0)
     _append(descriptor, line, path)
     return ResultsFile(path, descriptor, header, {})
@@ -155,7 +121,7 @@ def _check_same(path: Path, header: Header, spec: Spec) -> None:
     if header.fewshot != __version__:
         raise BenchmarkError(
             f"{path}: the results are of fewshot {header.fewshot}, this is {__version__}, and "
-            f"results of two versions do not mix; {advice}"
+            f"results of two versions must not be mixed; {advice}"
         )
     if header.spec_hash == spec.hash:
         return
@@ -163,18 +129,18 @@ def _check_same(path: Path, header: Header, spec: Spec) -> None:
     shown = "; ".join(differences[:_DIFFERENCES_SHOWN])
     more = len(differences) - _DIFFERENCES_SHOWN
     raise BenchmarkError(
-        f"{path}: the results are of another spec: {shown}"
-        f"{f'; and {more} more differences' if more > 0 else ''}. Use the spec that they were "
-        f"made with, {advice}"
+        f"{path}: the results are of a different spec: {shown}"
+        f"{f'; and {more} more differences' if more > 0 else ''}. Use that "
+        f"spec, {advice}"
     )
 
 
 def _differences(old: Any, new: Any, place: str) -> Iterator[str]:
-    """Yield where two specs differ; entries with a name are told by it."""
+    """Yield the differences of two specs; entries with a name are matched by it."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
-            where = f"{place}.{key}" if place else str(key)
-            yield from _differences(old.get(key), new.get(key), where)
+            inside = f"{place}.{key}" if place else str(key)
+            yield from _differences(old.get(key), new.get(key), inside)
     elif _are_named(old) and _are_named(new):
         yield from _differences(_by_name(old), _by_name(new), place)
     elif old != new:

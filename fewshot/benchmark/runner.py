@@ -1,4 +1,4 @@
-"""Running a benchmark: everything is checked first, then cell after cell, in parallel."""
+"""Run a benchmark: check everything, then run the cells in parallel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -16,7 +16,6 @@ from fewshot.benchmark.cell import CellTask, failed_cell, run_cell
 from fewshot.benchmark.data_sets.data_set import DataSet, Split
 from fewshot.benchmark.data_sets.loading import load_data_set
 from fewshot.benchmark.methods import (
-    Defaults,
     build_method,
     load_models,
     needs_labels,
@@ -30,7 +29,7 @@ from fewshot.benchmark.spec_reader import load_spec
 from fewshot.errors import BenchmarkError, FewShotError
 from fewshot.models.reproducible import thread_share
 
-_CALIBRATION_TEXTS = 200  # what a prompt may see at 0 shots
+_CALIBRATION_TEXTS = 200  # for a prompt at 0 shots
 _SPLITS_KEPT = 64
 
 
@@ -43,40 +42,46 @@ def run(
     retry_failed: bool = False,
     verbose: int = 1,
 ) -> Results:
-    """Run a benchmark, or what is left of it.
+    """Run a benchmark, or resume an interrupted one.
 
-    All methods see the same splits. A cell depends on its spec and seed alone, so the scores are
-    the same whatever the number of jobs and however often the run was interrupted.
+    All methods see the same splits. A cell depends only on its own part of the spec and its seed:
+    the scores are the same for any number of jobs and after any interruption.
 
     Parameters
     ----------
     spec : str, Path, mapping or Spec
-        See :func:`load_spec`.
+        A YAML file, or its content; see :func:`load_spec`.
     data_dir : str or Path, optional
-        The folder of data sets that come with no package; by default the environment variable
+        The folder of the data sets that come with no package; by default the environment variable
         ``FEWSHOT_DATA``.
     results : str or Path, optional
-        A file that gets each cell as soon as it is done. One that is there already is gone on
-        with: what stands in it is not run again. By default cells are kept in memory only.
+        A JSON lines file that gets each cell as soon as it is done. An existing file is resumed:
+        cells already in it are not run again. By default cells are kept in memory only.
     n_jobs : int, optional
-        Cells at once, as in joblib: by default 1 or what ``joblib.parallel_config`` says; -1 for
-        all cores.
+        Number of parallel cells, as in joblib: by default 1 or that of ``joblib.parallel_config``;
+        -1 for all cores.
     retry_failed : bool, default=False
-        Whether cells that have failed before are run again.
+        Whether cells that failed in an earlier run are run again.
     verbose : {0, 1}, default=1
-        1 writes a line for each cell to the standard error.
+        1 writes a line per cell to the standard error.
 
     Returns
     -------
     Results
-        All cells of the spec that have run. Those that failed say why.
+        All cells of the spec that have run. Failed cells hold their error.
 
     Raises
     ------
     FewShotError
         Before any cell runs: if something in the spec is unknown or cannot be built, data or
-        models are missing, a class has too few examples, the results file cannot be written or
+        models are missing, a class has too few examples, or the results file cannot be written or
         belongs to another spec or version.
+
+    See Also
+    --------
+    load_spec : The keys of a spec.
+    read_results : Read a results file.
+    write_report : Write tables and charts of the results.
 
     Examples
     --------
@@ -89,49 +94,31 @@ def run(
     spec = load_spec(spec)
     workers = _count_workers(n_jobs)
     data_sets = _load_data_sets(spec, data_dir)
-    kinds = _check_methods(spec, data_sets)
+    estimators = _build_methods(spec, data_sets)
     with open_results(None if results is None else Path(results), spec) as file:
         _check_same_data(file, data_sets)
-        keys = _list_cells(spec, kinds)
+        keys = _list_cells(spec, estimators)
         left = [key for key in keys if _is_left(file.cells.get(key), retry_failed)]
-        _check_models(spec, data_sets, {key.method for key in left})
+        _check_models(spec, next(iter(data_sets.values())), {key.method for key in left})
         progress = Progress(sys.stderr if verbose else None, left, file.cells.values(), workers)
         progress.announce(f"{spec.name}: {len(keys)} cells, {len(keys) - len(left)} done before")
-        for cell in _run_all(list(_tasks(spec, data_sets, kinds, left, workers)), n_jobs):
+        for cell in _run_all(list(_tasks(spec, data_sets, estimators, left, workers)), n_jobs):
             file.append(cell)
-            progress.tell(cell)
+            progress.report(cell)
         return Results(file.header, tuple(file.cells.values()))
-
-
-class _Kind(NamedTuple):
-    """What a method learns from."""
-
-    needs_labels: bool
-    takes_unlabeled: bool
 
 
 def _count_workers(n_jobs: int | None) -> int:
     is_number = isinstance(n_jobs, int) and not isinstance(n_jobs, bool) and n_jobs != 0
     if n_jobs is not None and not is_number:
         raise BenchmarkError(
-            f"n_jobs is the number of cells at once, -1 for all cores, got {n_jobs!r}"
+            f"n_jobs is the number of parallel cells, -1 for all cores, got {n_jobs!r}"
         )
     return int(joblib.effective_n_jobs(n_jobs))
 
 
-def _list_cells(spec: Spec, kinds: Mapping[str, _Kind]) -> list[CellKey]:
-    keys = list(spec.cells(frozenset(name for name in kinds if kinds[name].needs_labels)))
-    if not keys:
-        raise BenchmarkError(
-            "the spec has no cell to run: every method is left out, or needs labels and all shots "
-            "are 0; add a method such as {name: Zero-shot, estimator: prompt, settings: {tuning: "
-            "none}}, or shots"
-        )
-    return keys
-
-
 def _load_data_sets(spec: Spec, data_dir: str | Path | None) -> dict[str, DataSet]:
-    """Load all data sets and check that each split can be drawn."""
+    """Load all data sets, and check that each split can be drawn."""
     loaded = {}
     for entry in spec.data_sets:
         own = {"template": entry.template, "verbalizer": entry.verbalizer}
@@ -151,30 +138,40 @@ def _check_halves(method: MethodSpec, entry: DataSetSpec, data: DataSet) -> None
     few = [shots for shots in entry.shots if 0 < shots < least]
     if method.grid and few:
         raise BenchmarkError(
-            f"method {method.name!r} has a grid, and with {few[0]} shots {data.shots_kind} of "
-            f"{data.name!r} there are too few labels to choose by: use {least} or more, or "
-            "settings instead of a grid"
+            f"method {method.name!r} has a grid, and {few[0]} shots {data.shots_kind} of "
+            f"{data.name!r} are too few labels to choose by: use {least} or more, or settings "
+            "instead of a grid"
         )
 
 
-def _check_methods(spec: Spec, data_sets: Mapping[str, DataSet]) -> dict[str, _Kind]:
-    """Build each method for each data set; return by its name what it learns from."""
-    kinds = {}
+def _build_methods(spec: Spec, data_sets: Mapping[str, DataSet]) -> dict[str, Any]:
+    """Build each method for each data set, and return an estimator of each."""
+    built = {}
     for method in spec.methods:
         for data in data_sets.values():
-            estimator = build_method(method, _defaults(data), 0)
-        # Without labels nothing can be chosen.
-        is_needing = needs_labels(estimator) or bool(method.grid)
-        kinds[method.name] = _Kind(is_needing, takes_unlabeled(estimator))
-    return kinds
+            built[method.name] = build_method(method, data.info, 0)
+    return built
+
+
+def _list_cells(spec: Spec, estimators: Mapping[str, Any]) -> list[CellKey]:
+    # Without labels nothing can be chosen from a grid.
+    labeled_only = {m.name for m in spec.methods if m.grid or needs_labels(estimators[m.name])}
+    keys = list(spec.cells(frozenset(labeled_only)))
+    if not keys:
+        raise BenchmarkError(
+            "the spec has no cell to run: every method is left out, or needs labels and all shots "
+            "are 0; add a method such as {name: Zero-shot, estimator: prompt, settings: {tuning: "
+            "none}}, or shots"
+        )
+    return keys
 
 
 def _check_same_data(file: ResultsFile, data_sets: Mapping[str, DataSet]) -> None:
     for cell in file.cells.values():
         if cell.data_hash != data_sets[cell.data_set].data_hash:
             raise BenchmarkError(
-                f"the texts of {cell.data_set!r} are not those that the results file was made "
-                "with; use the same data, or name another results file"
+                f"the texts of {cell.data_set!r} differ from those of the results file; use the "
+                "same data, or name another results file"
             )
 
 
@@ -182,25 +179,20 @@ def _is_left(known: Cell | None, retry_failed: bool) -> bool:
     return known is None or (retry_failed and not known.is_done)
 
 
-def _check_models(spec: Spec, data_sets: Mapping[str, DataSet], names: set[str]) -> None:
-    """Load what the methods name, so that a missing model stops nothing half-way."""
-    some_data = next(iter(data_sets.values()))
+def _check_models(spec: Spec, data: DataSet, names: set[str]) -> None:
+    """Load the models of the methods, so that a missing one does not stop a run half-way."""
     for method in spec.methods:
         if method.name in names:
             try:
-                load_models(build_method(method, _defaults(some_data), 0))
+                load_models(build_method(method, data.info, 0))
             except FewShotError as error:
                 raise BenchmarkError(f"method {method.name!r}: {error}") from error
-
-
-def _defaults(data: DataSet) -> Defaults:
-    return Defaults(data.templates, data.verbalizer, data.labels)
 
 
 def _tasks(
     spec: Spec,
     data_sets: Mapping[str, DataSet],
-    kinds: Mapping[str, _Kind],
+    estimators: Mapping[str, Any],
     keys: Sequence[CellKey],
     n_workers: int,
 ) -> Iterator[CellTask]:
@@ -212,29 +204,25 @@ def _tasks(
         return data_sets[name].split(shots, seed, entries[name].test_size)
 
     for key in keys:
-        drawn = split(key.data_set, key.shots, key.seed)
-        if kinds[key.method].takes_unlabeled:
-            own = entries[key.data_set].unlabeled_texts
+        drawn, entry = split(key.data_set, key.shots, key.seed), entries[key.data_set]
+        if takes_unlabeled(estimators[key.method]):
+            own = entry.unlabeled_texts
             n_unlabeled = spec.unlabeled_texts if own is None else own
         else:
             n_unlabeled = 0 if key.shots else _CALIBRATION_TEXTS
-        data = data_sets[key.data_set]
-        metric = entries[key.data_set].metric
+        info = data_sets[key.data_set].info
         yield CellTask(
             key=key,
             method=spec.method(key.method),
             split=replace(drawn, unlabeled=drawn.unlabeled[:n_unlabeled]),
-            defaults=_defaults(data),
-            metric=data.metric if metric is None else metric,
-            title=data.title,
-            data_hash=data.data_hash,
+            data=info if entry.metric is None else replace(info, metric=entry.metric),
             validation_splits=spec.validation_splits,
             n_threads=n_threads,
         )
 
 
 def _run_all(tasks: list[CellTask], n_jobs: int | None) -> Iterator[Cell]:
-    """Run cells as they come; those during which a worker dies are run alone, to find out which."""
+    """Run cells in parallel; if a worker dies, run those in work alone, to find the cause."""
     waiting = {task.key: task for task in tasks}
     while waiting:
         try:

@@ -1,4 +1,4 @@
-"""What a benchmark is to do: methods, data sets, shots and seeds."""
+"""The spec of a benchmark: methods, data sets, shots and seeds."""
 
 from __future__ import annotations
 
@@ -12,98 +12,66 @@ from typing import Any
 from fewshot.benchmark.results import CellKey
 
 VALIDATION_SPLITS = 4
-UNLABELED_TEXTS = 1000  # what PETClassifier and PCPClassifier use at most by default
+UNLABELED_TEXTS = 1000  # as in PETClassifier and PCPClassifier
 
 
 @dataclass(frozen=True, slots=True)
 class MethodSpec:
-    """A method: an estimator with a name and settings.
+    """A method: an estimator with a name and settings."""
 
-    Parameters
-    ----------
-    name : str
-        For tables.
-    estimator : str
-        A short name such as ``"prompt"``, or an import path such as ``"sklearn.svm:LinearSVC"``.
-    settings : dict
-        Parameters of the estimator; those of nested estimators as ``tuning__rank``.
-    grid : dict of str to list
-        Settings to choose from by validation inside the labels; none by default.
-    """
-
-    name: str
-    estimator: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    grid: dict[str, list[Any]] = field(default_factory=dict)
+    name: str  # for tables
+    estimator: str  # a short name such as "prompt", or a path such as "sklearn.svm:LinearSVC"
+    settings: dict[str, Any] = field(default_factory=dict)  # those of nested ones: tuning__rank
+    grid: dict[str, list[Any]] = field(default_factory=dict)  # to choose from by validation
 
 
 @dataclass(frozen=True, slots=True)
 class DataSetSpec:
-    """A data set and how it is used.
-
-    Parameters
-    ----------
-    name : str
-    shots, seeds : tuple of int
-    test_size : int, optional
-        The most test texts.
-    metric : str, optional
-        By default what the data set's protocol reports.
-    template : str, optional
-    verbalizer : dict, optional
-        By default those of the data set.
-    source : dict
-        Where the texts come from, if the name does not tell: see
-        :func:`fewshot.benchmark.load_data_set`.
-    unlabeled_texts : int, optional
-        The most texts without labels; by default as many as the spec says.
-    """
+    """A data set and its use."""
 
     name: str
     shots: tuple[int, ...]
     seeds: tuple[int, ...]
-    test_size: int | None = None
-    metric: str | None = None
+    test_size: int | None = None  # the most test texts
+    metric: str | None = None  # these three are by default those of the data set
     template: str | None = None
     verbalizer: dict[str, Any] | None = None
-    source: dict[str, Any] = field(default_factory=dict)
-    unlabeled_texts: int | None = None
+    source: dict[str, Any] = field(default_factory=dict)  # of texts that the name does not identify
+    unlabeled_texts: int | None = None  # at most; by default that of the spec
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A method that is not run, on some data sets or on all, and why.
-
-    Parameters
-    ----------
-    method : str
-    reason : str
-        The report tells it.
-    data_sets : tuple of str
-        All, if empty.
-    """
+    """A method that is not run, on some data sets or on all."""
 
     method: str
-    reason: str
-    data_sets: tuple[str, ...] = ()
+    reason: str  # for the report
+    data_sets: tuple[str, ...] = ()  # all, if empty
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a benchmark is to do, checked, with all defaults filled in.
+    """The methods, data sets, shots and seeds of a benchmark, checked, with all defaults.
 
     Parameters
     ----------
     name : str
-        Title of the report.
+        For the report.
     methods : tuple of MethodSpec
-        Cheap ones first; majority, TF-IDF and SetFit are always among them.
+        Each with ``name``, ``estimator``, ``settings`` and ``grid``.
     data_sets : tuple of DataSetSpec
-    left_out : tuple of LeftOut
-    validation_splits : int
-        Random splits of the labelled texts in halves, by which a method with a grid chooses.
-    unlabeled_texts : int
-        The most texts without labels that a method gets which learns from them.
+        Each with ``name``, ``shots``, ``seeds`` and deviations from the data set's protocol.
+    left_out : tuple of LeftOut, default=()
+        Methods that are not run, with the reason.
+    validation_splits : int, default=4
+        Random splits of the labeled texts into halves, by which a method with a grid chooses.
+    unlabeled_texts : int, default=1000
+        The most unlabeled texts of a method that learns from them.
+
+    See Also
+    --------
+    load_spec : Read a spec from a file or a mapping.
+    run : Run it.
     """
 
     name: str
@@ -114,9 +82,9 @@ class Spec:
     unlabeled_texts: int = UNLABELED_TEXTS
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as JSON has it."""
+        """Return the spec with JSON's types."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        # So that the hash of specs without them stays the same.
+        # Keeps the hashes of specs that were made before these existed.
         if self.unlabeled_texts == UNLABELED_TEXTS:
             del content["unlabeled_texts"]
         for data in content["data_sets"]:
@@ -126,33 +94,24 @@ class Spec:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the spec: two benchmarks with the same one have the same cells."""
+        """SHA-256 of the spec: equal hashes mean equal cells."""
         text = json.dumps(self.to_dict(), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def method(self, name: str) -> MethodSpec:
-        """Return the method of a name."""
+        """Return the method with a name."""
         return next(method for method in self.methods if method.name == name)
 
-    def cells(self, labelled_only: frozenset[str]) -> Iterator[CellKey]:
+    def cells(self, labeled_only: frozenset[str]) -> Iterator[CellKey]:
         """Yield the cells in the order in which they run.
 
-        The shots that are listed first come first, of these the first seeds, of these one data
-        set after the other, each with the cheap methods first: a run that is stopped half-way has
-        compared all methods on all data sets, with fewer seeds.
-
-        Parameters
-        ----------
-        labelled_only : frozenset of str
-            Methods that have no cells at 0 shots, since they cannot learn without labels.
-
-        Yields
-        ------
-        CellKey
+        The first shots run first, then the first seeds, then the data sets, each with the cheap
+        methods first: an interrupted run has compared all methods on all data sets, with fewer
+        seeds. Methods in `labeled_only` have no cells at 0 shots.
         """
         for data, shots, seed in self._rounds():
             for method in self.methods:
-                is_possible = shots > 0 or method.name not in labelled_only
+                is_possible = shots > 0 or method.name not in labeled_only
                 if is_possible and not self._is_left_out(method.name, data.name):
                     yield CellKey(method.name, data.name, shots, seed)
 

@@ -1,4 +1,4 @@
-"""Summaries: the cells of a results file, gathered into tables of plain values."""
+"""Summaries of results: tables of plain values."""
 
 from __future__ import annotations
 
@@ -20,16 +20,9 @@ Standing = Literal["best", "tied", "behind", "untested"]
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a cell costs: means over the seeds; memory and parameters are the most of any seed.
+    """The costs of a cell: averages over the seeds, but the highest memory and parameters."""
 
-    Parameters
-    ----------
-    fit_seconds, predict_seconds, tokens, trainable_parameters : float or None
-        None where nothing was measured.
-    peak_memory_mb, peak_gpu_memory_mb : float or None
-    """
-
-    fit_seconds: float | None
+    fit_seconds: float | None  # None where nothing was measured
     predict_seconds: float | None
     tokens: float | None
     trainable_parameters: float | None
@@ -39,30 +32,15 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One method on one data set at one number of shots, over the seeds that are done.
-
-    Parameters
-    ----------
-    method : str
-    scores : dict of str to Estimate
-        By the names of the metrics; those that could be computed.
-    by_seed : dict of int to float
-        The score in the data set's metric.
-    standing : {"best", "tied", "behind", "untested"} or None
-        Against the best method of the group; tied is what the paired test does not show to be
-        worse. Untested for want of two common seeds, None without a score.
-    test : PairedTest or None
-        This method minus the best; None for the best and without a score.
-    costs : Costs
-    n_train, n_unlabeled : int
-        Training texts drawn, and how many texts it has used without their labels.
-    """
+    """One method on one data set at one number of shots, over the seeds that are done."""
 
     method: str
-    scores: dict[str, Estimate]
-    by_seed: dict[int, float]
+    scores: dict[str, Estimate]  # by metric, those that could be computed
+    by_seed: dict[int, float]  # the score in the data set's metric
+    # Against the best method of the group: tied if the paired test does not show it to be worse,
+    # untested with fewer than two common seeds, None without a score.
     standing: Standing | None
-    test: PairedTest | None
+    test: PairedTest | None  # this method minus the best; None for the best and without a score
     costs: Costs
     n_train: int
     n_unlabeled: int
@@ -70,33 +48,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All methods on one data set at one number of shots.
-
-    Parameters
-    ----------
-    data_set, title, metric : str
-    shots : int
-    seeds : tuple of int
-        Those of the spec.
-    entries : dict of str to Entry
-        By method, those with a cell that is done.
-    n_test, n_train : int
-    splits : tuple of str
-        How the texts were drawn.
-    data_hashes : tuple of str
-        One, unless the data has changed between cells.
-    """
+    """All methods on one data set at one number of shots."""
 
     data_set: str
     title: str
     metric: str
     shots: int
-    seeds: tuple[int, ...]
-    entries: dict[str, Entry]
+    seeds: tuple[int, ...]  # those of the spec
+    entries: dict[str, Entry]  # by method, those with a cell that is done
     n_test: int
     n_train: int
-    splits: tuple[str, ...]
-    data_hashes: tuple[str, ...]
+    splits: tuple[str, ...]  # descriptions
+    data_hashes: tuple[str, ...]  # several, if the data has changed between cells
 
     def score(self, method: str) -> Estimate | None:
         """Return the estimate in the data set's metric; None if the method has none."""
@@ -106,50 +69,28 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All data sets at one number of shots.
-
-    Parameters
-    ----------
-    shots : int
-    groups : tuple of Group
-    means : dict of str to float
-        Over the data sets, of the methods with a score on each; empty if the metrics of the data
-        sets point in different directions, or there is one data set only.
-    ranks : dict of str to float
-        Mean ranks among the same methods; empty if there is one data set only.
-    """
+    """All data sets at one number of shots."""
 
     shots: int
     groups: tuple[Group, ...]
+    # Over the data sets, of methods with a score on each of them. Empty for a single data set;
+    # means also if the metrics point in different directions.
     means: dict[str, float]
     ranks: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a results file says.
+    """The summary of a results file."""
 
-    Parameters
-    ----------
-    name : str
-        Of the benchmark.
-    methods : tuple of str
-        In the order of the spec.
-    tables : tuple of Table
-        By shots.
-    gaps : tuple of Gap
-    n_done : int
-        Cells with scores.
-    """
-
-    name: str
-    methods: tuple[str, ...]
-    tables: tuple[Table, ...]
+    name: str  # of the benchmark
+    methods: tuple[str, ...]  # in the order of the spec
+    tables: tuple[Table, ...]  # by shots
     gaps: tuple[Gap, ...]
-    n_done: int
+    n_done: int  # cells with scores
 
     def data_sets(self) -> dict[str, tuple[Group, ...]]:
-        """Return the groups of each data set, by its name, in the order of the spec."""
+        """Return the groups of each data set by name, in the order of the spec."""
         groups: dict[str, list[Group]] = {}
         for table in self.tables:
             for group in table.groups:
@@ -158,11 +99,11 @@ class Summary:
 
 
 def summarize(results: Results) -> Summary:
-    """Gather the cells of a results file into tables.
+    """Summarize the cells of a results file: means, intervals and tests over the seeds.
 
     A method that failed or is missing at some seeds is described by the seeds it has, and
-    compared with the best method on the seeds that both have. Best is who has the best mean among
-    the methods with the most seeds.
+    compared with the best method on their common seeds. The best method has the best mean among
+    those with the most seeds.
 
     Parameters
     ----------
@@ -171,6 +112,20 @@ def summarize(results: Results) -> Summary:
     Returns
     -------
     Summary
+        With a table per number of shots in ``tables``. Each has ``groups``, one per data set,
+        whose ``entries`` hold the scores and costs of each method.
+
+    See Also
+    --------
+    read_results : Read a results file.
+    write_report : The same numbers as a web page and as Markdown.
+
+    Examples
+    --------
+    >>> from fewshot.benchmark import read_results, summarize
+    >>> summary = summarize(read_results("quick.jsonl"))  # doctest: +SKIP
+    >>> summary.tables[0].groups[0].score("TF-IDF").mean  # doctest: +SKIP
+    0.58
     """
     spec = results.header.spec
     methods = tuple(str(method["name"]) for method in spec["methods"])
@@ -218,12 +173,12 @@ def _entry(method: str, cells: Sequence[Cell], metric: str) -> Entry:
             scores[name] = estimate(values)
     by_seed = {c.seed: value for c in cells if (value := c.scores.get(metric)) is not None}
     costs = Costs(
-        fit_seconds=_mean([cell.fit_seconds for cell in cells]),
-        predict_seconds=_mean([cell.predict_seconds for cell in cells]),
-        tokens=_mean([cell.tokens for cell in cells]),
-        trainable_parameters=_most([cell.trainable_parameters for cell in cells]),
-        peak_memory_mb=_most([cell.peak_memory_mb for cell in cells]),
-        peak_gpu_memory_mb=_most([cell.peak_gpu_memory_mb for cell in cells]),
+        fit_seconds=_average([cell.fit_seconds for cell in cells]),
+        predict_seconds=_average([cell.predict_seconds for cell in cells]),
+        tokens=_average([cell.tokens for cell in cells]),
+        trainable_parameters=_highest([cell.trainable_parameters for cell in cells]),
+        peak_memory_mb=_highest([cell.peak_memory_mb for cell in cells]),
+        peak_gpu_memory_mb=_highest([cell.peak_gpu_memory_mb for cell in cells]),
     )
     return Entry(
         method=method,
@@ -237,12 +192,12 @@ def _entry(method: str, cells: Sequence[Cell], metric: str) -> Entry:
     )
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _average(values: Sequence[float | None]) -> float | None:
     measured = [value for value in values if value is not None]
     return fmean(measured) if measured else None
 
 
-def _most(values: Sequence[float | None]) -> float | None:
+def _highest(values: Sequence[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 

@@ -134,6 +134,21 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         save_estimator(self, Path(folder), backbone)
 
+    def _load_models(self) -> None:
+        """Load the models given by name, before a measured fit; forget models adapted in others."""
+
+    def _n_trainable(self) -> int:
+        """Count the numbers that ``fit`` changed or added: here those of a linear model."""
+        return int(np.size(self.coef_) + np.size(self.intercept_))
+
+    def _n_tokens(self, X: Any) -> int | None:
+        """Count tokens read in fit and in predicting X, less those that ``model`` has counted."""
+        del X  # a masked language model counts what it reads
+        trained = sum(int(epoch.get("tokens", 0)) for epoch in getattr(self, "history_", ()))
+        # Tuning leaves `model` as it is, and counts on a copy.
+        given, tuned = getattr(self, "model", None), getattr(self, "model_", None)
+        return trained if tuned is None or tuned is given else trained + tuned.counts.tokens
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True

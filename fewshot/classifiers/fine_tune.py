@@ -17,13 +17,14 @@ from fewshot.classifiers.base import (
     score_in_parts,
     warn_truncated,
 )
+from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.sequence_model import Pooling, SequenceModel
 from fewshot.data.classes import LabelledTexts, label_array, read_labelled_texts
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.sampling import hold_out
 from fewshot.data.settings import check_settings, new_rng, one_of, or_none, positive, whole
-from fewshot.models.loading import load_masked_lm
+from fewshot.models.loading import load_masked_lm, load_uncounted
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts
 from fewshot.training.loop import TrainSettings
@@ -171,6 +172,12 @@ class FineTuneClassifier(SupervisedClassifier):
         max_length = lm.checked_max_length(self.max_length)
         model = SequenceModel.untrained(lm, self.pooling, max_length, len(data.classes), rng)
         return _Plan(data, model, model.tokenize(data.examples), held_out, settings, rng)
+
+    def _load_models(self) -> None:
+        self.model = load_uncounted(self.model)
+
+    def _n_trainable(self) -> int:
+        return super()._n_trainable() + sum(p.numel() for p in unshared(self.model_, self.model))
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         model = SequenceModel(

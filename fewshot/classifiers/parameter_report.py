@@ -83,9 +83,8 @@ def report_parameters(
     ParameterReport
     """
     lm, history = result.scorer.lm, result.history
-    shared = {parameter.data_ptr() for _, parameter in before.named_parameters()}
     parameters = [parameter for _, parameter in lm.named_parameters()]
-    tuned = [parameter for parameter in parameters if parameter.data_ptr() not in shared]
+    tuned = unshared(lm, before)
     beside = _beside(result)
     tuned_bytes = _n_bytes(tuned) + sum(array.nbytes for array in beside)
     n_steps = sum(row["steps"] for row in history)
@@ -99,6 +98,12 @@ def report_parameters(
         peak_memory_bytes=peak_memory_bytes,
         step_seconds=seconds / n_steps if n_steps else None,
     )
+
+
+def unshared(tuned: MaskedLM, base: Any) -> list[Tensor]:  # Any: a model by name is loaded by now
+    """Return the parameters that a tuned model does not share with the one it was copied from."""
+    shared = {parameter.data_ptr() for _, parameter in base.named_parameters()}
+    return [p for _, p in tuned.named_parameters() if p.data_ptr() not in shared]
 
 
 def _beside(result: TuningResult) -> list[npt.NDArray[Any]]:

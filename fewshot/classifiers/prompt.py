@@ -21,6 +21,7 @@ from fewshot.data.classes import label_array
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.models.hardware import measured_within
+from fewshot.models.loading import load_uncounted
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
@@ -301,6 +302,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
             params = params | {"tuning": resolve_tuning(tuning)}
         super().set_params(**params)
         return self
+
+    def _load_models(self) -> None:
+        self.model = load_uncounted(self.model)
+
+    def _n_trainable(self) -> int:
+        return self.parameter_report_.n_tuned + self.parameter_report_.n_head
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -197,6 +197,24 @@ class SetFitClassifier(SupervisedClassifier):
         encoder = SentenceEncoder.load(self.model, self.max_length)
         return _Plan(data, texts, encoder, encoder.tokenize(texts), source, rng)
 
+    def _load_models(self) -> None:
+        from fewshot.classifiers import pair_training  # noqa: F401  # loads setfit: takes seconds
+        from fewshot.models.sentence_encoder import SentenceEncoder
+
+        self.model = SentenceEncoder.load(self.model, None).transformer
+
+    def _n_trainable(self) -> int:
+        tuned = self.encoder_.parameters() if self.num_epochs else ()
+        return super()._n_trainable() + sum(parameter.numel() for parameter in tuned)
+
+    def _n_tokens(self, X: Any) -> int | None:
+        from fewshot.models.sentence_encoder import SentenceEncoder
+
+        # Each text is embedded once, besides training.
+        joined = read_examples(X, self.fields_).joined()
+        lengths = SentenceEncoder(self.encoder_).tokenize(joined).lengths
+        return sum(int(epoch["tokens"]) for epoch in self.history_) + int(lengths.sum())
+
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         from fewshot.models.sentence_encoder import SentenceEncoder
 

@@ -73,6 +73,12 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
         return _LOADED.get((name, _folder_state(Path(name))), partial(_load, name))
 
 
+def load_uncounted(model: str | Path | MaskedLM) -> MaskedLM:
+    """Load a model whose counts begin at 0; the weights stay shared."""
+    lm = load_masked_lm(model)
+    return MaskedLM(lm.model, lm.tokenizer, name=lm.name)
+
+
 def _folder_state(folder: Path) -> FolderState:
     """Return name, size and time of a folder's files, which change when its model is replaced."""
     if not folder.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import fewshot
+from fewshot.benchmark.data_sets.data_set import DataSetInfo
 from fewshot.benchmark.methods import (
     SHORT_NAMES,
-    Defaults,
     build_method,
     load_models,
     needs_labels,
@@ -28,12 +29,13 @@ from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.tuning import Full
 
 TEMPLATES = tuple(Template(f"{{text}} {word} {{mask}}") for word in ("", "is", "was", "are", "by"))
-DEFAULTS = Defaults(TEMPLATES, Verbalizer({"a": ["good"], "b": ["bad"]}), ("a", "b"))
+WORDS = Verbalizer({"a": ["good"], "b": ["bad"]})
+DATA = DataSetInfo("Mine", TEMPLATES, WORDS, ("a", "b"), "accuracy", "hash")
 SPECS = "tests.benchmark.specs"
 
 
 def build(estimator: str, seed: int = 7, grid: dict | None = None, **settings: Any) -> Any:
-    return build_method(MethodSpec("M", estimator, settings, grid or {}), DEFAULTS, seed)
+    return build_method(MethodSpec("M", estimator, settings, grid or {}), DATA, seed)
 
 
 def test_the_short_names_are_the_majority_and_the_classifiers_of_the_package() -> None:
@@ -55,7 +57,7 @@ def test_a_classifier_inside_one_that_learns_from_unlabelled_texts_is_filled_in(
 
     assert built.estimator.tuning == "head"
     assert built.estimator.template is TEMPLATES[0]
-    assert built.estimator.verbalizer is DEFAULTS.verbalizer
+    assert built.estimator.verbalizer is WORDS
     assert built.estimator.random_state == built.random_state == 7
     assert takes_unlabeled(built)
     assert not needs_labels(built)
@@ -66,7 +68,7 @@ def test_an_ensemble_gets_the_first_templates_of_the_data_set() -> None:
     inside = MethodSpec("M", "pcp", {"estimator": {"estimator": "pet"}}, {})
 
     assert build("pet").templates == list(TEMPLATES[:4])
-    assert build_method(inside, DEFAULTS, 0).estimator.templates == list(TEMPLATES[:4])
+    assert build_method(inside, DATA, 0).estimator.templates == list(TEMPLATES[:4])
     assert build("pet", templates=["{mask}: {text}"]).templates == ["{mask}: {text}"]
 
 
@@ -79,9 +81,9 @@ def test_the_template_of_the_estimator_is_the_first_pattern(own: str) -> None:
 
 
 def test_an_ensemble_for_a_data_set_of_one_template_chooses_its_patterns_itself() -> None:
-    defaults = Defaults(TEMPLATES[:1], DEFAULTS.verbalizer, DEFAULTS.labels)
+    data = replace(DATA, templates=TEMPLATES[:1])
 
-    built = build_method(MethodSpec("M", "pet", {}, {}), defaults, 0)
+    built = build_method(MethodSpec("M", "pet", {}, {}), data, 0)
 
     assert built.templates is None
     assert built.estimator.template is TEMPLATES[0]
@@ -109,7 +111,7 @@ def test_seed_silence_and_the_prompt_of_the_data_set_are_filled_in() -> None:
     assert prompt.random_state == 7
     assert prompt.verbose == 0
     assert prompt.template is TEMPLATES[0]
-    assert prompt.verbalizer is DEFAULTS.verbalizer
+    assert prompt.verbalizer is WORDS
     assert prompt.labels == ["a", "b"]
 
 

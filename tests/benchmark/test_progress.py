@@ -44,8 +44,8 @@ def test_a_cell_is_told_on_one_line_with_the_time_left() -> None:
     out = io.StringIO()
     progress = Progress(out, keys(("A", "x"), ("A", "x")), [], 1)
 
-    progress.tell(cell("A", "x", 200))
-    progress.tell(cell("A", "x", 200, seed=1))
+    progress.report(cell("A", "x", 200))
+    progress.report(cell("A", "x", 200, seed=1))
 
     assert out.getvalue().splitlines() == [
         "1/2  x, 8 shots, seed 0: A: accuracy 0.500, 200.0 s, about 3 min left",
@@ -59,7 +59,7 @@ def test_a_cell_is_told_on_one_line_with_the_time_left() -> None:
 def test_the_time_left_has_a_unit_that_fits(seconds: float, told: str) -> None:
     out = io.StringIO()
 
-    Progress(out, keys(("A", "x"), ("A", "x")), [], 1).tell(cell("A", "x", seconds))
+    Progress(out, keys(("A", "x"), ("A", "x")), [], 1).report(cell("A", "x", seconds))
 
     assert out.getvalue().endswith(f"{told} left\n")
 
@@ -68,6 +68,6 @@ def test_a_failure_is_told_by_the_first_line_of_its_error() -> None:
     out = io.StringIO()
     failed = Cell("A", "x", 8, 0, "failed", "accuracy", "D", error="ValueError: no\nmore")
 
-    Progress(out, keys(("A", "x")), [], 1).tell(failed)
+    Progress(out, keys(("A", "x")), [], 1).report(failed)
 
     assert out.getvalue() == "1/1  x, 8 shots, seed 0: A: failed: ValueError: no\n"

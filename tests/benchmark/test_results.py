@@ -61,14 +61,20 @@ def test_a_key_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "holds no whole line"),
-        (["{"], "holds no whole line"),
-        (["method,accuracy\n"], "no results file: it begins with 'method,accuracy'; name another"),
-        (["[]\n"], r"no results file: it begins with '\[\]'; name another one"),
-        ([cell().to_line()], r"no results file: it begins with '\{\"kind\": \"cell\""),
+        ([], "it has no complete line"),
+        (["{"], "it has no complete line"),
+        (
+            ["method,accuracy\n"],
+            "not a results file: it begins with 'method,accuracy'",
+        ),
+        (["[]\n"], r"not a results file: it begins with '\[\]'; name another one"),
+        ([cell().to_line()], r"not a results file: it begins with '\{\"kind\": \"cell\""),
         (['{"kind": "header", "format": 2}\n'], "format is 2, this version of fewshot reads 1"),
         (['{"kind": "header", "format": 1}\n'], "the header has no 'spec'"),
-        ([HEADER.to_line(), "{\n", cell().to_line()], "line 2: not JSON.*mend or delete the line"),
+        (
+            [HEADER.to_line(), "{\n", cell().to_line()],
+            "line 2: not JSON.*repair or delete",
+        ),
         ([HEADER.to_line(), HEADER.to_line()], "line 2: expected a cell"),
         ([HEADER.to_line(), '{"kind": "cell"}\n'], "line 2: not a cell of this format"),
     ],

@@ -95,7 +95,7 @@ def test_a_file_of_another_spec_is_refused_with_what_differs(tmp_path: Path) -> 
         pass
 
     message = str(caught.value)
-    assert "results are of another spec" in message
+    assert "results are of a different spec" in message
     assert "methods.TF-IDF.settings.C was None and is 2" in message
     assert "data_sets.bbc_news.seeds was [0, 1] and is [7]" in message
     assert "name another results file" in message
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_results_file_is_left_alone(tmp_path: Path, text: str)
     path = tmp_path / "novel.txt"
     path.write_text(text, encoding="utf-8")
 
-    with pytest.raises(BenchmarkError, match="no results file"):
+    with pytest.raises(BenchmarkError, match="not a results file"):
         write(path, 0)
 
     assert path.read_text(encoding="utf-8") == text

@@ -77,7 +77,7 @@ def test_predictions_of_unknown_labels_are_wrong_and_told(tmp_path: Path) -> Non
     (cell,) = cells_of(tmp_path, "Strange", seeds=[0], test_size=10)["Strange"]
 
     assert cell.scores["accuracy"] <= 0.5
-    assert "1 of 10 predictions are no label of the data set" in cell.warnings[0]
+    assert "1 of 10 predictions are not labels of the data set" in cell.warnings[0]
     assert "weather" in cell.warnings[0]
 
 
@@ -431,7 +431,7 @@ def test_progress_tells_each_cell_and_silence_tells_none(
                 "shots": [1, 2],
             },
             BenchmarkError,
-            "method 'T' has a grid, and with 1 shots per class of 'mine'.*use 2 or more",
+            "method 'T' has a grid, and 1 shots per class of 'mine'.*use 2 or more",
         ),
     ],
 )
@@ -466,13 +466,13 @@ def test_results_of_other_texts_are_refused(tmp_path: Path) -> None:
     texts = tmp_path / "texts.csv"
     texts.write_text(texts.read_text(encoding="utf-8") + "one more game,sport\n", encoding="utf-8")
 
-    with pytest.raises(BenchmarkError, match="the texts of 'mine' are not those"):
+    with pytest.raises(BenchmarkError, match="the texts of 'mine' differ from those"):
         run(spec, results=path, verbose=0)
 
 
 @pytest.mark.parametrize("n_jobs", [0, "2", 1.5, True])
 def test_a_number_of_jobs_that_is_none_is_told_before_anything_is_loaded(n_jobs: Any) -> None:
-    with pytest.raises(BenchmarkError, match="n_jobs is the number of cells at once"):
+    with pytest.raises(BenchmarkError, match="n_jobs is the number of parallel cells"):
         run(
             {"methods": ["majority"], "data_sets": ["x"], "shots": [1], "seeds": [0]}, n_jobs=n_jobs
         )

@@ -125,7 +125,7 @@ def test_a_spec_is_returned_as_it_is() -> None:
             {"methods": [{"name": "P", "estimator": "prompt", "setings": {}}]},
             "unknown key 'setings'.*did you mean 'settings'",
         ),
-        ({"methods": ["prompt", "prompt"]}, "methods: 'prompt' stands twice"),
+        ({"methods": ["prompt", "prompt"]}, "methods: 'prompt' is duplicated"),
         (
             {"methods": [{"name": "P", "estimator": "prompt", "grid": {"tuning": "head"}}]},
             "grid: tuning: expected a list",
@@ -136,10 +136,10 @@ def test_a_spec_is_returned_as_it_is() -> None:
         ),
         (
             {"methods": [{"name": "P", "estimator": "p", "settings": {"a": object()}}]},
-            "method 'P': settings are what JSON has",
+            "method 'P': settings have JSON's types",
         ),
         ({"data_sets": [{"shots": [1]}]}, "the key 'name' is missing"),
-        ({"data_sets": ["bbc_news", "bbc_news"]}, "data_sets: 'bbc_news' stands twice"),
+        ({"data_sets": ["bbc_news", "bbc_news"]}, "data_sets: 'bbc_news' is duplicated"),
         (
             {"data_sets": [{"name": "bbc_news", "metric": "acuracy"}]},
             "no metric 'acuracy'.*did you mean 'accuracy'",
@@ -147,7 +147,7 @@ def test_a_spec_is_returned_as_it_is() -> None:
         ({"data_sets": [{"name": "bbc_news", "verbalizer": ["a"]}]}, "verbalizer: expected 'key"),
         ({"shots": ["eight"]}, "shots: expected a whole number, 0 or more, got 'eight'"),
         ({"shots": [-1]}, "shots: expected a whole number, 0 or more, got -1"),
-        ({"shots": [8, 8]}, "shots: '8' stands twice"),
+        ({"shots": [8, 8]}, "shots: '8' is duplicated"),
         ({"seeds": 5}, "seeds: expected a list"),
         ({"seeds": [True]}, "seeds: expected a whole number"),
         ({"test_size": 0}, "test_size: expected a whole number, 1 or more, got 0"),

@@ -35,6 +35,18 @@ class Split:
 
 
 @dataclass(frozen=True)
+class DataSetInfo:
+    """A data set without its texts, which is sent to workers."""
+
+    title: str
+    templates: tuple[Template, ...]  # the default one first
+    verbalizer: Verbalizer
+    labels: tuple[str, ...]
+    metric: str
+    data_hash: str
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A data set with its default prompt and its protocol.
 
@@ -132,6 +144,13 @@ class DataSet:
     def seeds(self) -> tuple[int, ...] | None:
         """The seeds that the protocol has files for; None if any seed will do."""
         return self.training.seeds
+
+    @property
+    def info(self) -> DataSetInfo:
+        """The data set without its texts."""
+        return DataSetInfo(
+            self.title, self.templates, self.verbalizer, self.labels, self.metric, self.data_hash
+        )
 
     @cached_property
     def data_hash(self) -> str:

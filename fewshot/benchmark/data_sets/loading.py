@@ -107,8 +107,8 @@ def load_data_set(
     is_own = any(key in settings for key in _OWN_KEYS if key not in ("name", *_PROMPT_KEYS))
     required = _REQUIRED if is_own else ("name",)
     optional = [key for key in (*_OWN_KEYS, "template") if key not in required]
-    where = f"the data set {settings.get('name')!r}"
-    check_keys(settings, required, optional, where, InputError)
+    place = f"the data set {settings.get('name')!r}"
+    check_keys(settings, required, optional, place, InputError)
     template = settings.pop("template", None)
     if is_own:
         data = load_own_data(OwnData(**settings))

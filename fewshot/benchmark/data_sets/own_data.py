@@ -65,8 +65,8 @@ class OwnData:
         """Read a file or split."""
         if self.hub is not None:
             rows = read_hub(self.hub, self.config, part, self.label)
-            where = describe_hub(self.hub, self.config, part)
-            return read_labeled(rows, self.columns, self.label, where)
+            place = describe_hub(self.hub, self.config, part)
+            return read_labeled(rows, self.columns, self.label, place)
         path = Path(part).expanduser()
         return read_labeled(read_table(path), self.columns, self.label, path)
 
@@ -108,29 +108,29 @@ def read_verbalizer(
 def _content(own: OwnData) -> Content:
     train = own.read(own.train)
     labels = tuple(sorted(set(train.labels)))
-    where = f"the data set {own.name!r}"
+    place = f"the data set {own.name!r}"
     if len(labels) < 2:
         raise InputError(
-            f"{where}: {own.train} has only the label {labels[0]!r} in {own.label!r}; "
+            f"{place}: {own.train} has only the label {labels[0]!r} in {own.label!r}; "
             "add texts of another label"
         )
     if own.test is None:
         try:
             return halved(train, labels)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from error
+            raise InputError(f"{place}: {error}") from error
     test = own.read(own.test)
     unknown = sorted(set(test.labels) - set(labels))
     if unknown:
         raise InputError(
-            f"{where}: {own.test} has the label {unknown[0]!r}, which {own.train} does not have; "
+            f"{place}: {own.test} has the label {unknown[0]!r}, which {own.train} does not have; "
             f"its labels are {list(labels)}"
         )
     pool, notes = clean_pool(train, test.texts)
     lost = sorted(set(labels) - set(pool.labels))
     if lost:
         raise InputError(
-            f"{where}: all training texts of the label {lost[0]!r} are in {own.test} too, or have "
+            f"{place}: all training texts of the label {lost[0]!r} are in {own.test} too, or have "
             "two labels; add others"
         )
     return Content(Pool(pool), test, labels, notes)

@@ -73,7 +73,7 @@ class Pool:
 
     def describe(self, shots: int) -> str:
         """Describe how the training texts are drawn."""
-        return f"{shots} per class, drawn by seed from {len(self.pool)} texts"
+        return f"{shots} of each class drawn by seed from {len(self.pool)} texts"
 
     def parts(self) -> Iterator[tuple[str, LabeledTexts]]:
         """Yield the texts under the names that the hash of the data covers."""
@@ -131,8 +131,8 @@ class ShotFiles:
         """Describe how the training texts were drawn."""
         kind = f"published file with {shots} {self.shots_kind}"
         if self.seeds is None:
-            return f"{kind}, a single draw: seeds vary the training only"
-        return f"{kind}, one per seed"
+            return f"{kind}, one draw: seeds vary the training only"
+        return f"{kind}, one for each seed"
 
     def parts(self) -> Iterator[tuple[str, LabeledTexts]]:
         """Yield the texts under the names that the hash of the data covers."""
@@ -175,7 +175,7 @@ def clean_pool(
         else:
             kept.append(place)
         seen.add(key)
-    notes = (f"left out of the pool because {why}: {count}" for why, count in left_out.items())
+    notes = (f"left out of the pool since {why}: {count}" for why, count in left_out.items())
     return pool.take(kept), tuple(notes)
 
 

@@ -26,7 +26,7 @@ _LINES_SHOWN, _TEXT_SHOWN = 5, 60
 class Row(NamedTuple):
     """A row of a table."""
 
-    line: int  # where it begins, from 1; in Parquet and hub data sets the number of the row
+    line: int  # source it begins, from 1; in Parquet and hub data sets the number of the row
     values: dict[str, Any]  # by column; JSON and Parquet hold anything
 
 
@@ -93,14 +93,14 @@ def describe_hub(path: str, config: str | None, split: str) -> str:
     return f"{path}{'' if config is None else f' ({config})'}, split {split!r}"
 
 
-def read_texts(rows: Sequence[Row], fields: Sequence[str], where: object) -> tuple[Text, ...]:
+def read_texts(rows: Sequence[Row], fields: Sequence[str], source: object) -> tuple[Text, ...]:
     """Return stripped texts: strings for one column, mappings for several columns (`fields`)."""
-    columns = [_column(rows, name, where) for name in fields]
+    columns = [_column(rows, name, source) for name in fields]
     for name, column in zip(fields, columns, strict=True):
         wrong = [i for i, value in enumerate(column) if not isinstance(value, str | None)]
         if wrong:
             raise InputError(
-                f"{where}, {_lines(rows, wrong)}: the column {name!r} holds text, "
+                f"{source}, {_lines(rows, wrong)}: the column {name!r} holds text, "
                 f"got {column[wrong[0]]!r}"
             )
     records = [
@@ -111,12 +111,12 @@ def read_texts(rows: Sequence[Row], fields: Sequence[str], where: object) -> tup
     blank = [i for i, record in enumerate(records) if not any(record)]
     if blank:
         raise InputError(
-            f"{where}, {_lines(rows, blank)}: no text in {names}; fill in or delete these rows"
+            f"{source}, {_lines(rows, blank)}: no text in {names}; fill in or delete the rows"
         )
     broken = [i for i, record in enumerate(records) if not _is_encodable("".join(record))]
     if broken:
         raise InputError(
-            f"{where}, {_lines(rows, broken)}: a lone surrogate in {names}: the text was decoded "
+            f"{source}, {_lines(rows, broken)}: a lone surrogate in {names}: the text was decoded "
             "with the wrong encoding before it was saved; export it again"
         )
     if len(fields) == 1:
@@ -125,22 +125,22 @@ def read_texts(rows: Sequence[Row], fields: Sequence[str], where: object) -> tup
 
 
 def read_labeled(
-    rows: Sequence[Row], fields: Sequence[str], label: str, where: object
+    rows: Sequence[Row], fields: Sequence[str], label: str, source: object
 ) -> LabeledTexts:
     """Return texts and their labels; labels that are whole numbers become strings."""
-    texts = read_texts(rows, fields, where)
+    texts = read_texts(rows, fields, source)
     values = [
-        value.strip() if isinstance(value, str) else value for value in _column(rows, label, where)
+        value.strip() if isinstance(value, str) else value for value in _column(rows, label, source)
     ]
     missing = [i for i, value in enumerate(values) if value is None or value == ""]
     if missing:
         raise InputError(
-            f"{where}, {_lines(rows, missing)}: no label in {label!r}; fill in or delete these rows"
+            f"{source}, {_lines(rows, missing)}: no label in {label!r}; fill in or delete the rows"
         )
     wrong = [i for i, value in enumerate(values) if _label(value) is None]
     if wrong:
         raise InputError(
-            f"{where}, {_lines(rows, wrong)}: a label is text or a whole number, "
+            f"{source}, {_lines(rows, wrong)}: a label is text or a whole number, "
             f"got {values[wrong[0]]!r} in {label!r}"
         )
     return LabeledTexts(texts, tuple(str(_label(value)) for value in values))
@@ -257,14 +257,14 @@ def _check_hub(path: str) -> None:
         )
 
 
-def _column(rows: Sequence[Row], name: str, where: object) -> list[Any]:
+def _column(rows: Sequence[Row], name: str, source: object) -> list[Any]:
     lacking = [i for i, row in enumerate(rows) if name not in row.values]
     if lacking:
         # A column that no row has is an error in the header or the settings, not in some lines.
         lines = "" if len(lacking) == len(rows) else f", {_lines(rows, lacking)}"
         found = list(rows[lacking[0]].values)
         raise InputError(
-            f"{where}{lines}: no column {name!r}{did_you_mean(name, found)}; "
+            f"{source}{lines}: no column {name!r}{did_you_mean(name, found)}; "
             f"the columns are {found}"
         )
     return [row.values[name] for row in rows]

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.fine_tune import FineTuneClassifier
+from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.fitting import FitArguments
 from fewshot.data.classes import label_array
@@ -194,6 +196,26 @@ class SemiSupervisedClassifier(TextClassifier):
         examples = read_examples(X, self.fields_)
         self._warn_seen(examples)
         return self.estimator_._class_scores(examples)
+
+    def _n_trainable(self) -> int:
+        """Count what differs between the model at first and the classifier at the end."""
+        first, final = self.estimator, self.estimator_
+        while isinstance(final, SemiSupervisedClassifier):
+            final = final.estimator_
+        if not isinstance(final, PromptClassifier):
+            return final._n_trainable()
+        while isinstance(first, SemiSupervisedClassifier):
+            first = first.estimator
+        n_tuned = sum(p.numel() for p in unshared(final.model_, first.model))
+        return n_tuned + final.parameter_report_.n_head
+
+    def _n_tokens(self, X: Any) -> None:
+        del X  # nobody counts what the classifiers inside read
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
 
     def _warn_seen(self, examples: Examples) -> None:
         n_seen = int(np.isin(text_keys(examples), self.pool_keys_).sum())

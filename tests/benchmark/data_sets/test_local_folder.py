@@ -65,8 +65,8 @@ def test_masakhanews_leaves_out_training_texts_that_are_tested_on(folder: Path) 
 
     assert len(data.split(4, 0).train_texts) == 12
     assert data.notes == (
-        "left out of a training file because they are test texts: at most 1",
-        "left out of the unlabeled pool because they are test texts: 1",
+        "left out of a training file since they are test texts: at most 1",
+        "left out of the unlabeled pool since they are test texts: 1",
     )
     assert_clean(data, [0, 2, 4], [0, 1])
 

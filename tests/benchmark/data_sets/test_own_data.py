@@ -101,7 +101,7 @@ def test_training_texts_that_are_tested_on_are_left_out(tmp_path: Path, test: st
     data = load_data_set(OWN | {"train": str(train), "test": test})
 
     assert len(data.training.pool) == 4
-    assert data.notes == ("left out of the pool because they are test texts: 2",)
+    assert data.notes == ("left out of the pool since they are test texts: 2",)
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,8 @@ def test_masakhanews_development_texts_are_used_nowhere() -> None:
 
 def test_masakhanews_english_loses_the_text_that_is_tested_on() -> None:
     assert load("masakhanews_eng").notes == (
-        "left out of a training file because they are test texts: at most 1",
-        "left out of the unlabeled pool because they are test texts: 1",
+        "left out of a training file since they are test texts: at most 1",
+        "left out of the unlabeled pool since they are test texts: 1",
     )
     assert load("masakhanews_pcm").notes == load("masakhanews_swa").notes == ()
 
@@ -145,7 +145,7 @@ def test_emerging_nlp_keeps_all_test_texts_and_loses_six_training_texts() -> Non
 
     assert set(Counter(data.test.labels).values()) == {20}
     assert Counter(Counter(data.training.pool.labels).values()) == {10: 15, 9: 6}
-    assert data.notes == ("left out of the pool because they are test texts: 6",)
+    assert data.notes == ("left out of the pool since they are test texts: 6",)
 
 
 @pytest.mark.parametrize("name", ["list_rte", "masakhanews_swa", "emerging_nlp"])

@@ -25,9 +25,9 @@ def test_a_pool_loses_test_texts_repeated_texts_and_texts_with_two_labels() -> N
 
     assert kept == LabeledTexts(("a", "b", "f"), ("pos", "pos", "neg"))
     assert notes == (
-        "left out of the pool because they repeat another text: 1",
-        "left out of the pool because they have two labels: 2",
-        "left out of the pool because they are test texts: 1",
+        "left out of the pool since they repeat another text: 1",
+        "left out of the pool since they have two labels: 2",
+        "left out of the pool since they are test texts: 1",
     )
 
 

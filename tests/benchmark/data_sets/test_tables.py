@@ -148,7 +148,7 @@ def test_labels_that_are_whole_numbers_become_text() -> None:
     [
         ({"Text": "x", "y": "1"}, "f.csv, line 3: no column 't'; the columns are ['Text', 'y']"),
         ({"t": 3, "y": "1"}, "f.csv, line 3: the column 't' holds text, got 3"),
-        ({"t": " ", "y": "1"}, "f.csv, line 3: no text in 't'; fill in or delete these rows"),
+        ({"t": " ", "y": "1"}, "f.csv, line 3: no text in 't'; fill in or delete the rows"),
         ({"t": None, "y": "1"}, "f.csv, line 3: no text in 't'"),
         ({"t": "x\ud800", "y": "1"}, "f.csv, line 3: a lone surrogate in 't'"),
         ({"t": "x"}, "f.csv, line 3: no column 'y'; the columns are ['t']"),

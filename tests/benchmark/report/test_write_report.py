@@ -271,7 +271,7 @@ def test_a_run_that_has_not_begun_has_a_report(tmp_path: Path) -> None:
     html = html_of(results([]), tmp_path)
 
     assert "No cell is done yet" in text_of(html)
-    assert "the run has not come to it" in text_of(html)
+    assert "not reached yet" in text_of(html)
 
 
 def test_scores_of_zero_and_no_seconds_can_be_drawn(tmp_path: Path) -> None:
