@@ -22,6 +22,9 @@ from fewshot.benchmark.methods import (
 )
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.semi_supervised import pcp
+from fewshot.classifiers.semi_supervised.pretraining import pretrain
+from fewshot.data.unlabeled import Unlabeled
 from fewshot.errors import BenchmarkError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
@@ -189,6 +192,25 @@ def test_a_loaded_model_shares_its_weights_and_has_encoded_nothing(tiny_bert, tm
     assert second.model.counts.tokens == 0
     weights = [next(p.model.model.parameters()).data_ptr() for p in (first, second)]
     assert weights[0] == weights[1]
+
+
+def test_loading_forgets_the_models_that_an_earlier_fit_adapted(
+    tiny_bert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapted = []
+    monkeypatch.setattr(
+        pcp, "pretrain", lambda *args, **kwargs: adapted.append(1) or pretrain(*args, **kwargs)
+    )
+    method = build("pcp", estimator__model=MaskedLM(*tiny_bert), pretraining__num_epochs=1)
+    load_models(method)
+
+    for _ in range(2):
+        method.fit(["good one", "bad one"], ["a", "b"], unlabeled=Unlabeled(["one", "two"]))
+    before = len(adapted)
+    load_models(method)
+    method.fit(["good one", "bad one"], ["a", "b"], unlabeled=Unlabeled(["one", "two"]))
+
+    assert (before, len(adapted)) == (1, 2)
 
 
 @pytest.mark.parametrize(
