@@ -150,7 +150,5 @@ def _left_out(
 ) -> tuple[str, ...]:
     most = max(len(files[draw]) - len(kept[draw]) for draw in files)
     return (
-        (f"left out of a training file since they are test texts: at most {most}",)
-        if most
-        else ()
+        (f"left out of a training file since they are test texts: at most {most}",) if most else ()
     )
