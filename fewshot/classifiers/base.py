@@ -18,7 +18,6 @@ from tqdm.auto import tqdm
 
 from fewshot.data.examples import Examples
 from fewshot.errors import CollapseWarning, TruncationWarning, warn_user
-from fewshot.saving.estimators import save_estimator
 
 if TYPE_CHECKING:
     from fewshot.models.masked_lm import MaskedLM
@@ -131,6 +130,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             If the folder holds something else, a parameter cannot be saved, or this was not tuned
             from `backbone`.
         """
+        from fewshot.saving.estimators import save_estimator  # loads torch
+
         check_is_fitted(self)
         save_estimator(self, Path(folder), backbone)
 

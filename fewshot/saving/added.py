@@ -1,7 +1,8 @@
-"""How new modules beside a model are written and built again: class, settings and tensors."""
+"""New modules beside a model as class, settings and tensors, and built again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -13,80 +14,34 @@ from fewshot.models.parts import Backbone
 from fewshot.saving.codec import Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
 
-# Every class that a saved folder may name, and its module.
-ADDED_CLASSES: dict[str, str] = {
-    "AdapterModules": "fewshot.tuning.adapter",
-    "DecomposedPrompt": "fewshot.tuning.soft_tokens",
-    "FusedPrompt": "fewshot.tuning.soft_tokens",
-    "GeneratedPrompt": "fewshot.tuning.soft_prompts.iapt",
-    "InsertedPrompt": "fewshot.tuning.soft_tokens",
-    "LabelVectors": "fewshot.tuning.perfect",
-    "LoRAModules": "fewshot.tuning.lora",
-    "PrefixModules": "fewshot.tuning.soft_prompts.prefix",
-    "TemplateTokens": "fewshot.tuning.soft_tokens",
-}
 
-
-def encode_added(added: AddedModules | None, writer: Writer, where: str) -> Json:
-    """Return modules as JSON; their tensors go to the file of tensors.
-
-    Parameters
-    ----------
-    added : AddedModules or None
-    writer : Writer
-    where : str
-
-    Returns
-    -------
-    JSON
-
-    Raises
-    ------
-    PersistenceError
-        If they are of a class that is not of this package.
-    """
+def encode_added(added: AddedModules | None, writer: Writer, path: str) -> Json:
+    """Return modules as JSON; their tensors go to the file of tensors."""
     if added is None:
         return None
     if isinstance(added, Stacked):
         return {
-            "lower": encode_added(added.lower, writer, f"{where}.lower"),
-            "upper": encode_added(added.upper, writer, f"{where}.upper"),
+            "lower": encode_added(added.lower, writer, f"{path}.lower"),
+            "upper": encode_added(added.upper, writer, f"{path}.upper"),
         }
-    name = type(added).__name__
-    if name not in ADDED_CLASSES or type(added).__module__ != ADDED_CLASSES[name]:
+    kind, known = type(added), _known_classes()
+    if known.get(kind.__name__) is not kind:
         raise PersistenceError(
-            f"{where} is a {type(added).__module__}.{name}, which is none of the modules that can "
-            f"be saved: {sorted(ADDED_CLASSES)}"
+            f"{path} is a {kind.__module__}.{kind.__name__}, which is none of the modules that "
+            f"can be saved: {sorted(known)}"
         )
     return {
-        "class": name,
-        "settings": writer.encode(added.settings, f"{where}.settings"),
+        "class": kind.__name__,
+        "settings": writer.encode(added.settings, f"{path}.settings"),
         "tensors": {
-            own: add_tensor(tensor, writer, f"{where}.{own}")
+            own: add_tensor(tensor, writer, f"{path}.{own}")
             for own, tensor in added.state_dict().items()
         },
     }
 
 
 def decode_added(content: Any, model: Backbone, reader: Reader) -> AddedModules | None:
-    """Build modules for a model, and give them the tensors that were saved.
-
-    Parameters
-    ----------
-    content : JSON
-    model : PreTrainedModel
-        What they stand beside; it is not changed.
-    reader : Reader
-
-    Returns
-    -------
-    AddedModules or None
-
-    Raises
-    ------
-    PersistenceError
-        If the class is unknown, or builds other tensors now.
-    """
+    """Build modules for a model, which is not changed, and give them the saved tensors."""
     if content is None:
         return None
     if "lower" in content:
@@ -106,22 +61,36 @@ def decode_added(content: Any, model: Backbone, reader: Reader) -> AddedModules 
     return added
 
 
+def _known_classes() -> dict[str, type[AddedModules]]:
+    import_module("fewshot.tuning")  # defines them all
+    return {
+        kind.__name__: kind
+        for kind in _subclasses(AddedModules)
+        if kind.__module__.startswith("fewshot.tuning.")
+    }
+
+
+def _subclasses(kind: Any) -> Iterator[Any]:  # mypy knows abstract classes only as values
+    for found in kind.__subclasses__():
+        yield found
+        yield from _subclasses(found)
+
+
 def _build(name: str, settings: dict[str, Any], model: Backbone) -> AddedModules:
-    if name not in ADDED_CLASSES:
+    known = _known_classes()
+    if name not in known:
         raise PersistenceError(
-            f"the saved model names the unknown modules {name!r}; known are "
-            f"{sorted(ADDED_CLASSES)}. If it was saved by a newer version, upgrade fewshot"
+            f"the saved model names the unknown modules {name!r}; known are {sorted(known)}. "
+            "If it was saved by a newer version, upgrade fewshot"
         )
-    found = getattr(import_module(ADDED_CLASSES[name]), name)
     with torch.random.fork_rng(devices=[]):  # initial values may be random
         try:
-            added: AddedModules = found(model, **settings)
+            return known[name](model, **settings)
         except TypeError as error:
             raise PersistenceError(
                 f"the installed {name} does not take the saved settings ({error}); load the "
                 "folder with the version that its config.json names"
             ) from error
-    return added
 
 
 def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:

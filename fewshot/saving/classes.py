@@ -1,13 +1,15 @@
 """Codecs of objects of known classes: estimators and frozen dataclasses.
 
-A class that may be made at load is a line of `CLASSES`; that is all that a new one needs.
+Known are the classes among the public names of `PACKAGES`, and those in `HELD`: a new public
+estimator, strategy or verbalizer can be saved without a change here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeGuard
 
 from sklearn import config_context
 from sklearn.base import BaseEstimator
@@ -16,84 +18,60 @@ from fewshot.errors import PersistenceError
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 
-# Every class that a saved folder may name, and its module, which is imported when it is needed.
-CLASSES: dict[str, str] = {
-    "Adapter": "fewshot.tuning",
-    "BitFit": "fewshot.tuning",
-    "CorpusTerms": "fewshot.knowledge",
-    "CrossEncoderFilter": "fewshot.knowledge",
-    "DePT": "fewshot.tuning",
-    "EPT": "fewshot.tuning",
-    "EmbeddingsHead": "fewshot.tuning",
-    "FGM": "fewshot.tuning",
-    "FineTuneClassifier": "fewshot.classifiers.fine_tune",
-    "Full": "fewshot.tuning",
-    "GivenTerms": "fewshot.knowledge",
-    "Half": "fewshot.tuning",
-    "Head": "fewshot.tuning",
-    "IAPT": "fewshot.tuning",
-    "LMBFFVerbalizer": "fewshot.knowledge",
+# What fitted estimators hold besides, by its module, which is imported when it is needed.
+HELD = {
     "LabelEmbeddings": "fewshot.scoring.prototypes",
     "LabelWords": "fewshot.scoring.label_words",
-    "LastLayers": "fewshot.tuning",
-    "LayerNorm": "fewshot.tuning",
-    "LiSTClassifier": "fewshot.classifiers.semi_supervised.list",
-    "LoRA": "fewshot.tuning",
-    "Lookup": "fewshot.knowledge",
-    "MetaWeights": "fewshot.classifiers.semi_supervised.meta_weights",
-    "ModelNeighbours": "fewshot.knowledge",
-    "NoTuning": "fewshot.tuning",
-    "PCPClassifier": "fewshot.classifiers.semi_supervised.pcp",
-    "PETClassifier": "fewshot.classifiers.semi_supervised.pet",
     "ParameterReport": "fewshot.classifiers.parameter_report",
-    "Perfect": "fewshot.tuning",
-    "PetalVerbalizer": "fewshot.knowledge",
-    "Prefix": "fewshot.tuning",
-    "Pretraining": "fewshot.classifiers.semi_supervised.pretraining",
-    "PromptClassifier": "fewshot.classifiers.prompt",
-    "PrototypeVerbalizer": "fewshot.knowledge",
-    "SMART": "fewshot.tuning",
-    "SciPromptSoftVerbalizer": "fewshot.knowledge",
-    "SciPromptVerbalizer": "fewshot.knowledge",
-    "SetFitClassifier": "fewshot.classifiers.setfit",
-    "SoftPrompt": "fewshot.tuning",
-    "SoftVerbalizer": "fewshot.knowledge",
-    "StateHead": "fewshot.tuning.task",
-    "Template": "fewshot.prompting.template",
-    "TemplateConsistency": "fewshot.tuning",
-    "TermFile": "fewshot.knowledge",
-    "TfidfClassifier": "fewshot.classifiers.tfidf",
-    "Training": "fewshot.tuning",
-    "VocabularyWords": "fewshot.knowledge",
-    "WordNet": "fewshot.knowledge",
+    "StateHead": "fewshot.scoring.heads",
 }
+PACKAGES = ("fewshot", "fewshot.tuning", "fewshot.knowledge")  # in the order of their import times
 
-_ROUTING = "_metadata_request"  # scikit-learn's note of what set_fit_request was told
+_ROUTING = "_metadata_request"  # what set_fit_request has set, as scikit-learn keeps it
 _ROUTED = ("fit", "score")  # methods that take more than texts and labels
 
 
-def _find_class(name: str) -> type[Any]:
-    if name not in CLASSES:
-        raise PersistenceError(
-            f"the saved estimator names the unknown class {name!r}; known are {sorted(CLASSES)}. "
-            "If it was saved by a newer version, upgrade fewshot"
-        )
-    found: type[Any] = getattr(import_module(CLASSES[name]), name)
-    return found
+def find_class(name: str) -> type[Any]:
+    """Return the class that a folder names."""
+    if name in HELD:
+        held: type[Any] = getattr(import_module(HELD[name]), name)
+        return held
+    for package in PACKAGES:
+        if name in import_module(package).__all__:
+            found = getattr(import_module(package), name)
+            if _can_be_saved(found):
+                return found
+    raise PersistenceError(
+        f"the saved estimator names the unknown class {name!r}; known are {sorted(_known())}. "
+        "If it was saved by a newer version, upgrade fewshot"
+    )
+
+
+def _can_be_saved(found: object) -> TypeGuard[type[Any]]:
+    return isinstance(found, type) and (issubclass(found, BaseEstimator) or is_dataclass(found))
+
+
+def _known() -> Iterator[str]:
+    yield from HELD
+    for package in map(import_module, PACKAGES):
+        yield from (name for name in package.__all__ if _can_be_saved(getattr(package, name)))
 
 
 def _is_known(value: object) -> bool:
-    name = type(value).__name__
-    return name in CLASSES and _find_class(name) is type(value)
+    kind = type(value)
+    try:
+        return kind.__module__.startswith("fewshot.") and find_class(kind.__name__) is kind
+    except PersistenceError:
+        return False
 
 
 def _is_known_dataclass(value: object) -> bool:
     return is_dataclass(value) and not isinstance(value, (type, BaseEstimator)) and _is_known(value)
 
 
-def _encode_dataclass(value: Any, writer: Writer, where: str) -> Json:
+def _encode_dataclass(value: Any, writer: Writer, path: str) -> Json:
     names = [field.name for field in fields(value) if field.init]
-    values = {name: writer.encode(getattr(value, name), f"{where}.{name}") for name in names}
+    values = {name: writer.encode(getattr(value, name), f"{path}.{name}") for name in names}
     return {"class": type(value).__name__, "values": values}
 
 
@@ -101,12 +79,12 @@ def _decode_dataclass(content: Any, reader: Reader) -> Any:
     return _make(content["class"], content["values"], reader)
 
 
-def _encode_estimator(value: BaseEstimator, writer: Writer, where: str) -> Json:
+def _encode_estimator(value: BaseEstimator, writer: Writer, path: str) -> Json:
     name = type(value).__name__
     if not _is_known(value):
         raise PersistenceError(
-            f"{where} is a {type(value).__module__}.{name}, which is none of the classes that can "
-            f"be saved: {sorted(CLASSES)}"
+            f"{path} is a {type(value).__module__}.{name}, which is none of the classes that can "
+            f"be saved: {sorted(_known())}"
         )
     params = value.get_params(deep=False)
     learned = {
@@ -116,12 +94,12 @@ def _encode_estimator(value: BaseEstimator, writer: Writer, where: str) -> Json:
     }
     node: dict[str, Json] = {
         "class": name,
-        "params": {key: writer.encode(item, f"{where}.{key}") for key, item in params.items()},
-        "fitted": {key: writer.encode(item, f"{where}.{key}") for key, item in learned.items()},
+        "params": {key: writer.encode(item, f"{path}.{key}") for key, item in params.items()},
+        "fitted": {key: writer.encode(item, f"{path}.{key}") for key, item in learned.items()},
     }
     requests = _requests(value)
     if requests:
-        node["requests"] = writer.encode(requests, f"requests of {where}")
+        node["requests"] = writer.encode(requests, f"requests of {path}")
     return node
 
 
@@ -135,7 +113,7 @@ def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
 
 
 def _requests(estimator: BaseEstimator) -> dict[str, dict[str, Any]]:
-    """Return what was set by ``set_fit_request`` and its kin, by method."""
+    """Return what ``set_fit_request`` and ``set_score_request`` have set, by method."""
     if _ROUTING not in vars(estimator):
         return {}
     routing = estimator.get_metadata_routing()
@@ -143,7 +121,7 @@ def _requests(estimator: BaseEstimator) -> dict[str, dict[str, Any]]:
         method: {
             name: wanted
             for name, wanted in getattr(routing, method).requests.items()
-            if wanted is not None  # what is not asked for either way
+            if wanted is not None  # neither requested nor refused
         }
         for method in _ROUTED
     }
@@ -164,7 +142,7 @@ def _set_requests(estimator: BaseEstimator, requests: dict[str, dict[str, Any]])
 
 
 def _make(name: str, values: dict[str, Json], reader: Reader) -> Any:
-    found = _find_class(name)
+    found = find_class(name)
     decoded = {key: reader.decode(node) for key, node in values.items()}
     try:
         return found(**decoded)
@@ -179,7 +157,7 @@ CLASS_CODECS: tuple[Codec, ...] = (
     Codec(
         "verbalizer",
         lambda value: type(value) is Verbalizer,
-        lambda value, writer, where: writer.encode(value.to_dict(), where),
+        lambda value, writer, path: writer.encode(value.to_dict(), path),
         lambda content, reader: Verbalizer.from_dict(reader.decode(content)),
     ),
     Codec("dataclass", _is_known_dataclass, _encode_dataclass, _decode_dataclass),

@@ -1,4 +1,4 @@
-"""How values become JSON and numbers in files, and back, without running anything that is read.
+"""Values as JSON and numbers in files, and back, without running anything that is read.
 
 A value is a JSON value if JSON knows it (None, bool, int, finite float, str, list), else an object
 with one key that names its kind, such as ``{"tuple": [1, 2]}``. Arrays go to a file of their own.
@@ -19,92 +19,58 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 class Codec(NamedTuple):
-    """How one kind of value is written and read.
+    """The way one kind of value is written and read."""
 
-    Parameters
-    ----------
-    kind : str
-        The key of its JSON object.
-    matches : callable
-        Tells whether a value is of this kind.
-    encode : callable
-        Takes the value, a :class:`Writer`, and where the value is; returns JSON.
-    decode : callable
-        Takes that JSON and a :class:`Reader`; returns the value.
-    is_shared : bool
-        Whether an object that occurs twice is written once, and is one object again when read.
-    """
-
-    kind: str
+    kind: str  # the key of its JSON object
     matches: Callable[[Any], bool]
-    encode: Callable[[Any, Writer, str], Json]
+    encode: Callable[[Any, Writer, str], Json]  # the last is the value's path, for messages
     decode: Callable[[Any, Reader], Any]
-    is_shared: bool = False
+    is_shared: bool = False  # written once where it occurs twice, and one object when read
 
 
 class Writer:
-    """Encodes values, and collects the arrays, tensors and shared objects that they hold.
-
-    Parameters
-    ----------
-    folder : Path
-        Where codecs may write files.
-    codecs : sequence of Codec
-        The first that matches is used.
-    """
+    """Encodes values, and collects the arrays, tensors and shared objects that they hold."""
 
     def __init__(self, folder: Path, codecs: Sequence[Codec]) -> None:
         self.folder = folder
-        self.codecs = codecs
+        self.codecs = codecs  # the first that matches is used
         self.objects: list[Json] = []
         self.arrays: dict[str, npt.NDArray[Any]] = {}
-        self.tensors: dict[str, Any] = {}  # torch tensors, which this module does not know
-        self._places: dict[object, tuple[int | str, object]] = {}  # keeps what ids stand for
+        self.tensors: dict[str, Any] = {}  # of torch, which this module does not import
+        self._places: dict[object, tuple[int | str, object]] = {}  # holds what ids are of
 
-    def encode(self, value: Any, where: str) -> Json:
-        """Return a value as JSON.
-
-        Parameters
-        ----------
-        value : object
-        where : str
-            What the value is, for messages.
-
-        Raises
-        ------
-        PersistenceError
-            If there is no safe way to write the value.
-        """
+    def encode(self, value: Any, path: str) -> Json:
+        """Return a value as JSON; refuse what cannot be written as plain data."""
         if type(value) in (type(None), bool, int, str):
             plain: Json = value
             return plain
         if type(value) is float:
             return value if math.isfinite(value) else {"float": repr(value)}
         if type(value) is list:
-            return [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+            return [self.encode(item, f"{path}[{i}]") for i, item in enumerate(value)]
         for codec in self.codecs:
             if codec.matches(value):
                 return (
-                    self._share(codec, value, where)
+                    self._share(codec, value, path)
                     if codec.is_shared
-                    else self._node(codec, value, where)
+                    else self._node(codec, value, path)
                 )
         raise PersistenceError(
-            f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which cannot be "
+            f"{path} is a {type(value).__module__}.{type(value).__qualname__}, which cannot be "
             "saved as plain data; replace it by numbers, texts, lists, dicts, arrays or estimators "
             "of fewshot"
         )
 
-    def add_array(self, array: npt.NDArray[Any], where: str) -> str:
+    def add_array(self, array: npt.NDArray[Any], path: str) -> str:
         """Keep an array for the file of arrays and return its name there."""
-        name = _fresh(where, self.arrays)
+        name = _fresh(path, self.arrays)
         self.arrays[name] = array
         return name
 
-    def add_tensor(self, tensor: Any, identity: object, where: str) -> str:
+    def add_tensor(self, tensor: Any, identity: object, path: str) -> str:
         """Keep a torch tensor for the file of tensors; equal identities share one entry."""
         if identity not in self._places:
-            name = _fresh(where, self.tensors)
+            name = _fresh(path, self.tensors)
             self.tensors[name] = tensor
             self._places[identity] = name, tensor
         return str(self._places[identity][0])
@@ -116,31 +82,19 @@ class Writer:
         made.mkdir(parents=True)
         return made
 
-    def _share(self, codec: Codec, value: Any, where: str) -> Json:
+    def _share(self, codec: Codec, value: Any, path: str) -> Json:
         if id(value) not in self._places:
-            node = self._node(codec, value, where)
+            node = self._node(codec, value, path)
             self._places[id(value)] = len(self.objects), value
             self.objects.append(node)
         return {"shared": self._places[id(value)][0]}
 
-    def _node(self, codec: Codec, value: Any, where: str) -> Json:
-        return {codec.kind: codec.encode(value, self, where)}
+    def _node(self, codec: Codec, value: Any, path: str) -> Json:
+        return {codec.kind: codec.encode(value, self, path)}
 
 
 class Reader:
-    """Decodes what a :class:`Writer` has encoded.
-
-    Parameters
-    ----------
-    folder : Path
-    codecs : sequence of Codec
-    objects : list
-        Shared objects as JSON.
-    arrays, tensors : mapping of str
-        Contents of the files of numbers.
-    files : sequence of str
-        Files that were written, relative to the folder; no other may be read.
-    """
+    """Decodes what a :class:`Writer` has encoded."""
 
     def __init__(
         self,
@@ -152,21 +106,15 @@ class Reader:
         files: Sequence[str],
     ) -> None:
         self.folder = folder
-        self.objects = objects
+        self.objects = objects  # shared ones, as JSON
         self.arrays = arrays
         self.tensors = tensors
-        self.files = files
+        self.files = files  # the files that were saved, by relative names
         self._decoders = {codec.kind: codec.decode for codec in codecs}
         self._made: dict[int, Any] = {}
 
     def decode(self, node: Json) -> Any:
-        """Return the value of a JSON node.
-
-        Raises
-        ------
-        PersistenceError
-            If its kind is unknown.
-        """
+        """Return the value of a JSON node."""
         if isinstance(node, list):
             return [self.decode(item) for item in node]
         if not isinstance(node, dict):
@@ -184,13 +132,7 @@ class Reader:
         return self._decoders[kind](content, self)
 
     def subfolder(self, name: str) -> Path:
-        """Return a subfolder that a foreign loader may read as a whole.
-
-        Raises
-        ------
-        PersistenceError
-            If it holds files that were not saved, which the loader might read too.
-        """
+        """Return a subfolder for another library's loader; refuse files that were not saved."""
         folder = self.folder / name
         found = [file for file in folder.rglob("*") if file.is_file() and file.name[0] != "."]
         names = {file.relative_to(self.folder).as_posix() for file in found}
@@ -208,7 +150,7 @@ class Reader:
         return self._made[index]
 
 
-def _fresh(where: str, taken: Mapping[str, object]) -> str:
+def _fresh(path: str, taken: Mapping[str, object]) -> str:
     """Return a name for an entry of a file; such names are UTF-8, so no lone surrogates."""
-    name = where.encode("ascii", "backslashreplace").decode("ascii")
+    name = path.encode("ascii", "backslashreplace").decode("ascii")
     return name if name not in taken else f"{name}#{len(taken)}"

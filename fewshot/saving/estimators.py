@@ -9,26 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors.numpy import load_file, save_file
 from sklearn.base import BaseEstimator
 
 from fewshot import __version__
 from fewshot.errors import PersistenceError
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Codec, Reader, Writer
 from fewshot.saving.folders import check_files, left_aside, list_files, written_aside
+from fewshot.saving.language_models import GivenBackbone
+from fewshot.saving.models import MODEL_CODECS
+from fewshot.saving.tensors import TENSOR_CODEC, read_tensors, write_tensors
 from fewshot.saving.values import VALUE_CODECS
-
-if TYPE_CHECKING:
-    from fewshot.models.masked_lm import MaskedLM
-    from fewshot.saving.language_models import GivenBackbone
-
 
 _FORMAT, _FORMAT_VERSION = "fewshot estimator", 1
 _CONFIG, _ARRAYS, _TENSORS = "config.json", "arrays.safetensors", "tensors.safetensors"
@@ -38,40 +36,10 @@ _LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch", "transformers")
 def save_estimator(
     estimator: BaseEstimator, folder: Path, backbone: str | Path | MaskedLM | None = None
 ) -> None:
-    """Save an estimator; a folder appears whole or not at all.
+    """Save an estimator, fitted or not, to a folder that appears whole or not at all.
 
-    It is written beside `folder`, flushed to the disk, and renamed. What was there before stays
-    until then.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        Fitted or not; it is not changed.
-    folder : Path
-        A new or empty folder, or one that holds nothing but a saved estimator, which is replaced.
-        Folders above it are made.
-    backbone : str, Path or MaskedLM, optional
-        The model that the estimator was tuned from, to be left out: of a model with its
-        architecture and vocabulary only what differs is written, and a fingerprint of the rest.
-
-    Raises
-    ------
-    PersistenceError
-        If there is something else at `folder`, or a value cannot be saved as plain data, or the
-        estimator has no model like `backbone`.
-    OSError
-        If the disk does not take the files.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> from fewshot import TfidfClassifier
-    >>> clf = TfidfClassifier().fit(["a fine film", "an awful film"], ["pos", "neg"])
-    >>> with TemporaryDirectory() as folder:
-    ...     save_estimator(clf, Path(folder, "films"))
-    ...     load_estimator(Path(folder, "films")).predict(["fine!"]).tolist()
-    ['pos']
+    What was there before stays until then. Of a model like `backbone` only what differs from it is
+    written, and a fingerprint of the rest.
     """
     target = folder.resolve()
     if target in (Path.cwd(), *Path.cwd().parents):
@@ -80,15 +48,16 @@ def save_estimator(
             "name a folder in it"
         )
     _check_replaceable(target)
-    given = _given(backbone)
+    given = GivenBackbone(backbone)
     with written_aside(target) as aside:
         _write(estimator, aside, given)
 
 
-def load_estimator(  # of the class that was saved
-    folder: str | Path, model: str | Path | MaskedLM | None = None
-) -> Any:
+def load_estimator(folder: str | Path, model: str | Path | MaskedLM | None = None) -> Any:
     """Load a saved estimator, offline and without running anything that the folder holds.
+
+    The folder is checked first: each file has the size and SHA-256 that it was saved with. What
+    is loaded predicts the same as what was saved.
 
     Parameters
     ----------
@@ -101,13 +70,18 @@ def load_estimator(  # of the class that was saved
     Returns
     -------
     estimator
-        Of the class that was saved; it predicts the same.
+        Of the class that was saved.
 
     Raises
     ------
     PersistenceError
         If the folder is missing, truncated, altered, or of a newer version of the package; or if
         the estimator was tuned from another model.
+
+    See Also
+    --------
+    PromptClassifier.save : writes such a folder, as do all estimators of the package.
+    MaskedLM : a backbone that several estimators may share.
 
     Examples
     --------
@@ -120,13 +94,13 @@ def load_estimator(  # of the class that was saved
     path = Path(folder)
     config = _read_config(path)
     check_files(path, config["files"])
-    given = _given(model)
+    given = GivenBackbone(model)
     reader = Reader(
         path,
         _codecs(given),
         config["objects"],
         load_file(path / _ARRAYS) if _ARRAYS in config["files"] else {},
-        _read_tensors(path / _TENSORS) if _TENSORS in config["files"] else {},
+        read_tensors(path / _TENSORS) if _TENSORS in config["files"] else {},
         list(config["files"]),
     )
     estimator = reader.decode(config["estimator"])
@@ -134,25 +108,8 @@ def load_estimator(  # of the class that was saved
     return estimator
 
 
-def _read_tensors(file: Path) -> dict[str, Any]:
-    from fewshot.saving.tensors import read_tensors
-
-    return read_tensors(file)
-
-
-def _given(model: str | Path | MaskedLM | None) -> GivenBackbone:
-    from fewshot.saving.language_models import GivenBackbone
-
-    return GivenBackbone(model)
-
-
-def _codecs(given: GivenBackbone) -> Sequence[Codec]:
-    # Here, so that an estimator without a language model imports torch only when it is saved.
-    from fewshot.saving.models import MODEL_CODECS, SENTENCE_CODEC
-    from fewshot.saving.tensors import TENSOR_CODEC
-
-    models = (given.codec, *MODEL_CODECS)
-    return (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC, *models, SENTENCE_CODEC)
+def _codecs(given: GivenBackbone) -> tuple[Codec, ...]:
+    return (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC, given.codec, *MODEL_CODECS)
 
 
 def _write(estimator: BaseEstimator, folder: Path, given: GivenBackbone) -> None:
@@ -166,8 +123,6 @@ def _write(estimator: BaseEstimator, folder: Path, given: GivenBackbone) -> None
     if writer.arrays:
         save_file(writer.arrays, folder / _ARRAYS)
     if writer.tensors:
-        from fewshot.saving.tensors import write_tensors
-
         write_tensors(writer.tensors, folder / _TENSORS)
     content = {
         "format": _FORMAT,
@@ -184,8 +139,8 @@ def _write(estimator: BaseEstimator, folder: Path, given: GivenBackbone) -> None
 
 
 def _versions() -> dict[str, str]:
-    ours = {"fewshot": __version__, "python": platform.python_version()}
-    return ours | {library: version(library) for library in _LIBRARIES}
+    own = {"fewshot": __version__, "python": platform.python_version()}
+    return own | {library: version(library) for library in _LIBRARIES}
 
 
 def _content_sha256(content: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and tell whether their files are as they were."""
+"""Folders that appear whole or not at all, and checks that their files are as they were."""
 
 from __future__ import annotations
 
@@ -22,19 +22,7 @@ _SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".safetensors", ".txt
 
 @contextmanager
 def written_aside(target: Path) -> Iterator[Path]:
-    """Give a new folder to write to, which takes the place of another if all goes well.
-
-    Parameters
-    ----------
-    target : Path
-        The place. What is there stays until the new folder is on the disk, and comes back if it
-        cannot be put in place. Folders above it are made.
-
-    Yields
-    ------
-    Path
-        The folder to write to, beside the target.
-    """
+    """Yield a new folder, which takes the place of `target` when all is written and flushed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{_MARK}-{uuid.uuid4().hex}")
     try:
@@ -56,13 +44,7 @@ def left_aside(target: Path) -> list[Path]:
 
 
 def list_files(folder: Path) -> dict[str, dict[str, int | str]]:
-    """Return size and SHA-256 of all files below a folder, by relative name.
-
-    Raises
-    ------
-    PersistenceError
-        If a file is not of the plain formats that are loaded.
-    """
+    """Return size and SHA-256 of all files below a folder, by relative name."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = [file.relative_to(folder).as_posix() for file in files]
     _check_suffixes(names)
@@ -73,13 +55,7 @@ def list_files(folder: Path) -> dict[str, dict[str, int | str]]:
 
 
 def check_files(folder: Path, files: Mapping[str, Any]) -> None:
-    """Check that files are as :func:`list_files` saw them; others are ignored.
-
-    Raises
-    ------
-    PersistenceError
-        If one is missing, truncated, altered, outside the folder, or not of the plain formats.
-    """
+    """Refuse files that differ from what :func:`list_files` returned; others are ignored."""
     _check_suffixes(files)
     for name, expected in files.items():
         file = folder / name

@@ -27,17 +27,7 @@ _PASSING_SETTINGS = frozenset({"_name_or_path", "dtype", "torch_dtype", "transfo
 
 
 class GivenBackbone:
-    """The backbone that a folder is to refer to, or that it is loaded onto; or none.
-
-    Parameters
-    ----------
-    model : str, Path or MaskedLM, optional
-
-    Raises
-    ------
-    PersistenceError
-        If it was tuned with modules beside it.
-    """
+    """The backbone that a folder is to refer to, or that it is loaded onto; or none."""
 
     def __init__(self, model: str | Path | MaskedLM | None) -> None:
         self._lm = None if model is None else load_masked_lm(model)
@@ -50,7 +40,7 @@ class GivenBackbone:
 
     @property
     def codec(self) -> Codec:
-        """How models are written and read with this backbone."""
+        """The codec of models that are written or read with this backbone."""
         return Codec(
             "masked_lm",
             lambda value: type(value) is MaskedLM,
@@ -60,42 +50,31 @@ class GivenBackbone:
         )
 
     def check_used(self, problem: str) -> None:
-        """Check that some model was written or read with it.
-
-        Parameters
-        ----------
-        problem : str
-            What it means if none was, and what to do.
-
-        Raises
-        ------
-        PersistenceError
-            If none was: then it is not the one that belongs to these.
-        """
+        """Refuse a backbone with which no model was written or read."""
         if self._lm is not None and not self._is_used:
             raise PersistenceError(f"{problem}, got {_describe(self._lm)}")
 
-    def _encode(self, value: MaskedLM, writer: Writer, where: str) -> Json:
-        added = encode_added(value.added, writer, f"{where}.added")
+    def _encode(self, value: MaskedLM, writer: Writer, path: str) -> Json:
+        added = encode_added(value.added, writer, f"{path}.added")
         mini, given = _mini_base(value), self._lm
         if given is not None and _is_alike(value, given) and not _is_nearer(mini, given, value):
             self._is_used = True
             return {
                 "backbone": _reference(given),
-                "changed": _changed(value, given, writer, where),
+                "changed": _changed(value, given, writer, path),
                 "added": added,
             }
         if mini is not None:
             self._is_used |= given is not None and _is_same(given, mini)
             return {
                 "mini": mini_fingerprint(),
-                "changed": _changed(value, mini, writer, where),
+                "changed": _changed(value, mini, writer, path),
                 "added": added,
             }
         return {
             "name": value.name,
-            "model": writer.encode(value.model, where),
-            "tokenizer": writer.encode(value.tokenizer, where),
+            "model": writer.encode(value.model, path),
+            "tokenizer": writer.encode(value.tokenizer, path),
             "added": added,
         }
 
@@ -202,7 +181,7 @@ def _is_same(one: MaskedLM, other: MaskedLM) -> bool:
 
 
 def _is_alike(lm: MaskedLM, base: MaskedLM) -> bool:
-    """Tell whether a model may have been tuned from another: all but the weights are the same."""
+    """Return whether all but the weights is the same, as for a model tuned from another."""
     return (
         type(lm.model) is type(base.model)
         and _parameter_kinds(lm.model) == _parameter_kinds(base.model)
@@ -222,19 +201,17 @@ def _parameter_kinds(model: nn.Module) -> dict[str, tuple[torch.Size, torch.dtyp
 
 
 def _is_nearer(mini: MaskedLM | None, given: MaskedLM, lm: MaskedLM) -> bool:
-    """Tell whether a model shares more with the installed one than with the backbone given.
-
-    A model that was adapted from the installed one has its name, and others are tuned from it.
-    """
+    """Return whether a model shares more with the installed one than with the given backbone."""
+    # A model that was adapted from the installed one keeps its name, and others are tuned from it.
     if mini is None:
         return False
     return _is_same(given, mini) or len(_differing(lm, mini)) < len(_differing(lm, given))
 
 
-def _changed(lm: MaskedLM, base: MaskedLM, writer: Writer, where: str) -> dict[str, Json]:
+def _changed(lm: MaskedLM, base: MaskedLM, writer: Writer, path: str) -> dict[str, Json]:
     """Write the tensors that differ."""
     return {
-        name: add_tensor(parameter, writer, f"{where}.{name}")
+        name: add_tensor(parameter, writer, f"{path}.{name}")
         for name, parameter in _differing(lm, base).items()
     }
 

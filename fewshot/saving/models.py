@@ -1,8 +1,7 @@
-"""Codecs of what transformers makes: models by configuration and state dict, tokenizers."""
+"""Codecs of other libraries' models: transformers' models and tokenizers, sentence encoders."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,12 +17,17 @@ from fewshot.saving.tensors import add_tensor
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+_PACKAGE = "sentence_transformers"
 # Others need hardware or packages that the reader may lack; transformers then chooses.
 _PORTABLE_ATTENTION = ("eager", "sdpa")
 
 
+def _is_tokenizer(value: object) -> bool:
+    return isinstance(value, transformers.PreTrainedTokenizerBase)
+
+
 def _encode_tokenizer(
-    value: transformers.PreTrainedTokenizerBase, writer: Writer, _where: str
+    value: transformers.PreTrainedTokenizerBase, writer: Writer, _path: str
 ) -> Json:
     folder = writer.new_folder("tokenizers")
     value.save_pretrained(folder)
@@ -41,22 +45,26 @@ def _decode_tokenizer(content: Any, reader: Reader) -> transformers.PreTrainedTo
     return tokenizer
 
 
-def _encode_model(value: transformers.PreTrainedModel, writer: Writer, where: str) -> Json:
+def _is_model(value: object) -> bool:
+    return isinstance(value, transformers.PreTrainedModel)
+
+
+def _encode_model(value: transformers.PreTrainedModel, writer: Writer, path: str) -> Json:
     state = value.state_dict(keep_vars=True)
-    _check_described(value, state, where)
+    _check_described(value, state, path)
     folder = writer.new_folder("models")
     value.config.save_pretrained(folder)
     return {
         "folder": folder.relative_to(writer.folder).as_posix(),
         "attention": value.config._attn_implementation,
         "tensors": {
-            name: add_tensor(tensor, writer, f"{where}.{name}") for name, tensor in state.items()
+            name: add_tensor(tensor, writer, f"{path}.{name}") for name, tensor in state.items()
         },
     }
 
 
 def _check_described(
-    model: transformers.PreTrainedModel, state: dict[str, Tensor], where: str
+    model: transformers.PreTrainedModel, state: dict[str, Tensor], path: str
 ) -> None:
     """Check, without weights, that the configuration makes such a model again."""
     with quiet_transformers(), torch.device("meta"):
@@ -64,7 +72,7 @@ def _check_described(
     is_same = type(twin) is type(model) and _shapes(twin.state_dict()) == _shapes(state)
     if not is_same:
         raise PersistenceError(
-            f"{where} holds a {type(model).__name__} that its configuration does not describe, so "
+            f"{path} holds a {type(model).__name__} that its configuration does not describe, so "
             "it could not be loaded again; use a model as AutoModelForMaskedLM loads it"
         )
 
@@ -97,49 +105,21 @@ def _set_tensors(model: nn.Module, names: dict[str, str], reader: Reader) -> Non
             f"{differing[:3]}; load the folder with the versions that its config.json names"
         )
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    made: dict[str, nn.Parameter] = {}
+    made: dict[str, Tensor] = {}
     for name, stored in names.items():
-        owner_name, _, attribute = name.rpartition(".")
-        owner = model.get_submodule(owner_name)
         tensor = reader.tensors[stored]
         if name in parameters:
-            setattr(owner, attribute, made.setdefault(stored, _frozen(tensor)))
-        else:
-            setattr(owner, attribute, tensor)
-
-
-def _frozen(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(tensor, requires_grad=False)
-
-
-MODEL_CODECS: Sequence[Codec] = (
-    Codec(
-        "tokenizer",
-        lambda value: isinstance(value, transformers.PreTrainedTokenizerBase),
-        _encode_tokenizer,
-        _decode_tokenizer,
-        is_shared=True,
-    ),
-    Codec(
-        "model",
-        lambda value: isinstance(value, transformers.PreTrainedModel),
-        _encode_model,
-        _decode_model,
-        is_shared=True,
-    ),
-)
-
-
-_PACKAGE = "sentence_transformers"
+            tensor = made.setdefault(stored, nn.Parameter(tensor, requires_grad=False))
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, tensor)
 
 
 def _is_sentence_transformer(value: object) -> bool:
-    """Tell it by name: the package takes seconds to import, and not every estimator needs it."""
-    found = type(value)
+    found = type(value)  # by name: the package takes seconds to import
     return found.__module__.split(".")[0] == _PACKAGE and found.__name__ == "SentenceTransformer"
 
 
-def _encode_sentence(value: SentenceTransformer, writer: Writer, where: str) -> Json:
+def _encode_sentence(value: SentenceTransformer, writer: Writer, path: str) -> Json:
     foreign = [
         type(module).__name__
         for module in value
@@ -147,7 +127,7 @@ def _encode_sentence(value: SentenceTransformer, writer: Writer, where: str) -> 
     ]
     if foreign:
         raise PersistenceError(
-            f"{where} holds modules of other packages, {foreign}, whose code could not be loaded; "
+            f"{path} holds modules of other packages, {foreign}, whose code could not be loaded; "
             "use a sentence encoder of sentence-transformers' own modules"
         )
     folder = writer.new_folder("encoders")
@@ -169,10 +149,11 @@ def _decode_sentence(content: Any, reader: Reader) -> SentenceTransformer:
     return encoder.eval()
 
 
-SENTENCE_CODEC = Codec(
-    "sentence_encoder",
-    _is_sentence_transformer,
-    _encode_sentence,
-    _decode_sentence,
-    is_shared=True,
+MODEL_CODECS = tuple(
+    Codec(kind, matches, encode, decode, is_shared=True)
+    for kind, matches, encode, decode in (
+        ("tokenizer", _is_tokenizer, _encode_tokenizer, _decode_tokenizer),
+        ("model", _is_model, _encode_model, _decode_model),
+        ("sentence_encoder", _is_sentence_transformer, _encode_sentence, _decode_sentence),
+    )
 )

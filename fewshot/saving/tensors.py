@@ -13,27 +13,15 @@ from torch import Tensor, nn
 from fewshot.saving.codec import Codec, Reader, Writer
 
 
-def add_tensor(tensor: Tensor, writer: Writer, where: str) -> str:
-    """Keep a tensor for the file, and return its name there; one place in memory is one entry.
-
-    Parameters
-    ----------
-    tensor : Tensor
-    writer : Writer
-    where : str
-        What it is; names the entry unless its memory has an entry already.
-
-    Returns
-    -------
-    str
-    """
+def add_tensor(tensor: Tensor, writer: Writer, path: str) -> str:
+    """Keep a tensor for the file and return its name in it; tied tensors are one entry."""
     place = (tensor.data_ptr(), tensor.device, tensor.dtype, tensor.shape, tensor.stride())
     identity = place if tensor.numel() else object()  # empty ones have no place
-    return writer.add_tensor(tensor.detach(), identity, where)
+    return writer.add_tensor(tensor.detach(), identity, path)
 
 
 def write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Write tensors of any device to a file of safetensors, to which memory is never shared."""
+    """Write tensors of any device to a file of safetensors, which takes no shared memory."""
     storages: set[int] = set()
     separate = {}
     for name, tensor in tensors.items():
@@ -46,11 +34,9 @@ def write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """Read all tensors of a file of safetensors, into memory of their own.
-
-    In the file they lie at any address, and products may differ in their last bits with alignment;
-    besides, the file may be replaced while its tensors are used.
-    """
+    """Read all tensors of a file of safetensors, into memory of their own."""
+    # In the file they lie at any address, and products may differ in their last bits with
+    # alignment; besides, the file may be replaced while its tensors are used.
     return {name: tensor.clone() for name, tensor in load_file(file).items()}
 
 

@@ -12,15 +12,15 @@ import numpy.typing as npt
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 
 
-def _encode_items(value: Any, writer: Writer, where: str) -> Json:
-    return [writer.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+def _encode_items(value: Any, writer: Writer, path: str) -> Json:
+    return [writer.encode(item, f"{path}[{i}]") for i, item in enumerate(value)]
 
 
-def _encode_dict(value: Mapping[Any, Any], writer: Writer, where: str) -> Json:
+def _encode_dict(value: Mapping[Any, Any], writer: Writer, path: str) -> Json:
     if all(type(key) is str for key in value):
-        return {key: writer.encode(item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {key: writer.encode(item, f"{path}[{key!r}]") for key, item in value.items()}
     return [
-        [writer.encode(key, f"a key of {where}"), writer.encode(item, f"{where}[{key!r}]")]
+        [writer.encode(key, f"a key of {path}"), writer.encode(item, f"{path}[{key!r}]")]
         for key, item in value.items()
     ]
 
@@ -42,9 +42,9 @@ def _is_number(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biuf" and dtype.itemsize <= 8
 
 
-def _encode_array(value: npt.NDArray[Any], writer: Writer, where: str) -> Json:
+def _encode_array(value: npt.NDArray[Any], writer: Writer, path: str) -> Json:
     if not _is_number(value.dtype):
-        items = _encode_items(value.ravel().tolist(), writer, where)
+        items = _encode_items(value.ravel().tolist(), writer, path)
         return {"dtype": value.dtype.str, "shape": list(value.shape), "items": items}
     # The order in memory is kept: sums of products may differ in their last bits with it.
     is_transposed = value.flags.f_contiguous and not value.flags.c_contiguous
@@ -52,7 +52,7 @@ def _encode_array(value: npt.NDArray[Any], writer: Writer, where: str) -> Json:
     native = native.astype(value.dtype.newbyteorder("=")).reshape(
         value.shape[::-1] if is_transposed else value.shape
     )
-    name = writer.add_array(native, where)
+    name = writer.add_array(native, path)
     return {"dtype": value.dtype.str, "name": name, "order": "F" if is_transposed else "C"}
 
 
@@ -71,8 +71,8 @@ def _is_scalar(value: object) -> bool:
     return isinstance(value, np.generic) and (_is_number(value.dtype) or value.dtype.kind == "U")
 
 
-def _encode_scalar(value: np.generic, writer: Writer, where: str) -> Json:
-    return {"dtype": value.dtype.str, "value": writer.encode(value.item(), where)}
+def _encode_scalar(value: np.generic, writer: Writer, path: str) -> Json:
+    return {"dtype": value.dtype.str, "value": writer.encode(value.item(), path)}
 
 
 def _decode_scalar(content: Any, reader: Reader) -> Any:
@@ -83,8 +83,8 @@ def _is_random(value: object) -> bool:
     return isinstance(value, np.random.RandomState) and _state(value)["bit_generator"] == "MT19937"
 
 
-def _encode_random(value: np.random.RandomState, writer: Writer, where: str) -> Json:
-    return writer.encode(_state(value), where)
+def _encode_random(value: np.random.RandomState, writer: Writer, path: str) -> Json:
+    return writer.encode(_state(value), path)
 
 
 def _state(value: np.random.RandomState) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _decode_random(content: Any, reader: Reader) -> np.random.RandomState:
     return random
 
 
-def _encode_path(value: PurePath, _writer: Writer, _where: str) -> str:
+def _encode_path(value: PurePath, _writer: Writer, _path: str) -> str:
     return str(value)
 
 

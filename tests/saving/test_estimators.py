@@ -34,7 +34,7 @@ from fewshot import (
 from fewshot.errors import PersistenceError
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Reader, Writer
-from fewshot.saving.estimators import _content_sha256, save_estimator
+from fewshot.saving.estimators import save_estimator
 from fewshot.saving.values import VALUE_CODECS
 from fewshot.tuning import BitFit, Full, Head
 from tests.tiny_models import FAMILIES
@@ -90,7 +90,8 @@ def _edit(folder: Path, **changes: Any) -> None:
     content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     del content["sha256"]
     content |= changes
-    content["sha256"] = _content_sha256(content)
+    signed = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    content["sha256"] = hashlib.sha256(signed.encode("ascii")).hexdigest()
     (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
 
 
