@@ -19,7 +19,7 @@ from fewshot.classifiers.base import (
 )
 from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.sequence_model import Pooling, SequenceModel
-from fewshot.data.classes import LabelledTexts, label_array, read_labelled_texts
+from fewshot.data.classes import LabeledTexts, label_array, read_labeled_texts
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.sampling import hold_out
@@ -163,7 +163,7 @@ class FineTuneClassifier(SupervisedClassifier):
 
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         settings = _settings(self)
-        data = read_labelled_texts(
+        data = read_labeled_texts(
             X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
         )
         rng = new_rng(self.random_state)
@@ -194,7 +194,7 @@ class FineTuneClassifier(SupervisedClassifier):
 class _Plan(NamedTuple):
     """A fit, checked."""
 
-    data: LabelledTexts
+    data: LabeledTexts
     model: SequenceModel
     prompts: Prompts
     held_out: npt.NDArray[np.int64]

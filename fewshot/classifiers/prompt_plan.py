@@ -106,7 +106,7 @@ class PromptPlan:
         """Tune a calibrated scorer, by the strategy or by another procedure in its place."""
         if self.data is None or isinstance(self.tuning, NoTuning):
             return TuningResult(scorer)
-        is_labelled, sample_weight = self.data.labels.is_labelled, self.data.sample_weight
+        is_labeled, sample_weight = self.data.labels.is_labeled, self.data.sample_weight
         task = TuningTask(
             scorer,
             self.views,
@@ -115,7 +115,7 @@ class PromptPlan:
             new_rng(self.settings.random_state),
             self.settings.verbose > 0,
             self.wordings,
-            np.flatnonzero(~is_labelled & (sample_weight > 0)),
+            np.flatnonzero(~is_labeled & (sample_weight > 0)),
             calibration_weight=_recalibration(self.data) if calibration == "domain" else None,
         )
         return self.tuning.tune(task) if procedure is None else procedure(task)
@@ -141,7 +141,7 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
     if data is not None:
         class_weight = None if isinstance(tuning, NoTuning) else settings.class_weight
         targets, weights = class_targets(data, classes, class_weight)
-        counted = np.where(data.labels.is_labelled, data.sample_weight, 0.0)
+        counted = np.where(data.labels.is_labeled, data.sample_weight, 0.0)
         task = replace(task, examples=data.examples, targets=targets, sample_weight=counted)
     verbalizer, words = resolve_words(given, tuning, task)
     check_head(words, lm)
@@ -189,7 +189,7 @@ def _read(
             "labelled texts; pass X and y, or use tuning='none' for zero-shot classification"
         )
     data = read_training_data(X, y, sample_weight, template.field_names)
-    has_label = bool((data.sample_weight * data.labels.is_labelled).any())
+    has_label = bool((data.sample_weight * data.labels.is_labeled).any())
     if not has_label and not isinstance(tuning, NoTuning):
         raise InputError(
             f"{tuning} needs labelled texts, but no row of y has a label (and a weight above 0)"
@@ -223,14 +223,14 @@ def _recalibration(data: TrainingData) -> npt.NDArray[np.float64] | None:
     Tuning on few labels shifts the scores of all texts. The labelled texts do not show that
     shift, because the model has memorised them.
     """
-    weights = np.where(data.labels.is_labelled, 0.0, data.sample_weight)
+    weights = np.where(data.labels.is_labeled, 0.0, data.sample_weight)
     return weights if np.count_nonzero(weights) >= _ENOUGH_TEXTS else None
 
 
 def _domain_weights(plan: PromptPlan, data: TrainingData) -> npt.NDArray[np.float64]:
     """Weigh classes alike if tuning learns from labels and all texts have one; else texts alike."""
     weights = data.sample_weight
-    if isinstance(plan.tuning, NoTuning) or not data.labels.is_labelled.all():
+    if isinstance(plan.tuning, NoTuning) or not data.labels.is_labeled.all():
         return weights
     of_class = weights @ plan.targets
     shares = np.divide(1.0, of_class, out=np.zeros_like(of_class), where=of_class > 0)

@@ -173,13 +173,13 @@ def template_sensitivity(
         check_template_tokens(clf.model_, wording)
     examples = read_examples(X, own.field_names)
     labels = None if y is None else read_labels(y, len(examples))
-    if labels is not None and not labels.is_labelled.any():
+    if labels is not None and not labels.is_labeled.any():
         raise InputError("no row of y has a label; leave y out, or label some rows")
     probabilities = _probabilities(clf, examples, others)
     accuracies = None
     if labels is not None:
-        truth = labels.values[labels.is_labelled]
-        predicted = [clf.classes_[p.argmax(1)][labels.is_labelled] for p in probabilities]
+        truth = labels.values[labels.is_labeled]
+        predicted = [clf.classes_[p.argmax(1)][labels.is_labeled] for p in probabilities]
         accuracies = tuple(float(np.mean(labels_of == truth)) for labels_of in predicted)
     return summarize([own, *others], probabilities, accuracies)
 

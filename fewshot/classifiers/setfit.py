@@ -18,7 +18,7 @@ from fewshot.classifiers.base import (
     warn_truncated,
 )
 from fewshot.classifiers.text_pairs import PairSampling, PairSource
-from fewshot.data.classes import LabelledTexts, label_array, read_labelled_texts
+from fewshot.data.classes import LabeledTexts, label_array, read_labeled_texts
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, new_rng, one_of, or_none, positive, whole
@@ -186,7 +186,7 @@ class SetFitClassifier(SupervisedClassifier):
         from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
 
         _check_settings(self)
-        data = read_labelled_texts(
+        data = read_labeled_texts(
             X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
         )
         source = PairSource(
@@ -231,7 +231,7 @@ class SetFitClassifier(SupervisedClassifier):
 class _Plan(NamedTuple):
     """A fit, checked."""
 
-    data: LabelledTexts
+    data: LabeledTexts
     texts: list[str]
     encoder: SentenceEncoder
     tokens: TokenizedTexts

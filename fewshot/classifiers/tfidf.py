@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from fewshot.classifiers.base import DryRun, SupervisedClassifier
-from fewshot.data.classes import LabelledTexts, label_array, read_labelled_texts
+from fewshot.data.classes import LabeledTexts, label_array, read_labeled_texts
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, is_whole, positive
@@ -80,20 +80,20 @@ class TfidfClassifier(SupervisedClassifier):
         self.class_weight = class_weight
         self.labels = labels
 
-    def _plan(self, X: Any, y: Any, sample_weight: Any) -> LabelledTexts:
+    def _plan(self, X: Any, y: Any, sample_weight: Any) -> LabeledTexts:
         limits = {
             "ngram_range": (_is_range(self.ngram_range), "a pair such as (1, 2)"),
             "C": positive(self.C),
         }
         check_settings(self, limits)
-        return read_labelled_texts(
+        return read_labeled_texts(
             X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
         )
 
-    def _cost(self, plan: LabelledTexts) -> DryRun:
+    def _cost(self, plan: LabeledTexts) -> DryRun:
         return DryRun(n_texts=len(plan.examples))
 
-    def _learn(self, plan: LabelledTexts) -> TfidfClassifier:
+    def _learn(self, plan: LabeledTexts) -> TfidfClassifier:
         ngram_range = (int(self.ngram_range[0]), int(self.ngram_range[1]))
         vectorizer = _vectorizer(ngram_range)
         features = _fit_transform(vectorizer, plan.examples)

@@ -17,7 +17,7 @@ from fewshot.errors import InputError
 
 
 @dataclass(frozen=True)
-class LabelledTexts:
+class LabeledTexts:
     """The texts that have a label and a weight, with the classes that all texts are of."""
 
     classes: list[Label]
@@ -26,9 +26,9 @@ class LabelledTexts:
     weights: npt.NDArray[np.float64]  # [n], above 0
 
 
-def read_labelled_texts(
+def read_labeled_texts(
     X: Any, y: Any, sample_weight: Any, *, labels: Sequence[Label] | None, class_weight: Any
-) -> LabelledTexts:
+) -> LabeledTexts:
     """Check what was passed to the ``fit`` of a classifier that learns from labels only."""
     if y is None:
         raise InputError(
@@ -39,10 +39,10 @@ def read_labelled_texts(
     targets, weights = class_targets(data, classes, class_weight)
     used = np.flatnonzero(weights > 0)
     if not len(used):
-        has_label = data.labels.is_labelled.any()
+        has_label = data.labels.is_labeled.any()
         missing = "no text has a label and a weight above 0" if has_label else "no text has a label"
         raise InputError(f"{missing}; label at least one")
-    return LabelledTexts(classes, data.examples.take(used), targets[used], weights[used])
+    return LabeledTexts(classes, data.examples.take(used), targets[used], weights[used])
 
 
 def class_labels(labels: Labels | None, given: Sequence[Label] | None = None) -> list[Label]:
@@ -68,15 +68,15 @@ def class_targets(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return one-hot targets [n, n_classes] and weights [n]; rows without a label weigh 0."""
     place = {label: i for i, label in enumerate(classes)}
-    labelled = data.labels.is_labelled
+    labeled = data.labels.is_labeled
     index = np.array([place.get(label, 0) for label in data.labels.values.tolist()])
     targets = np.eye(len(classes))[index]
-    weights = np.where(labelled, data.sample_weight, 0.0)
+    weights = np.where(labeled, data.sample_weight, 0.0)
     if class_weight is None:
         return targets, weights
-    present = np.unique(index[labelled])
-    weights[labelled] *= _class_weights(class_weight, classes, present, index[labelled])
-    if labelled.any() and not weights.any():
+    present = np.unique(index[labeled])
+    weights[labeled] *= _class_weights(class_weight, classes, present, index[labeled])
+    if labeled.any() and not weights.any():
         raise InputError(
             "no text has a label and a weight above 0: class_weight and sample_weight are "
             "multiplied; weigh at least one labelled text"

@@ -24,14 +24,14 @@ class Labels:
     """Labels of texts, some of which may be missing."""
 
     values: npt.NDArray[Any]  # [n], int64 or object; -1 or None where there is no label
-    is_labelled: npt.NDArray[np.bool_]  # [n]
+    is_labeled: npt.NDArray[np.bool_]  # [n]
 
     def __len__(self) -> int:
         return len(self.values)
 
     def classes(self) -> list[Label]:
         """Return the labels that occur, sorted."""
-        return sorted(set(self.values[self.is_labelled].tolist()))
+        return sorted(set(self.values[self.is_labeled].tolist()))
 
 
 def read_labels(y: Any, n_examples: int) -> Labels:
@@ -84,8 +84,8 @@ def _to_array(labels: list[Label | None]) -> Labels:
         return Labels(values, values != UNLABELED)
     values = np.empty(len(labels), dtype=object)
     values[:] = labels
-    is_labelled = np.array([label not in (None, UNLABELED) for label in labels], dtype=bool)
-    return Labels(values, is_labelled)
+    is_labeled = np.array([label not in (None, UNLABELED) for label in labels], dtype=bool)
+    return Labels(values, is_labeled)
 
 
 def _read_label(value: Any, row: int) -> Label | None:

@@ -268,7 +268,7 @@ def _seed(random_state: RandomState) -> int:
 
 def _members(labels: Labels, k: int) -> dict[Label, Indices]:
     """Return the positions of each class."""
-    positions = np.flatnonzero(labels.is_labelled)
+    positions = np.flatnonzero(labels.is_labeled)
     values = labels.values[positions]
     members = {label: positions[values == label] for label in labels.classes()}
     if not members:

@@ -67,7 +67,7 @@ def check_several_classes(labeled: TrainingData) -> None:
 
 
 def _separate(rows: TrainingData) -> tuple[TrainingData | None, Examples | None]:
-    is_labeled, is_used = rows.labels.is_labelled, rows.sample_weight > 0
+    is_labeled, is_used = rows.labels.is_labeled, rows.sample_weight > 0
     with_label = np.flatnonzero(is_labeled & is_used)
     without = np.flatnonzero(~is_labeled & is_used)
     if is_labeled.any() and not len(with_label):

@@ -49,8 +49,8 @@ def concatenate(parts: Sequence[TrainingData]) -> TrainingData:
     for part in parts:
         for name, texts in columns.items():
             texts += part.examples.columns[name]
-        rows = zip(part.labels.values.tolist(), part.labels.is_labelled, strict=True)
-        labels += [label if is_labelled else None for label, is_labelled in rows]
+        rows = zip(part.labels.values.tolist(), part.labels.is_labeled, strict=True)
+        labels += [label if is_labeled else None for label, is_labeled in rows]
     weights = np.concatenate([part.sample_weight for part in parts])
     return TrainingData(Examples(columns), read_labels(labels, len(labels)), weights)
 

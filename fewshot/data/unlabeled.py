@@ -134,11 +134,11 @@ def draw_pool(
     n_read = n_candidates = 0
     for batch in batches:
         n_read += len(batch)
-        is_labelled = np.isin(text_keys(batch), without)
+        is_labeled = np.isin(text_keys(batch), without)
         rows = zip(*(batch.columns[name] for name in fields), strict=True)
         new = [
             row
-            for row, known in zip(rows, is_labelled, strict=True)
+            for row, known in zip(rows, is_labeled, strict=True)
             if not known and any(text.strip() for text in row)
         ]
         counts = np.arange(n_candidates + 1, n_candidates + len(new) + 1)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
-
-if TYPE_CHECKING:  # the baselines' head needs no torch
-    from fewshot.scoring.scorer import Encoded, PromptScorer
 
 _PRECISE = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8}
 _MAX_ITERATIONS = 1000
@@ -47,14 +44,6 @@ class StateHead:
         total: npt.NDArray[np.float64] = prompt + log_softmax(self.logits(states), axis=1)
         # Sums differ in the last bits with the number of rows; float32 has fewer.
         return (total / self.temperature).astype(np.float32).astype(np.float64)
-
-
-def scores_with_head(
-    scorer: PromptScorer, head: StateHead | None, encoded: Encoded
-) -> npt.NDArray[np.float64]:
-    """Score classes by the prompt, and by a regression on mean states if there is one."""
-    scores = scorer.class_scores(encoded)
-    return scores if head is None else head.add(scores, scorer.mean_states(encoded))
 
 
 def fit_state_head(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot.data.classes import class_labels, class_targets, label_array, read_labelled_texts
+from fewshot.data.classes import class_labels, class_targets, label_array, read_labeled_texts
 from fewshot.data.labels import read_labels
 from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError, VerbalizerError
@@ -124,7 +124,7 @@ def test_without_any_label_targets_weigh_nothing():
 
 
 def test_only_labelled_rows_with_a_weight_are_learned_from():
-    data = read_labelled_texts(
+    data = read_labeled_texts(
         ["x", "y", "z"], ["b", None, "a"], [2.0, 1.0, 0.0], labels=None, class_weight=None
     )
 
@@ -136,12 +136,12 @@ def test_only_labelled_rows_with_a_weight_are_learned_from():
 
 def test_without_any_label_there_is_nothing_to_learn_from():
     with pytest.raises(InputError, match="no text has a label; label at least one"):
-        read_labelled_texts(["x"], [None], None, labels=["a", "b"], class_weight=None)
+        read_labeled_texts(["x"], [None], None, labels=["a", "b"], class_weight=None)
 
 
 def test_without_y_there_is_nothing_to_learn_from():
     with pytest.raises(InputError, match="requires y to be passed, but the target y is None"):
-        read_labelled_texts(["x"], None, None, labels=["a", "b"], class_weight=None)
+        read_labeled_texts(["x"], None, None, labels=["a", "b"], class_weight=None)
 
 
 def test_label_array_keeps_python_types():

@@ -18,7 +18,7 @@ def test_every_container_of_labels_gives_the_same_array(container):
 
     assert labels.values.tolist() == ["b", "a", "b"]
     assert labels.values.dtype == object
-    assert labels.is_labelled.all()
+    assert labels.is_labeled.all()
     assert labels.classes() == ["a", "b"]
 
 
@@ -34,14 +34,14 @@ def test_integers_become_int64(y):
 def test_minus_one_among_integers_marks_an_unlabelled_row():
     labels = read_labels([1, -1, 0], 3)
 
-    assert labels.is_labelled.tolist() == [True, False, True]
+    assert labels.is_labeled.tolist() == [True, False, True]
     assert labels.classes() == [0, 1]
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 def test_none_marks_an_unlabelled_row(missing):
-    assert read_labels(["b", missing, "a"], 3).is_labelled.tolist() == [True, False, True]
-    assert read_labels([3, missing, -1], 3).is_labelled.tolist() == [True, False, False]
+    assert read_labels(["b", missing, "a"], 3).is_labeled.tolist() == [True, False, True]
+    assert read_labels([3, missing, -1], 3).is_labeled.tolist() == [True, False, False]
 
 
 def test_other_negative_integers_are_labels():

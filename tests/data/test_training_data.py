@@ -55,7 +55,7 @@ def test_without_y_no_text_has_a_label():
     data = read_training_data(iter(["x", "y"]), None)
 
     assert data.examples.joined() == ["x", "y"]
-    assert data.labels.is_labelled.tolist() == [False, False]
+    assert data.labels.is_labeled.tolist() == [False, False]
 
 
 def test_data_that_was_read_already_is_passed_as_it_is():

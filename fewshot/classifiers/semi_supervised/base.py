@@ -121,7 +121,7 @@ class SemiSupervisedClassifier(TextClassifier):
             If no row has a label.
         """
         data = read_training_data(X, y, sample_weight, self.fields_)
-        labeled = np.flatnonzero(data.labels.is_labelled)
+        labeled = np.flatnonzero(data.labels.is_labeled)
         if not len(labeled):
             raise InputError("no row of y has a label to score by; pass labelled texts")
         predicted = self.predict(data.examples.take(labeled))

@@ -120,7 +120,7 @@ def train_member(plan: EnsemblePlan, member: Member, pseudo: Drawn | None, seed:
     clf: PromptClassifier = clone(member.estimator).set_params(random_state=seed)
     weight = _weight(plan, clf)
     data = plan.data.joined() if pseudo is None else _with_pseudo_labels(plan, pseudo)
-    tuning = _member_tuning(plan, clf, int(data.labels.is_labelled.sum()))
+    tuning = _member_tuning(plan, clf, int(data.labels.is_labeled.sum()))
     fit_prompt(
         clf.set_params(tuning=tuning), data, partial(_tune, tuning, plan.settings.mlm_weight)
     )

@@ -100,7 +100,7 @@ def digests_of(data: SemiSupervisedData, lm: MaskedLM) -> dict[str, str]:
 
 def plan_prompt(classifier: PromptClassifier, data: TrainingData | None) -> PromptPlan:
     """Check the fit of a classifier; without labels it becomes a zero-shot classifier."""
-    if data is None or not data.labels.is_labelled.any():
+    if data is None or not data.labels.is_labeled.any():
         classifier.set_params(tuning="none")
     if data is None:
         return plan_fit(classifier, None, None, None)

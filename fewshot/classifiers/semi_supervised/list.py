@@ -22,7 +22,6 @@ from fewshot.classifiers.semi_supervised.fitting import (
 )
 from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
 from fewshot.classifiers.semi_supervised.sessions import SelfTrainingPlan, Sessions
-from fewshot.data.classes import class_targets
 from fewshot.data.examples import read_examples
 from fewshot.data.sampling import hold_out
 from fewshot.data.semi_supervised_data import SemiSupervisedData, check_several_classes
@@ -186,16 +185,15 @@ class LiSTClassifier(SemiSupervisedClassifier):
         labeled = _checked_labels(opened.data)
         self._check_pool(opened.data)
         for classifier in (teacher, student):
-            classes = plan_prompt(classifier, labeled).classes
-            targets, _ = class_targets(labeled, classes, teacher.class_weight)
-            classifier.set_params(labels=classes)
+            plan = plan_prompt(classifier, labeled)
+            classifier.set_params(labels=plan.classes)
         check_several_classes(labeled)
         if weights is not None:  # raises if there are too few to hold some out
-            hold_out(targets.argmax(1), weights.validation_fraction, np.random.default_rng(0))
+            hold_out(plan.targets.argmax(1), weights.validation_fraction, np.random.default_rng(0))
         return SelfTrainingPlan(
             *opened,
             lm=load_masked_lm(teacher.model),
-            classes=classes,
+            classes=plan.classes,
             n_rounds=1 + self.n_sessions,
             settings=self,
             teacher=teacher,

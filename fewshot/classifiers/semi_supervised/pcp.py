@@ -33,7 +33,6 @@ from fewshot.classifiers.semi_supervised.lines import (
 )
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining, pretrain
 from fewshot.data.cache import BoundedCache
-from fewshot.data.classes import class_targets
 from fewshot.data.semi_supervised_data import SemiSupervisedData, check_several_classes
 from fewshot.data.settings import check_settings, one_of, share, whole
 from fewshot.errors import CheckpointError, InputError, VerbalizerError
@@ -274,12 +273,8 @@ def _planned(
     base: PromptClassifier, predictor: PromptClassifier, data: SemiSupervisedData
 ) -> PromptPlan:
     """Return the plan of the estimator, after all checks that the stages would make."""
-    plans = []
-    for classifier in (base, predictor):
-        plans.append(plan_prompt(clone(classifier), data.labeled))
-        if data.labeled is not None:
-            class_targets(data.labeled, plans[-1].classes, classifier.class_weight)
-    first, second = plans
+    first = plan_prompt(clone(base), data.labeled)
+    second = plan_prompt(clone(predictor), data.labeled)
     if first.classes != second.classes:
         raise InputError(
             f"predictor has the labels {second.classes}, estimator {first.classes}; give both the "

@@ -25,7 +25,6 @@ from fewshot.classifiers.semi_supervised.members import (
     shared_fields,
 )
 from fewshot.classifiers.semi_supervised.pseudo_labels import merge_scores, soft_labels
-from fewshot.data.classes import class_targets
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData, check_several_classes
 from fewshot.data.settings import check_settings, one_of, positive, share, whole
@@ -181,7 +180,6 @@ class PETClassifier(SemiSupervisedClassifier):
             member.estimator.set_params(labels=classes)
         _check_final(self.final_estimator, members[0], classes, data)
         if data.labeled is not None:
-            class_targets(data.labeled, classes, base.class_weight)
             check_several_classes(data.labeled)
         return EnsemblePlan(
             *opened,

@@ -17,7 +17,7 @@ from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
 from fewshot.classifiers.semi_supervised.pseudo_labels import soft_labels
 from fewshot.classifiers.semi_supervised.student_training import StudentTraining
 from fewshot.errors import InputError, TuningError
-from fewshot.scoring.heads import StateHead, scores_with_head
+from fewshot.scoring.heads import StateHead
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer
@@ -139,7 +139,7 @@ class Sessions:
         head = student.head
         if head is not None and head.prompt_share == 0:
             head = replace(head, temperature=1.0)  # as a teacher it is not sharpened
-        self.scores = scores_with_head(student.scorer, head, encoded)[self._pool]
+        self.scores = replace(student.scorer, head=head).scores(encoded)[self._pool]
 
     def _task_of(self, number: int) -> TuningTask:
         rng = np.random.default_rng(seed_of(self.plan.seed, 1, number))

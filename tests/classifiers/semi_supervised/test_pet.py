@@ -48,8 +48,8 @@ class Watched:
         def noted(plan):
             labels = plan.data.labels
             values = [
-                value if is_labelled else None
-                for value, is_labelled in zip(labels.values, labels.is_labelled, strict=True)
+                value if is_labeled else None
+                for value, is_labeled in zip(labels.values, labels.is_labeled, strict=True)
             ]
             self.fits.append((plan.settings, plan.data.examples.rows(), values))
             return plain(plan)
