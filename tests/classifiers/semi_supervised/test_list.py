@@ -347,7 +347,8 @@ def test_a_next_student_learns_labels_as_soft_as_the_regression_made_them():
     pool = [f"{text} {word}" for text in POOL for word in ("star", "film", "news")]  # 108
     one, two = (fit(learner(n_sessions=n), pool) for n in (1, 2))
     student = one.estimator_
-    student.head_ = replace(student.head_, temperature=1.0)
+    head = replace(student.head_, temperature=1.0)
+    student.scorer_ = replace(student.scorer_, head=head)
 
     assert student.head_.prompt_share == 0.0
     np.testing.assert_allclose(two.soft_labels_, student.predict_proba(pool), atol=1e-5)
