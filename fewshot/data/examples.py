@@ -33,16 +33,6 @@ class Examples:
         chosen = list(indices)
         return Examples({name: [texts[i] for i in chosen] for name, texts in self.columns.items()})
 
-    def rows(self) -> list[Any]:
-        """Return texts, or mappings where there are several fields.
-
-        Not tuples: another template may have the fields in another order.
-        """
-        columns = list(self.columns.values())
-        if len(columns) == 1:
-            return columns[0]
-        return [dict(zip(self.columns, row, strict=True)) for row in zip(*columns, strict=True)]
-
     def joined(self, separator: str = " ") -> list[str]:
         """Return one text per example: its fields, joined."""
         return [separator.join(row) for row in zip(*self.columns.values(), strict=True)]

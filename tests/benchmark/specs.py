@@ -179,7 +179,7 @@ class Learning(Slow):
         self.answer = answer
 
     def fit(self, X: list[str], y: list[str], unlabeled: Any = None) -> Learning:
-        rows = [row for part in unlabeled.batches(["text"]) for row in part.rows()]
+        rows = [row for part in unlabeled.batches(["text"]) for row in part.joined()]
         Learning.seen.append((list(X), rows))
         return super().fit(X, y)
 

@@ -25,22 +25,22 @@ def read(X, y, sample_weight, unlabeled):
 def test_data_are_separated_by_labels():
     data = read(["a", "b", "c"], [1, -1, 2], [1.0, 5.0, 2.0], Unlabeled(["d", "a"]))
 
-    assert data.labeled.examples.rows() == ["a", "c"]
+    assert data.labeled.examples.joined() == ["a", "c"]
     assert data.labeled.labels.values.tolist() == [1, 2]
     assert data.labeled.sample_weight.tolist() == [1.0, 2.0]
-    assert data.pool.rows() == ["b", "d"]
+    assert data.pool.joined() == ["b", "d"]
 
 
 def test_joined_data_have_the_labeled_texts_first():
     joined = read(["a", "b", "c"], [1, -1, 2], [1.0, 5.0, 2.0], Unlabeled(["d"])).joined()
 
-    assert joined.examples.rows() == ["a", "c", "b", "d"]
+    assert joined.examples.joined() == ["a", "c", "b", "d"]
     assert joined.labels.values.tolist() == [1, 2, None, None]
     assert joined.sample_weight.tolist() == [1.0, 2.0, 1.0, 1.0]
 
 
 def test_texts_that_are_checked_can_be_the_pool():
-    assert read(["a"], ["x"], None, Examples({"text": ["b", "a"]})).pool.rows() == ["b"]
+    assert read(["a"], ["x"], None, Examples({"text": ["b", "a"]})).pool.joined() == ["b"]
 
 
 @pytest.mark.parametrize("y", [["x", "y", "x", None, None], None], ids=["labels", "none"])
@@ -67,4 +67,4 @@ def test_without_labels_all_texts_are_the_pool():
     data = read(["a", "b"], None, None, None)
 
     assert data.labeled is None
-    assert data.pool.rows() == ["a", "b"]
+    assert data.pool.joined() == ["a", "b"]

@@ -90,7 +90,7 @@ def test_rows_of_an_array_hold_the_fields(n):
     columns = pool(pairs, fields=("first", "second")).examples.columns
 
     assert columns == {"first": ["a", "c"] * (n // 2), "second": ["b", "d"] * (n // 2)}
-    assert pool(pairs[:, :1]).examples.rows() == ["a", "c"] * (n // 2)
+    assert pool(pairs[:, :1]).examples.joined() == ["a", "c"] * (n // 2)
 
 
 def test_a_stream_is_never_held_whole():
@@ -133,7 +133,7 @@ def test_a_list_can_be_read_again():
 def test_every_text_is_equally_likely_to_be_drawn():
     texts = [str(i) for i in range(10)]
 
-    drawn = [text for seed in range(2000) for text in pool(texts, 3, seed=seed).examples.rows()]
+    drawn = [text for seed in range(2000) for text in pool(texts, 3, seed=seed).examples.joined()]
 
     counts = np.bincount([int(text) for text in drawn], minlength=10)
     # 6,000 draws of ten: 600 each, standard deviation 20.5.
@@ -143,7 +143,7 @@ def test_every_text_is_equally_likely_to_be_drawn():
 def test_the_sample_keeps_the_order_of_the_texts_and_follows_the_seed():
     first, again, other = pool(TEXTS, 20), pool(TEXTS, 20), pool(TEXTS, 20, seed=1)
 
-    numbers = [int(text.split()[1]) for text in first.examples.rows()]
+    numbers = [int(text.split()[1]) for text in first.examples.joined()]
     assert numbers == sorted(numbers)
     assert first == again
     assert first != other
@@ -154,7 +154,7 @@ def test_labelled_and_blank_texts_are_left_out():
 
     found = pool(["a", "b", "", "  ", "c", "b"], without=known)
 
-    assert found.examples.rows() == ["a", "c"]
+    assert found.examples.joined() == ["a", "c"]
     assert found.n_read == 6
 
 

@@ -188,7 +188,8 @@ def test_a_predictor_may_have_the_fields_in_another_order(monkeypatch):
 
     class Noted(Fixed):
         def _class_scores(self, X):
-            seen.extend(resolve_template(self).preview(row) for row in X.rows())
+            pairs = zip(X.columns["a"], X.columns["b"], strict=True)
+            seen.extend(resolve_template(self).preview({"a": a, "b": b}) for a, b in pairs)
             return super()._class_scores(X)
 
     base = prompt(template="{a} {mask} , {b}")

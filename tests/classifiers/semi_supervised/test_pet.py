@@ -51,7 +51,7 @@ class Watched:
                 value if is_labeled else None
                 for value, is_labeled in zip(labels.values, labels.is_labeled, strict=True)
             ]
-            self.fits.append((plan.settings, plan.data.examples.rows(), values))
+            self.fits.append((plan.settings, plan.data.examples.joined(), values))
             return plain(plan)
 
         monkeypatch.setattr(PromptPlan, "calibrate", noted)
