@@ -245,8 +245,8 @@ class LiSTClassifier(SemiSupervisedClassifier):
 def _checked_weights(settings: LiSTClassifier) -> MetaWeights | None:
     """Check the settings; return how texts are weighed, None for alike."""
     weights = settings.weights
-    _, expected = one_of(weights, get_args(Weights))
-    is_known = isinstance(weights, MetaWeights) or weights in get_args(Weights)
+    is_name, expected = one_of(weights, get_args(Weights))
+    is_known = is_name or isinstance(weights, MetaWeights)
     check_settings(
         settings,
         {
