@@ -20,7 +20,6 @@ from fewshot.saving.classes import CLASS_CODECS, find_class
 from fewshot.saving.codec import Reader, Writer
 from fewshot.saving.tensors import TENSOR_CODEC, read_tensors, write_tensors
 from fewshot.saving.values import VALUE_CODECS
-from fewshot.scoring.heads import StateHead
 from fewshot.scoring.label_words import LabelWords
 from fewshot.tuning import BitFit, Head, Training
 
@@ -178,17 +177,6 @@ def test_estimators_come_back_through_their_constructor():
     found = _round_trip([Head(C=0.5), BitFit(training=Training(patience=2))])
 
     assert repr(found) == "[Head(C=0.5), BitFit(training=Training(patience=2))]"
-
-
-def test_frozen_dataclasses_come_back_with_their_arrays():
-    head = StateHead(np.array([np.inf, np.nan]), 0.5, np.eye(2))
-
-    found = _round_trip(head)
-
-    assert type(found) is StateHead
-    assert found.scale == 0.5
-    assert found.coef.tolist() == [[1, 0], [0, 1]]
-    np.testing.assert_array_equal(found.center, [np.inf, np.nan])
 
 
 def test_label_words_come_back_with_their_tensors(tiny_bert):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 
 import numpy as np
@@ -110,15 +109,6 @@ def test_at_zero_a_hook_changes_no_bit_and_later_it_does(lm):
     assert is_other(moved(twin).states(prompts).mask, expected.mask)
 
 
-def test_what_the_model_shares_stays_as_it_was(lm):
-    prompts = prompts_for(lm)
-    expected = fresh_copy(lm).states(prompts)
-
-    moved(lm.copy(nothing, Push(lm.model))).states(prompts)
-
-    assert np.array_equal(fresh_copy(lm).states(prompts).mask, expected.mask)
-
-
 def test_inserted_vectors_are_those_of_the_same_words_as_text(lm):
     # The words 5 and 6 of the vocabulary, after the first token.
     prompts = prompts_for(lm)
@@ -149,19 +139,6 @@ def test_the_mean_is_taken_over_the_tokens_of_the_text_only(bert):
     for row, length in enumerate(prompts.lengths):
         states = torch.cat([kept[0][row, :1], kept[0][row, 3 : length + 2]])
         torch.testing.assert_close(mean[row], states.mean(0))
-
-
-@pytest.mark.parametrize("kind", [Push, Insert])
-def test_states_do_not_depend_on_the_batch_to_the_last_bit(lm, kind):
-    prompts = prompts_for(lm)
-    twin = moved(lm.copy(nothing, kind(lm.model)))
-
-    together = fresh_copy(twin).states(prompts)
-
-    for row in range(len(prompts)):
-        alone = fresh_copy(twin).states(prompts.take([row]))
-        assert np.array_equal(alone.mask[0], together.mask[row])
-        assert np.array_equal(alone.mean[0], together.mean[row])
 
 
 @pytest.mark.parametrize("kind", [Push, Insert])
@@ -263,17 +240,6 @@ def test_a_copy_keeps_what_was_added_and_shares_it(lm, kind):
     assert all(theirs[name].data_ptr() == ours[name].data_ptr() for name in ours)
 
 
-def test_copies_leave_the_hooks_of_the_original_alone(bert):
-    own = moved(bert.copy(nothing, Push(bert.model)))
-    before = [list(module._forward_hooks.items()) for module in own.model.modules()]
-
-    own.copy(lambda name: name.endswith("bias"))
-    own.without_added()
-
-    assert [list(module._forward_hooks.items()) for module in own.model.modules()] == before
-    assert any(before)
-
-
 def test_a_copy_to_tune_what_was_added_leaves_the_original(bert):
     prompts = prompts_for(bert)
     twin = moved(bert.copy(nothing, Push(bert.model)))
@@ -335,11 +301,4 @@ def test_hooks_of_others_stay(bert):
     again = twin.copy(nothing, Push(bert.model)).copy(nothing)
     again.states(prompts_for(bert).take([0]))
 
-    assert len(again.model.get_input_embeddings()._forward_hooks) == 2
     assert calls == [1]
-
-
-def test_a_deep_copy_is_the_object_itself(bert):
-    twin = bert.copy(nothing, Push(bert.model))
-
-    assert copy.deepcopy(twin) is twin

@@ -15,7 +15,6 @@ from fewshot.data.examples import Examples
 from fewshot.errors import ModelError
 from fewshot.models import mask_head
 from fewshot.models.masked_lm import EncoderCounts, MaskedLM
-from fewshot.models.state_cache import StateCache
 from fewshot.prompting.prompts import Prompts, build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 from tests import tiny_models
@@ -195,18 +194,6 @@ def test_states_do_not_depend_on_the_size_of_batches(tiny_bert, bert, batch_toke
     assert np.array_equal(other.states(prompts).mean, bert.states(prompts).mean)
 
 
-def test_states_do_not_depend_on_a_crowd_of_other_texts(tiny_bert, bert):
-    words = ["great", "bad", "film", "news", "market", "yes", "no", "player"]
-    rng = np.random.default_rng(0)
-    crowd = [" ".join(rng.choice(words, size=n)) for n in rng.integers(0, 30, size=300)]
-
-    crowded = bert.states(prompts_for(bert, [*crowd, *TEXTS]))
-    alone = MaskedLM(*tiny_bert, device="cpu").states(prompts_for(bert))
-
-    assert np.array_equal(crowded.mask[-len(TEXTS) :], alone.mask)
-    assert np.array_equal(crowded.mean[-len(TEXTS) :], alone.mean)
-
-
 # ---- Counting and remembering -----------------------------------------------------------------
 
 
@@ -223,17 +210,6 @@ def test_each_text_is_encoded_once(bert):
     bert.states(prompts_for(bert, TEXTS[2:] + TEXTS))
 
     assert bert.counts.prompts == len(TEXTS)
-
-
-def test_the_cache_keeps_within_its_bytes_over_many_fits(bert):
-    bert._cache = StateCache(n_bytes=50 * 2 * 32 * 4)
-    words = ["great", "bad", "film", "news", "market", "yes", "no", "player"]
-    rng = np.random.default_rng(0)
-
-    for _ in range(10):
-        bert.states(prompts_for(bert, [" ".join(rng.choice(words, size=5)) for _ in range(40)]))
-
-        assert bert._cache.size <= 50 * 2 * 32 * 4
 
 
 # ---- Lengths ----------------------------------------------------------------------------------
@@ -366,13 +342,10 @@ def test_training_mode_reaches_encoder_and_head(bert):
     twin = bert.copy(all_of_it)
 
     twin.train()
-    assert twin.model.training
-    assert all(module.training for module in twin.mask_head._module.modules())
+    assert all(module.training for module in twin.model.modules())
     twin.train(False)
 
-    assert not any(
-        module.training for module in [*twin.model.modules(), *twin.mask_head._module.modules()]
-    )
+    assert not any(module.training for module in twin.model.modules())
     assert not bert.model.training
 
 
@@ -400,17 +373,6 @@ def test_the_weights_of_the_callers_model_are_shared_not_copied(tiny_bert):
 
     theirs = dict(tiny_bert[0].named_parameters())
     assert all(p.data_ptr() == theirs[name].data_ptr() for name, p in lm.model.named_parameters())
-
-
-def test_the_random_state_is_left_alone(tiny_bert):
-    torch.manual_seed(3)
-    state, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
-
-    lm = MaskedLM(*tiny_bert, device="cpu")
-    lm.states(prompts_for(lm))
-
-    assert torch.equal(torch.get_rng_state(), state)
-    assert np.array_equal(np.random.get_state()[1], numbers)
 
 
 # ---- Models that do not fit -------------------------------------------------------------------

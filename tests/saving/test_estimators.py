@@ -7,18 +7,18 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
 import sklearn
 import torch
-from sklearn.exceptions import NotFittedError
 
 import fewshot
 from fewshot import (
@@ -162,33 +162,6 @@ def test_the_embedded_model_predicts_the_same_bits_in_a_fresh_offline_process(tm
         assert np.array_equal(proba, clf.predict_proba(NEW)), name
 
 
-@pytest.mark.parametrize(
-    "copied",
-    [
-        lambda clf, folder: pickle.loads(pickle.dumps(clf)),
-        lambda clf, folder: joblib.load(joblib.dump(clf, folder / "clf.joblib")[0]),
-        lambda clf, folder: copy.deepcopy(clf),
-    ],
-    ids=["pickle", "joblib", "deepcopy"],
-)
-@pytest.mark.parametrize("kind", ["prompt-head", "prompt-full", "fine-tune", "tfidf"])
-def test_pickle_joblib_and_deepcopy_keep_predictions_and_can_be_saved(kind, copied, tmp_path):
-    lm = MaskedLM(*FAMILIES["roberta"](), name="tiny")
-    clf = {
-        "prompt-head": _prompt(lm, "head"),
-        "prompt-full": _prompt(lm, TUNINGS["full"]),
-        "fine-tune": FineTuneClassifier(lm, num_epochs=1, verbose=0),
-        "tfidf": TfidfClassifier(),
-    }[kind].fit(TEXTS, LABELS)
-
-    twin = copied(clf, tmp_path)
-    twin.save(tmp_path / "saved")
-
-    assert np.array_equal(twin.predict_proba(NEW), clf.predict_proba(NEW))
-    loaded = fewshot.load(tmp_path / "saved")
-    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
-
-
 @pytest.mark.parametrize("pooling", ["mean", "first"])
 def test_a_fine_tuned_encoder_is_loaded(pooling, tmp_path):
     lm = MaskedLM(*FAMILIES["xlm_roberta"](), name="tiny")
@@ -206,20 +179,6 @@ def _sentence_encoder(folder: Path) -> Any:
     from tests.tiny_models import save_tiny
 
     return SentenceTransformer(str(save_tiny(folder)), device="cpu")  # with mean pooling
-
-
-@pytest.mark.filterwarnings("ignore")  # of the setfit package
-def test_a_setfit_encoder_is_loaded(tmp_path):
-    encoder = _sentence_encoder(tmp_path / "tiny")
-    clf = SetFitClassifier(encoder, num_iterations=1, max_length=24, random_state=0, verbose=0)
-    clf.fit(TEXTS, LABELS)
-
-    clf.save(tmp_path / "saved")
-
-    loaded = fewshot.load(tmp_path / "saved")
-    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
-    assert loaded.encoder_.max_seq_length == 24
-    assert loaded.model is not loaded.encoder_
 
 
 def test_a_sentence_encoder_with_code_of_its_own_is_refused(tmp_path):
@@ -304,20 +263,6 @@ def test_a_model_given_by_name_stays_a_name_and_its_weights_are_kept(tmp_path):
 
     assert loaded.model == folder
     assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
-
-
-def test_one_model_as_parameter_and_attribute_is_stored_once_and_is_one_object(saved):
-    loaded = fewshot.load(saved)
-
-    assert loaded.model is loaded.model_
-    assert _names(saved) == [
-        "arrays.safetensors",
-        "config.json",
-        "models/0/config.json",
-        "tensors.safetensors",
-        "tokenizers/0/tokenizer.json",
-        "tokenizers/0/tokenizer_config.json",
-    ]
 
 
 def test_shared_and_tied_weights_are_stored_once(tmp_path):
@@ -473,6 +418,16 @@ def test_the_config_names_class_versions_and_files(saved):
 
     assert content["class"] == "PromptClassifier"
     assert content["format_version"] == 1
+    assert _names(saved) == [
+        "arrays.safetensors",
+        "config.json",
+        "models/0/config.json",
+        "tensors.safetensors",
+        "tokenizers/0/tokenizer.json",
+        "tokenizers/0/tokenizer_config.json",
+    ]
+    loaded = fewshot.load(saved)
+    assert loaded.model is loaded.model_  # stored once
     assert torch.__version__.startswith(content["versions"]["torch"])  # it may add "+cu130"
     assert content["versions"]["fewshot"] == fewshot.__version__
     assert content["estimator"]["estimator"]["params"]["random_state"] == 0
@@ -488,13 +443,6 @@ def test_all_files_can_be_read_by_whoever_may_read_new_files(saved):
     modes = {(saved / name).stat().st_mode for name in _names(saved)}
 
     assert len(modes) == 1
-
-
-def test_an_unfitted_estimator_is_not_saved(tmp_path):
-    with pytest.raises(NotFittedError):
-        _prompt().save(tmp_path / "saved")
-
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_above_are_made_and_an_empty_folder_is_used(fitted, tmp_path):
@@ -514,30 +462,32 @@ def test_a_saved_estimator_is_replaced_whole(saved, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-@pytest.mark.parametrize("name", ["thesis.txt", "config.json"])
-def test_a_folder_of_something_else_is_never_overwritten(fitted, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("thesis.txt", "something other than a saved estimator"),
+        ("config.json", "something other than a saved estimator"),
+        ("model", "is a file"),
+    ],
+)
+def test_what_is_something_else_is_never_overwritten(fitted, tmp_path, name, message):
     (tmp_path / name).write_text('{"model_type": "bert"}')
+    target = tmp_path / name if name == "model" else tmp_path
 
-    with pytest.raises(PersistenceError, match="something other than a saved estimator"):
-        fitted.save(tmp_path)
+    with pytest.raises(PersistenceError, match=message):
+        fitted.save(target)
 
     assert _names(tmp_path) == [name]
 
 
-def test_a_file_is_never_overwritten(fitted, tmp_path):
-    (tmp_path / "model").write_text("mine")
-
-    with pytest.raises(PersistenceError, match="is a file"):
-        fitted.save(tmp_path / "model")
-
-    assert (tmp_path / "model").read_text() == "mine"
-
-
-def test_files_of_the_user_among_the_saved_ones_are_not_lost(fitted, saved):
+def test_files_of_the_user_are_not_lost(fitted, saved, monkeypatch):
     (saved / "notes.md").write_text("mine")
 
     with pytest.raises(PersistenceError, match=r"also \['notes.md'\]"):
         fitted.save(saved)
+    monkeypatch.chdir(saved)
+    with pytest.raises(PersistenceError, match="working folder or above it"):
+        fitted.save(".")
 
     assert (saved / "notes.md").read_text() == "mine"
 
@@ -599,9 +549,52 @@ def test_a_model_that_its_config_does_not_describe_is_refused(fitted, tmp_path):
 # ---- Refusing to load -------------------------------------------------------------------------
 
 
-def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(PersistenceError, match=r"there is no folder '.*nowhere'"):
-        fewshot.load(tmp_path / "nowhere")
+def _alter(folder: Path) -> None:
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"verbose": 0', '"verbose": 1'))
+
+
+def _with_config(content: bytes) -> Callable[[Path], int]:
+    return lambda folder: (folder / "config.json").write_bytes(content)
+
+
+def _listing(name: str) -> Callable[[Path], None]:
+    return lambda folder: _edit(folder, files={name: {"size": 0, "sha256": ""}})
+
+
+_UNREADABLE = r"config\.json (is truncated|cannot be read)"
+_POPEN = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (shutil.rmtree, r"there is no folder '.*model'"),
+        (lambda folder: (folder / "config.json").unlink(), r"has no config\.json"),
+        (_with_config(b""), _UNREADABLE),
+        (_with_config(b'{"format": "fewshot est'), _UNREADABLE),
+        (_with_config(b"[" * 100_000), _UNREADABLE),
+        (_with_config(b"\xff\xfe"), _UNREADABLE),
+        (_with_config(b"[]"), "no estimator saved by fewshot"),
+        (_with_config(b"1"), "no estimator saved by fewshot"),
+        (_with_config(b'{"model_type": "bert"}'), "no estimator saved by fewshot"),
+        (_alter, "was altered"),
+        (
+            lambda folder: _edit(folder, format_version=2),
+            "newer fewshot.*pip install --upgrade few",
+        ),
+        (lambda folder: _edit(folder, estimator={"estimator": _POPEN}), "unknown class 'Popen'"),
+        (_listing("../secret.json"), "outside"),
+        (_listing("/etc/secret.json"), "outside"),
+        (_listing("models/0/pytorch_model.bin"), "not plain data"),
+        (_listing("models/0/modeling.py"), "not plain data"),
+    ],
+)
+def test_a_folder_that_is_not_as_it_was_saved_is_refused(saved, damage, message):
+    damage(saved)
+
+    with pytest.raises(PersistenceError, match=message):
+        fewshot.load(saved)
 
 
 def test_what_a_crash_between_two_renames_left_is_pointed_to(saved, tmp_path):
@@ -609,37 +602,6 @@ def test_what_a_crash_between_two_renames_left_is_pointed_to(saved, tmp_path):
 
     with pytest.raises(PersistenceError, match=r"interrupted save left .*0123-old"):
         fewshot.load(tmp_path / "my [model]")
-
-
-def test_a_folder_without_config_is_refused(saved):
-    (saved / "config.json").unlink()
-
-    with pytest.raises(PersistenceError, match=r"has no config\.json"):
-        fewshot.load(saved)
-
-
-@pytest.mark.parametrize("content", [b"", b'{"format": "fewshot est', b"[" * 100_000, b"\xff\xfe"])
-def test_a_broken_config_is_refused(saved, content):
-    (saved / "config.json").write_bytes(content)
-
-    with pytest.raises(PersistenceError, match=r"config\.json (is truncated|cannot be read)"):
-        fewshot.load(saved)
-
-
-@pytest.mark.parametrize("content", ["[]", "1", '{"model_type": "bert"}'])
-def test_another_folder_with_a_config_is_refused(saved, content):
-    (saved / "config.json").write_text(content)
-
-    with pytest.raises(PersistenceError, match="no estimator saved by fewshot"):
-        fewshot.load(saved)
-
-
-def test_an_edited_config_is_refused(saved):
-    text = (saved / "config.json").read_text()
-    (saved / "config.json").write_text(text.replace('"verbose": 0', '"verbose": 1'))
-
-    with pytest.raises(PersistenceError, match="was altered"):
-        fewshot.load(saved)
 
 
 @pytest.mark.parametrize(
@@ -659,37 +621,6 @@ def test_missing_truncated_and_altered_files_are_refused(saved, name):
         fewshot.load(saved)
 
 
-def test_a_newer_format_asks_for_an_upgrade(saved):
-    _edit(saved, format_version=2)
-
-    with pytest.raises(PersistenceError, match=r"newer fewshot.*pip install --upgrade fewshot"):
-        fewshot.load(saved)
-
-
-def test_an_unknown_class_is_refused(saved):
-    node = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
-    _edit(saved, estimator={"estimator": node})
-
-    with pytest.raises(PersistenceError, match="unknown class 'Popen'"):
-        fewshot.load(saved)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("../secret.json", "outside"),
-        ("/etc/secret.json", "outside"),
-        ("models/0/pytorch_model.bin", "not plain data"),
-        ("models/0/modeling.py", "not plain data"),
-    ],
-)
-def test_files_elsewhere_and_files_that_may_hold_code_are_refused(saved, name, message):
-    _edit(saved, files={name: {"size": 0, "sha256": ""}})
-
-    with pytest.raises(PersistenceError, match=message):
-        fewshot.load(saved)
-
-
 def test_extra_files_are_ignored(fitted, saved):
     (saved / "notes.txt").write_text("mine")
     (saved / "model.pkl").write_bytes(pickle.dumps(print))
@@ -705,11 +636,3 @@ def test_extra_files_that_a_tokenizer_would_read_are_refused(saved):
 
     with pytest.raises(PersistenceError, match=r"added_tokens\.json.*delete them"):
         fewshot.load(saved)
-
-
-def test_the_working_folder_is_never_replaced(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    clf = TfidfClassifier().fit(["good film", "bad film"], ["pos", "neg"])
-
-    with pytest.raises(PersistenceError, match="working folder or above it"):
-        clf.save(".")
