@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from fewshot.data.examples import Examples
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import Prompts
+from fewshot.prompting.tokens import token_ids
 from fewshot.training.history import Epoch
 from fewshot.training.loop import Batch, Learner, TrainSettings, check_trained, train
 

@@ -20,8 +20,8 @@ from fewshot.models.mini import mini_encoder_folder
 from fewshot.models.parts import position_limit
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import map_single_threaded, n_copies
-from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import Rows, plan_batches
+from fewshot.prompting.tokens import token_ids
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 _KIND, _PACKAGE = "sentence encoder", "sentence_transformers"

@@ -1,4 +1,4 @@
-"""Where the words of a verbalizer come from: what was found, how it scored, why it was dropped."""
+"""Provenance of a verbalizer's words: who found them, their scores, why others were dropped."""
 
 from __future__ import annotations
 
@@ -10,50 +10,28 @@ from typing import Any
 from fewshot.data.labels import Label
 from fewshot.errors import MissingExtraError, VerbalizerError
 
-_SHOWN_TERMS = 20  # a class, in a notebook
+_SHOWN_TERMS = 20  # per class, in a notebook
 
 
 @dataclass(frozen=True, slots=True)
 class FoundTerm:
-    """A word or phrase that a source has given for a class.
-
-    Parameters
-    ----------
-    label : str or int
-    term : str
-    source : str
-        Who gave it, such as ``"wordnet"``; several are joined by "+".
-    source_score : float, optional
-        How strongly, in the source's own terms.
-    similarity : float, optional
-        Cosine of the embeddings of the term and of the class's name.
-    contrast : float, optional
-        Score of a cross-encoder for the two.
-    dropped : str, default=""
-        Why it is not among the label words; empty if it is.
-    """
+    """A word or phrase that a source suggests for a class."""
 
     label: Label
     term: str
-    source: str
-    source_score: float | None = None
-    similarity: float | None = None
-    contrast: float | None = None
-    dropped: str = ""
+    source: str  # such as "wordnet"; several are joined by "+"
+    source_score: float | None = None  # how strongly, in the source's own terms
+    similarity: float | None = None  # cosine of the embeddings of the term and the class's name
+    contrast: float | None = None  # score of a cross-encoder for the two
+    dropped: str = ""  # why it is not among the label words; empty if it is
 
     def drop(self, why: str) -> FoundTerm:
-        """Return the same term as dropped, for this reason."""
+        """Return the same term, dropped for a reason."""
         return replace(self, dropped=why)
 
 
 def read_terms(rows: Sequence[object]) -> list[FoundTerm]:
-    """Read terms from the mappings that :func:`dataclasses.asdict` makes of them.
-
-    Raises
-    ------
-    VerbalizerError
-        If a row is no such mapping.
-    """
+    """Read terms from the mappings that :func:`dataclasses.asdict` makes of them."""
     names = {entry.name for entry in fields(FoundTerm)}
     found = []
     for row in rows:
@@ -64,13 +42,7 @@ def read_terms(rows: Sequence[object]) -> list[FoundTerm]:
 
 
 def data_frame(rows: Sequence[tuple[FoundTerm, float]]) -> Any:  # pandas is optional
-    """Make a ``pandas.DataFrame`` of terms and their weights.
-
-    Raises
-    ------
-    MissingExtraError
-        If pandas is not installed.
-    """
+    """Make a ``pandas.DataFrame`` of terms and their weights."""
     try:
         import pandas as pd
     except ImportError as error:
@@ -83,13 +55,7 @@ def data_frame(rows: Sequence[tuple[FoundTerm, float]]) -> Any:  # pandas is opt
 
 
 def html_table(rows: Iterable[tuple[FoundTerm, float]]) -> str:
-    """Write a table with a row for each class: its words, and what was dropped.
-
-    Parameters
-    ----------
-    rows : iterable of (FoundTerm, float)
-        Terms and their weights, those that were kept before the others.
-    """
+    """Return a table with a row for each class; terms that were kept come before the others."""
     kept: dict[Label, list[str]] = {}
     dropped: dict[Label, list[str]] = {}
     for term, weight in rows:

@@ -1,4 +1,4 @@
-"""Labels, words and weights as plain checked values: what a verbalizer is made of."""
+"""Labels, words and weights of a verbalizer as plain checked values."""
 
 from __future__ import annotations
 
@@ -23,14 +23,7 @@ _CAMEL_CASE = re.compile(r"(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 
 def read_entries(label: Label, words: object) -> Entries:
-    """Return the words of a label, stripped, with their weights.
-
-    Raises
-    ------
-    VerbalizerError
-        If there are no words, a word is no text or blank, or weights are no numbers, not
-        finite, negative, or all zero.
-    """
+    """Return the words of a label, stripped, with their weights."""
     entries = tuple(
         (_read_word(label, word), _read_weight(label, word, weight))
         for word, weight in _pair_words(label, words)
@@ -47,31 +40,27 @@ def read_entries(label: Label, words: object) -> Entries:
 
 
 def check_distinct(entries: Mapping[Label, Entries]) -> None:
-    """Raise VerbalizerError if a word stands twice in a class, or in two classes."""
-    owners: dict[str, Label] = {}
+    """Refuse a word that is duplicated in a class, or shared by two classes."""
+    labels: dict[str, Label] = {}
     for label, row in entries.items():
         for word, _ in row:
-            if word not in owners:
-                owners[word] = label
-            elif owners[word] == label:
+            if word not in labels:
+                labels[word] = label
+            elif labels[word] == label:
                 raise VerbalizerError(
-                    f"the word {word!r} stands twice in label {label!r}; remove one "
+                    f"the word {word!r} is duplicated in label {label!r}; remove one "
                     "(from_file does so with on_shared='drop')"
                 )
             else:
                 raise VerbalizerError(
-                    f"the word {word!r} stands for both {owners[word]!r} and {label!r}; keep it "
+                    f"the word {word!r} stands for both {labels[word]!r} and {label!r}; keep it "
                     "for one of them (from_file drops it with on_shared='drop', unless it is "
                     "the first word of both)"
                 )
 
 
 def drop_shared(label_words: Mapping[Label, object]) -> dict[Label, dict[str, float]]:
-    """Drop shared words where they are not a class's first, and repetitions within a class.
-
-    The rule of knowledgeable prompt tuning (Hu et al., 2022) in the authors' code; it never
-    empties a class.
-    """
+    """Drop shared words where they are not a class's first, and repetitions within a class."""
     rows: dict[Label, dict[str, float]] = {}
     for label, words in label_words.items():
         rows[label] = {}
@@ -108,7 +97,7 @@ def name_words(labels: Sequence[Label]) -> dict[Label, list[str]]:
     if not all(isinstance(name, str) and any(map(str.isalpha, name)) for name in labels):
         example = ", ".join(f'{name!r}: "..."' for name in labels[:_SHOWN_LABELS])
         raise VerbalizerError(
-            f"the labels {list(labels[:_SHOWN_LABELS])} are no words that a language model could "
+            f"the labels {list(labels[:_SHOWN_LABELS])} are not words that a language model could "
             f"put at the mask; say what they mean: verbalizer={{{example}}}. (If your labels are "
             "words: cross_val_predict of probabilities, voting and stacking number them first; "
             "give int labels and a verbalizer there)"
@@ -156,7 +145,7 @@ def _read_weight(label: Label, word: object, weight: object) -> float:
 
 
 def _shorten(name: str) -> str:
-    """Leave out what stands in parentheses, such as an acronym, if anything else is left."""
+    """Leave out text in parentheses, such as an acronym, if anything else is left."""
     shorter = _PARENTHESES.sub(" ", name)
     return shorter if _clean(shorter) else name
 

@@ -63,6 +63,11 @@ class Task:
     VerbalizerError
         If a verbalizer has other labels than the task, or none is named ``"default"``.
 
+    See Also
+    --------
+    load_task : reads one.
+    list_tasks : names all of the library.
+
     Examples
     --------
     >>> task = load_task("sst2")
@@ -127,6 +132,10 @@ def load_task(name: str | os.PathLike[str]) -> Task:
     VerbalizerError, TemplateError
         If the file is not well formed; the message names the file and the key.
 
+    See Also
+    --------
+    list_tasks : the names that are known.
+
     Examples
     --------
     >>> load_task("bbc_news").labels
@@ -146,7 +155,21 @@ def load_task(name: str | os.PathLike[str]) -> Task:
 
 
 def list_tasks() -> list[str]:
-    """Return the names of the library's tasks, sorted."""
+    """Return the names of the library's tasks, sorted.
+
+    Returns
+    -------
+    list of str
+
+    See Also
+    --------
+    load_task : loads one of them.
+
+    Examples
+    --------
+    >>> "ag_news" in list_tasks()
+    True
+    """
     names = (entry.name for entry in _folder().iterdir())
     return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
@@ -202,22 +225,22 @@ def _read_verbalizers(named: object, label_type: object) -> dict[str, Verbalizer
         raise VerbalizerError(f"verbalizers: expected 'default:' and its words, got {named!r}")
     verbalizers = {}
     for name, label_words in named.items():
-        where = f"verbalizers: {name}"
-        words = cast("Mapping[Label, Words]", read_typed_words(label_type, label_words, where))
+        source = f"verbalizers: {name}"
+        words = cast("Mapping[Label, Words]", read_typed_words(label_type, label_words, source))
         try:
             verbalizers[name] = Verbalizer(words)
         except VerbalizerError as error:
-            raise VerbalizerError(f"{where}: {error}") from error
+            raise VerbalizerError(f"{source}: {error}") from error
     return verbalizers
 
 
-def _read_strings(value: object, where: str) -> Sequence[str]:
+def _read_strings(value: object, source: str) -> Sequence[str]:
     if not isinstance(value, list) or not value:
-        raise VerbalizerError(f"{where}: expected a list such as [text], got {value!r}")
-    return [_read_string(item, where) for item in value]
+        raise VerbalizerError(f"{source}: expected a list such as [text], got {value!r}")
+    return [_read_string(item, source) for item in value]
 
 
-def _read_string(value: object, where: str) -> str:
+def _read_string(value: object, source: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise VerbalizerError(f"{where}: expected text, got {value!r}")
+        raise VerbalizerError(f"{source}: expected text, got {value!r}")
     return value.strip()

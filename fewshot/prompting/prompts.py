@@ -1,4 +1,4 @@
-"""From a template and examples to token ids: tokenise once, shorten slots only, batch by length."""
+"""Prompts: token ids of texts in a template; slots are shortened, prompts batched by length."""
 
 from __future__ import annotations
 
@@ -14,20 +14,14 @@ from fewshot.data.cache import BoundedCache
 from fewshot.data.examples import Examples
 from fewshot.errors import ModelError, TemplateError
 from fewshot.prompting.shortening import Ids, fit_slots, is_cut
-from fewshot.prompting.template import (
-    Mask,
-    Separator,
-    Slot,
-    Soft,
-    Template,
-    Text,
-)
-from fewshot.prompting.tokens import TOKENIZER_LOCK, Tokenizer, encode, soft_ids, tells_spaces
+from fewshot.prompting.template import Mask, Separator, Slot, Soft, Template, Text
+from fewshot.prompting.tokens import TOKENIZER_LOCK, Tokenizer, encode, marks_spaces, soft_ids
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 Padding: TypeAlias = Literal["none", "batch"]
-_TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
+
 TEXTS_REMEMBERED = 20_000  # some 10 MB for short texts
+_TOKENIZE_AT_ONCE = 1024  # texts; keeps the tokenizer's own objects small
 
 
 class SlotKey(NamedTuple):
@@ -45,29 +39,15 @@ TokenCache: TypeAlias = BoundedCache[tuple[bool, bool, str], Ids]
 
 @dataclass(frozen=True)
 class Prompts:
-    """Tokenised prompts, one or (for chunked texts) several an example.
+    """Tokenised prompts, one for each example or (for chunked texts) several."""
 
-    Parameters
-    ----------
-    ids : list of ndarray of shape (length,), int32
-        The token ids of each prompt, without padding.
-    mask_positions : ndarray of shape (n_prompts, n_masks)
-        Where the masks stand.
-    owners : ndarray of shape (n_prompts,)
-        The example that each prompt belongs to.
-    n_examples : int
-    n_truncated : int
-        Examples of which a slot was shortened.
-    soft_positions : ndarray of shape (n_prompts, n_soft), optional
-        Where virtual tokens stand; `ids` has the words there that they start as.
-    """
-
-    ids: list[Ids]
-    mask_positions: npt.NDArray[np.int64]
-    owners: npt.NDArray[np.int64]
+    ids: list[Ids]  # without padding
+    mask_positions: Rows  # [n_prompts, n_masks]
+    owners: Rows  # [n_prompts], the example that each prompt belongs to
     n_examples: int
-    n_truncated: int
-    soft_positions: npt.NDArray[np.int64] | None = None
+    n_truncated: int  # examples of which a slot was shortened
+    # [n_prompts, n_soft], of virtual tokens; `ids` has the words there that they start as.
+    soft_positions: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -96,26 +76,13 @@ def tokenize_slots(
     examples: Examples,
     cache: TokenCache | None = None,
 ) -> SlotTokens:
-    """Tokenise the fields of all examples, once for all templates.
+    """Tokenise the fields of all examples once for all templates.
 
     A field is tokenised twice only where it must be: with and without its final punctuation, or
-    after a space and not, if the tokenizer tells these apart.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    templates : sequence of Template
-    examples : Examples
-    cache : TokenCache, optional
-        Of this tokenizer; remembers texts from call to call.
-
-    Returns
-    -------
-    dict
-        Token ids of each example by field and place; "[MASK]" in a text stays text.
+    after a space and not, if the tokenizer distinguishes these.
     """
-    spaces_count = tells_spaces(tokenizer)
-    keys = {key for template in templates for key in _slot_keys(template, spaces_count)}
+    has_marks = marks_spaces(tokenizer)
+    keys = {key for template in templates for key in _slot_keys(template, has_marks)}
     remembered: TokenCache = BoundedCache(0) if cache is None else cache
     return {
         key: remembered.fill(
@@ -136,30 +103,11 @@ def build_prompts(
 ) -> Prompts:
     """Put tokenised examples into a template.
 
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    template : Template
-    slots : dict
-        From :func:`tokenize_slots`.
-    max_length : int
-        The most tokens of a prompt, special tokens and masks included.
-    n_masks : int, default=1
-        Masks in place of ``{mask}``.
-
-    Returns
-    -------
-    Prompts
-
-    Raises
-    ------
-    TemplateError
-        If the template leaves no room for text.
-    InputError
-        If a slot that must stay whole does not fit; the message names the row.
+    Raises TemplateError if it leaves no room for text, and InputError, with the row, if slots that
+    must stay whole do not fit.
     """
     layout = _Layout.of(tokenizer, template, n_masks)
-    keys = _slot_keys(template, tells_spaces(tokenizer))
+    keys = _slot_keys(template, marks_spaces(tokenizer))
     columns = [slots[key] for key in keys]
     room = max_length - layout.n_fixed
     if room < len(keys):
@@ -196,19 +144,8 @@ def plan_batches(
 ) -> Iterator[Rows]:
     """Group rows of similar length, longest first, into batches of at most `batch_tokens`.
 
-    Parameters
-    ----------
-    lengths : ndarray of shape (n,)
-        Tokens of each row.
-    batch_tokens : int
-        The most tokens of a padded batch; a longer row makes a batch of its own.
-    padding : {"none", "batch"}, default="batch"
-        ``"none"``: all rows of a batch have one length. ``"batch"``: shorter ones will be padded.
-
-    Yields
-    ------
-    ndarray of shape (batch,)
-        Row numbers; all batches together hold each row once.
+    A longer row makes a batch of its own. With ``"none"`` all rows of a batch have one length,
+    with ``"batch"`` the shorter ones will be padded.
     """
     order = np.argsort(-lengths, kind="stable")
     start = 0
@@ -232,8 +169,8 @@ class _Layout:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, template: Template, n_masks: int) -> _Layout:
-        # Every slot is stood in for by the mask token: so the tokenizer itself cuts the template
-        # at these places and treats spaces there as it does beside any special token.
+        # The mask token stands in for every slot, so that the tokenizer itself cuts the template
+        # at these places, and treats spaces there as beside any special token.
         mask_id = tokenizer.mask_token_id
         with TOKENIZER_LOCK:
             encoded = tokenizer(_skeleton(tokenizer, template), add_special_tokens=True)
@@ -297,15 +234,12 @@ def _stand_in(tokenizer: Tokenizer, segment: Slot | Mask | Separator | Soft) -> 
     return str(tokenizer.sep_token if isinstance(segment, Separator) else tokenizer.mask_token)
 
 
-def _slot_keys(template: Template, spaces_count: bool) -> list[SlotKey]:
-    keys = []
-    before = ""
-    for segment in template.segments:
-        if isinstance(segment, Slot):
-            after_space = spaces_count and before[-1:].isspace()
-            keys.append(SlotKey(segment.field, segment.bare, after_space))
-        before = segment.text if isinstance(segment, Text) else ""
-    return keys
+def _slot_keys(template: Template, has_marks: bool) -> list[SlotKey]:
+    return [
+        SlotKey(segment.field, segment.bare, has_marks and after_space)
+        for segment, after_space in template.gaps
+        if isinstance(segment, Slot)
+    ]
 
 
 def _tokenize_entries(tokenizer: Tokenizer, entries: list[tuple[bool, bool, str]]) -> list[Ids]:

@@ -1,4 +1,4 @@
-"""Shortening: what of the slots' tokens fits a prompt; the template itself always stays whole."""
+"""Shortening of slots so that a prompt fits the model; the template itself always stays whole."""
 
 from __future__ import annotations
 
@@ -16,29 +16,7 @@ Ids: TypeAlias = npt.NDArray[np.int32]
 def fit_slots(
     pieces: tuple[Ids, ...], template: Template, room: int, row: int
 ) -> list[tuple[Ids, ...]]:
-    """Shorten the slots of one example, or spread the longest over several windows.
-
-    Parameters
-    ----------
-    pieces : tuple of ndarray
-        Token ids of each slot.
-    template : Template
-        Says which slots stay whole, and how the others are shortened.
-    room : int
-        Tokens that all slots together may take.
-    row : int
-        Number of the example, for messages.
-
-    Returns
-    -------
-    list of tuple of ndarray
-        Token ids of each slot, for one prompt or several.
-
-    Raises
-    ------
-    InputError
-        If the slots that stay whole leave no room.
-    """
+    """Shorten the slots of one example to `room` tokens, or spread the longest over windows."""
     if sum(map(len, pieces)) <= room:
         return [pieces]
     is_whole = [slot.whole for slot in template.slots]
@@ -65,7 +43,7 @@ def fit_slots(
 
 
 def is_cut(pieces: tuple[Ids, ...], windows: list[tuple[Ids, ...]]) -> bool:
-    """Tell whether a token of a slot is in no window."""
+    """Return whether a token of a slot is in no window."""
     for full, *parts in zip(pieces, *windows, strict=True):
         # A slot that is not spread is the same object in all windows.
         distinct = {id(part): len(part) for part in parts}

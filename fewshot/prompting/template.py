@@ -1,17 +1,17 @@
-"""Templates: how a text becomes a cloze sentence with one mask.
+"""Templates, which turn a text into a cloze sentence with one mask.
 
 A template is parsed once, by a small parser, to typed segments. Nothing is ever evaluated.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from fewshot.errors import TemplateError
+from fewshot.prompting.openprompt import read_openprompt
 
 Shorten: TypeAlias = Literal["longest", "tail", "head", "chunk"]
 
@@ -22,9 +22,6 @@ _MASK, _SEP, _SOFT = "mask", "sep", "soft"
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SLOT_OPTIONS = ("whole", "bare")
 _FINAL_PUNCTUATION = " \t\n.!?,;:"
-_OPENPROMPT_KEYS = frozenset({"placeholder", "meta", "mask", "special", "text", "shortenable"})
-# The one post-processing in OpenPrompt's own files; other code in a file is refused, never run.
-_OPENPROMPT_STRIP = "lambda x:x.strip('.')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +33,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for a field of the example.
-
-    ``whole`` slots are never shortened; ``bare`` ones lose their final punctuation.
-    """
+    """A place for a field of the example."""
 
     field: str
-    whole: bool = False
-    bare: bool = False
+    whole: bool = False  # never shortened
+    bare: bool = False  # without its final punctuation
 
     def fill(self, value: str) -> str:
         """Return the value as it is put into the slot."""
@@ -70,17 +64,14 @@ class Separator:
 
 @dataclass(frozen=True, slots=True)
 class Soft:
-    """Virtual tokens, whose vectors are tuned.
+    """Virtual tokens, whose vectors are tuned."""
 
-    They start as the words of `text`, or as `length` words that are drawn from the vocabulary.
-    """
-
-    text: str | None = None
+    text: str | None = None  # the words that they start as; else words drawn from the vocabulary
     length: int = 1
 
     @property
     def shown(self) -> str:
-        """What people read in its place."""
+        """Its text in previews."""
         return f"[soft:{self.length}]" if self.text is None else f"[soft:{self.text}]"
 
 
@@ -121,6 +112,11 @@ class Template:
     TemplateError
         If the pattern cannot be parsed (the message gives the position), has no ``{mask}`` or
         more than one, has no field, or if `fields` differs from the fields that it names.
+
+    See Also
+    --------
+    Verbalizer : the words at the mask.
+    template_sensitivity : how much predictions depend on the wording.
 
     References
     ----------
@@ -164,6 +160,15 @@ class Template:
     def soft(self) -> tuple[Soft, ...]:
         """The virtual tokens of the pattern, from left to right."""
         return tuple(segment for segment in self.segments if isinstance(segment, Soft))
+
+    @property
+    def gaps(self) -> Iterator[tuple[Slot | Mask | Separator | Soft, bool]]:
+        """All segments but fixed text, each with whether a space stands before it."""
+        before = ""
+        for segment in self.segments:
+            if not isinstance(segment, Text):
+                yield segment, before[-1:].isspace()
+            before = segment.text if isinstance(segment, Text) else ""
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -229,8 +234,7 @@ class Template:
             If a part cannot be read. Code in a file (``post_processing``) is not run; only
             stripping the final full stop is known, and becomes the option ``bare``.
         """
-        parts = re.split(r"(\{[^{}]*\})", line.strip())
-        return cls("".join(_from_openprompt_part(part, line) for part in parts), fields)
+        return cls(read_openprompt(line), fields)
 
 
 def _shown(segment: Text | Filled | Mask | Separator | Soft, mask: str, sep: str) -> str:
@@ -326,42 +330,3 @@ def _checked_fields(template: Template) -> tuple[str, ...]:
             f"fields={fields} differ from the fields of {template.text!r}, which are {named}"
         )
     return fields
-
-
-def _from_openprompt_part(part: str, line: str) -> str:
-    if not part.startswith("{"):
-        return part.replace("{", "{{").replace("}", "}}")
-    entries = _read_openprompt_braces(part, line)
-    processing = entries.pop("post_processing", None)
-    unknown = [key for key in entries if key not in _OPENPROMPT_KEYS]
-    if unknown or processing not in (None, _OPENPROMPT_STRIP):
-        raise TemplateError(
-            f"cannot read {part!r} of the OpenPrompt template {line!r}: "
-            f"known keys are {sorted(_OPENPROMPT_KEYS)}, and code is not run"
-        )
-    if "mask" in entries:
-        return "{mask}"
-    if "text" in entries:
-        return str(entries["text"]).replace("{", "{{").replace("}", "}}")
-    if entries.get("special") == "<sep>":
-        return "{sep}"
-    name = entries.get("placeholder", entries.get("meta"))
-    if name is None:
-        raise TemplateError(f"{part!r} of the OpenPrompt template {line!r} names no field")
-    is_whole = str(entries.get("shortenable", True)).lower() == "false"
-    options = ["whole"] * is_whole + ["bare"] * (processing is not None)
-    return "{" + str(name) + (":" + ",".join(options) if options else "") + "}"
-
-
-def _read_openprompt_braces(part: str, line: str) -> dict[str, object]:
-    """Read JSON in which a lone key is allowed and True and False may be Python's."""
-    content = part[1:-1].strip()
-    content = content if ":" in content else f"{content}: null"
-    content = re.sub(r":\s*True\b", ": true", re.sub(r":\s*False\b", ": false", content))
-    try:
-        entries: dict[str, object] = json.loads("{" + content + "}")
-    except json.JSONDecodeError as error:
-        raise TemplateError(
-            f"cannot read {part!r} of the OpenPrompt template {line!r}: {error}"
-        ) from error
-    return entries

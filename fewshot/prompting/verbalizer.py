@@ -1,4 +1,4 @@
-"""Verbalizers: which words at the mask stand for which class."""
+"""Verbalizers, which map the words at the mask to classes."""
 
 from __future__ import annotations
 
@@ -61,8 +61,14 @@ class Verbalizer:
     Raises
     ------
     VerbalizerError
-        If there are fewer than two labels, a label has no words, a word is blank or stands twice
-        in a class or in two classes, or weights are not finite, negative, or all zero.
+        If there are fewer than two labels, a label has no words, a word is blank, duplicated in a
+        class or shared by two, or weights are not finite, negative, or all zero.
+
+    See Also
+    --------
+    Template : the cloze sentence with the mask.
+    load_task : templates and verbalizers for well-known data sets.
+    fewshot.knowledge : verbalizers that find their words in ``fit``.
 
     References
     ----------
@@ -113,7 +119,7 @@ class Verbalizer:
     def __getitem__(self, label: Label) -> tuple[str, ...]:
         """Return the words of a label."""
         self._check_known([label])
-        return self.label_words[label]
+        return tuple(word for word, _ in self._entries[self.labels.index(label)])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -156,7 +162,7 @@ class Verbalizer:
         Parameters
         ----------
         weights : mapping of label to sequence of float
-            For all labels, one weight a word, in the order of the words.
+            For all labels, one weight per word, in the order of the words.
         """
         given: dict[Label, Sequence[float]] = dict(weights.items())
         self._check_known(given)
@@ -215,7 +221,7 @@ class Verbalizer:
         check_keys(content, keys, ["provenance"], "from_dict")
         lengths = {key: len(content[key]) for key in keys}
         if len(set(lengths.values())) > 1:
-            raise VerbalizerError(f"from_dict: expected one entry a label, got {lengths}")
+            raise VerbalizerError(f"from_dict: expected one entry per label, got {lengths}")
         labels = read_label_set(content["labels"])
         rows = zip(labels, content["label_words"], content["weights"], strict=True)
         words = {label: pair_weights(label, words, weights) for label, words, weights in rows}
@@ -226,8 +232,8 @@ class Verbalizer:
         """Make words out of label names.
 
         Names are lower-cased, underscores, hyphens and other signs become spaces, and so do the
-        joints of CamelCase; text in parentheses goes. A slash, ampersand, comma, semicolon or
-        bar parts a name into several words ("Sci/Tech" to "sci" and "tech"), unless two labels
+        joints of CamelCase; text in parentheses is dropped. A slash, ampersand, comma, semicolon or
+        bar splits a name into several words ("Sci/Tech" to "sci" and "tech"), unless two labels
         would share one: then each name stays one word.
 
         Parameters
@@ -256,10 +262,10 @@ class Verbalizer:
     ) -> Verbalizer:
         """Read label words from a file of OpenPrompt's, PET's or ours.
 
-        The suffix tells the format. ``.txt`` and ``.csv``: a class a line, words apart by
-        commas, a blank line before the next verbalizer (OpenPrompt); or, if the first line is
-        a number, a pattern id a line and then lines of a label and its words (PET). ``.json``
-        and ``.jsonl``: a mapping, or a list of mappings or lists, one a verbalizer. ``.yaml``:
+        The suffix gives the format. ``.txt`` and ``.csv``: one class per line, words separated by
+        commas, a blank line before the next verbalizer (OpenPrompt); or, if the first line is a
+        number, a line with a pattern id, then one line per label with its words (PET). ``.json``
+        and ``.jsonl``: a mapping, or a list of mappings or lists, one per verbalizer. ``.yaml``:
         what :meth:`to_yaml` writes.
 
         Parameters

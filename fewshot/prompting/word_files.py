@@ -1,7 +1,6 @@
-"""Reading label words from files: OpenPrompt's text and JSON, PET's text, and our own YAML.
+"""Readers of files of label words: OpenPrompt's text and JSON, PET's text, and our own YAML.
 
-The readers check the form of a file and no more: what the words must be like is the business of
-:class:`fewshot.prompting.verbalizer.Verbalizer`.
+They check the form of a file only; ``Verbalizer`` checks the words.
 """
 
 from __future__ import annotations
@@ -25,24 +24,13 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class LabelWordRows:
-    """The label words of one verbalizer as a file gives them, one entry a class.
+    """The label words of one verbalizer as a file gives them, one entry per class."""
 
-    ``labels`` is None where the format does not name the classes.
-    """
-
-    labels: tuple[Label, ...] | None
+    labels: tuple[Label, ...] | None  # None where the format does not name the classes
     words: tuple[object, ...]
 
     def named(self, labels: Sequence[Label] | None) -> dict[Label, object]:
-        """Return the words by label.
-
-        Parameters
-        ----------
-        labels : sequence of str or int or None
-            The labels in the order of the rows or, where the file names its classes, the same
-            labels in the wanted order and type. None: the file's own labels, or else the first
-            word of each class.
-        """
+        """Return the words by label, by default the file's own or else each class's first word."""
         if labels is None:
             names = read_label_set(self._own_labels())
             return dict(zip(names, self.words, strict=True))
@@ -74,25 +62,7 @@ class LabelWordRows:
 
 
 def read_label_words(path: Path, index: int) -> LabelWordRows:
-    """Read one verbalizer of a file whose suffix tells the format.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.txt`` or ``.csv`` file of OpenPrompt or PET, a ``.json`` or ``.jsonl`` file of
-        OpenPrompt, or a ``.yaml`` file of ours.
-    index : int
-        Which verbalizer of the file; in PET's files, the pattern id.
-
-    Returns
-    -------
-    LabelWordRows
-
-    Raises
-    ------
-    VerbalizerError
-        If the file cannot be read or holds no such verbalizer.
-    """
+    """Read one verbalizer (in PET's files, a pattern id) of a file; the suffix gives the format."""
     suffix = path.suffix.lower()
     if isinstance(index, bool) or index < 0:
         raise VerbalizerError(f"index is a number from 0, got {index!r}")
@@ -105,7 +75,7 @@ def read_label_words(path: Path, index: int) -> LabelWordRows:
         is_pet = next((line.isdecimal() for line in lines if line), False)
         return _read_pet(lines, index, path) if is_pet else _read_openprompt(lines, index, path)
     known = [*_TEXT_SUFFIXES[:-1], *_JSON_SUFFIXES, *_YAML_SUFFIXES]
-    raise VerbalizerError(f"{path}: cannot tell the format from {suffix!r}; known are {known}")
+    raise VerbalizerError(f"{path}: the suffix {suffix!r} gives no known format; known are {known}")
 
 
 def _first_word(words: object) -> object:
@@ -119,7 +89,7 @@ def _read_own(path: Path) -> LabelWordRows:
     if "verbalizers" in content:
         raise VerbalizerError(
             f"{path}: this is the file of a task with several verbalizers; "
-            f"read it with fewshot.prompting.library.load_task({str(path)!r}).verbalizer"
+            f"read it with fewshot.load_task({str(path)!r}).verbalizer"
         )
     check_keys(content, ["label_type", "label_words"], [], str(path))
     words = read_typed_words(content["label_type"], content["label_words"], str(path))
@@ -139,7 +109,7 @@ def _read_json(path: Path, index: int) -> LabelWordRows:
         return LabelWordRows(None, tuple(verbalizer))
     raise VerbalizerError(
         f"{path}: expected an object of label: words, or a list with one such object or list "
-        f"of words a verbalizer; got {verbalizer!r}"
+        f"of words per verbalizer; got {verbalizer!r}"
     )
 
 
@@ -157,7 +127,7 @@ def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     content = dict(pairs)
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands twice")
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} is duplicated")
     return content
 
 
@@ -178,12 +148,12 @@ def _read_pet(lines: Sequence[str], index: int, path: Path) -> LabelWordRows:
     labels = [label for label, *_ in rows]
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
-        raise VerbalizerError(f"{path}: the label {twice[0]!r} stands twice in pattern {index}")
+        raise VerbalizerError(f"{path}: the label {twice[0]!r} is duplicated in pattern {index}")
     return LabelWordRows(tuple(labels), tuple(words for _, *words in rows))
 
 
 def _read_openprompt(lines: Sequence[str], index: int, path: Path) -> LabelWordRows:
-    """Read a class a line, words apart by commas; a blank line begins the next verbalizer."""
+    """Read one class per line, its words separated by commas; a blank line ends a verbalizer."""
     verbalizers: list[list[list[str]]] = [[]]
     for line in lines:
         if line:

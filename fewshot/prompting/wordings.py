@@ -1,4 +1,4 @@
-"""Other wordings of a template: the same fields, the same question, other words."""
+"""Paraphrases of a template: the same fields and question in other words."""
 
 from __future__ import annotations
 
@@ -9,29 +9,7 @@ from fewshot.prompting.template import Template
 
 
 def read_wordings(templates: Sequence[str | Template], template: Template) -> tuple[Template, ...]:
-    """Read wordings of a template, each once.
-
-    Parameters
-    ----------
-    templates : sequence of str or Template
-        Strings take the order of fields and the way of shortening from the template.
-    template : Template
-
-    Returns
-    -------
-    tuple of Template
-
-    Raises
-    ------
-    TemplateError
-        If one cannot be parsed or has a field that the template lacks, or if it is not a sequence.
-
-    Examples
-    --------
-    >>> from fewshot.prompting.template import Template
-    >>> read_wordings(["{mask}! {text}"], Template("{text} It was {mask}."))[0].text
-    '{mask}! {text}'
-    """
+    """Return paraphrases, each once; strings take fields and shortening from the template."""
     if isinstance(templates, (str, Template)) or not isinstance(templates, Sequence):
         raise TemplateError(f"templates is a sequence of templates, got {templates!r}; write [...]")
     read = [_read(given, template) for given in templates]

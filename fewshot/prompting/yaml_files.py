@@ -1,4 +1,4 @@
-"""YAML files of ours, in which every value is read as the string that it is."""
+"""Our YAML files, in which every value is read as the string that it is."""
 
 from __future__ import annotations
 
@@ -19,13 +19,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file.
-
-    Raises
-    ------
-    VerbalizerError
-        If there is no such file, or it is not text.
-    """
+    """Read a UTF-8 file."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -35,13 +29,7 @@ def read_text(path: Path) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, object]:
-    """Read a YAML mapping whose values stay strings: ``no`` is a word, not False.
-
-    Raises
-    ------
-    VerbalizerError
-        If the file cannot be read, is no mapping, or gives a key twice.
-    """
+    """Read a YAML mapping whose values stay strings: ``no`` is a word, not False."""
     text = read_text(path)
     try:
         content = yaml.load(text, _StrictLoader)
@@ -55,38 +43,29 @@ def read_yaml(path: Path) -> dict[str, object]:
     return content
 
 
-def read_typed_label(label_type: object, label: object, where: str) -> Label:
-    """Turn a string of a YAML file into a label of `label_type`, which is "str" or "int".
-
-    Raises
-    ------
-    VerbalizerError
-        If `label_type` is something else, or the label no such thing.
-    """
+def read_typed_label(label_type: object, label: object, source: str) -> Label:
+    """Turn a string of a YAML file into a label of `label_type`, which is "str" or "int"."""
     if label_type not in _LABEL_TYPES:
         raise VerbalizerError(
-            f"{where}: label_type is one of {list(_LABEL_TYPES)}, got {label_type!r}"
+            f"{source}: label_type is one of {list(_LABEL_TYPES)}, got {label_type!r}"
         )
     if not isinstance(label, str):
-        raise VerbalizerError(f"{where}: expected a label, got {label!r}")
-    return _number(int, label, f"{where}: the label") if label_type == "int" else label
+        raise VerbalizerError(f"{source}: expected a label, got {label!r}")
+    return _number(int, label, f"{source}: the label") if label_type == "int" else label
 
 
-def read_typed_words(label_type: object, label_words: object, where: str) -> dict[Label, object]:
-    """Turn the strings of a YAML file into labels with words and perhaps weights.
-
-    Raises
-    ------
-    VerbalizerError
-        If `label_words` is no mapping, or a label or weight is not of its type.
-    """
+def read_typed_words(label_type: object, label_words: object, source: str) -> dict[Label, object]:
+    """Turn the strings of a YAML file into labels with words and perhaps weights."""
     if not isinstance(label_words, Mapping):
         raise VerbalizerError(
-            f"{where}: expected 'label: [word, ...]' for each label, got {label_words!r}"
+            f"{source}: expected 'label: [word, ...]' for each label, got {label_words!r}"
         )
     return {
-        read_typed_label(label_type, label, where): (
-            {word: _number(float, weight, f"{where}: the weight") for word, weight in words.items()}
+        read_typed_label(label_type, label, source): (
+            {
+                word: _number(float, weight, f"{source}: the weight")
+                for word, weight in words.items()
+            }
             if isinstance(words, Mapping)
             else words
         )
@@ -95,7 +74,7 @@ def read_typed_words(label_type: object, label_words: object, where: str) -> dic
 
 
 def write_label_words(path: Path, label_words: Mapping[Label, object]) -> None:
-    """Write our YAML beside `path` and rename it, so that it appears whole or not at all."""
+    """Write a file that :func:`read_yaml` and :func:`read_typed_words` read."""
     label_type = "int" if all(isinstance(label, int) for label in label_words) else "str"
     text = yaml.safe_dump(
         {"label_type": label_type, "label_words": dict(label_words)},
@@ -111,7 +90,7 @@ def check_keys(
     content: Mapping[str, object],
     required: Collection[str],
     optional: Collection[str],
-    where: str,
+    source: str,
     error: type[FewShotError] = VerbalizerError,
 ) -> None:
     """Refuse a key that is unknown, naming the nearest, or missing."""
@@ -119,15 +98,15 @@ def check_keys(
     for key in content:
         if key not in known:
             raise error(
-                f"{where}: unknown key {key!r}{did_you_mean(key, known)}; known keys are {known}"
+                f"{source}: unknown key {key!r}{did_you_mean(key, known)}; known keys are {known}"
             )
     missing = [key for key in required if key not in content]
     if missing:
-        raise error(f"{where}: the key {missing[0]!r} is missing; add '{missing[0]}:'")
+        raise error(f"{source}: the key {missing[0]!r} is missing; add '{missing[0]}:'")
 
 
 class _StrictLoader(yaml.BaseLoader):
-    """BaseLoader that refuses a key given twice, of which YAML would keep the last."""
+    """BaseLoader that refuses a duplicated key, of which YAML would keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
@@ -135,14 +114,14 @@ class _StrictLoader(yaml.BaseLoader):
             if not isinstance(key, yaml.ScalarNode):
                 continue  # refused below: such keys cannot be hashed
             if key.value in seen:
-                problem = f"the key {key.value!r} stands twice"
+                problem = f"the key {key.value!r} is duplicated"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
-def _number(kind: type[_Number], text: object, where: str) -> _Number:
+def _number(kind: type[_Number], text: object, source: str) -> _Number:
     try:
         return kind(str(text))
     except ValueError as error:
-        raise VerbalizerError(f"{where} {text!r} is no {kind.__name__}") from error
+        raise VerbalizerError(f"{source} {text!r} is not of type {kind.__name__}") from error

@@ -186,7 +186,7 @@ def test_shots_and_seeds_are_needed(key: str) -> None:
 def test_a_file_that_is_no_yaml_or_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"none\.yaml: the file cannot be read: No such file"):
         load_spec(tmp_path / "none.yaml")
-    with pytest.raises(BenchmarkError, match="stands twice"):
+    with pytest.raises(BenchmarkError, match="is duplicated"):
         load_spec(write(tmp_path, "name: a\nname: b\n"))
 
 

@@ -200,7 +200,7 @@ def test_a_file_of_one_s_own_is_read_by_its_path(write):
             "fields: expected a list .* got 'text'",
         ),
         ("[text]", "[title, text]", TemplateError, r"fields=\('title', 'text'\) differ"),
-        ("[0, 1]", "[0, one]", VerbalizerError, "labels: the label 'one' is no int"),
+        ("[0, 1]", "[0, one]", VerbalizerError, "labels: the label 'one' is not of type int"),
         ("[0, 1]", "[1, 0]", VerbalizerError, r"'default' of task 'mine' has the labels \[0, 1\]"),
         ("[0, 1]", "[0, 1, 2]", VerbalizerError, r"the task has \[0, 1, 2\]"),
         ("_type: int", "_type: float", VerbalizerError, "label_type is one of .* got 'float'"),
@@ -208,7 +208,7 @@ def test_a_file_of_one_s_own_is_read_by_its_path(write):
         ('["{text} It was {mask}."]', "[]", VerbalizerError, "templates: expected a list"),
         ("default:", "main:", VerbalizerError, r"has the verbalizers \['main'\]; name one of them"),
         ("1: [yes]", "1: [no]", VerbalizerError, "verbalizers: default: the word 'no' stands for"),
-        ("1: [yes]", "0: [yes]", VerbalizerError, "the key '0' stands twice"),
+        ("1: [yes]", "0: [yes]", VerbalizerError, "the key '0' is duplicated"),
         ("\n    0: [no]\n    1: [yes]", " no", VerbalizerError, "default: expected 'label: "),
     ],
 )

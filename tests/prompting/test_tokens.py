@@ -1,12 +1,103 @@
-"""The words that virtual tokens start as."""
+"""Token ids of texts, words and virtual tokens."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from fewshot.data.examples import Examples
 from fewshot.errors import TemplateError
+from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
-from fewshot.prompting.tokens import count_soft, ordinary_tokens, soft_ids
+from fewshot.prompting.tokens import (
+    count_soft,
+    encode,
+    marks_spaces,
+    ordinary_tokens,
+    soft_ids,
+    token_ids,
+)
+from fewshot.scoring.label_words import word_ids, words_ids
+from tests.tiny_models import byte_bpe_tokenizer, wordpiece_tokenizer
+
+# ---- Plain texts ------------------------------------------------------------------------------
+
+
+def test_a_special_token_in_a_text_is_plain_text(tiny):
+    tokenizer = tiny[1]
+
+    ids = encode(tokenizer, [f"a {tokenizer.sep_token} goal"])[0]
+
+    assert len(ids) > 2
+
+
+def test_only_byte_level_tokens_mark_a_space_in_front(tiny_bert, tiny_roberta, tiny_xlm_roberta):
+    tokenizers = [tiny[1] for tiny in (tiny_bert, tiny_roberta, tiny_xlm_roberta)]
+
+    assert [marks_spaces(tokenizer) for tokenizer in tokenizers] == [False, True, False]
+
+
+def test_words_that_are_read_in_one_thread_leave_the_templates_of_another_alone(tiny_bert):
+    tokenizer = tiny_bert[1]
+
+    template = Template("{text} It was {mask} .")
+    slots = tokenize_slots(tokenizer, [template], Examples({"text": ["goal"]}))
+
+    def read_words():
+        for _ in range(300):
+            word_ids("goal", tokenizer)
+            words_ids(["goal", "vote"], tokenizer)
+
+    with ThreadPoolExecutor(1) as thread:
+        words = thread.submit(read_words)
+        while not words.done():  # raises if "[MASK]" is read as text meanwhile
+            build_prompts(tokenizer, template, slots, max_length=32)
+        words.result()
+
+
+# ---- Whole texts, with special tokens ---------------------------------------------------------
+
+
+def words(tokenizer, ids):
+    return " ".join(tokenizer.convert_ids_to_tokens(ids.tolist()))
+
+
+def test_tokens_are_those_of_the_tokenizer():
+    tokenizer = wordpiece_tokenizer()
+
+    ids, n_truncated = token_ids(tokenizer, ["a great film", ""], None, 10)
+
+    assert [words(tokenizer, row) for row in ids] == ["[CLS] a great film [SEP]", "[CLS] [SEP]"]
+    assert n_truncated == 0
+
+
+def test_pairs_are_encoded_as_sentence_pairs():
+    ids, _ = token_ids(wordpiece_tokenizer(), ["great"], ["bad"], 10)
+    assert words(wordpiece_tokenizer(), ids[0]) == "[CLS] great [SEP] bad [SEP]"
+
+    ids, _ = token_ids(byte_bpe_tokenizer(), ["great"], ["bad"], 10)
+    assert words(byte_bpe_tokenizer(), ids[0]) == "<s> great </s> </s> bad </s>"
+
+
+def test_long_texts_lose_their_end_and_are_counted():
+    tokenizer = wordpiece_tokenizer()
+
+    ids, n_truncated = token_ids(tokenizer, ["one two three four five", "one"], None, 5)
+
+    assert words(tokenizer, ids[0]) == "[CLS] one two three [SEP]"
+    assert n_truncated == 1
+
+
+def test_longer_text_of_a_pair_is_cut():
+    tokenizer = wordpiece_tokenizer()
+
+    ids, _ = token_ids(tokenizer, ["one"], ["two three four five"], 6)
+
+    assert words(tokenizer, ids[0]) == "[CLS] one [SEP] two three [SEP]"
+
+
+# ---- Virtual tokens ---------------------------------------------------------------------------
 
 
 def names_of(tokenizer, ids) -> list[str]:

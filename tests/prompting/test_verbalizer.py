@@ -192,7 +192,7 @@ def test_an_unknown_label_names_the_known_ones():
         ({"neg": [], "pos": "good"}, r"label 'neg' has no words; .*\{'neg': \['good'\]\}"),
         ({"neg": ["bad", " "], "pos": "good"}, "label 'neg' has a blank word ' '"),
         ({"neg": "", "pos": "good"}, "label 'neg' has a blank word ''"),
-        ({"neg": ["bad", " bad"], "pos": "good"}, "'bad' stands twice in label 'neg'"),
+        ({"neg": ["bad", " bad"], "pos": "good"}, "'bad' is duplicated in label 'neg'"),
         ({"neg": ["so", "bad"], "pos": ["so"]}, "'so' stands for both 'neg' and 'pos'"),
         (
             {"neg": {"bad", "poor"}, "pos": "good"},
@@ -300,10 +300,10 @@ def test_to_dict_survives_json_with_int_labels_and_weights():
     ("change", "message"),
     [
         ({"weights": [[1.0], [1.0]]}, "label 0 has 2 words but 1 weights"),
-        ({"weights": [[1.0, 1.0]]}, "expected one entry a label, got .*'weights': 1"),
+        ({"weights": [[1.0, 1.0]]}, "expected one entry per label, got .*'weights': 1"),
         ({"weights": [1.0, 2.0]}, "expected lists of words and weights for label 0"),
         ({"label_words": ["ab", ["c"]]}, "expected lists of words and weights for label 0"),
-        ({"label_words": [["a", "a"], ["c"]]}, "'a' stands twice in label 0"),
+        ({"label_words": [["a", "a"], ["c"]]}, "'a' is duplicated in label 0"),
         ({"weights": 1.0}, r"expected lists as of to_dict\(\), got"),
         ({"wieghts": []}, r"unknown key 'wieghts' \(did you mean 'weights'"),
     ],

@@ -56,7 +56,7 @@ def test_pet_text_has_a_pattern_id_a_line_then_labels_with_their_words(write):
     ("text", "message"),
     [
         ("1\na bad\nb good\n3\na no\nb yes\n", "no words for pattern 0; the file has index=1 or 3"),
-        ("0\na bad\na good\n", "the label 'a' stands twice in pattern 0"),
+        ("0\na bad\na good\n", "the label 'a' is duplicated in pattern 0"),
         ("0\na bad\nb\n", "label 'b' has no words"),
     ],
 )
@@ -95,15 +95,15 @@ def test_yaml_words_stay_words(write):
     [
         ("w.json", "{", "w.json: not valid JSON: Expecting property name"),
         ("w.jsonl", '{"a": "b"}\n{"a": \n', "w.jsonl: not valid JSON"),
-        ("w.json", '{"a": "x", "a": "y"}', "the key 'a' stands twice"),
+        ("w.json", '{"a": "x", "a": "y"}', "the key 'a' is duplicated"),
         ("w.json", '["politics", "sports"]', "expected an object of label: words, or a list"),
         ("w.json", "[]", r"index=0, but the file holds 0 verbalizer\(s\)"),
         ("w.txt", "", r"index=0, but the file holds 0 verbalizer\(s\)"),
         ("w.txt", "bad,,poor\ngood\n", "label 'bad' has a blank word ''"),
         ("w.txt", "bad,poor\npoor,good\n", "w.txt: the word 'poor' stands for both.*on_shared"),
-        ("w.txt", "bad,so,so\ngood\n", "'so' stands twice in label 'bad'.*on_shared='drop'"),
+        ("w.txt", "bad,so,so\ngood\n", "'so' is duplicated in label 'bad'.*on_shared='drop'"),
         ("w.txt", "bad\nbad,good\n", "the label 'bad' is duplicated"),
-        ("w.tsv", "bad\ngood\n", "cannot tell the format from '.tsv'; known are"),
+        ("w.tsv", "bad\ngood\n", "the suffix '.tsv' gives no known format; known are"),
         ("w.yaml", "label_words: {a: [b], c: [d]}", "w.yaml: the key 'label_type' is missing"),
         ("w.yaml", "label_words: {}\nlabel_typ: int", r"'label_typ' \(did you mean 'label_type'"),
         ("w.yaml", "[a, b]", "w.yaml: expected keys with values, .*got list"),
@@ -112,7 +112,7 @@ def test_yaml_words_stay_words(write):
         (
             "w.yaml",
             "label_type: str\nlabel_words: {a: [x], a: [y]}",
-            "'a' stands twice.*\n.*line 2",
+            "'a' is duplicated.*\n.*line 2",
         ),
         ("w.yaml", "label_type: str\nlabel_words: [a]", "expected 'label: .* for each label"),
         (
@@ -120,9 +120,17 @@ def test_yaml_words_stay_words(write):
             "label_type: bool\nlabel_words: {a: [b], c: [d]}",
             r"\['str', 'int'\], got 'bool'",
         ),
-        ("w.yaml", "label_type: int\nlabel_words: {a: [b], c: [d]}", "the label 'a' is no int"),
-        ("w.yaml", "label_type: str\nlabel_words: {a: {b: x}, c: [d]}", "weight 'x' is no float"),
-        ("w.yaml", "verbalizers: {}", "file of a task .* fewshot.prompting.library.load_task"),
+        (
+            "w.yaml",
+            "label_type: int\nlabel_words: {a: [b], c: [d]}",
+            "'a' is not of type int",
+        ),
+        (
+            "w.yaml",
+            "label_type: str\nlabel_words: {a: {b: x}, c: [d]}",
+            "'x' is not of type float",
+        ),
+        ("w.yaml", "verbalizers: {}", "file of a task .* fewshot.load_task"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why_and_which(write, name, text, message):

@@ -21,9 +21,9 @@ from fewshot.errors import InputError
 from fewshot.models.fingerprint import fingerprint, settings_of
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.token_masking import Ids
-from fewshot.prompting.bare_texts import token_ids
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
+from fewshot.prompting.tokens import token_ids
 from fewshot.scoring.label_words import LabelWords
 from fewshot.training.checkpoint import Arrays
 from fewshot.training.rounds import Rounds, seed_of
