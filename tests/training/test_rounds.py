@@ -1,4 +1,4 @@
-"""Rounds: saved as they end, shown while they run, taken up again."""
+"""Rounds: saved as they end, shown while they run, resumed."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Counter:
             rounds.run_chain("epoch", n_rounds, self.work, self.state, self.restore)
 
 
-def test_a_chain_goes_on_from_its_last_state(tmp_path):
+def test_a_chain_resumes_from_its_last_state(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         Counter(stop_at=3).run(tmp_path)
     again = Counter()
@@ -150,7 +150,7 @@ def test_a_chain_keeps_one_state_only(tmp_path):
     assert [p.name for p in tmp_path.rglob("*.safetensors")] == ["epoch-2.round.safetensors"]
 
 
-def test_the_bar_tells_rounds_and_remaining_time(capfd):
+def test_the_bar_shows_rounds_and_remaining_time(capfd):
     with started(Checkpoint(None, "one"), 4, "PET", show_progress=True) as rounds:
         rounds._bar.delay = 0
         rounds.run("generation-0-member-0", dict)

@@ -202,6 +202,8 @@ class PCPClassifier(SemiSupervisedClassifier):
         words = None if self.objective == "mlm" else _checked_words(planned)
         if isinstance(self.estimator, SemiSupervisedClassifier):
             self.estimator._check_fit(FitArguments.of(data))
+        if self.pattern == "soft":
+            template = start_of_soft_prompts(template.field_names)
         lm = load_masked_lm(base.model)
         return PCPPlan(
             *opened,
@@ -210,9 +212,7 @@ class PCPClassifier(SemiSupervisedClassifier):
             n_rounds=1 + pretraining.num_epochs + 1,
             settings=self,
             predictor=predictor.set_params(labels=planned.classes),
-            template=start_of_soft_prompts(data.pool.fields)
-            if self.pattern == "soft"
-            else template,
+            template=template,
             words=words,
             pretraining=pretraining,
             max_length=lm.checked_max_length(base.max_length),

@@ -1,4 +1,4 @@
-"""Continued pre-training: masked language modeling on lines of text, an epoch a round."""
+"""Continued pre-training: masked language modeling on lines of text, one epoch per round."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Pretraining(BaseEstimator):
 def pretrain(
     lm: MaskedLM, lines: list[Ids], pretraining: Pretraining, seed: int, rounds: Rounds
 ) -> tuple[MaskedLM, list[Epoch]]:
-    """Train a copy of a model on lines, an epoch a round; return it frozen, and its history."""
+    """Train a copy of a model on lines, one epoch per round; return it frozen, with its history."""
     is_frozen = pretraining.embeddings == "frozen"
     own = lm.copy(lambda name: not (is_frozen and name.endswith("embeddings.weight")))
     run = PretrainingRun(own, lines, pretraining, seed)

@@ -194,7 +194,7 @@ def _head_arrays(head: StateHead | None) -> Arrays:
 
 
 def _scorer_arrays(scorer: PromptScorer) -> Arrays:
-    """Return the prior, and what stands for the classes if it was learned."""
+    """Return the prior, and the vectors of words or classes if they were learned."""
     arrays: Arrays = {}
     if scorer.prior is not None:
         arrays[_PRIOR] = scorer.prior.detach().cpu().numpy()

@@ -106,7 +106,7 @@ class StudentTraining:
             targets = self.targets[batch]
             rows = kl_losses(self.learner.scores(batch), targets)
             losses.append(float(rows.detach().mean()))
-            self._update((weights * rows).sum(), batch, is_idle=not bool(weights.any()))
+            self._step((weights * rows).sum(), batch, is_idle=not bool(weights.any()))
         return float(np.mean(losses[-max(1, len(losses) // 4) :]))
 
     def _learn_labels(self, rng: np.random.Generator) -> float:
@@ -118,8 +118,7 @@ class StudentTraining:
             for start in range(0, len(order), self.settings.batch_size):
                 batch = order[start : start + self.settings.batch_size]
                 loss = self._train_step(batch).task_loss(self.learner.scores(batch))
-                self._update(loss, batch, is_idle=False)
-                total += len(batch) * float(loss.detach())
+                total += len(batch) * self._step(loss, batch)
             mean = total / len(order)
         return mean
 
@@ -138,9 +137,9 @@ class StudentTraining:
         self.n_tokens += int(self.learner.n_tokens[compared].sum())
         return normalized_weights(agreement).float()
 
-    def _update(self, loss: Tensor, batch: Batch, *, is_idle: bool) -> None:
+    def _step(self, loss: Tensor, batch: Batch, *, is_idle: bool = False) -> float:
         self.n_tokens += int(self.learner.n_tokens[batch].sum())
-        self.optimizer.step(loss, is_idle=is_idle)
+        return self.optimizer.step(loss, is_idle=is_idle)
 
     def _train_step(self, batch: Batch) -> TrainStep:
         return TrainStep(

@@ -152,7 +152,7 @@ def test_of_a_long_stream_a_bounded_sample_is_used(learner):
     assert clf.n_unlabeled_ == 7
 
 
-def test_a_stream_in_cross_validation_is_told_to_be_used_up(learner):
+def test_a_stream_in_cross_validation_is_reported_as_used_up(learner):
     with pytest.raises(InputError, match="was read before and is empty now"):
         cross_validate(
             learner, X, Y, cv=2, params={"unlabeled": Unlabeled(iter(POOL))}, error_score="raise"
@@ -183,7 +183,7 @@ def test_predicting_other_texts_does_not_warn(learner):
         clf.predict(["something else"])
 
 
-def test_test_texts_in_the_pool_are_told_in_cross_validation(learner):
+def test_test_texts_in_the_pool_are_reported_in_cross_validation(learner):
     with pytest.warns(LeakageWarning, match="4 of 4 texts"):
         cross_validate(learner, X, Y, cv=2, params={"unlabeled": Unlabeled([*POOL, *X])})
 

@@ -164,12 +164,12 @@ def test_texts_below_the_confidence_are_left_out(watched):
     assert not clf.trusted_[~is_sure].any()
 
 
-def test_a_confidence_that_no_text_has_is_told():
+def test_a_confidence_that_no_text_has_is_reported():
     with pytest.raises(InputError, match=r"session 1 labels no text .* the surest has 0\.\d+"):
         fit(learner(min_confidence=0.9999999))
 
 
-def test_a_confidence_that_no_text_has_can_be_lowered_at_once(tmp_path):
+def test_a_confidence_that_no_text_has_can_be_lowered_for_the_next_fit(tmp_path):
     with pytest.raises(InputError, match="Lower min_confidence"):
         fit(learner(min_confidence=0.9999999, checkpoint_dir=tmp_path))
 
@@ -316,7 +316,7 @@ def test_virtual_tokens_of_the_template_are_tuned_too():
 # ---- Seeds and interruptions ------------------------------------------------------------------
 
 
-def test_a_loss_that_diverges_is_told(monkeypatch):
+def test_a_loss_that_diverges_is_reported(monkeypatch):
     monkeypatch.setattr(
         student_training, "kl_losses", lambda scores, _: scores.sum(1) * float("nan")
     )

@@ -29,7 +29,7 @@ def texts_of(members) -> list[str]:
     return [resolve_template(member.estimator).text for member in members]
 
 
-def test_a_field_of_another_name_stands_in_the_general_patterns_too():
+def test_a_field_of_another_name_is_put_into_the_general_templates():
     members = read_members(None, prompt(template="{body} is {mask}"), 1)
 
     assert texts_of(members) == [
@@ -37,7 +37,7 @@ def test_a_field_of_another_name_stands_in_the_general_patterns_too():
     ]  # fmt: skip
 
 
-def test_members_are_numbered_by_pattern_then_by_repetition():
+def test_members_are_numbered_by_template_then_by_repetition():
     members = read_members(TEMPLATES, prompt(), 2)
 
     numbers = [(member.template, member.repetition) for member in members]
@@ -53,14 +53,14 @@ def test_a_pair_brings_words_of_its_own():
     assert (plain.estimator.verbalizer, own.estimator.verbalizer) == (WORDS, words)
 
 
-def test_fields_may_stand_in_another_order():
+def test_fields_may_be_in_another_order():
     members = read_members(["{a} {mask} {b}", "{b} {mask} {a}"], prompt(), 1)
 
     assert shared_fields(members) == ("a", "b")
 
 
 @pytest.mark.parametrize("as_tuples", [True, False])
-def test_each_field_gets_its_text_whatever_its_place_in_a_pattern(as_tuples):
+def test_each_field_gets_its_text_whatever_its_place_in_a_template(as_tuples):
     both = ["{a} ? {mask} , {b}", "{b} . {mask} {a}"]
     rows = [{"a": f"football {i}", "b": f"the law {i}"} for i in range(9)]
     given = [(row["a"], row["b"]) for row in rows] if as_tuples else rows
@@ -109,7 +109,7 @@ def test_a_final_classifier_may_have_the_fields_in_another_order():
         ),
     ],
 )
-def test_patterns_that_disagree_on_labels_are_named_before_any_text_is_encoded(words, message):
+def test_templates_that_disagree_on_labels_are_named_before_any_text_is_encoded(words, message):
     base = prompt()
     clf = PETClassifier(base, templates=[TEMPLATES[0], (TEMPLATES[1], words)], verbose=0)
 

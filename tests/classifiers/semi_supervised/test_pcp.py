@@ -305,12 +305,12 @@ def test_the_confidence_filter_leaves_lines_out():
     assert fit(pcp(predictor=predictor, min_confidence=cut)).n_lines_ == 8
 
 
-def test_a_confidence_that_leaves_no_line_is_told():
+def test_a_confidence_that_leaves_no_line_is_reported():
     with pytest.raises(InputError, match=r"no text is labelled with a probability of 0.999999"):
         fit(pcp(predictor=prompt(tuning="none"), min_confidence=0.999999))
 
 
-def test_a_confidence_that_leaves_no_line_can_be_lowered_at_once(tmp_path):
+def test_a_confidence_that_leaves_no_line_can_be_lowered_for_the_next_fit(tmp_path):
     settings = {"predictor": prompt(tuning="none"), "checkpoint_dir": tmp_path}
     with pytest.raises(InputError, match="Lower min_confidence"):
         fit(pcp(min_confidence=0.999999, **settings))
@@ -483,7 +483,7 @@ def test_another_model_trains_anew(monkeypatch):
 # ---- Composition ------------------------------------------------------------------------------
 
 
-def test_pet_goes_on_from_the_adapted_model():
+def test_pet_starts_from_the_adapted_model():
     pet = PETClassifier(prompt(), templates=["{text} {mask}", "{mask} : {text}"])
 
     clf = fit(pcp(pet))

@@ -64,7 +64,7 @@ class Watched:
 # ---- Ensemble ---------------------------------------------------------------------------------
 
 
-def test_there_is_a_member_for_each_pattern_and_repetition():
+def test_there_is_a_member_for_each_template_and_repetition():
     clf = fit(pet(n_repetitions=3))
 
     rows = [(row["pattern"], row["repetition"]) for row in clf.history_]
@@ -113,7 +113,7 @@ def test_repetitions_of_tuning_differ():
     assert not np.allclose(clf.soft_labels_, one.soft_labels_, atol=1e-6)
 
 
-def test_a_pattern_may_bring_its_own_words():
+def test_a_template_may_bring_its_own_words():
     second = ("{mask} : {text}", {"politics": ["law", "government"], "sports": ["football"]})
 
     clf = fit(pet(templates=[TEMPLATES[0], second]))
@@ -156,7 +156,7 @@ def test_the_final_classifier_learns_the_soft_labels():
     assert np.mean(likeliest == clf.soft_labels_.argmax(1)) > 0.9
 
 
-def test_the_final_classifier_has_the_pattern_of_the_largest_weight():
+def test_the_final_classifier_has_the_template_of_the_largest_weight():
     clf = fit(pet())
 
     best = TEMPLATES[int(clf.member_weights_.argmax())]
@@ -207,7 +207,7 @@ def test_masked_language_modelling_joins_the_members_loss():
 # ---- Without labels ---------------------------------------------------------------------------
 
 
-def test_without_labels_the_patterns_are_used_zero_shot():
+def test_without_labels_the_members_are_zero_shot():
     clf = pet().fit(unlabeled=Unlabeled(POOL))
 
     scores = [prompt("none", template=t).fit(POOL)._class_scores(POOL) for t in TEMPLATES]
@@ -239,7 +239,7 @@ def test_ipet_without_labels_draws_each_class_alike(monkeypatch):
 # ---- Cost -------------------------------------------------------------------------------------
 
 
-def test_texts_are_tokenised_once_for_all_patterns_and_members():
+def test_texts_are_tokenized_once_for_all_templates_and_members():
     model, tokenizer = tiny_bert()
     tokenizer, seen = noting(tokenizer)
     clf = pet(Head(), n_repetitions=2, generations=1)

@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_weights(lm):
 
 
 @pytest.mark.parametrize("batch_size", [4, 1])  # of 1: some steps hide no token
-def test_an_interrupted_training_goes_on_to_the_same_weights(lm, tmp_path, monkeypatch, batch_size):
+def test_an_interrupted_training_is_resumed_to_equal_weights(lm, tmp_path, monkeypatch, batch_size):
     settings = Pretraining(1e-3, 4, batch_size=batch_size)
     whole, history = run(lm, corpus(lm), settings)
     plain, epochs = PretrainingRun.epoch, []
