@@ -1,1 +1,1 @@
-"""User input, checked: texts, labels, classes, unlabelled pools, samples and settings."""
+"""User input, checked: texts, labels, classes, unlabelled texts, samples and settings."""

@@ -60,14 +60,14 @@ def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
 
 
 def is_sequence(values: object) -> bool:
-    """Tell what has an order and rows: no text, no mapping, no set, no number, no sparse matrix."""
+    """Return whether values are ordered rows: no text, mapping, set, number or sparse matrix."""
     if isinstance(values, (str, bytes, Mapping, Set)) or hasattr(values, "toarray"):
         return False
     return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
 
 
 def is_missing(value: Any) -> bool:
-    """Tell None, NaN and pandas' NA, which is not equal to itself either."""
+    """Return whether a value is None, NaN or pandas' NA, none of which equals itself."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fewshot.data.labels import Label, Labels, read_labels
+from fewshot.data.settings import check_settings, is_share, or_none, whole
 from fewshot.errors import InputError
 
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -43,9 +43,13 @@ class KShotSplit:
         From ``split``: if a class has fewer than k examples, if nothing is left for the test, or
         if a setting is out of range.
 
+    See Also
+    --------
+    k_shot_sample : One training sample, without a test.
+
     Examples
     --------
-    >>> from fewshot.data.sampling import KShotSplit
+    >>> from fewshot import KShotSplit
     >>> y = ["neg", "neg", "neg", "pos", "pos", "pos"]
     >>> for train, test in KShotSplit(k=1, n_splits=2).split(y, y):
     ...     print([y[i] for i in sorted(train)], len(test))
@@ -89,10 +93,20 @@ class KShotSplit:
             Positions of the training examples, in random order.
         test : ndarray of int
             Positions of the test examples, ascending.
+
+        Raises
+        ------
+        InputError
+            If a class has fewer than k examples, nothing is left for the test, or a setting is
+            out of range.
         """
         labels = _read(y, None if X is None else _length(X))
-        for name in ("k", "n_splits", "test_size"):
-            _check_count(name, getattr(self, name), optional=name == "test_size")
+        limits = {
+            "k": whole(self.k),
+            "n_splits": whole(self.n_splits),
+            "test_size": or_none(self.test_size, whole),
+        }
+        check_settings(self, limits)
         seed = _seed(self.random_state)
         members = _members(labels, self.k)
         for number in range(self.n_splits):
@@ -112,7 +126,17 @@ class KShotSplit:
         y: object = None,  # noqa: ARG002
         groups: object = None,  # noqa: ARG002
     ) -> int:
-        """Return the number of splits; the arguments are ignored."""
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : ignored
+            As scikit-learn's interface has it.
+
+        Returns
+        -------
+        int
+        """
         return self.n_splits
 
     def __repr__(self) -> str:
@@ -147,9 +171,13 @@ def k_shot_sample(y: Any, k: int, *, random_state: RandomState = None) -> Indice
     InputError
         If k is below 1, or a class has fewer than k examples.
 
+    See Also
+    --------
+    KShotSplit : Several samples, each with a test.
+
     Examples
     --------
-    >>> from fewshot.data.sampling import k_shot_sample
+    >>> from fewshot import k_shot_sample
     >>> y = ["neg", "neg", "pos", None, "pos"]
     >>> sorted(y[i] for i in k_shot_sample(y, 1, random_state=0))
     ['neg', 'pos']
@@ -161,62 +189,15 @@ def k_shot_sample(y: Any, k: int, *, random_state: RandomState = None) -> Indice
 
 
 def stratified_sample(y: Any, size: int, *, random_state: RandomState = None) -> Indices:
-    """Draw examples in the proportions of the classes.
-
-    Parameters
-    ----------
-    y : sequence of str or int
-        Labels; rows with -1 (among ints) or None are never drawn.
-    size : int
-        Examples in all; all of them if there are no more.
-    random_state : int, RandomState or None, default=None
-
-    Returns
-    -------
-    ndarray of int
-        Their positions, ascending.
-
-    Raises
-    ------
-    InputError
-        If the size is below 1.
-
-    Examples
-    --------
-    >>> from fewshot.data.sampling import stratified_sample
-    >>> y = ["neg", "neg", "pos", "neg", "neg", "pos"]
-    >>> [y[i] for i in stratified_sample(y, 3, random_state=0)].count("neg")
-    2
-    """
+    """Draw examples in the proportions of the classes; return their positions, ascending."""
     labels = _read(y, None)
     _check_count("size", size)
     return _test(_shuffled(_members(labels, 0), _seed(random_state), 0), 0, size)
 
 
 def hold_out(classes: Indices, fraction: float, rng: np.random.Generator) -> Indices:
-    """Draw a share of each class, to watch while training on the rest.
-
-    Parameters
-    ----------
-    classes : ndarray of int
-        The class of each example.
-    fraction : float
-        The share; each class keeps one example at least for training.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of int
-        Positions of the examples to hold out.
-
-    Raises
-    ------
-    InputError
-        If the fraction is not from 0 to below 1, or leaves no example to hold out.
-    """
-    given: Any = fraction  # users are not held to annotations
-    is_number = isinstance(given, Real) and not isinstance(given, bool)
-    if not is_number or not 0 <= fraction < 1:
+    """Draw a share of each class, to watch while training on the rest; one of each is kept."""
+    if not is_share(fraction):
         raise InputError(f"validation_fraction is from 0 to below 1, got {fraction!r}")
     if fraction == 0:
         return np.empty(0, dtype=np.int64)
@@ -244,13 +225,10 @@ def _length(values: Any) -> int:
     return int(shape[0]) if shape else len(values)
 
 
-def _check_count(name: str, value: object, *, optional: bool = False) -> None:
-    if optional and value is None:
-        return
-    is_int = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_int or value < 1:  # type: ignore[operator]  # an int by now
-        expected = "1 or more, or None" if optional else "1 or more"
-        raise InputError(f"{name} is an int, {expected}; got {value!r}")
+def _check_count(name: str, value: object) -> None:
+    is_good, expected = whole(value)
+    if not is_good:
+        raise InputError(f"{name} is {expected}, got {value!r}")
 
 
 def _seed(random_state: RandomState) -> int:

@@ -67,46 +67,34 @@ def or_none(value: Any, limit: Callable[[Any], Limit]) -> Limit:
 
 
 def is_whole(value: Any, least: int) -> bool:
-    """Tell whether a value is a whole number, and not below the least."""
+    """Return whether a value is a whole number, and not below the least."""
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a value is a finite number."""
+    """Return whether a value is a finite number."""
     return (
         not isinstance(value, bool) and isinstance(value, Real) and bool(np.isfinite(float(value)))
     )
 
 
 def is_positive(value: Any) -> bool:
-    """Tell whether a value is a finite number above 0."""
+    """Return whether a value is a finite number above 0."""
     return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < np.inf
 
 
 def is_share(value: Any) -> bool:
-    """Tell whether a value is a number from 0 to below 1."""
+    """Return whether a value is a number from 0 to below 1."""
     return is_number(value) and 0 <= float(value) < 1
 
 
 def new_rng(random_state: Any) -> np.random.Generator:
-    """Return a generator that a ``random_state`` of scikit-learn decides.
-
-    Raises
-    ------
-    InputError
-        If it is no int, 0 or more, no RandomState and not None.
-    """
+    """Return a generator that a ``random_state`` of scikit-learn decides."""
     return np.random.default_rng(checked_state(random_state).randint(2**31))
 
 
 def checked_state(random_state: Any) -> np.random.RandomState:
-    """Return what a ``random_state`` of scikit-learn stands for; nothing is drawn from it.
-
-    Raises
-    ------
-    InputError
-        If it is no int, 0 or more, no RandomState and not None.
-    """
+    """Return what a ``random_state`` of scikit-learn stands for; nothing is drawn from it."""
     try:
         state: np.random.RandomState = check_random_state(random_state)
     except ValueError as error:

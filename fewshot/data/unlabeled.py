@@ -1,4 +1,4 @@
-"""Texts without labels: a container that cross-validation leaves whole, and a bounded sample."""
+"""Texts without labels: a container that cross-validation keeps whole, and a bounded sample."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fewshot.errors import InputError
 
 Keys = npt.NDArray[np.uint64]
 
-_BATCH = 1024  # rows that are read at once
+_BATCH = 1024  # rows that are read together
 _KEY_BYTES = 8
 _FIELD_END = "\x1f"
 
@@ -39,6 +39,10 @@ class Unlabeled:
     ------
     InputError
         If `texts` is a bare string, a mapping or a set, or cannot be iterated.
+
+    See Also
+    --------
+    PETClassifier, LiSTClassifier, PCPClassifier : Learn from unlabelled texts.
 
     Examples
     --------
@@ -100,14 +104,7 @@ class Unlabeled:
 
 @dataclass(frozen=True)
 class Pool:
-    """The unlabelled texts that a fit uses.
-
-    Parameters
-    ----------
-    examples : Examples
-    n_read : int
-        Texts that there were, of which these are a sample.
-    """
+    """The unlabelled texts that a fit uses: a sample of those that were read."""
 
     examples: Examples
     n_read: int
@@ -155,18 +152,7 @@ def draw_pool(
 
 
 def text_keys(examples: Examples) -> Keys:
-    """Return a number of 64 bits for each example, equal for equal texts.
-
-    Space around texts does not count.
-
-    Parameters
-    ----------
-    examples : Examples
-
-    Returns
-    -------
-    ndarray of shape (n,), uint64
-    """
+    """Return a hash for each example, [n], equal for texts that differ in outer space only."""
     rows = zip(*examples.columns.values(), strict=True)
     digests = [
         hashlib.blake2b(

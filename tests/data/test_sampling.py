@@ -99,7 +99,7 @@ def test_class_with_too_few_examples_is_named():
 
 @pytest.mark.parametrize("k", [0, -1, 2.0, True, None, "8"])
 def test_bad_k_is_refused(k):
-    with pytest.raises(InputError, match="k is an int, 1 or more"):
+    with pytest.raises(InputError, match="k is a whole number, at least 1"):
         k_shot_sample(LABELS, k)
 
 
@@ -182,9 +182,9 @@ def test_split_takes_any_container_that_has_a_length():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"k": 0}, "k is an int, 1 or more; got 0"),
-        ({"n_splits": 0}, "n_splits is an int, 1 or more; got 0"),
-        ({"test_size": 0}, "test_size is an int, 1 or more, or None; got 0"),
+        ({"k": 0}, "k is a whole number, at least 1, got 0"),
+        ({"n_splits": 0}, "n_splits is a whole number, at least 1, got 0"),
+        ({"test_size": 0}, "test_size is a whole number, at least 1, or None, got 0"),
         ({"k": 11}, "'c' has 10 examples"),
     ],
 )
@@ -238,7 +238,7 @@ def test_a_stratified_sample_leaves_out_rows_without_a_label():
 
 
 def test_a_stratified_sample_of_nothing_is_refused():
-    with pytest.raises(InputError, match="size is an int, 1 or more; got 0"):
+    with pytest.raises(InputError, match="size is a whole number, at least 1, got 0"):
         stratified_sample(["a", "b"], 0)
 
 
