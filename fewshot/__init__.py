@@ -56,39 +56,34 @@ __all__ = [
 ]
 
 # Loaded when asked for, so that importing the package imports neither torch nor transformers.
-_HOME = {
-    "MetaWeights": ("fewshot.classifiers.semi_supervised.meta_weights", "MetaWeights"),
-    "Pretraining": ("fewshot.classifiers.semi_supervised.pretraining", "Pretraining"),
-    "list_adapter": ("fewshot.classifiers.semi_supervised.list", "list_adapter"),
-    "load_masked_lm": ("fewshot.models.loading", "load_masked_lm"),
-    "FineTuneClassifier": ("fewshot.classifiers.fine_tune", "FineTuneClassifier"),
-    "KShotSplit": ("fewshot.data.sampling", "KShotSplit"),
-    "LiSTClassifier": ("fewshot.classifiers.semi_supervised.list", "LiSTClassifier"),
-    "MaskedLM": ("fewshot.models.masked_lm", "MaskedLM"),
-    "PCPClassifier": ("fewshot.classifiers.semi_supervised.pcp", "PCPClassifier"),
-    "PETClassifier": ("fewshot.classifiers.semi_supervised.pet", "PETClassifier"),
-    "PromptClassifier": ("fewshot.classifiers.prompt", "PromptClassifier"),
-    "SciPromptVerbalizer": ("fewshot.knowledge", "SciPromptVerbalizer"),
-    "SetFitClassifier": ("fewshot.classifiers.setfit", "SetFitClassifier"),
-    "Task": ("fewshot.prompting.library", "Task"),
-    "Template": ("fewshot.prompting.template", "Template"),
-    "TemplateSensitivity": ("fewshot.classifiers.sensitivity", "TemplateSensitivity"),
-    "TfidfClassifier": ("fewshot.classifiers.tfidf", "TfidfClassifier"),
-    "Unlabeled": ("fewshot.data.unlabeled", "Unlabeled"),
-    "Verbalizer": ("fewshot.prompting.verbalizer", "Verbalizer"),
-    "k_shot_sample": ("fewshot.data.sampling", "k_shot_sample"),
-    "list_tasks": ("fewshot.prompting.library", "list_tasks"),
-    "load": ("fewshot.saving.estimators", "load_estimator"),
-    "load_task": ("fewshot.prompting.library", "load_task"),
-    "template_sensitivity": ("fewshot.classifiers.sensitivity", "template_sensitivity"),
+_MODULES = {
+    "classifiers.fine_tune": ("FineTuneClassifier",),
+    "classifiers.prompt": ("PromptClassifier",),
+    "classifiers.semi_supervised.list": ("LiSTClassifier", "list_adapter"),
+    "classifiers.semi_supervised.meta_weights": ("MetaWeights",),
+    "classifiers.semi_supervised.pcp": ("PCPClassifier",),
+    "classifiers.semi_supervised.pet": ("PETClassifier",),
+    "classifiers.semi_supervised.pretraining": ("Pretraining",),
+    "classifiers.sensitivity": ("TemplateSensitivity", "template_sensitivity"),
+    "classifiers.setfit": ("SetFitClassifier",),
+    "classifiers.tfidf": ("TfidfClassifier",),
+    "data.sampling": ("KShotSplit", "k_shot_sample"),
+    "data.unlabeled": ("Unlabeled",),
+    "knowledge": ("SciPromptVerbalizer",),
+    "models.loading": ("load_masked_lm",),
+    "models.masked_lm": ("MaskedLM",),
+    "prompting.library": ("Task", "list_tasks", "load_task"),
+    "prompting.template": ("Template",),
+    "prompting.verbalizer": ("Verbalizer",),
+    "saving.estimators": ("load",),
 }
+_HOME = {name: f"fewshot.{module}" for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'fewshot' has no attribute {name!r}")
-    module, attribute = _HOME[name]
-    return getattr(import_module(module), attribute)
+    return getattr(import_module(_HOME[name]), "load_estimator" if name == "load" else name)
 
 
 def __dir__() -> list[str]:

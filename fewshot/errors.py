@@ -34,7 +34,6 @@ __all__ = [
     "TuningError",
     "UnlabeledWarning",
     "VerbalizerError",
-    "warn_user",
 ]
 
 
@@ -59,7 +58,7 @@ class InputError(FewShotError, ValueError):
 
 
 class ModelError(FewShotError, ValueError):
-    """A model or tokenizer cannot score prompts, for example for want of a mask token."""
+    """A model or tokenizer cannot score prompts, for example because it has no mask token."""
 
 
 class TuningError(FewShotError, ValueError):
@@ -79,7 +78,7 @@ class BenchmarkError(FewShotError, ValueError):
 
 
 class CheckpointError(FewShotError, ValueError):
-    """A checkpoint folder is of another fit, holds something else, or is damaged."""
+    """A checkpoint folder belongs to another fit, holds other files, or is damaged."""
 
 
 class MissingExtraError(FewShotError, ImportError):
@@ -127,13 +126,7 @@ class UnlabeledWarning(FewShotWarning):
 
 
 def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn at the line outside the package that led here, however deep the call is.
-
-    Parameters
-    ----------
-    message : str
-    category : type of Warning
-    """
+    """Warn at the line outside the package that led here, however deep the call is."""
     package = __name__.partition(".")[0]
     frame, level = inspect.currentframe(), 1
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == package:

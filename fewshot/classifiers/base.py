@@ -43,7 +43,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
     @abstractmethod
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return unnormalised log-probabilities, [n, n_classes]."""
+        """Return unnormalized log-probabilities, [n, n_classes]."""
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Predict the class of each text.
@@ -51,7 +51,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame
-            See :func:`~fewshot.data.examples.read_examples`.
+            Texts, or several fields per example.
 
         Returns
         -------
@@ -82,13 +82,33 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n, n_classes)
             Rows sum to 1; columns are in the order of ``classes_``.
+
+        Raises
+        ------
+        NotFittedError, InputError
+            As :meth:`predict`.
         """
         check_is_fitted(self)
         proba: npt.NDArray[np.float64] = softmax(self._class_scores(X), axis=1)
         return proba
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Predict logarithms of the probabilities; see :meth:`predict_proba`."""
+        """Predict logarithms of the probabilities.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Columns are in the order of ``classes_``.
+
+        Raises
+        ------
+        NotFittedError, InputError
+            As :meth:`predict`.
+        """
         check_is_fitted(self)
         log_proba: npt.NDArray[np.float64] = log_softmax(self._class_scores(X), axis=1)
         return log_proba
@@ -103,7 +123,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n, n_classes), or (n,) for two classes
-            Unnormalised log-probabilities; for two classes the log-odds of the second.
+            Unnormalized log-probabilities; for two classes the log-odds of the second.
+
+        Raises
+        ------
+        NotFittedError, InputError
+            As :meth:`predict`.
         """
         check_is_fitted(self)
         scores = self._class_scores(X)
@@ -115,12 +140,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         folder : str or Path
-            A new folder, or one that holds a saved estimator, which is replaced. It is written
-            aside and renamed, so that it is never half there.
+            A new folder, or one that holds a saved estimator, which is replaced. It appears
+            whole or not at all.
         backbone : str, Path or MaskedLM, optional
             The model that this was tuned from, which is left out: only the tensors that tuning
             changed or added are saved, and ``fewshot.load(folder, model=backbone)`` needs it
-            again. ``"fewshot-mini"`` is left out anyway.
+            again. ``"fewshot-mini"`` is always left out.
 
         Raises
         ------
@@ -156,6 +181,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """Estimated costs of a fit, from ``dry_run`` of a classifier."""
+
+    n_texts: int = 0
+    n_tokens: int = 0  # of all prompts, read once
+    n_truncated: int = 0  # texts that would be shortened
+    n_steps: int = 0  # of the optimizer
+    seconds: float = 0.0  # estimated from a measured batch
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_texts} texts, {self.n_tokens} tokens, {self.n_truncated} texts shortened, "
+            f"{self.n_steps} steps, about {self.seconds:.0f} s"
+        )
 
 
 class SupervisedClassifier(TextClassifier):
@@ -215,36 +257,6 @@ class SupervisedClassifier(TextClassifier):
             As in :meth:`fit`.
         """
         return self._cost(self._plan(X, y, None))
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """Estimated costs of a fit, from ``dry_run`` of a classifier.
-
-    Parameters
-    ----------
-    n_texts : int
-    n_tokens : int
-        Tokens of all prompts, read once.
-    n_truncated : int
-        Texts that would be shortened.
-    n_steps : int
-        Optimizer steps.
-    seconds : float
-        Estimated from a measured batch.
-    """
-
-    n_texts: int = 0
-    n_tokens: int = 0
-    n_truncated: int = 0
-    n_steps: int = 0
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.n_texts} texts, {self.n_tokens} tokens, {self.n_truncated} texts shortened, "
-            f"{self.n_steps} steps, about {self.seconds:.0f} s"
-        )
 
 
 def warn_truncated(

@@ -1,4 +1,4 @@
-"""The usual baseline: an encoder tuned together with a linear layer on its pooled state."""
+"""FineTuneClassifier: an encoder tuned together with a linear layer on its pooled state."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from fewshot.training.loop import TrainSettings
 class FineTuneClassifier(SupervisedClassifier):
     """Classify texts with a fine-tuned encoder and a new linear layer, without any prompt.
 
-    What most people try first, and the baseline of most few-shot papers. The layer starts from
-    random weights, so it needs more labels than a prompt does. Two fields are encoded as a pair
-    of sentences.
+    The first thing most people try, and the baseline of most few-shot papers. The layer starts
+    from random weights, so it needs more labels than a prompt does. Two fields are encoded as a
+    pair of sentences.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class FineTuneClassifier(SupervisedClassifier):
     num_epochs : int, default=20
     batch_size : int, default=8
     pooling : {"mean", "first"}, default="mean"
-        What the layer sees: the mean of the encoder's states, or the state of the first token
+        Input of the layer: the mean of the encoder's states, or the state of the first token
         (``[CLS]``) after the dense layer of the model's MLM head.
     validation_fraction : float, default=0.0
-        Share of the texts held out, of each class alike, for early stopping to watch.
+        Share of each class that is held out for early stopping to watch.
     patience : int, optional
         Epochs without a better loss (on the held-out texts, else on the training texts) after
         which training stops; the best weights are kept. None trains to the end.
@@ -82,6 +82,11 @@ class FineTuneClassifier(SupervisedClassifier):
     ------
     InputError, ModelError, HubError
         From ``fit``; the estimator then stays as it was.
+
+    See Also
+    --------
+    PromptClassifier : Needs fewer labels.
+    SetFitClassifier : Tunes a sentence encoder on pairs.
 
     Examples
     --------

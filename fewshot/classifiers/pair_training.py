@@ -1,4 +1,4 @@
-"""Tuning a sentence encoder on pairs of texts, with setfit's trainer."""
+"""Tuning of a sentence encoder on pairs of texts, with setfit's trainer."""
 
 from __future__ import annotations
 
@@ -27,22 +27,12 @@ _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 
 @dataclass(frozen=True)
 class PairTraining:
-    """Settings of tuning on pairs.
-
-    Parameters
-    ----------
-    learning_rate : float
-    num_epochs, batch_size : int
-    batch_tokens : int
-        Tokens of a batch, about; decides how many threads are worth it.
-    seed : int
-    show_progress : bool
-    """
+    """Settings of tuning on pairs."""
 
     learning_rate: float
     num_epochs: int
     batch_size: int
-    batch_tokens: int
+    batch_tokens: int  # about; decides how many threads are worth it
     seed: int
     show_progress: bool
 
@@ -50,25 +40,13 @@ class PairTraining:
 def train_on_pairs(
     transformer: SentenceTransformer,
     texts: list[str],
-    pairs: npt.NDArray[np.int64],
+    pairs: npt.NDArray[np.int64],  # [n_pairs, 3]: two texts, and 1 for one class, else 0
     settings: PairTraining,
 ) -> list[Epoch]:
     """Tune in place: pairs of one class towards cosine 1, of two classes towards 0.
 
-    setfit's trainer runs the steps. It writes nothing that stays, reports to nobody, and leaves
-    the global random state as it was.
-
-    Parameters
-    ----------
-    transformer : SentenceTransformer
-    texts : list of str
-    pairs : ndarray of shape (n_pairs, 3)
-        Positions of two texts, and 1 if they are of one class, else 0.
-    settings : PairTraining
-
-    Returns
-    -------
-    list of Epoch
+    setfit's trainer runs the steps. It keeps no files, reports to nobody, and leaves the global
+    random state as it was.
     """
     dataset = datasets.Dataset.from_dict(
         {
@@ -89,7 +67,7 @@ def train_on_pairs(
 
 
 class _Progress(TrainerCallback):
-    """A bar that tells the pairs and the steps."""
+    """A bar of the steps, with the number of pairs."""
 
     def __init__(self, n_pairs: int) -> None:
         self._n_pairs = n_pairs
@@ -132,7 +110,7 @@ def _trainer(transformer: SentenceTransformer, settings: PairTraining, folder: s
     return trainer
 
 
-_UNWANTED_CALLBACKS = (  # they print, or collect what a model card would say
+_UNWANTED_CALLBACKS = (  # they print, or collect the content of a model card
     *("PrinterCallback", "ProgressCallback", "ModelCardCallback"),
     *("NotebookProgressCallback", "SetFitNotebookProgressCallback"),
 )

@@ -1,4 +1,4 @@
-"""What tuning has cost: parameters, bytes, memory and time."""
+"""The cost of tuning: parameters, bytes, memory and time."""
 
 from __future__ import annotations
 
@@ -18,34 +18,16 @@ _UNITS = ("B", "KiB", "MiB", "GiB")
 
 @dataclass(frozen=True, repr=False)
 class ParameterReport:
-    """What tuning has changed and what it took.
+    """The parameters that tuning has changed, and what it took."""
 
-    Parameters
-    ----------
-    n_tuned : int
-        Parameters of the model that tuning has changed or added.
-    n_head : int
-        Coefficients beside the model: of the regression on its states, of label embeddings.
-    n_total : int
-        All parameters of the tuned model, with those that were added; a tied one counts once.
-    tuned_bytes : int
-        Of what has to be kept for this task besides the shared model: both of the above.
-    saved_bytes : int
-        What a copy of the whole model would take beyond that.
-    peak_memory_bytes : int, optional
-        How far the memory of the process, or of the GPU, rose while tuning; None where the
-        system does not tell.
-    step_seconds : float, optional
-        Mean duration of an optimiser step; None without any.
-    """
-
-    n_tuned: int
-    n_head: int
-    n_total: int
-    tuned_bytes: int
-    saved_bytes: int
+    n_tuned: int  # of the model, changed or added
+    n_head: int  # coefficients beside the model: of the regression, of label embeddings
+    n_total: int  # of the tuned model with what was added; a tied parameter counts once
+    tuned_bytes: int  # of what this task keeps besides the shared model: the first two
+    saved_bytes: int  # that a copy of the whole model would take beyond that
+    # The rise of the memory of the process, or of the GPU; only within a measurement.
     peak_memory_bytes: int | None = None
-    step_seconds: float | None = None
+    step_seconds: float | None = None  # of an optimizer step, on average
 
     @property
     def tuned_share(self) -> float:
@@ -69,19 +51,7 @@ class ParameterReport:
 def report_parameters(
     result: TuningResult, before: MaskedLM, peak_memory_bytes: int | None
 ) -> ParameterReport:
-    """Compare a tuned model with the one that it was tuned from.
-
-    Parameters
-    ----------
-    result : TuningResult
-    before : MaskedLM
-        What both models share, has not been tuned.
-    peak_memory_bytes : int, optional
-
-    Returns
-    -------
-    ParameterReport
-    """
+    """Compare a tuned model with the one that it was tuned from."""
     lm, history = result.scorer.lm, result.history
     parameters = [parameter for _, parameter in lm.named_parameters()]
     tuned = unshared(lm, before)

@@ -52,19 +52,19 @@ _LEARNED = (  # in the order of saved folders
 
 
 class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextClassifier):
-    """Classify texts by what a masked language model says at the mask of a template.
+    """Classify texts by the words that a masked language model expects at a mask.
 
     The template turns a text into a cloze sentence, the verbalizer maps words at the mask to
     classes, the model scores the words. That needs no label at all (``tuning="none"``); with a
-    handful of labels a tuning strategy starts from those scores. Texts are scored at the mask
-    only, for the label words only, in batches without padding.
+    handful of labels a tuning strategy starts from those scores. Only the label words are scored,
+    only at the mask, in batches without padding.
 
     Parameters
     ----------
     template : str or Template, optional
         Such as ``"{text} It was {mask}."``. By default ``"A {mask} text: {text}"``, the
         best of sixteen on six data sets; a sentence for the task is worth a try. Virtual tokens
-        (``{soft:It was}``) are tuned by every strategy of gradient descent.
+        (``{soft:It was}``) are tuned by every strategy that uses gradient descent.
     verbalizer : Verbalizer, mapping or LearnedVerbalizer, optional
         Words for each label, such as ``{"neg": ["bad"], "pos": ["good"]}``; or a way to find
         words in ``fit``, such as :class:`~fewshot.SciPromptVerbalizer`. By default the names of
@@ -72,20 +72,20 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     model : str, Path or MaskedLM, default="fewshot-mini"
         The embedded model, a folder, a hub id, or a loaded model.
     tuning : str or Tuning, default="full"
-        ``"none"`` (zero-shot), ``"head"`` (frozen encoder: seconds), ``"full"``; a name of
-        ``fewshot.tuning.STRATEGIES`` for what tunes few parameters, such as ``"lora"`` or
-        ``"adapter"``; or a strategy with its settings, such as ``Full(learning_rate=1e-5)``.
+        ``"none"`` (zero-shot), ``"head"`` (frozen encoder: seconds), ``"full"``; another name in
+        ``fewshot.tuning.STRATEGIES``, such as ``"lora"`` or ``"adapter"``, to tune few
+        parameters; or a strategy with its settings, such as ``Full(learning_rate=1e-5)``.
     calibration : {"auto", "none", "contextual", "domain", "pmi"}, default="auto"
-        What the scores of label words are divided by: their mean over texts without content
-        (``"contextual"``), over the texts passed to ``fit`` (``"domain"``), or the template alone
-        (``"pmi"``). ``"auto"`` is ``"domain"`` when ``fit`` gets 8 texts or more, else
-        ``"contextual"``.
-        When tuning learns from labels, the classes count alike in the mean.
+        Divide the probabilities of label words by their mean over texts without content
+        (``"contextual"``), by that over the texts passed to ``fit`` (``"domain"``), or by those
+        of the template alone (``"pmi"``). ``"auto"`` is ``"domain"`` when ``fit`` gets 8 texts or
+        more, else ``"contextual"``. If all texts are labelled and tuning learns from them, the
+        classes have equal weights in the mean.
     aggregation : {"auto", "mean", "max", "logsumexp", "weighted"}, default="auto"
-        How the log-probabilities of its words make the score of a class. ``"auto"`` is
-        ``"weighted"`` when the verbalizer weighs its words, else ``"mean"``.
+        Aggregation of the log-probabilities of a class's words. ``"auto"`` is ``"weighted"``
+        when the verbalizer weighs its words, else ``"mean"``.
     multi_token : {"mean", "first", "masks"}, default="mean"
-        How words of several pieces are scored; ``"masks"`` uses a mask for each piece.
+        Scoring of words of several pieces; ``"masks"`` uses a mask for each piece.
     labels : sequence of str or int, optional
         All labels; needed without a verbalizer if some may be missing in a fold.
     class_weight : None, "balanced" or dict, default=None
@@ -111,15 +111,17 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     calibration_ : str
         The calibration that was used.
     prior_ : Tensor of shape (n_words,) or None
-        What the label words are divided by, as log-probabilities, class by class.
+        Log-probabilities of the label words that calibration divides by.
     head_ : StateHead or None
-        What ``tuning="head"`` has learned.
+        The regression of ``tuning="head"``, which other strategies may add too.
     max_length_ : int
-        The most tokens of a prompt beside the virtual ones that tuning inserts.
+        The most tokens of a prompt, without the virtual ones that tuning inserts.
+    scorer_ : PromptScorer
+        The seven above together, as they score texts.
     history_ : list of dict
         Loss, learning rate, tokens and seconds of each epoch.
     parameter_report_ : ParameterReport
-        Parameters that tuning has changed, their bytes, the memory and time that it took.
+        Parameters that tuning has changed, their bytes and the time that it took.
     n_truncated_ : int
         Texts passed to ``fit`` that were shortened.
 
@@ -128,6 +130,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     TemplateError, VerbalizerError, LabelWordError, InputError, TuningError, ModelError, HubError
         From ``fit``, all of them also ``ValueError`` or ``OSError``; the estimator then stays as
         it was.
+
+    See Also
+    --------
+    PETClassifier, LiSTClassifier, PCPClassifier : Learn from unlabelled texts too.
+    template_sensitivity : Compares wordings of the template.
+    load : Loads a saved classifier.
 
     References
     ----------
@@ -189,16 +197,24 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
             calibration: with eight or more of them a tuned model is calibrated again. May be left
             out with ``tuning="none"``.
         sample_weight : sequence of float, optional
+            Weights of the texts, 0 or more.
 
         Returns
         -------
         PromptClassifier
             The estimator itself.
+
+        Raises
+        ------
+        TemplateError, VerbalizerError, LabelWordError, InputError, TuningError, ModelError
+            If a setting, a text or a label cannot be used; the estimator stays as it was.
+        HubError
+            If the model is neither on disk nor reachable.
         """
         return self._fit(plan_fit(self, X, y, sample_weight))
 
     def _fit(self, plan: PromptPlan, tune: TuningProcedure | None = None) -> PromptClassifier:
-        """Do what was planned; `tune` stands in for the planned strategy's own procedure."""
+        """Run a plan; `tune` replaces the procedure of its strategy."""
         scorer, calibration = plan.calibrate()
         with measured_within() as peak:
             result = plan.tune(scorer, calibration, tune)
@@ -214,7 +230,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         return self
 
     def dry_run(self, X: Any = None, y: Any = None) -> DryRun:
-        """Tell what ``fit`` would cost, without learning anything.
+        """Estimate the cost of ``fit``, without learning anything.
 
         Parameters
         ----------
@@ -224,20 +240,25 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         Returns
         -------
         DryRun
-            Texts, tokens, optimiser steps, truncated texts and the estimated seconds.
+            Texts, tokens, optimizer steps, truncated texts and the estimated seconds.
+
+        Raises
+        ------
+        FewShotError
+            As in :meth:`fit`.
         """
         plan = plan_fit(self, X, y, None)
         if plan.data is None:
             return DryRun()
         n_tokens = sum(int(prompts.lengths.sum()) for prompts in plan.views.values())
         speed = plan.scorer.lm.tokens_per_second(plan.views[min(plan.views)])
-        labelled = np.flatnonzero(plan.weights > 0)
-        passes = 1.0 + len(labelled) / plan.n_texts * plan.tuning.passes()
+        labeled = np.flatnonzero(plan.weights > 0)
+        passes = 1.0 + len(labeled) / plan.n_texts * plan.tuning.passes()
         return DryRun(
             n_texts=plan.n_texts,
             n_tokens=n_tokens,
             n_truncated=plan.n_truncated,
-            n_steps=plan.tuning.steps(plan.targets[labelled].argmax(1)),
+            n_steps=plan.tuning.steps(plan.targets[labeled].argmax(1)),
             seconds=passes * n_tokens / speed,
         )
 
@@ -251,36 +272,50 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         Returns
         -------
         ndarray of shape (n, hidden)
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        InputError
+            If a text is missing or not a string.
         """
         check_is_fitted(self)
         return self._in_parts(X, self.scorer_.mask_states)
 
     @property
-    def template_(self) -> Template:  # noqa: D102  # an attribute, described by the class
+    def template_(self) -> Template:
+        """Template, as it was parsed."""
         return self.scorer_.template
 
     @property
-    def model_(self) -> MaskedLM:  # noqa: D102
+    def model_(self) -> MaskedLM:
+        """Model after tuning."""
         return self.scorer_.lm
 
     @property
-    def label_words_(self) -> LabelWords | LabelEmbeddings:  # noqa: D102
+    def label_words_(self) -> LabelWords | LabelEmbeddings:
+        """Words or prototypes that are scored at the mask."""
         return self.scorer_.words
 
     @property
-    def aggregation_(self) -> Aggregation:  # noqa: D102
+    def aggregation_(self) -> Aggregation:
+        """Aggregation of the words of a class."""
         return self.scorer_.aggregation
 
     @property
-    def prior_(self) -> Tensor | None:  # noqa: D102
+    def prior_(self) -> Tensor | None:
+        """Log-probabilities that calibration divides by."""
         return self.scorer_.prior
 
     @property
-    def head_(self) -> StateHead | None:  # noqa: D102
+    def head_(self) -> StateHead | None:
+        """Regression on the states of texts."""
         return self.scorer_.head
 
     @property
-    def max_length_(self) -> int:  # noqa: D102
+    def max_length_(self) -> int:
+        """Limit of the tokens of a prompt."""
         return self.scorer_.max_length
 
     @property
@@ -292,10 +327,20 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
 
         A tuning that is given by name becomes the strategy of that name first.
 
+        Parameters
+        ----------
+        **params
+            Parameters of the classifier, or ``tuning__<setting>`` and ``verbalizer__<setting>``.
+
         Returns
         -------
         PromptClassifier
             The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
         """
         tuning = params.get("tuning", self.tuning)
         if isinstance(tuning, str) and any(name.startswith("tuning__") for name in params):
@@ -315,7 +360,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return parameters and what was learned, the scorer by its attributes: folders hold it."""
+        """Return parameters and what was learned; the fields of the scorer one by one."""
         state: dict[str, Any] = dict(super().__getstate__())
         if "scorer_" in state:
             del state["scorer_"]

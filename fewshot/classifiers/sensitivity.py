@@ -1,4 +1,4 @@
-"""How much the predictions of a fitted classifier move when the wording of its template does."""
+"""Sensitivity of the predictions of a fitted classifier to the wording of its template."""
 
 from __future__ import annotations
 
@@ -48,8 +48,12 @@ class TemplateSensitivity:
     agreement : float
         Share of the texts of which all templates predict the same class.
     divergence : float
-        Mean Jensen-Shannon divergence of the probabilities over texts and pairs of templates; 0
-        if all are equal, at most ln 2.
+        Jensen-Shannon divergence of the probabilities, averaged over texts and pairs of
+        templates; 0 if all are equal, at most ln 2.
+
+    See Also
+    --------
+    template_sensitivity : Measures it.
     """
 
     templates: tuple[str, ...]
@@ -79,7 +83,12 @@ class TemplateSensitivity:
         return float(np.min(self._values))
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return a row a template, as a DataFrame of pandas.
+        """Return a table with one row per template.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the columns ``template``, ``changed`` and, with labels, ``accuracy``.
 
         Raises
         ------
@@ -124,7 +133,7 @@ def template_sensitivity(
     Nothing is fitted anew: the model, tuned or not, reads the texts in each template. Each
     wording is calibrated as the classifier is, its prior moved by what the wording changes in the
     mean scores of the label words over `X` (over texts without content, if the classifier was
-    calibrated by these). The most telling wordings are ones that training has not seen.
+    calibrated by these). Wordings that training has not seen show most.
 
     Parameters
     ----------
@@ -134,11 +143,16 @@ def template_sensitivity(
     templates : sequence of str or Template
         Other wordings, with the same fields.
     y : sequence of str or int, optional
-        Labels, to tell the accuracy with each template as well; -1 or None for rows without one.
+        Labels, to report the accuracy with each template; -1 or None for rows without one.
 
     Returns
     -------
     TemplateSensitivity
+        Shares and divergences from 0 to 1.
+
+    See Also
+    --------
+    PromptClassifier : Its `template` is compared with the others.
 
     Raises
     ------
@@ -205,7 +219,7 @@ def _probabilities(
 def _encoder(
     scorer: PromptScorer, templates: Sequence[Template], examples: Examples
 ) -> Callable[[Template], Encoded]:
-    """Tokenise examples once, and return what encodes them in one of the templates."""
+    """Tokenize examples once, and return a function that encodes them in one of the templates."""
     slots = tokenize_slots(scorer.lm.tokenizer, templates, examples, scorer.lm.tokens)
 
     def encode(template: Template) -> Encoded:

@@ -1,4 +1,4 @@
-"""Whole texts for an encoder: tokenising them, pooling its states, tuning a linear head with it."""
+"""An encoder with a linear head on pooled states of whole texts."""
 
 from __future__ import annotations
 
@@ -25,24 +25,12 @@ _HEAD_SPREAD = 0.02  # of a new layer's weights, as BERT's initializer_range
 
 @dataclass(frozen=True)
 class SequenceModel:
-    """An encoder and a linear head on one pooled state of a text.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-        Brings encoder, tokenizer and, for the first token, the dense layer of its MLM head.
-    pooling : {"mean", "first"}
-        The mean of all states, or the state of the first token (``[CLS]``) after the dense layer.
-    max_length : int
-        The most tokens of a text.
-    coef : ndarray of shape (hidden, n_classes)
-    intercept : ndarray of shape (n_classes,)
-    """
+    """An encoder and a linear head on one pooled state of a text."""
 
     lm: MaskedLM
-    pooling: Pooling
+    pooling: Pooling  # the mean of all states, or the first after the dense layer of the MLM head
     max_length: int
-    coef: npt.NDArray[np.float32]
+    coef: npt.NDArray[np.float32]  # [hidden, n_classes]
     intercept: npt.NDArray[np.float32]
 
     @classmethod
@@ -60,16 +48,9 @@ class SequenceModel:
         return cls(lm, pooling, max_length, coef, np.zeros(n_classes, dtype=np.float32))
 
     def tokenize(self, examples: Examples) -> Prompts:
-        """Tokenise examples; two fields make a pair, any more are joined to the second.
+        """Tokenize examples; two fields make a pair, any more are joined to the second.
 
-        Parameters
-        ----------
-        examples : Examples
-
-        Returns
-        -------
-        Prompts
-            Without masks: their positions are those of the first tokens.
+        The prompts have no masks: the positions are those of the first tokens.
         """
         first, *others = examples.columns.values()
         second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
@@ -78,17 +59,7 @@ class SequenceModel:
         return Prompts(ids, np.zeros((n, 1), dtype=np.int64), np.arange(n), n, n_truncated)
 
     def scores(self, prompts: Prompts) -> npt.NDArray[np.float64]:
-        """Score classes.
-
-        Parameters
-        ----------
-        prompts : Prompts
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes)
-            A row does not depend on the others: sums are rounded to float32.
-        """
+        """Score classes, [n, n_classes]; rounded to float32: a row depends on no other."""
         states = self.lm.states(prompts)
         pooled = states.mean if self.pooling == "mean" else states.mask[:, 0]
         scores = pooled.astype(np.float64) @ self.coef.astype(np.float64) + self.intercept
@@ -102,28 +73,10 @@ class SequenceModel:
         settings: TrainSettings,
         rng: np.random.Generator,
         *,
-        valid: Batch | None,
+        valid: Batch | None,  # examples that are held out
         show_progress: bool,
     ) -> tuple[SequenceModel, list[Epoch]]:
-        """Tune a copy of the encoder together with the head.
-
-        Parameters
-        ----------
-        prompts : Prompts
-        targets : ndarray of shape (n, n_classes)
-        sample_weight : ndarray of shape (n,)
-        settings : TrainSettings
-        rng : numpy.random.Generator
-        valid : ndarray of int, optional
-            Examples that are held out.
-        show_progress : bool
-
-        Returns
-        -------
-        model : SequenceModel
-            The tuned model, with weights of its own.
-        history : list of Epoch
-        """
+        """Tune a copy of the encoder together with the head."""
         lm = self.lm.copy(self._is_tuned)
         width, n_classes = self.coef.shape
         head = nn.utils.skip_init(nn.Linear, width, n_classes, device=lm.device)
@@ -147,7 +100,7 @@ class SequenceModel:
         return model, history
 
     def _is_tuned(self, name: str) -> bool:
-        """Tell whether a parameter is tuned: all of the encoder, the MLM head only where used."""
+        """Return whether a parameter is tuned: all of the encoder, the MLM head only where used."""
         return self.pooling == "first" or name.startswith(f"{self.lm.model.base_model_prefix}.")
 
 

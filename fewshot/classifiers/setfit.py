@@ -1,11 +1,11 @@
-"""SetFit: a sentence encoder tuned on pairs, and logistic regression on its embeddings."""
+"""SetFitClassifier: a sentence encoder tuned on pairs, with logistic regression."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +39,8 @@ class SetFitClassifier(SupervisedClassifier):
 
     A sentence encoder is tuned on pairs of the labelled texts (same class: alike, other class:
     not), then logistic regression learns from its embeddings. Strong on topics from 8 labels per
-    class on. The number of pairs grows with the square of the number of texts; here it is capped,
-    and no more pairs than that are ever made. ``dry_run`` tells the steps before any training.
+    class on. The number of pairs grows with the square of the number of texts, so it is capped by
+    `max_pairs`. ``dry_run`` reports the number of steps before any training.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class SetFitClassifier(SupervisedClassifier):
         As in setfit: as many pairs of one class as of two classes, by repeating the rarer kind
         or by leaving out some of the other; or each pair once.
     num_iterations : int, optional
-        Instead: so many pairs of either kind for each text.
+        Draw this many pairs of either kind for each text instead.
     max_pairs : int, default=2000
         The most pairs of an epoch, drawn at random.
     batch_size : int, default=16
@@ -90,6 +90,11 @@ class SetFitClassifier(SupervisedClassifier):
     ------
     InputError, ModelError, HubError, MissingExtraError
         From ``fit``; the estimator then stays as it was.
+
+    See Also
+    --------
+    PromptClassifier : Stronger on short texts about sentiment.
+    FineTuneClassifier : Tunes an encoder without pairs.
 
     References
     ----------
@@ -242,6 +247,7 @@ class _Plan(NamedTuple):
 def _check_settings(classifier: SetFitClassifier) -> None:
     limits = {
         "num_epochs": whole(classifier.num_epochs, 0),
+        "sampling_strategy": one_of(classifier.sampling_strategy, get_args(PairSampling)),
         "num_iterations": or_none(classifier.num_iterations, whole),
         "max_pairs": whole(classifier.max_pairs, 2),
         "batch_size": whole(classifier.batch_size),

@@ -1,14 +1,12 @@
-"""Pairs of labelled texts, as SetFit learns from them: counted first, drawn without listing all."""
+"""Pairs of labelled texts for SetFit: counted first, drawn without listing all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-
-from fewshot.errors import InputError
 
 PairSampling: TypeAlias = Literal["oversampling", "undersampling", "unique"]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -21,46 +19,12 @@ class PairSource:
     A pair is positive if both texts are of one class; a text paired with itself counts as one, as
     it does in setfit. Pairs are numbered, and numbers are drawn: memory grows with the pairs that
     are asked for, not with the square of the texts.
-
-    Parameters
-    ----------
-    classes : ndarray of int
-        The class of each text.
-    strategy : {"oversampling", "undersampling", "unique"}
-        As many positive as negative pairs, by repeating the rarer kind or by leaving out some of
-        the other; or each pair once.
-    num_iterations : int, optional
-        Instead: so many pairs of either kind for each text.
-    max_pairs : int
-        The most pairs that are drawn.
-
-    Raises
-    ------
-    InputError
-        If the strategy is unknown, or a number is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> source = PairSource(np.array([0, 0, 1]), "unique", None, 100)
-    >>> source.n_positive, source.n_negative, source.n_pairs
-    (4, 2, 6)
     """
 
-    classes: Ints
+    classes: Ints  # of each text
     strategy: PairSampling
     num_iterations: int | None
     max_pairs: int
-
-    def __post_init__(self) -> None:
-        if self.strategy not in get_args(PairSampling):
-            raise InputError(
-                f"sampling_strategy is one of {list(get_args(PairSampling))}, got {self.strategy!r}"
-            )
-        if self.num_iterations is not None and self.num_iterations < 1:
-            raise InputError(f"num_iterations is at least 1, or None; got {self.num_iterations!r}")
-        if self.max_pairs < 2:
-            raise InputError(f"max_pairs is at least 2, got {self.max_pairs!r}")
 
     @property
     def n_positive(self) -> int:
@@ -82,14 +46,7 @@ class PairSource:
     def draw(self, rng: np.random.Generator) -> Ints:
         """Draw pairs; none is repeated before all of its kind were drawn.
 
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray of shape (n_pairs, 3)
-            Positions of two texts, and 1 for one class, 0 for two; in random order.
+        Rows are the positions of two texts and 1 for one class, 0 for two, [n_pairs, 3], shuffled.
         """
         order = np.argsort(self.classes, kind="stable")
         n_positive, n_negative = self._wanted()

@@ -1,4 +1,4 @@
-"""The baseline that needs no model: TF-IDF and logistic regression."""
+"""TfidfClassifier: a baseline without a language model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _WORD = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
 class TfidfClassifier(SupervisedClassifier):
     """Classify texts by their words: TF-IDF features and logistic regression.
 
-    What a language model has to beat. It learns in milliseconds, knows nothing but the training
-    texts, and with hundreds of labels per class is hard to beat. The fields of pairs are joined.
+    The baseline that a language model has to beat. It learns in milliseconds, knows nothing but
+    the training texts, and is strong with hundreds of labels per class. The fields of pairs are
+    joined.
 
     Parameters
     ----------
@@ -58,6 +59,10 @@ class TfidfClassifier(SupervisedClassifier):
     ------
     InputError
         From ``fit``; the estimator then stays as it was.
+
+    See Also
+    --------
+    PromptClassifier : Learns from a few labels per class.
 
     Examples
     --------
