@@ -12,17 +12,17 @@ _TEXTS = Path(__file__).parents[2] / "shared" / "data" / "ag_news" / "official_t
 
 
 def main() -> None:
-    """Print one table a benchmark."""
+    """Print one table per benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--texts", type=Path, default=_TEXTS, help="JSON lines with a field 'text' (AG News)"
     )
     parser.add_argument("--n-texts", type=int, default=1000, help="texts to time")
-    parser.add_argument("--repeats", type=int, default=5, help="runs, of which the median counts")
+    parser.add_argument("--repeats", type=int, default=5, help="runs; the median counts")
     parser.add_argument("--n-short", type=int, default=100_000, help="texts of the memory test")
     arguments = parser.parse_args()
     if not arguments.texts.is_file():
-        sys.exit(f"{arguments.texts} is missing; pass --texts with a file of your own")
+        sys.exit(f"{arguments.texts} is missing; pass another file with --texts")
     for line in prediction.run(arguments.texts, arguments.n_texts, arguments.repeats):
         sys.stdout.write(line + "\n")
     for line in memory.run(arguments.n_short):

@@ -1,9 +1,9 @@
-"""Where label words come from, and what that is worth: ``python -m benchmarks.knowledge``.
+"""Compare sources of label words: ``python -m benchmarks.knowledge``.
 
-Rows: class names only, words thought of by people, KPT, SciPrompt with the terms that its authors
-ship, SciPrompt with terms that we find ourselves, and the same as soft words. Columns: 0, 1, 5 and
-10 labels a class. All rows see the same texts: the labelled ones, and 200 without labels, over
-which scores are calibrated. Nothing is chosen on test texts. No test text is left out.
+Rows: class names only, hand-made words, KPT, SciPrompt with its authors' terms, SciPrompt with
+terms found by this package, and the same as soft words. Columns: 0, 1, 5 and 10 labels per class.
+All rows see the same texts: the labeled ones, and 200 unlabeled ones for calibration. Nothing is
+chosen on test texts, and no test text is left out.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ from fewshot.knowledge import (
 )
 
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
-_POOL = 200  # texts without labels, as KPT has; Emerging NLP has 210 in all, and all are taken
+_POOL = 200  # unlabeled texts, as in KPT; all 210 of Emerging NLP are used
 _MAX_LENGTH = 256  # tokens, as in SciPrompt
 
 Words = Verbalizer | LearnedVerbalizer | None
 
 
 class Data(NamedTuple):
-    """Texts and labels of a data set, and what others know of its classes."""
+    """Texts and labels of a data set, and published terms for its classes."""
 
     train: list[str]
     train_labels: list[str]
     test: list[str]
     test_labels: list[str]
     task: str
-    terms: TermSource | None  # found by others
-    scores: bool  # whether they come with SciPrompt's scores
+    terms: TermSource | None
+    scores: bool  # whether the terms come with SciPrompt's scores
 
 
 def main() -> None:
-    """Print a table for each set."""
+    """Print a table per data set."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.knowledge", description=__doc__)
     parser.add_argument("sets", nargs="*", default=list(_SETS), help=f"of {list(_SETS)}")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--shots", type=int, nargs="*", default=[0, 1, 5, 10])
-    parser.add_argument("--tuning", default="head", help="for 1 label a class and more")
+    parser.add_argument("--tuning", default="head", help="for 1 label per class and more")
     parser.add_argument("--wordnet", type=Path, help="a folder of WordNet's files, for KPT's terms")
     parser.add_argument(
         "--fifty", action="store_true", help="time retrieval for 50 classes instead"
@@ -73,7 +73,7 @@ def main() -> None:
         methods = _methods(data, arguments.wordnet)
         sys.stdout.write(f"\n{name}: accuracy on {len(data.test)} texts, {arguments.seeds} seeds, ")
         sys.stdout.write(f"tuning={arguments.tuning!r}\n| words | ")
-        sys.stdout.write(" | ".join(f"{k} a class" for k in arguments.shots) + " | s |\n|---|")
+        sys.stdout.write(" | ".join(f"{k} per class" for k in arguments.shots) + " | s |\n|---|")
         sys.stdout.write("---|" * (len(arguments.shots) + 1) + "\n")
         for method, words in methods.items():
             started = time.perf_counter()
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def _time_fifty() -> None:
-    """Print what finding words costs for 50 classes: the first terms of Emerging NLP's file."""
+    """Print the cost of finding words for 50 classes: the first terms of Emerging NLP's file."""
     data = emerging_nlp()
     lines = (_SHARED / "emerging_nlp" / "terms.txt").read_text(encoding="utf-8").splitlines()
     rows = [[term.strip() for term in line.split(",") if term.isascii()] for line in lines]
@@ -177,7 +177,7 @@ def _accuracy(data: Data, words: Words, k: int, seed: int, tuning: str) -> float
 
 
 def _drawn(data: Data, k: int, seed: int) -> Iterator[tuple[str, str | None]]:
-    """Draw k labelled texts of each class, and others whose labels are not shown."""
+    """Draw k labeled texts per class, and others without their labels."""
     n_texts = len(data.train)
     labelled = set(k_shot_sample(data.train_labels, k, random_state=seed).tolist()) if k else set()
     if n_texts > 2 * _POOL:

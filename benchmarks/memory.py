@@ -1,4 +1,4 @@
-"""Memory of a long prediction."""
+"""Measure the peak memory of a long prediction."""
 
 from __future__ import annotations
 

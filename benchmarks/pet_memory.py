@@ -1,8 +1,8 @@
-"""What an ensemble takes in memory: ``python -m benchmarks.pet_memory``.
+"""Measure the peak memory of an ensemble: ``python -m benchmarks.pet_memory``.
 
-The most memory of a process that fits one prompt classifier, all weights tuned, and of one that
-fits PET with four such members on the same BBC News articles, labelled and unlabelled; each in a
-process of its own. Members are trained one after the other, so that their number is not to show.
+Compares a process that fits one prompt classifier, tuning all weights, with one that fits PET with
+four such members on the same labeled and unlabeled BBC News articles. Members are trained one after
+the other, so the peak should not depend on their number.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from fewshot.models.hardware import measured_memory
 from fewshot.models.loading import load_masked_lm
 from fewshot.tuning import Full
 
-_SHOTS = 8  # labels a class
+_SHOTS = 8  # labels per class
 _N_PATTERNS = 4
-_MAX_LENGTH = 64  # the longest text decides what a step takes, and may be in the pool only
+_MAX_LENGTH = 64  # the longest text determines the memory of a step
 
 
 class _Work(NamedTuple):
-    """What a process does."""
+    """The task of a process."""
 
     n_patterns: int  # 0 for a single prompt classifier
     n_unlabeled: int
@@ -36,7 +36,7 @@ class _Work(NamedTuple):
 
 
 class _Peak(NamedTuple):
-    """The most memory in MiB: of the process, Python and the model included, and within ``fit``."""
+    """Peak memory in MiB: of the process, with Python and the model, and within ``fit``."""
 
     whole: float
     in_fit: float
@@ -45,14 +45,14 @@ class _Peak(NamedTuple):
 def main() -> None:
     """Print both peaks and their ratio."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pet_memory", description=__doc__)
-    parser.add_argument("--unlabeled", type=int, default=200, help="articles without a label")
+    parser.add_argument("--unlabeled", type=int, default=200, help="unlabeled articles")
     parser.add_argument("--epochs", type=int, default=2, help="of members and the single fit")
     arguments = parser.parse_args()
     works = [_Work(n, arguments.unlabeled, arguments.epochs) for n in (0, _N_PATTERNS)]
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         single, ensemble = pool.map(_peak, works, chunksize=1)
     if single is None or ensemble is None:
-        sys.exit("this system does not tell how much memory a process takes")
+        sys.exit("this system does not report the memory of a process")
     sys.stdout.write(f"Peak memory with {arguments.unlabeled} unlabelled articles, MiB\n")
     for name, peak in (("a single fit", single), (f"PET, {_N_PATTERNS} patterns", ensemble)):
         sys.stdout.write(f"{name:<16} {peak.whole:6.0f}, in fit {peak.in_fit:+6.0f}\n")

