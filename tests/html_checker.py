@@ -38,7 +38,7 @@ class Checker(HTMLParser):
 
 
 def check(html: str) -> Checker:
-    """Read a page, and fail if its tags do not match or an id stands twice."""
+    """Read a page, and fail if its tags do not match or an id is duplicated."""
     checker = Checker()
     checker.feed(html)
     checker.close()

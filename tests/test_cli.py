@@ -1,4 +1,4 @@
-"""The command line: what it understands, its exit status, and its errors on one line."""
+"""The command line: its arguments, exit status, and errors on one line."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def run_cell(task: CellTask) -> Cell:
         warnings.simplefilter("always")
         try:
             cell = _measured(task)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded: other cells go on
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded; other cells still run
             cell = failed_cell(task, f"{type(error).__name__}: {error}", _last_frames(error))
     return replace(cell, warnings=_texts(caught))
 
@@ -151,7 +151,7 @@ def _scores(
     predicted: Sequence[str],
     proba: npt.NDArray[Any] | None,
 ) -> dict[str, float | None]:
-    # Without classes_ nobody knows what the columns of the probabilities are.
+    # Without classes_ the columns of the probabilities are unknown.
     if proba is None and hasattr(fitted, "predict_proba") and hasattr(fitted, "classes_"):
         proba = fitted.predict_proba(_copied(texts))
     classes = [str(label) for label in getattr(fitted, "classes_", task.data.labels)]

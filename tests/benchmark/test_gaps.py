@@ -1,4 +1,4 @@
-"""Gaps: what has no score, and why."""
+"""Gaps: cells without a score, and the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cells cost: tokens counted by hand, parameters that fit may change."""
+"""Costs of cells: tokens counted by hand, and parameters that fit may change."""
 
 from __future__ import annotations
 

@@ -245,6 +245,6 @@ def test_loading_forgets_the_models_that_an_earlier_fit_adapted(
         (f"{SPECS}:Raising", {}, {}, "cannot be built: out of order"),
     ],
 )
-def test_a_mistake_is_told(estimator: str, settings: dict, grid: dict, message: str) -> None:
+def test_a_mistake_is_reported(estimator: str, settings: dict, grid: dict, message: str) -> None:
     with pytest.raises(BenchmarkError, match=message):
         build(estimator, grid=grid, **settings)

@@ -1,4 +1,4 @@
-"""Progress: one line a cell, and an estimate from what the same methods took."""
+"""Progress: one line per cell, and an estimate from the time of the same methods."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def test_the_time_left_is_divided_among_the_jobs() -> None:
     assert Progress(None, keys(("A", "x")), [cell("A", "x", 10)], 4).seconds_left() == 2.5
 
 
-def test_nothing_is_told_of_the_time_before_anything_is_known() -> None:
+def test_no_time_is_estimated_before_anything_is_known() -> None:
     assert Progress(None, keys(("A", "x")), [], 1).seconds_left() == 0
 
 
-def test_a_cell_is_told_on_one_line_with_the_time_left() -> None:
+def test_a_cell_is_reported_on_one_line_with_the_time_left() -> None:
     out = io.StringIO()
     progress = Progress(out, keys(("A", "x"), ("A", "x")), [], 1)
 
@@ -54,17 +54,17 @@ def test_a_cell_is_told_on_one_line_with_the_time_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(40, "about 40 s"), (600, "about 10 min"), (9000, "about 2.5 h")]
+    ("seconds", "shown"), [(40, "about 40 s"), (600, "about 10 min"), (9000, "about 2.5 h")]
 )
-def test_the_time_left_has_a_unit_that_fits(seconds: float, told: str) -> None:
+def test_the_time_left_has_a_unit_that_fits(seconds: float, shown: str) -> None:
     out = io.StringIO()
 
     Progress(out, keys(("A", "x"), ("A", "x")), [], 1).report(cell("A", "x", seconds))
 
-    assert out.getvalue().endswith(f"{told} left\n")
+    assert out.getvalue().endswith(f"{shown} left\n")
 
 
-def test_a_failure_is_told_by_the_first_line_of_its_error() -> None:
+def test_a_failure_is_reported_by_the_first_line_of_its_error() -> None:
     out = io.StringIO()
     failed = Cell("A", "x", 8, 0, "failed", "accuracy", "D", error="ValueError: no\nmore")
 

@@ -1,4 +1,4 @@
-"""Results: lines that come back as they were written, and files that are none."""
+"""Results: lines that are read as they were written, and files that are not results."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def test_a_key_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
         ([HEADER.to_line(), '{"kind": "cell"}\n'], "line 2: not a cell of this format"),
     ],
 )
-def test_a_file_that_holds_no_results_is_told(
+def test_a_file_that_holds_no_results_is_reported(
     tmp_path: Path, lines: list[str], message: str
 ) -> None:
     with pytest.raises(BenchmarkError, match=message):
         read_results(write(tmp_path, *lines))
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"none\.jsonl: cannot be read"):
         read_results(tmp_path / "none.jsonl")

@@ -140,7 +140,7 @@ def test_a_file_that_is_no_results_file_is_left_alone(tmp_path: Path, text: str)
 
 
 @pytest.mark.parametrize("name", ["folder", "folder/file/results.jsonl"])
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").touch()
 
@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     file = results_file.ResultsFile(
         Path("/dev/full"), descriptor, replace(read_header(), created=""), {}

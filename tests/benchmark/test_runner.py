@@ -1,4 +1,4 @@
-"""Running: same splits for all, failures that stay their own, resumed runs, any number of jobs."""
+"""Runs: the same splits for all, failures that affect no other cell, resuming, parallel jobs."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_global_random_states_start_at_the_seed_and_stay_as_they_were(tmp_path: 
     assert np.random.get_state()[1].tolist() == before
 
 
-def test_predictions_of_unknown_labels_are_wrong_and_told(tmp_path: Path) -> None:
+def test_predictions_of_unknown_labels_are_wrong_and_reported(tmp_path: Path) -> None:
     (cell,) = cells_of(tmp_path, "Strange", seeds=[0], test_size=10)["Strange"]
 
     assert cell.scores["accuracy"] <= 0.5
@@ -308,9 +308,9 @@ def test_warnings_of_a_method_are_recorded_and_not_shown(
 
     cells = run(spec, verbose=0).cells
 
-    told = {cell.method: cell.warnings for cell in cells}
-    assert any(text.startswith("CalibrationWarning: zero-shot") for text in told["Prompt"])
-    assert told["Majority"] == ()
+    warnings = {cell.method: cell.warnings for cell in cells}
+    assert any(text.startswith("CalibrationWarning: zero-shot") for text in warnings["Prompt"])
+    assert warnings["Majority"] == ()
     assert not [entry for entry in recwarn if "zero-shot scores" in str(entry.message)]
 
 
@@ -410,7 +410,7 @@ def test_progress_tells_each_cell_and_silence_tells_none(
     assert "6/6  mine, 2 shots, seed 1: Failing: failed: RuntimeError: out of <luck>" in lines
 
 
-# ---- Bad input: told before any work ----------------------------------------------------------
+# ---- Bad input: reported before any work ---------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,7 @@ def test_progress_tells_each_cell_and_silence_tells_none(
         ),
     ],
 )
-def test_a_mistake_is_told_before_any_cell_runs(
+def test_a_mistake_is_reported_before_any_cell_runs(
     tmp_path: Path, changes: dict[str, Any], error: type[FewShotError], message: str
 ) -> None:
     Spy.seen = []
@@ -448,7 +448,7 @@ def test_a_mistake_is_told_before_any_cell_runs(
     assert Spy.seen == []
 
 
-def test_a_data_folder_that_is_missing_is_told(
+def test_a_data_folder_that_is_missing_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FEWSHOT_DATA", raising=False)
@@ -471,7 +471,7 @@ def test_results_of_other_texts_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_jobs", [0, "2", 1.5, True])
-def test_a_number_of_jobs_that_is_none_is_told_before_anything_is_loaded(n_jobs: Any) -> None:
+def test_a_number_of_jobs_that_is_none_is_reported_before_anything_is_loaded(n_jobs: Any) -> None:
     with pytest.raises(BenchmarkError, match="n_jobs is the number of parallel cells"):
         run(
             {"methods": ["majority"], "data_sets": ["x"], "shots": [1], "seeds": [0]}, n_jobs=n_jobs
@@ -484,6 +484,6 @@ def test_results_do_not_go_to_a_folder(tmp_path: Path, name: str) -> None:
         run(small_spec(tmp_path), results=name, verbose=0)
 
 
-def test_a_spec_without_any_cell_is_told(tmp_path: Path) -> None:
+def test_a_spec_without_any_cell_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="the spec has no cell to run"):
         run(small_spec(tmp_path, shots=[0]), verbose=0)

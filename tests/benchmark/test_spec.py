@@ -1,4 +1,4 @@
-"""Specs: which cells they have, and in which order."""
+"""Specs: their cells, and the order of these."""
 
 from __future__ import annotations
 

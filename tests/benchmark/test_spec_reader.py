@@ -1,4 +1,4 @@
-"""Reading specs: defaults filled in, values with their types, every mistake told."""
+"""Reading specs: defaults filled in, values with their types, errors that name the place."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_spec_is_returned_as_it_is() -> None:
         ({"unlabeled_texts": 0}, "unlabeled_texts: expected a whole number, 1 or more, got 0"),
     ],
 )
-def test_a_mistake_is_told(changes: dict[str, Any], message: str) -> None:
+def test_a_mistake_is_reported(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BenchmarkError, match=message):
         load_spec(minimal(**changes))
 
@@ -183,7 +183,7 @@ def test_shots_and_seeds_are_needed(key: str) -> None:
         load_spec(content)
 
 
-def test_a_file_that_is_no_yaml_or_missing_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_yaml_or_missing_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"none\.yaml: the file cannot be read: No such file"):
         load_spec(tmp_path / "none.yaml")
     with pytest.raises(BenchmarkError, match="is duplicated"):

@@ -22,7 +22,7 @@ def write(path: Path, content: str) -> Path:
 
 
 def write_masakhanews(folder: Path, language: str = "swa") -> Path:
-    """Two shots, nested; one training text of "sports" stands in the test too."""
+    """Two shots, nested; one training text of "sports" is a test text too."""
     root = folder / "masakhanews" / language
     write(root / "labels.txt", "".join(f"{label}\n" for label in NEWS_LABELS))
 

@@ -1,4 +1,4 @@
-"""The data sets that are known by name: listed, documented, and clear when something is missing."""
+"""Loading by name: listed, with the prompts of the library, and clear about what is missing."""
 
 from __future__ import annotations
 

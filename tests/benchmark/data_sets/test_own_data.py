@@ -1,4 +1,4 @@
-"""Data sets of the user's own: files and data sets that `datasets` can load."""
+"""The user's own data sets: files, and data sets that `datasets` can load."""
 
 from __future__ import annotations
 

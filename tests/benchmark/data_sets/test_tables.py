@@ -1,4 +1,4 @@
-"""Reading tables: what is read, and errors that name file, line and column."""
+"""Reading tables: their contents, and errors that name file, line and column."""
 
 from __future__ import annotations
 

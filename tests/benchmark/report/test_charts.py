@@ -1,4 +1,4 @@
-"""Charts: places computed by hand, and methods that can be told apart."""
+"""Charts: positions computed by hand, and methods that can be distinguished."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def markers(checker: Checker) -> list[tuple[float, float, str]]:
     return places
 
 
-def test_curves_stand_where_their_scores_are() -> None:
+def test_points_are_at_the_heights_of_their_scores() -> None:
     cells = [*seeds_of("Good", (0.8,) * 3, shots=8), *seeds_of("Good", (0.9,) * 3, shots=16)]
 
     checker = check(learning_curves(groups(cells), METHODS))
@@ -51,7 +51,7 @@ def test_a_band_is_the_interval() -> None:
     corners = [tuple(map(float, place.split(","))) for place in band["points"].split()]
     assert [x for x, _ in corners] == [60, 314, 314, 60]
     assert corners[1] == corners[2]
-    assert corners[3][1] > corners[0][1], "the lower end stands lower"
+    assert corners[3][1] > corners[0][1], "the lower end is below"
 
 
 def test_what_is_below_the_frame_is_hollow_at_its_edge() -> None:
@@ -78,7 +78,7 @@ def test_seconds_are_on_a_log_axis() -> None:
     assert {"1", "10", "100"} <= set(checker.text)
 
 
-def test_a_marker_says_what_it_is() -> None:
+def test_a_marker_has_a_tooltip() -> None:
     cells = [cell("Good", "news", 8, 0, 0.8, fit_seconds=1.25)]
 
     checker = check(score_by_seconds(groups(cells, (8,)), METHODS))

@@ -1,4 +1,4 @@
-"""Where results come from: the spec can be run again."""
+"""The origin of results: the spec can be run again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_spec_of_a_report_can_be_run_again(tmp_path: Path) -> None:
     assert again.hash == spec.hash
 
 
-def test_versions_dates_and_machines_are_told() -> None:
+def test_versions_dates_and_machines_are_reported() -> None:
     cells = [
         cell("Good", "news", 8, 0, 0.5),
         cell("Good", "news", 8, 1, 0.5, versions={"python": "3.12.1"}, host={"cores": 2}),

@@ -17,7 +17,7 @@ def test_attributes_are_escaped() -> None:
     assert shape("g", {"aria-label": 'a "b" <c>'}) == '<g aria-label="a &quot;b&quot; &lt;c&gt;"/>'
 
 
-def test_content_stands_between_tags() -> None:
+def test_content_is_between_tags() -> None:
     assert shape("text", {"x": 1}, "a &amp; b") == '<text x="1">a &amp; b</text>'
 
 

@@ -1,4 +1,4 @@
-"""Reports: what they say on hand-made results, and that they are well-formed and the same."""
+"""Reports of hand-made results: their texts and marks; well-formed, and always the same."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_details_hold_interval_difference_and_p(tmp_path: Path) -> None:
     )
 
 
-def test_costs_are_told(tmp_path: Path) -> None:
+def test_costs_are_reported(tmp_path: Path) -> None:
     text = markdown_of(results(toy_cells()), tmp_path)
 
     assert "| Good | 8 | 16 | 0 | 2.00 | 0.50 | 1,000 | 10 | 800 |" in text
@@ -218,7 +218,7 @@ def test_what_varies_between_cells_is_warned_of(tmp_path: Path) -> None:
     assert "cores: 4; cores: 64" in text
 
 
-def test_warnings_that_differ_in_numbers_are_told_once(tmp_path: Path) -> None:
+def test_warnings_that_differ_in_numbers_are_reported_once(tmp_path: Path) -> None:
     cells = [
         cell("Good", "news", 8, seed, 0.9, warnings=(f"TruncationWarning: cut {seed + 3} texts",))
         for seed in range(3)
@@ -248,7 +248,7 @@ def test_the_margin_of_the_test_texts_is_that_computed_by_hand(tmp_path: Path) -
     assert "± 9.8 points (95 %)" in text  # 1.96 * sqrt(0.25 / 100)
 
 
-def test_the_licence_of_a_known_data_set_is_told(tmp_path: Path) -> None:
+def test_the_licence_of_a_known_data_set_is_reported(tmp_path: Path) -> None:
     cells = [cell("Good", "bbc_news", 8, 0, 0.9)]
 
     text = markdown_of(results(cells, methods=("Good",), data_sets=("bbc_news",)), tmp_path)
