@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from fewshot.prompting.yaml_files import check_keys, read_yaml
 
 # Every benchmark has them: a number means little without them.
 _BASELINES = {"majority": "Majority", "tfidf": "TF-IDF", "setfit": "SetFit"}
+_RANKS, _OTHER_RANK = {"majority": 0, "tfidf": 1, "setfit": 3}, 2  # cheap methods run first
 _OPTIONAL_KEYS = (
     "name", "shots", "seeds", "test_size", "left_out", "validation_splits", "unlabeled_texts",
 )  # fmt: skip
@@ -117,7 +118,7 @@ def _read_spec(content: Mapping[str, Any], source: str) -> Spec:
     )
     spec = Spec(
         name=_text(content.get("name", "Benchmark"), f"{source}: name"),
-        methods=tuple(_with_baselines(methods)),
+        methods=_with_baselines(methods),
         data_sets=data_sets,
         validation_splits=_whole(
             content.get("validation_splits", VALIDATION_SPLITS), 1, f"{source}: validation_splits"
@@ -135,19 +136,12 @@ def _read_spec(content: Mapping[str, Any], source: str) -> Spec:
     return replace(spec, left_out=tuple(_left_out(item, spec, source) for item in entries))
 
 
-def _with_baselines(methods: Sequence[MethodSpec]) -> Iterator[MethodSpec]:
-    """Yield the methods and the missing baselines, cheap ones first."""
+def _with_baselines(methods: Sequence[MethodSpec]) -> tuple[MethodSpec, ...]:
+    """Add the missing baselines, and put cheap methods first."""
     given = {method.estimator for method in methods}
-    missing = {
-        kind: MethodSpec(name, kind) for kind, name in _BASELINES.items() if kind not in given
-    }
-    ordered = {
-        kind: [method for method in methods if method.estimator == kind] for kind in _BASELINES
-    }
-    for kind in ("majority", "tfidf"):
-        yield from [missing[kind]] if kind in missing else ordered[kind]
-    yield from (method for method in methods if method.estimator not in _BASELINES)
-    yield from [missing["setfit"]] if "setfit" in missing else ordered["setfit"]
+    missing = [MethodSpec(name, kind) for kind, name in _BASELINES.items() if kind not in given]
+    # The order of those of one rank stays.
+    return tuple(sorted([*methods, *missing], key=lambda m: _RANKS.get(m.estimator, _OTHER_RANK)))
 
 
 def _method(item: object, source: str) -> MethodSpec:
