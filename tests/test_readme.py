@@ -75,7 +75,9 @@ def _tables(text: str) -> list[list[list[str]]]:
 def _reported() -> dict[tuple[str, str], str]:
     """Return scores by method and data set; zero-shot those of 0 shots, which come first."""
     scores: dict[tuple[str, str], str] = {}
-    for header, _, *rows in _tables(REPORT.read_text(encoding="utf-8").split("## What is")[0]):
+    for header, _, *rows in _tables(
+        REPORT.read_text(encoding="utf-8").split("## Missing cells")[0]
+    ):
         for method, *cells in rows:
             for title, cell in zip(header[1:], cells, strict=True):
                 if "±" in cell:
