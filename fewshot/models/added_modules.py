@@ -9,43 +9,32 @@ from typing import Any, NamedTuple, TypeAlias
 import transformers
 from torch import Tensor, nn
 
-# What a module is built with again, as JSON holds it.
 Setting: TypeAlias = int | float | str | bool | list[int] | list[float] | list[str] | None
 
 
 class EmbeddedPrompts(NamedTuple):
-    """Prompts as vectors, as they enter the encoder.
+    """Prompts as vectors that enter the encoder."""
 
-    Parameters
-    ----------
-    embeddings : Tensor of shape (n_prompts, length + n_inserted, width)
-    attention : Tensor of shape (n_prompts, length + n_inserted)
-        1 for what is attended to, 0 for padding, which is on the right.
-    n_inserted : int
-        How many vectors stand between the first token (``[CLS]``) and the second that are no
-        tokens of the prompt. Their last states are dropped: positions of masks stay as they were.
-    """
-
-    embeddings: Tensor
-    attention: Tensor
+    embeddings: Tensor  # [n_prompts, length + n_inserted, width]
+    attention: Tensor  # [n_prompts, length + n_inserted]: 1, or 0 for padding on the right
+    # Vectors between the first token (``[CLS]``) and the second that are no tokens of the prompt.
+    # Their last states are dropped, so that masks keep their positions.
     n_inserted: int
 
 
 class AddedModules(nn.Module):
-    """New parameters beside a frozen model, and where they act in its forward pass.
+    """New parameters beside a frozen model, all of them trained (what is fixed is a buffer).
 
     A subclass makes its parameters in ``__init__(model, **settings)``, for the sizes of a model,
     and acts in one or both of two ways: :meth:`attach` puts hooks on modules of the model,
     :meth:`embed` changes the vectors that enter the encoder. It must not keep the model, nor
     become a part of it: the model's own state dict stays as its configuration describes it.
-
-    The parameters are all trained. What is fixed, is a buffer.
     """
 
     @property
     @abstractmethod
     def settings(self) -> dict[str, Setting]:
-        """What ``type(self)(model, **settings)`` builds modules of these shapes with again."""
+        """Arguments of the class that build modules of these shapes again, as JSON holds them."""
 
     def attach(self, model: transformers.PreTrainedModel) -> None:
         """Put hooks on a model's modules, by :func:`before` and :func:`after`.
@@ -54,33 +43,11 @@ class AddedModules(nn.Module):
         """
 
     def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:  # noqa: ARG002
-        """Change or insert vectors.
-
-        Parameters
-        ----------
-        ids : Tensor of shape (n_prompts, length)
-        attention : Tensor of shape (n_prompts, length)
-        embeddings : Tensor of shape (n_prompts, length, width)
-            The model's own word embeddings of the ids.
-
-        Returns
-        -------
-        EmbeddedPrompts
-        """
+        """Change or insert vectors: `embeddings` [n_prompts, length, width] are those of `ids`."""
         return EmbeddedPrompts(embeddings, attention, 0)
 
     def place(self, embeddings: Tensor, soft_positions: Tensor) -> Tensor:  # noqa: ARG002
-        """Put vectors at the places of a template's virtual tokens, before :meth:`embed`.
-
-        Parameters
-        ----------
-        embeddings : Tensor of shape (n_prompts, length, width)
-        soft_positions : Tensor of shape (n_prompts, n_soft)
-
-        Returns
-        -------
-        Tensor of shape (n_prompts, length, width)
-        """
+        """Put vectors at a template's virtual tokens [n_prompts, n_soft], before :meth:`embed`."""
         return embeddings
 
     @property
@@ -101,13 +68,7 @@ class AddedModules(nn.Module):
 
 
 class Stacked(AddedModules):
-    """Added modules on top of others, as when a tuned model is tuned once more.
-
-    Parameters
-    ----------
-    lower, upper : AddedModules
-        The lower ones act first.
-    """
+    """Added modules on others, which act first, as when a tuned model is tuned once more."""
 
     def __init__(self, lower: AddedModules, upper: AddedModules) -> None:
         super().__init__()
@@ -115,7 +76,7 @@ class Stacked(AddedModules):
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """Nothing: a stack is built from its parts."""
+        """None: a stack is built from its parts."""
         return {}
 
     def attach(self, model: transformers.PreTrainedModel) -> None:
@@ -150,7 +111,7 @@ class Stacked(AddedModules):
 
 
 def after(module: nn.Module, function: Callable[[Any, Any], Any]) -> None:
-    """Let a function of (positional arguments, output) give a module's output from now on."""
+    """Have a function of (positional arguments, output) return a module's output from now on."""
     module.register_forward_hook(_After(function))
 
 
@@ -160,12 +121,12 @@ def before(
         [tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]] | None
     ],
 ) -> None:
-    """Let a function of (positional, keyword arguments) give both anew; None leaves them."""
+    """Have a function of (positional, keyword arguments) replace both; None leaves them."""
     module.register_forward_pre_hook(_Before(function), with_kwargs=True)
 
 
 def detach(model: nn.Module) -> None:
-    """Take all hooks off that :func:`after` and :func:`before` have put on; others stay."""
+    """Remove all hooks that :func:`after` and :func:`before` have put on; others stay."""
     for module in model.modules():
         # Any: torch's types of hooks are functions only.
         registries: tuple[dict[int, Any], ...] = (module._forward_hooks, module._forward_pre_hooks)
@@ -176,7 +137,7 @@ def detach(model: nn.Module) -> None:
 
 
 class _Hook:
-    """A hook that can be told from others, and that no copy or pickle of a model takes along."""
+    """A hook of this package, which no copy or pickle of a model takes along."""
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
         self._function = function

@@ -21,64 +21,48 @@ from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 
 _DIGEST_BYTES = 16
-_WITHOUT_EFFECT = ("verbose", "checkpoint_dir")  # settings that change nothing of what is learned
+_WITHOUT_EFFECT = ("verbose", "checkpoint_dir")  # settings that do not change what is learned
+_KNOWN: WeakKeyDictionary[MaskedLM, tuple[int, str]] = WeakKeyDictionary()
 
 
-def fingerprint(value: Any) -> str:  # of the kinds below
-    """Return a digest of a value's content.
-
-    Parameters
-    ----------
-    value : object
-        A plain value, array, Series, random state, text examples, template, verbalizer, model or
-        estimator, or a container of these.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-
-    Raises
-    ------
-    TypeError
-        If the value is of another kind.
-
-    Examples
-    --------
-    >>> fingerprint(["a", 1]) == fingerprint(["a", 1])
-    True
-    >>> fingerprint(["a", 1]) == fingerprint(["a", "1"])
-    False
-    """
+def fingerprint(value: Any) -> str:
+    """Return a digest of the content of a value of the kinds that :func:`_add` knows."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     _add(digest, value)
     return digest.hexdigest()
 
 
-def settings_of(estimator: BaseEstimator) -> dict[str, str]:
-    """Return the parameters of an estimator that decide what it learns, in short.
+def model_fingerprint(lm: MaskedLM) -> str:
+    """Return a digest of a model's weights, added modules and vocabulary.
 
-    Parameters
-    ----------
-    estimator : BaseEstimator
-
-    Returns
-    -------
-    dict of str to str
-        Values as they are shown, or digests of longer ones; nested ones as in ``get_params``.
+    Cached per model; recomputed when the weights change.
     """
-    shown = {}
+    version = sum(parameter._version for _, parameter in lm.named_parameters())
+    if lm not in _KNOWN or _KNOWN[lm][0] != version:
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        for name, tensor in _tensors(lm):
+            digest.update(name.encode())
+            digest.update(_bytes(tensor))
+        vocabulary = sorted(lm.tokenizer.get_vocab().items())
+        digest.update(json.dumps(vocabulary).encode("ascii"))
+        _KNOWN[lm] = version, digest.hexdigest()
+    return _KNOWN[lm][1]
+
+
+def settings_of(estimator: BaseEstimator) -> dict[str, str]:
+    """Return the parameters that decide what an estimator learns, longer ones as digests."""
+    settings = {}
     for name, value in estimator.get_params(deep=True).items():
         if name.rpartition("__")[2] in _WITHOUT_EFFECT or isinstance(value, BaseEstimator):
             continue
         is_short = value is None or isinstance(value, (bool, int, float, str))
-        shown[name] = repr(value) if is_short else fingerprint(value)
+        settings[name] = repr(value) if is_short else fingerprint(value)
     kinds = {
         f"{name}__class" if name else "class": type(value).__name__
         for name, value in {"": estimator, **estimator.get_params(deep=True)}.items()
         if isinstance(value, BaseEstimator)
     }
-    return shown | kinds
+    return settings | kinds
 
 
 def _add(digest: Any, value: Any) -> None:
@@ -138,38 +122,6 @@ def _put(digest: Any, *parts: str) -> None:
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(f"{len(encoded)}:".encode())
         digest.update(encoded)
-
-
-_DIGEST_BYTES = 16
-
-
-def model_fingerprint(lm: MaskedLM) -> str:
-    """Return a digest of a model's weights, of modules beside it, and of its vocabulary.
-
-    It is computed once a model, and again when the weights were changed.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-    """
-    version = sum(parameter._version for _, parameter in lm.named_parameters())
-    if lm not in _KNOWN or _KNOWN[lm][0] != version:
-        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        for name, tensor in _tensors(lm):
-            digest.update(name.encode())
-            digest.update(_bytes(tensor))
-        vocabulary = sorted(lm.tokenizer.get_vocab().items())
-        digest.update(json.dumps(vocabulary).encode("ascii"))
-        _KNOWN[lm] = version, digest.hexdigest()
-    return _KNOWN[lm][1]
-
-
-_KNOWN: WeakKeyDictionary[MaskedLM, tuple[int, str]] = WeakKeyDictionary()
 
 
 def _tensors(lm: MaskedLM) -> Iterator[tuple[str, Tensor]]:

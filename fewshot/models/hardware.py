@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes at its peak."""
+"""Name of the device, and the peak memory of a piece of work."""
 
 from __future__ import annotations
 
@@ -16,40 +16,28 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): the peak becomes what is resident now
 
 
+def device_name() -> str:
+    """Return the name of the GPU, or else "cpu" with the kind of the machine."""
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"cpu ({platform.machine()})"
+
+
 @dataclass(eq=False)
 class PeakMemory:
-    """What :func:`measured_memory` has found, in bytes.
+    """Bytes that :func:`measured_memory` has measured."""
 
-    Parameters
-    ----------
-    process : int or None
-        The most that the process had resident, of all its threads. Where the system cannot start
-        a new count (elsewhere than on Linux), the most since the process began; None where nobody
-        counts (on Windows).
-    gpu : int or None
-        The most that torch had allocated on the GPU; None without one.
-    process_before, gpu_before : int or None
-        What it had before; of the process None where the system does not tell.
-    """
-
+    # The most that the process had resident. Where the system cannot start a new count (elsewhere
+    # than on Linux), the most since the process began; None where nobody counts (on Windows).
     process: int | None = None
-    gpu: int | None = None
+    gpu: int | None = None  # the most that torch had allocated; None without a GPU
     process_before: int | None = None
     gpu_before: int | None = None
 
     def rise(self, device: torch.device) -> int | None:
-        """Return how far the memory of a device rose above where it began.
+        """Return how far the memory of a device rose above where it began; None if unknown.
 
         Memory that the process had freed but not given back, and uses again, does not count.
-
-        Parameters
-        ----------
-        device : torch.device
-
-        Returns
-        -------
-        int or None
-            None where the system does not tell.
         """
         is_gpu = device.type == "cuda"
         before = self.gpu_before if is_gpu else self.process_before
@@ -64,15 +52,7 @@ _running: list[PeakMemory] = []
 
 @contextmanager
 def measured_memory() -> Iterator[PeakMemory]:
-    """Measure the most memory that is in use within; measurements may be nested.
-
-    torch's tensors are not Python's, so ``tracemalloc`` does not see them.
-
-    Yields
-    ------
-    PeakMemory
-        Filled in at the end.
-    """
+    """Measure the most memory that is in use within; measurements may be nested."""
     _note()
     peak = PeakMemory(gpu_before=_on_gpu(torch.cuda.memory_allocated))
     # Memory that was freed but kept for later is not memory of what comes now.
@@ -91,10 +71,7 @@ def measured_memory() -> Iterator[PeakMemory]:
 
 @contextmanager
 def measured_within() -> Iterator[PeakMemory]:
-    """Measure a part of what :func:`measured_memory` measures; outside of it, measure nothing.
-
-    A measurement resets a counter of the process, which only its user may ask for.
-    """
+    """Measure a part of what :func:`measured_memory` measures; outside of it, measure nothing."""
     if not _running:
         yield PeakMemory()
         return
@@ -146,10 +123,3 @@ def _resident(name: str) -> int | None:
         return None
     found = [line.split() for line in lines if line.startswith(f"{name}:")]
     return 1024 * int(found[0][1]) if found else None
-
-
-def device_name() -> str:
-    """Return the name of the GPU, or else "cpu" with the kind of the machine."""
-    if torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
-    return f"cpu ({platform.machine()})"

@@ -1,4 +1,4 @@
-"""The MLM head of a model: run on states at masks, without its encoder, for chosen tokens."""
+"""The MLM head of a model, run without its encoder on states at masks, for chosen tokens."""
 
 from __future__ import annotations
 
@@ -15,34 +15,18 @@ from fewshot.errors import ModelError
 from fewshot.models.reproducible import SMALLEST_PRODUCT, in_large_products
 
 _VOCABULARY_BLOCK = 4096  # rows; keeps the normaliser free of vocabulary-sized logits
-_ROWS_AT_ONCE = 256  # states; what is computed over the vocabulary, is for so many at once
+_ROWS_AT_ONCE = 256  # states for which something is computed over the vocabulary
 _PROBE_TOLERANCE = 1e-3
 
 
 class MaskHead:
-    """The model's own MLM head, up to the decoder, and the rows of the decoder.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-        Shares its weights.
-
-    Attributes
-    ----------
-    has_rows : bool
-        Whether tokens are scored as products with rows of the decoder: true but for a few kinds of
-        head.
-
-    Raises
-    ------
-    ModelError
-        If the head cannot be run on chosen states.
-    """
+    """The model's own MLM head up to the decoder, and the rows of the decoder; shares weights."""
 
     def __init__(self, model: transformers.PreTrainedModel) -> None:
         self._model = model
         self._decoder = model.get_output_embeddings()
         self._module = _without_decoder(model)
+        # Whether logits are products with rows of the decoder: true but for a few kinds of head.
         self.has_rows = True
         self.has_rows = self._probe()
         if not self.has_rows:
@@ -58,17 +42,9 @@ class MaskHead:
         self._module.train(mode)
 
     def transform(self, states: Tensor) -> Tensor:
-        """Run the head up to the decoder, in products that are never tiny.
+        """Run the head on last states [..., hidden] up to the decoder: [..., width].
 
-        Parameters
-        ----------
-        states : Tensor of shape (..., hidden)
-            Last states of the encoder.
-
-        Returns
-        -------
-        Tensor of shape (..., width)
-            Without ``has_rows`` the logits, of shape (..., vocabulary).
+        Without ``has_rows`` it returns the logits, [..., vocabulary].
         """
         values = in_large_products(self._run, states.flatten(0, -2)[:, None])
         return values.view(*states.shape[:-1], -1)
@@ -78,32 +54,14 @@ class MaskHead:
         return values[:, 0]
 
     def logits(self, states: Tensor) -> Tensor:
-        """Return the logits over the whole vocabulary.
-
-        Parameters
-        ----------
-        states : Tensor of shape (..., hidden)
-            Last states of the encoder.
-
-        Returns
-        -------
-        Tensor of shape (..., vocabulary)
-        """
+        """Return the logits over the whole vocabulary, of last states [..., hidden]."""
         transformed = self.transform(states)
         return self._decoder(transformed) if self.has_rows else transformed
 
     def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
-        """Return the logits of some tokens.
+        """Return the logits of some tokens, [..., n_tokens].
 
-        Parameters
-        ----------
-        mask : Tensor of shape (..., width)
-            Transformed states; without ``has_rows`` those of the encoder.
-        token_ids : Tensor of shape (n_tokens,)
-
-        Returns
-        -------
-        Tensor of shape (..., n_tokens)
+        `mask` are transformed states; without ``has_rows`` those of the encoder.
         """
         if not self.has_rows:
             rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
@@ -115,21 +73,7 @@ class MaskHead:
         )
 
     def decoder_rows(self, token_ids: Tensor) -> Tensor:
-        """Return the decoder's rows of some tokens: with a state at the mask, they make logits.
-
-        Parameters
-        ----------
-        token_ids : Tensor of shape (n_tokens,)
-
-        Returns
-        -------
-        Tensor of shape (n_tokens, width)
-
-        Raises
-        ------
-        ModelError
-            If the head does more than multiply with rows.
-        """
+        """Return the decoder's rows of some tokens, [n_tokens, width]."""
         if not self.has_rows:
             raise ModelError(
                 f"the MLM head of {type(self._model).__name__} has no row for each token, which "
@@ -139,17 +83,7 @@ class MaskHead:
         return weight[token_ids.to(weight.device)]
 
     def log_normalizer(self, mask: Tensor) -> Tensor:
-        """Return the log of the softmax denominator over the vocabulary, block by block.
-
-        Parameters
-        ----------
-        mask : Tensor of shape (..., width)
-            As in :meth:`token_logits`.
-
-        Returns
-        -------
-        Tensor of shape (...)
-        """
+        """Return the log of the softmax denominator over the vocabulary, [...]."""
         rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
         return torch.cat([self._log_normalizer(part) for part in rows]).view(mask.shape[:-1])
 
@@ -162,11 +96,9 @@ class MaskHead:
         return torch.stack(parts).logsumexp(0)
 
     def _probe(self) -> bool:
-        """Tell on random states whether head and chosen rows give the model's own logits.
-
-        A few heads do more than multiply with rows of a decoder (ESM, MobileBERT, DeBERTa with
-        ``legacy=False``); these are run whole, but still at the mask only.
-        """
+        """Return whether head and chosen rows give the model's own logits, on random states."""
+        # A few heads do more than multiply with rows of a decoder (ESM, MobileBERT, DeBERTa with
+        # ``legacy=False``); these are run whole, but still at the mask only.
         generator = torch.Generator().manual_seed(0)
         width = self._model.config.hidden_size
         states = torch.randn(SMALLEST_PRODUCT, 1, width, generator=generator)
@@ -203,7 +135,7 @@ def _stub_encoder(model: transformers.PreTrainedModel) -> nn.Module:
 
 
 class _StubEncoder(nn.Module):
-    """Stands in for the encoder and hands on the states that it is given."""
+    """Stands in for the encoder and returns the states that it gets."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()

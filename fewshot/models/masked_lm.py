@@ -1,4 +1,4 @@
-"""A masked language model that is asked only what is needed: states at the mask, chosen rows."""
+"""A masked language model that computes only states at masks, and logits of chosen tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from fewshot.data.cache import BoundedCache
 from fewshot.errors import ModelError
 from fewshot.models.added_modules import AddedModules, Stacked, detach
 from fewshot.models.mask_head import MaskHead
-from fewshot.models.parts import position_limit
+from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.peft import merge_adapters
 from fewshot.models.reproducible import map_single_threaded, n_copies
 from fewshot.models.state_cache import MaskStates, StateCache
@@ -28,13 +27,12 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 
-_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 _LONGEST = 512  # tokens; longer only when asked for
 
 
 @dataclass
 class EncoderCounts:
-    """How much an encoder has worked: what speed gates count instead of seconds."""
+    """The work of an encoder, which speed gates count instead of seconds."""
 
     prompts: int = 0
     tokens: int = 0
@@ -43,10 +41,11 @@ class EncoderCounts:
 class MaskedLM:
     """A masked language model and its tokenizer, ready to score label words.
 
-    It works with any ``AutoModelForMaskedLM`` that has a mask token: the encoder runs on batches
-    of similar length, the model's own MLM head only on the states at the masks, and the decoder
-    only on the rows that are asked for. The weights are never changed: tuning works on a
-    :meth:`copy`, so clones of an estimator and folds of a search share one object
+    Pass one as ``model=`` of an estimator to use a model that you have loaded or trained yourself,
+    or to choose the device. It works with any ``AutoModelForMaskedLM`` that has a mask token: the
+    encoder runs on batches of similar length, the model's own MLM head only on the states at the
+    masks, and the decoder only on the rows of label words. The weights are never changed: tuning
+    works on a :meth:`copy`, so clones of an estimator and folds of a search share one object
     (``copy.deepcopy`` returns the object itself).
 
     Parameters
@@ -59,21 +58,21 @@ class MaskedLM:
     device : str, optional
         Where to run, such as ``"cpu"`` or ``"cuda"``; by default a GPU when there is one.
     batch_tokens : int, optional
-        The most tokens that are encoded at once; by default 1,024 on a CPU, where every thread
-        has a batch of its own, and 16,384 on a GPU.
+        The most tokens in a batch; by default 1,024 on a CPU, where every thread has a batch of
+        its own, and 16,384 on a GPU.
     name : str, optional
-        Where the model comes from; shown in messages and kept in saved estimators.
+        Hub id or folder of the model, for messages and saved estimators.
 
     Attributes
     ----------
     counts : EncoderCounts
         Prompts and tokens encoded so far.
     added : AddedModules or None
-        What tuning has put beside the model's own modules.
-    tokens : TokenCache
-        What the tokenizer has made of texts; shared with copies.
+        Modules that tuning has put beside the model's own.
+    tokens : BoundedCache
+        Token ids of texts; shared with copies.
     mask_head : MaskHead
-        Makes logits of states at masks.
+        Computes logits from states at masks.
 
     Raises
     ------
@@ -81,12 +80,15 @@ class MaskedLM:
         If the tokenizer has no mask token, the MLM head cannot be run on chosen states, or the
         model has adapters that cannot become part of its weights, such as prompts.
 
+    See Also
+    --------
+    load_masked_lm : loads one by name.
+
     Examples
     --------
-    >>> from fewshot.models.loading import load_masked_lm
-    >>> lm = load_masked_lm("fewshot-mini")  # doctest: +SKIP
-    >>> lm.max_length  # doctest: +SKIP
-    512
+    >>> from fewshot import MaskedLM, PromptClassifier
+    >>> lm = MaskedLM(model, tokenizer, device="cuda")  # doctest: +SKIP
+    >>> PromptClassifier(model=lm).fit(X, y)  # doctest: +SKIP
     """
 
     def __init__(
@@ -118,7 +120,7 @@ class MaskedLM:
         self.counts = EncoderCounts()
         self.tokens: TokenCache = BoundedCache(TEXTS_REMEMBERED)
         self._set_model(_on_device(model, device), None)
-        default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
+        default = default_batch_tokens(self.device)
         self.batch_tokens = default if batch_tokens is None else batch_tokens
 
     def _set_model(self, model: transformers.PreTrainedModel, added: AddedModules | None) -> None:
@@ -148,7 +150,7 @@ class MaskedLM:
         return min(self._longest, _LONGEST)
 
     def checked_max_length(self, max_length: int | None) -> int:
-        """Return the most tokens of a prompt, at the user's wish.
+        """Return a number of tokens that the model takes, by default :attr:`max_length`.
 
         Raises
         ------
@@ -157,13 +159,11 @@ class MaskedLM:
         """
         if max_length is None:
             return self.max_length
-        longest = self._longest
-        if not _is_whole(max_length) or not 1 <= max_length <= longest:
-            raise ModelError(f"max_length is from 1 to {longest} for this model, got {max_length}")
+        check_max_length(max_length, self._longest)
         return max_length
 
     def states(self, prompts: Prompts) -> MaskStates:
-        """Encode prompts, each once: what was encoded before comes from a bounded cache.
+        """Encode prompts, each once: states that are known come from a bounded cache.
 
         On a CPU the states of a prompt do not depend on the other prompts, to the last bit.
 
@@ -209,7 +209,7 @@ class MaskedLM:
         ----------
         prompts : Prompts
         rows, positions : ndarray of shape (n_positions,)
-            Which token of which prompt.
+            The chosen tokens.
 
         Returns
         -------
@@ -235,11 +235,10 @@ class MaskedLM:
         Parameters
         ----------
         tuned : callable
-            Tells by its name whether a parameter is to be tuned (a tied one, by all its names).
-            These are copied and take gradients; all others are shared and frozen.
+            Takes the name of a parameter (all names of a tied one), and returns whether it is to
+            be tuned. These are copied and take gradients; all others are shared and frozen.
         added : AddedModules, optional
-            New modules for the copy, all of them tuned; what this model already has beside it
-            stays below them.
+            New modules for the copy, all of them tuned; they act after those that this model has.
 
         Returns
         -------
@@ -359,7 +358,9 @@ class MaskedLM:
     @property
     def _longest(self) -> int:
         n_inserted = 0 if self.added is None else self.added.n_inserted
-        return _longest(self.model, self.tokenizer) - n_inserted
+        limit = position_limit(self.model)
+        longest = min(self.tokenizer.model_max_length, _LONGEST if limit is None else limit)
+        return int(longest) - n_inserted
 
     def _buffers(self) -> Iterator[Tensor]:
         yield from self.model.buffers()
@@ -439,12 +440,3 @@ def _pad(prompts: Prompts, pad_id: int | None, device: torch.device) -> tuple[Te
         ids[row, : len(tokens)] = tokens
         attention[row, : len(tokens)] = 1
     return torch.from_numpy(ids).to(device), torch.from_numpy(attention).to(device)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _longest(model: transformers.PreTrainedModel, tokenizer: Any) -> int:
-    limit = position_limit(model)
-    return int(min(tokenizer.model_max_length, _LONGEST if limit is None else limit))

@@ -1,4 +1,4 @@
-"""Where the parts of an encoder are: attention, feed-forward and norms of each layer, by role."""
+"""Names of an encoder's parts: attention, feed-forward and norms of each layer, by role."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+import torch
 import transformers
 from torch import Tensor, nn
 
-from fewshot.errors import TuningError
+from fewshot.data.settings import is_whole
+from fewshot.errors import ModelError, TuningError
 
 Backbone: TypeAlias = transformers.PreTrainedModel
 Role: TypeAlias = Literal[
@@ -73,43 +75,22 @@ _NAMES: dict[Role, tuple[str, ...]] = {
         "mlp_norm",
     ),
 }
-# What each layer must have; the rest of the roles one family has and another lacks.
+# Roles that each layer must have; the others depend on the family.
 _NEEDED: tuple[Role, ...] = ("attention_output", "intermediate", "output")
 
 
 @dataclass(frozen=True)
 class EncoderLayer:
-    """The names of one layer's modules, by role.
+    """The names of one layer's modules, by role."""
 
-    Parameters
-    ----------
-    name : str
-        Of the layer itself, within the model.
-    parts : dict of str to str
-        Names within the model, of the roles that the layer has. A fused projection of query, key
-        and value (ModernBERT, DeBERTa) has the role ``"query_key_value"``.
-    """
-
-    name: str
+    name: str  # of the layer itself, within the model
+    # Names within the model. A fused projection of query, key and value (ModernBERT, DeBERTa) has
+    # the role "query_key_value".
     parts: dict[Role, str]
 
 
 def encoder_layers(model: Backbone) -> tuple[EncoderLayer, ...]:
-    """Find the encoder's layers, the lowest first; layers that share weights (ALBERT) are one.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-
-    Returns
-    -------
-    tuple of EncoderLayer
-
-    Raises
-    ------
-    TuningError
-        If the architecture is not known.
-    """
+    """Find the encoder's layers, the lowest first; layers that share weights (ALBERT) are one."""
     names = {id(module): name for name, module in model.named_modules()}
     layers = []
     for layer in _layer_modules(model.base_model):
@@ -149,6 +130,17 @@ def position_limit(model: Backbone) -> int | None:
     return int(positions if offset is None else positions - offset - 1)
 
 
+def check_max_length(max_length: int, longest: int) -> None:
+    """Raise ModelError for what is not a number of tokens that the model takes."""
+    if not is_whole(max_length, 1) or max_length > longest:
+        raise ModelError(f"max_length is from 1 to {longest} for this model, got {max_length!r}")
+
+
+def default_batch_tokens(device: torch.device) -> int:
+    """Return the most tokens of a batch: on a CPU every thread has one of its own."""
+    return 1024 if device.type == "cpu" else 16384
+
+
 def head_names(model: Backbone) -> set[str]:
     """Return the names of the MLM head's parameters, but its matrix of word embeddings."""
     encoder = {id(parameter) for parameter in model.base_model.parameters()}
@@ -161,7 +153,7 @@ def head_names(model: Backbone) -> set[str]:
 
 
 def is_table(name: str) -> bool:
-    """Tell by its name whether a parameter is a table of embeddings (tokens, positions, types)."""
+    """Return whether a parameter of this name is a table of embeddings."""
     return name.endswith("embeddings.weight")
 
 
@@ -176,7 +168,7 @@ def norm_names(model: nn.Module) -> set[str]:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Tell whether a module is a layer norm, of torch or of a model's own."""
+    """Return whether a module is a layer norm, of torch or of a model's own."""
     return type(module).__name__.endswith(("LayerNorm", "RMSNorm"))
 
 

@@ -1,4 +1,4 @@
-"""Models with adapters of the peft library: their adapters become part of the weights."""
+"""Models with adapters of the peft library, which become part of the weights."""
 
 from __future__ import annotations
 
@@ -30,13 +30,7 @@ _PROBE_TOLERANCE = 1e-3  # times the largest logit
 
 
 def require_peft() -> ModuleType:
-    """Import peft.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
+    """Import peft."""
     try:
         import peft
     except ModuleNotFoundError as error:
@@ -48,24 +42,9 @@ def require_peft() -> ModuleType:
 
 
 def merge_adapters(model: Any) -> transformers.PreTrainedModel:
-    """Return a model without adapters that computes the same, or the model itself if it has none.
+    """Return a model without adapters that computes the same, or the model if it has none.
 
-    The weights of active adapters are added to a copy of the model's; the given model stays as it
-    is.
-
-    Parameters
-    ----------
-    model : PeftModel or PreTrainedModel
-        Wrapped by peft, or with adapters that were injected into it.
-
-    Returns
-    -------
-    PreTrainedModel
-
-    Raises
-    ------
-    ModelError
-        If the adapters are switched off, or of a kind that cannot become part of the weights.
+    The weights of active adapters are added to a copy of the model's.
     """
     if sys.modules.get("peft") is None:  # nobody can have put adapters in
         plain: transformers.PreTrainedModel = model
@@ -96,27 +75,7 @@ def merge_adapters(model: Any) -> transformers.PreTrainedModel:
 
 
 def load_adapters(model: transformers.PreTrainedModel, folder: Path) -> PeftModel:
-    """Load a folder of peft onto a copy of a model.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-        It is not changed.
-    folder : Path
-        With ``adapter_config.json`` and ``adapter_model.safetensors``.
-
-    Returns
-    -------
-    PeftModel
-
-    Raises
-    ------
-    MissingExtraError
-        If peft is not installed.
-    ModelError
-        If the folder is not whole, its adapters are for another model, or of a kind that is no
-        part of a model's weights.
-    """
+    """Load adapters that peft has saved onto a copy of a model."""
     peft = require_peft()
     _check_kind(_read_config(folder), folder)
     _check_there(folder, ADAPTER_WEIGHTS)
@@ -139,26 +98,12 @@ def load_adapters(model: transformers.PreTrainedModel, folder: Path) -> PeftMode
 
 
 def adapter_base(folder: Path) -> str | None:
-    """Return the name of the model that a folder of peft is for, if it has one.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    str or None
-
-    Raises
-    ------
-    ModelError
-        If the folder's configuration cannot be read.
-    """
+    """Return the name of the model that a folder of peft is for, if it has one."""
     return _read_config(folder).base_model_name_or_path or None
 
 
 def has_same_logits(one: nn.Module, other: nn.Module) -> bool:
-    """Tell whether two models give the same logits for a few tokens, but for rounding."""
+    """Return whether two models give the same logits for a few tokens, but for rounding."""
     return _is_close(_logits(one), _logits(other))
 
 
@@ -191,7 +136,7 @@ def _check_kind(config: Any, where: object) -> None:
 
 @contextmanager
 def _quiet_peft() -> Iterator[None]:
-    """Silence what peft and transformers say about a load that we check ourselves."""
+    """Silence peft and transformers during a load that we check ourselves."""
     with quiet_transformers(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -214,7 +159,7 @@ def _is_adapter(module: nn.Module) -> bool:
     return isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))
 
 
-def _merge(model: Any) -> None:  # what peft puts into a model, has no common type
+def _merge(model: Any) -> None:  # modules of peft have no common type
     """Put plain modules in place of adapters, the outer ones first."""
     done: list[str] = []
     for name, module in list(model.named_modules()):
@@ -222,8 +167,8 @@ def _merge(model: Any) -> None:  # what peft puts into a model, has no common ty
         if is_inside or not _is_adapter(module):
             continue
         done.append(name)
-        owner, _, own = name.rpartition(".")
-        setattr(model.get_submodule(owner), own, _plain(module))
+        parent, _, own = name.rpartition(".")
+        setattr(model.get_submodule(parent), own, _plain(module))
     for trace in ("peft_config", "_hf_peft_config_loaded"):
         model.__dict__.pop(trace, None)
     inputs, outputs = model.get_input_embeddings(), model.get_output_embeddings()

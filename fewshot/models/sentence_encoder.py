@@ -1,4 +1,4 @@
-"""Sentence encoders: loading them, and embedding texts."""
+"""Sentence encoders: loading them, and embedding texts with them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import json
 import time
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -17,29 +16,21 @@ from sentence_transformers import SentenceTransformer
 from fewshot.errors import ModelError
 from fewshot.models.hub import MINI_NAME, NO_CODE, load_by_name, unusable
 from fewshot.models.mini import mini_encoder_folder
-from fewshot.models.parts import position_limit
+from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import map_single_threaded, n_copies
 from fewshot.prompting.prompts import Rows, plan_batches
 from fewshot.prompting.tokens import token_ids
 
-_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 _KIND, _PACKAGE = "sentence encoder", "sentence_transformers"
 
 
 @dataclass(frozen=True)
 class TokenizedTexts:
-    """Texts as token ids.
-
-    Parameters
-    ----------
-    ids : list of ndarray of int32
-    n_truncated : int
-        Texts that were cut.
-    """
+    """Texts as token ids."""
 
     ids: list[npt.NDArray[np.int32]]
-    n_truncated: int
+    n_truncated: int  # texts that were cut
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -48,12 +39,7 @@ class TokenizedTexts:
 
 
 class SentenceEncoder:
-    """A ``SentenceTransformer`` whose embeddings do not depend on what else is in the batch.
-
-    Parameters
-    ----------
-    transformer : SentenceTransformer
-    """
+    """A ``SentenceTransformer`` whose embeddings do not depend on what else is in the batch."""
 
     def __init__(self, transformer: SentenceTransformer) -> None:
         if not callable(getattr(transformer, "tokenizer", None)):
@@ -67,30 +53,10 @@ class SentenceEncoder:
     def load(
         cls, model: str | Path | SentenceTransformer, max_length: int | None
     ) -> SentenceEncoder:
-        """Load an encoder, or copy one that is loaded; the caller may change it.
-
-        Parameters
-        ----------
-        model : str, Path or SentenceTransformer
-            ``"fewshot-mini"``, a folder, a hub id, or a loaded model.
-        max_length : int, optional
-            The most tokens of a text; by default what the encoder takes.
-
-        Raises
-        ------
-        ModelError
-            If there is no such folder, no encoder in it, or it takes fewer tokens.
-        HubError
-            If a hub id is not in the local cache and the hub cannot be reached.
-        """
+        """Load an encoder, or copy one that is loaded, so that the caller may change it."""
         encoder = cls(_load(model))
         if max_length is not None:
-            longest = _longest(encoder.transformer)
-            is_whole = isinstance(max_length, Integral)  # users are not held to annotations
-            if not is_whole or not 1 <= max_length <= longest:
-                raise ModelError(
-                    f"max_length is from 1 to {longest} for this model, got {max_length!r}"
-                )
+            check_max_length(max_length, _longest(encoder.transformer))
             encoder.transformer.max_seq_length = max_length
         return encoder
 
@@ -105,25 +71,16 @@ class SentenceEncoder:
         return TokenizedTexts(*token_ids(self.transformer.tokenizer, texts, None, self.max_length))
 
     def embed(self, texts: TokenizedTexts) -> npt.NDArray[np.float64]:
-        """Embed texts; on a CPU, a row does not depend on the others to the last bit.
-
-        Parameters
-        ----------
-        texts : TokenizedTexts
-
-        Returns
-        -------
-        ndarray of shape (n, hidden)
-        """
+        """Embed texts, [n, hidden]; on a CPU rows do not depend on one another to the last bit."""
         self.transformer.eval()
-        kind = self.transformer.device.type
-        size = _BATCH_TOKENS.get(kind, _BATCH_TOKENS["cuda"])
-        batches = plan_batches(texts.lengths, size, "none")
+        device = self.transformer.device
+        batches = plan_batches(texts.lengths, default_batch_tokens(device), "none")
 
         def run(rows: Rows) -> tuple[Rows, torch.Tensor]:
             return rows, self._forward(texts, rows).cpu()
 
-        parts = list(map_single_threaded(run, batches) if kind == "cpu" else map(run, batches))
+        is_cpu = device.type == "cpu"
+        parts = list(map_single_threaded(run, batches) if is_cpu else map(run, batches))
         embeddings = np.empty((len(texts.ids), parts[0][1].shape[1]))
         for rows, found in parts:
             embeddings[rows] = found.numpy()
@@ -131,7 +88,8 @@ class SentenceEncoder:
 
     def tokens_per_second(self, texts: TokenizedTexts) -> float:
         """Measure how fast the encoder runs on a few of these texts."""
-        rows = next(plan_batches(texts.lengths, _BATCH_TOKENS["cpu"], "none"))
+        batch_tokens = default_batch_tokens(torch.device("cpu"))
+        rows = next(plan_batches(texts.lengths, batch_tokens, "none"))
         self.transformer.eval()
         self._forward(texts, rows)  # warms up
         started = time.perf_counter()

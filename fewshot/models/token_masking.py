@@ -1,4 +1,4 @@
-"""Masked language modelling: which tokens are hidden, and the loss over the whole vocabulary."""
+"""Masked language modelling: tokens to hide, and the loss over the whole vocabulary."""
 
 from __future__ import annotations
 
@@ -7,63 +7,38 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.prompting.prompts import Prompts
+from fewshot.prompting.prompts import Prompts, Rows
+from fewshot.prompting.shortening import Ids
 from fewshot.prompting.tokens import Tokenizer
 
 # Devlin et al. (2019), section 3.1: of the chosen tokens.
 _SHARE_MASKED, _SHARE_RANDOM = 0.8, 0.1
 
-Ids = npt.NDArray[np.int32]
-
 
 class Hidden(NamedTuple):
-    """Prompts of which some tokens are hidden.
-
-    Parameters
-    ----------
-    ids : list of ndarray
-        The token ids with some replaced.
-    rows, positions : ndarray of shape (n_targets,)
-        Where the tokens stand that are to be found.
-    originals : ndarray of shape (n_targets,)
-        What stood there.
-    soft_positions : ndarray of shape (n_prompts, n_soft), optional
-        Where virtual tokens stand.
-    """
+    """Prompts of which some tokens are hidden."""
 
     ids: list[Ids]
-    rows: npt.NDArray[np.int64]
-    positions: npt.NDArray[np.int64]
-    originals: npt.NDArray[np.int64]
-    soft_positions: npt.NDArray[np.int64] | None = None
+    rows: Rows  # [n_targets], with `positions`: the tokens to predict
+    positions: Rows
+    originals: Rows  # [n_targets], their ids
+    soft_positions: Rows | None = None  # [n_prompts, n_soft], of virtual tokens
 
 
 @dataclass(frozen=True)
 class TokenMasking:
-    """How tokens are hidden, drawn anew at each use.
+    """A random choice of tokens to hide, drawn anew at each use.
 
-    Of the tokens that are no special ones a share is chosen; of these, 80 % become the mask
-    token, 10 % a random one, and 10 % stay.
-
-    Parameters
-    ----------
-    mask_id : int
-    special_ids : ndarray of int
-        Tokens that are never chosen, and never put in place of others.
-    n_tokens : int
-        Size of the vocabulary.
-    probability : float
-        The share.
+    Of the chosen ones 80 % become the mask token, 10 % a random one, and 10 % stay.
     """
 
     mask_id: int
-    special_ids: npt.NDArray[np.int64]
-    n_tokens: int
+    special_ids: Rows  # never chosen, and never put in place of others
+    n_tokens: int  # size of the vocabulary
     probability: float = 0.15
 
     @classmethod
@@ -76,21 +51,9 @@ class TokenMasking:
         self,
         ids: Sequence[Ids],
         rng: np.random.Generator,
-        soft_positions: npt.NDArray[np.int64] | None = None,
+        soft_positions: Rows | None = None,
     ) -> Hidden:
-        """Choose tokens and replace them.
-
-        Parameters
-        ----------
-        ids : sequence of ndarray
-        rng : numpy.random.Generator
-        soft_positions : ndarray of shape (n_prompts, n_soft), optional
-            Where virtual tokens stand, which are never chosen.
-
-        Returns
-        -------
-        Hidden
-        """
+        """Choose tokens, never virtual ones, and replace them."""
         lengths = np.array([len(row) for row in ids])
         flat = np.concatenate(list(ids)).astype(np.int64)
         starts = np.cumsum(lengths) - lengths
@@ -112,18 +75,7 @@ class TokenMasking:
 
 
 def masked_loss(lm: MaskedLM, hidden: Hidden) -> Tensor:
-    """Return the mean cross-entropy over the vocabulary, at the chosen positions only.
-
-    Parameters
-    ----------
-    lm : MaskedLM
-    hidden : Hidden
-
-    Returns
-    -------
-    Tensor of shape ()
-        0 if no token was chosen.
-    """
+    """Return the mean cross-entropy over the vocabulary at the chosen positions; 0 for none."""
     if not len(hidden.originals):
         return torch.zeros((), device=lm.device)
     n = len(hidden.ids)

@@ -43,7 +43,7 @@ class Prompts:
 
     ids: list[Ids]  # without padding
     mask_positions: Rows  # [n_prompts, n_masks]
-    owners: Rows  # [n_prompts], the example that each prompt belongs to
+    examples: Rows  # [n_prompts], the example that each prompt belongs to
     n_examples: int
     n_truncated: int  # examples of which a slot was shortened
     # [n_prompts, n_soft], of virtual tokens; `ids` has the words there that they start as.
@@ -58,12 +58,12 @@ class Prompts:
         return np.array([len(ids) for ids in self.ids], dtype=np.int64)
 
     def take(self, rows: Sequence[int] | Rows) -> Prompts:
-        """Return the prompts of these rows; owners keep their numbers."""
+        """Return the prompts of these rows; examples keep their numbers."""
         chosen = np.asarray(rows, dtype=np.int64)
         return Prompts(
             [self.ids[i] for i in chosen],
             self.mask_positions[chosen],
-            self.owners[chosen],
+            self.examples[chosen],
             self.n_examples,
             self.n_truncated,
             None if self.soft_positions is None else self.soft_positions[chosen],
@@ -118,7 +118,7 @@ def build_prompts(
     ids: list[Ids] = []
     positions: list[list[int]] = []
     soft_positions: list[list[int]] = []
-    owners: list[int] = []
+    examples: list[int] = []
     n_truncated = 0
     for row, pieces in enumerate(zip(*columns, strict=True)):
         fitted = fit_slots(pieces, template, room, row)
@@ -128,11 +128,11 @@ def build_prompts(
             ids.append(prompt)
             positions.append(at_masks)
             soft_positions.append(at_soft)
-            owners.append(row)
+            examples.append(row)
     return Prompts(
         ids,
         np.array(positions),
-        np.array(owners, dtype=np.int64),
+        np.array(examples, dtype=np.int64),
         len(columns[0]),
         n_truncated,
         np.array(soft_positions) if template.soft else None,

@@ -84,7 +84,7 @@ class PromptScorer:
         """Return states at all masks, [n_examples, n_masks, hidden], in float64."""
         prompts, states = encoded[min(encoded)]
         mask = torch.from_numpy(states.mask).double()
-        return _owner_mean(mask, prompts.owners, prompts.n_examples)
+        return _example_mean(mask, prompts.examples, prompts.n_examples)
 
     def mask_states(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Return states at the (first) mask, [n_examples, hidden]."""
@@ -148,23 +148,23 @@ class PromptScorer:
             return self.words.train_scores(self.train_states(views, batch))
         logits = {}
         for n_masks, prompts in views.items():
-            mask, owners = self._forward(prompts, batch)
-            logits[n_masks] = _owner_mean(self._token_scores(mask).cpu(), owners, len(batch))
+            mask, examples = self._forward(prompts, batch)
+            logits[n_masks] = _example_mean(self._token_scores(mask).cpu(), examples, len(batch))
         return self._classes(self._from_tokens(logits))
 
     def train_states(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
         """Return states at all masks of a batch of examples with gradients, [n, masks, hidden]."""
-        mask, owners = self._forward(views[min(views)], batch)
-        return _owner_mean(mask.cpu(), owners, len(batch))
+        mask, examples = self._forward(views[min(views)], batch)
+        return _example_mean(mask.cpu(), examples, len(batch))
 
     def _forward(
         self, prompts: Prompts, batch: npt.NDArray[np.int64]
     ) -> tuple[Tensor, npt.NDArray[np.int64]]:
         """Return states at the masks of a batch's prompts, and each prompt's place in the batch."""
-        chosen = prompts.take(np.flatnonzero(np.isin(prompts.owners, batch)))
+        chosen = prompts.take(np.flatnonzero(np.isin(prompts.examples, batch)))
         mask, _ = self.lm.forward(chosen)
-        place = {owner: i for i, owner in enumerate(batch)}
-        return mask, np.array([place[owner] for owner in chosen.owners])
+        place = {example: i for i, example in enumerate(batch)}
+        return mask, np.array([place[example] for example in chosen.examples])
 
     @property
     def label_words(self) -> LabelWords:
@@ -198,7 +198,7 @@ class PromptScorer:
         for n_masks, (prompts, states) in encoded.items():
             mask = torch.from_numpy(states.mask).to(self.lm.device)
             token_scores = self._token_scores(_double(mask, self.lm)).double().cpu()
-            logits[n_masks] = _owner_mean(token_scores, prompts.owners, prompts.n_examples)
+            logits[n_masks] = _example_mean(token_scores, prompts.examples, prompts.n_examples)
         return self._from_tokens(logits)
 
     def _token_scores(self, mask: Tensor) -> Tensor:
@@ -224,9 +224,9 @@ def _take(
     prompts: Prompts, states: MaskStates, start: int, stop: int
 ) -> tuple[Prompts, MaskStates]:
     """Return the prompts and states of the examples from start to stop, numbered from 0."""
-    rows = np.flatnonzero((prompts.owners >= start) & (prompts.owners < stop))
+    rows = np.flatnonzero((prompts.examples >= start) & (prompts.examples < stop))
     taken = prompts.take(rows)
-    numbered = replace(taken, owners=taken.owners - start, n_examples=stop - start)
+    numbered = replace(taken, examples=taken.examples - start, n_examples=stop - start)
     return numbered, MaskStates(states.mask[rows], states.mean[rows])
 
 
@@ -236,12 +236,14 @@ def _double(mask: Tensor, lm: MaskedLM) -> Tensor:
 
 def _example_means(states: npt.NDArray[np.float32], prompts: Prompts) -> npt.NDArray[np.float64]:
     values = torch.from_numpy(states).double()
-    return _owner_mean(values, prompts.owners, prompts.n_examples).numpy()
+    return _example_mean(values, prompts.examples, prompts.n_examples).numpy()
 
 
-def _owner_mean(values: Tensor, owners: Sequence[int] | npt.NDArray[np.int64], n: int) -> Tensor:
-    """Average the rows of each owner; most have one."""
-    index = torch.as_tensor(owners)
+def _example_mean(
+    values: Tensor, examples: Sequence[int] | npt.NDArray[np.int64], n: int
+) -> Tensor:
+    """Average the rows of each example; most have one."""
+    index = torch.as_tensor(examples)
     if len(index) == n and bool((index == torch.arange(n)).all()):
         return values
     total = torch.zeros(n, *values.shape[1:], dtype=values.dtype).index_add(0, index, values)

@@ -250,7 +250,7 @@ class GradientTuning(Tuning):
         scorer, views, training = task.scorer, task.views, self._training
         n_tokens = np.zeros(next(iter(views.values())).n_examples, dtype=np.int64)
         for prompts in views.values():
-            np.add.at(n_tokens, prompts.owners, prompts.lengths)
+            np.add.at(n_tokens, prompts.examples, prompts.lengths)
         learner = Learner(
             partial(scorer.train_scores, views),
             tuned_parameters(scorer),
@@ -283,9 +283,9 @@ def _with_masked_words(
 ) -> Callable[[TrainStep], Tensor]:
     """Return a loss of which masked language modelling on texts without a label is a part."""
     lm, prompts, share = task.scorer.lm, task.views[min(task.views)], task.mlm_weight
-    unlabeled = np.flatnonzero(task.sample_weight[prompts.owners] == 0)
+    unlabeled = np.flatnonzero(task.sample_weight[prompts.examples] == 0)
     if not len(unlabeled):  # iPET has labelled the whole pool
-        unlabeled = np.arange(len(prompts.owners))
+        unlabeled = np.arange(len(prompts.examples))
     masking = TokenMasking.of(lm.tokenizer)
 
     def joined(step: TrainStep) -> Tensor:

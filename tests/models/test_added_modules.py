@@ -115,7 +115,7 @@ def test_inserted_vectors_are_those_of_the_same_words_as_text(lm):
     longer = type(prompts)(
         [np.concatenate([ids[:1], np.array([5, 6], np.int32), ids[1:]]) for ids in prompts.ids],
         prompts.mask_positions + 2,
-        prompts.owners,
+        prompts.examples,
         prompts.n_examples,
         prompts.n_truncated,
     )

@@ -101,7 +101,7 @@ def test_each_prompt_belongs_to_its_example(wordpiece):
     prompts = build(wordpiece, "{text} {mask}", ["great", "bad news", ""])
 
     assert len(prompts) == prompts.n_examples == 3
-    assert prompts.owners.tolist() == [0, 1, 2]
+    assert prompts.examples.tolist() == [0, 1, 2]
     assert prompts.lengths.tolist() == [4, 5, 3]
     assert prompts.mask_positions.tolist() == [[2], [3], [1]]
 
@@ -111,7 +111,7 @@ def test_rows_of_prompts_keep_their_owners(wordpiece):
 
     taken = prompts.take([2, 1])
 
-    assert taken.owners.tolist() == [2, 1]
+    assert taken.examples.tolist() == [2, 1]
     assert taken.lengths.tolist() == [3, 5]
     assert taken.mask_positions.tolist() == [[1], [3]]
 
@@ -299,7 +299,7 @@ def test_a_long_text_is_spread_over_windows_of_equal_size(wordpiece):
         "f g [MASK]",
         "x y [MASK]",
     ]
-    assert prompts.owners.tolist() == [0, 0, 0, 1]
+    assert prompts.examples.tolist() == [0, 0, 0, 1]
     assert prompts.n_examples == 2
     assert prompts.n_truncated == 0
 

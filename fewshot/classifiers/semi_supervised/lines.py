@@ -20,8 +20,8 @@ from fewshot.data.examples import Examples
 from fewshot.errors import InputError
 from fewshot.models.fingerprint import fingerprint, settings_of
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.models.token_masking import Ids
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
+from fewshot.prompting.shortening import Ids
 from fewshot.prompting.template import Template
 from fewshot.prompting.tokens import token_ids
 from fewshot.scoring.label_words import LabelWords
@@ -151,7 +151,7 @@ def templated_lines(
                 lm.tokenizer, template, slots, max_length=max_length, n_masks=len(pieces)
             )
         prompts = views[len(pieces)]
-        for number in range(*np.searchsorted(prompts.owners, (row, row + 1))):  # they ascend
+        for number in range(*np.searchsorted(prompts.examples, (row, row + 1))):  # they ascend
             line = prompts.ids[number].copy()
             line[prompts.mask_positions[number]] = pieces
             ids.append(line)

@@ -24,7 +24,8 @@ from fewshot.data.settings import (
 )
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.reproducible import limited_threads, torch_seed
-from fewshot.models.token_masking import Ids, TokenMasking, masked_loss
+from fewshot.models.token_masking import TokenMasking, masked_loss
+from fewshot.prompting.shortening import Ids
 from fewshot.training.history import Epoch
 from fewshot.training.loop import Optimizer, TrainSettings
 from fewshot.training.rounds import Rounds

@@ -106,6 +106,6 @@ class DePT(PromptTuning):
 def _longest(task: TuningTask) -> int:
     """Return the tokens of the longest prompt that is trained on."""
     return max(
-        int(prompts.lengths[task.sample_weight[prompts.owners] > 0].max())
+        int(prompts.lengths[task.sample_weight[prompts.examples] > 0].max())
         for prompts in task.views.values()
     )

@@ -90,7 +90,7 @@ class Prefix(ModuleTuning):
         added = PrefixModules(lm.model, length=int(self.length))
         if self.init == "text":
             prompts = task.views[min(task.views)]
-            rows = np.flatnonzero(task.sample_weight[prompts.owners] > 0)
+            rows = np.flatnonzero(task.sample_weight[prompts.examples] > 0)
             added.set_to_text(lm, prompts.take(rows))
         return added
 

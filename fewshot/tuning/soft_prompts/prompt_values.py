@@ -92,9 +92,9 @@ def _features(lm: MaskedLM, prompts: Prompts) -> npt.NDArray[np.float64]:
         weight[some if len(some) else ids].mean(0)
         for some, ids in zip(ordinary, prompts.ids, strict=True)
     ]
-    counts = np.bincount(prompts.owners, minlength=prompts.n_examples)
+    counts = np.bincount(prompts.examples, minlength=prompts.n_examples)
     total = np.zeros((prompts.n_examples, weight.shape[1]))
-    np.add.at(total, prompts.owners, np.stack(means))
+    np.add.at(total, prompts.examples, np.stack(means))
     features: npt.NDArray[np.float64] = total / counts[:, None]
     return features
 
