@@ -13,7 +13,6 @@ from difflib import get_close_matches
 
 __all__ = [
     "BenchmarkError",
-    "CalibrationWarning",
     "CheckpointError",
     "CheckpointWarning",
     "CollapseWarning",
@@ -103,10 +102,6 @@ class CheckpointWarning(FewShotWarning):
 
 class CollapseWarning(FewShotWarning):
     """One class takes nearly all predictions."""
-
-
-class CalibrationWarning(FewShotWarning):
-    """A calibration was chosen for the user."""
 
 
 class CoverageWarning(FewShotWarning):

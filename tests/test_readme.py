@@ -24,7 +24,6 @@ def namespace(tmp_path_factory):
     return names
 
 
-@pytest.mark.filterwarnings("error::fewshot.errors.CalibrationWarning")
 def test_the_blocks_run_one_after_the_other(namespace):
     assert namespace["search"].best_score_ > 0
 

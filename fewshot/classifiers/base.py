@@ -16,8 +16,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from fewshot.data.classes import class_offset
 from fewshot.data.examples import Examples
-from fewshot.errors import CollapseWarning, TruncationWarning, warn_user
+from fewshot.data.labels import Label
+from fewshot.errors import CollapseWarning, ModelError, TruncationWarning, warn_user
 
 if TYPE_CHECKING:
     from fewshot.models.masked_lm import MaskedLM
@@ -45,6 +47,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         """Return unnormalized log-probabilities, [n, n_classes]."""
 
+    def _decision_scores(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return finite scores with the offsets of class weights and shares, [n, n_classes]."""
+        scores = self._class_scores(X)
+        check_finite(scores, "the class scores")
+        # Estimators that were saved before there were offsets have none.
+        offset: npt.NDArray[np.float64] = getattr(self, "class_offset_", np.zeros(1))
+        return scores + offset
+
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Predict the class of each text.
 
@@ -66,7 +76,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             If `X` is a bare string, or texts are missing or not strings.
         """
         check_is_fitted(self)
-        best = self._class_scores(X).argmax(1)
+        best = self._decision_scores(X).argmax(1)
         _warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]
         return labels
@@ -89,7 +99,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             As :meth:`predict`.
         """
         check_is_fitted(self)
-        proba: npt.NDArray[np.float64] = softmax(self._class_scores(X), axis=1)
+        proba: npt.NDArray[np.float64] = softmax(self._decision_scores(X), axis=1)
         return proba
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
@@ -110,7 +120,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             As :meth:`predict`.
         """
         check_is_fitted(self)
-        log_proba: npt.NDArray[np.float64] = log_softmax(self._class_scores(X), axis=1)
+        log_proba: npt.NDArray[np.float64] = log_softmax(self._decision_scores(X), axis=1)
         return log_proba
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
@@ -131,7 +141,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             As :meth:`predict`.
         """
         check_is_fitted(self)
-        scores = self._class_scores(X)
+        scores = self._decision_scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:
@@ -203,6 +213,8 @@ class DryRun:
 class SupervisedClassifier(TextClassifier):
     """Base of the baselines, which learn from labelled texts only."""
 
+    class_weight: str | dict[Label, float] | None
+
     @abstractmethod
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> Any:  # of a type of the subclass
         """Check everything before any work."""
@@ -236,7 +248,9 @@ class SupervisedClassifier(TextClassifier):
         InputError
             If a text, label, weight or setting cannot be used; the estimator stays as it was.
         """
-        return self._learn(self._plan(X, y, sample_weight))
+        self._learn(self._plan(X, y, sample_weight))
+        self.class_offset_ = class_offset(self.classes_.tolist(), self.class_weight)
+        return self
 
     def dry_run(self, X: Any, y: Any) -> DryRun:
         """Estimate the cost of ``fit``, without learning anything.
@@ -257,6 +271,17 @@ class SupervisedClassifier(TextClassifier):
             As in :meth:`fit`.
         """
         return self._cost(self._plan(X, y, None))
+
+
+def check_finite(scores: npt.NDArray[np.float64], name: str) -> None:
+    """Refuse scores that are not finite, which would make the first class of every text."""
+    bad = np.flatnonzero(~np.isfinite(scores).all(1))
+    if len(bad):
+        raise ModelError(
+            f"{name} of {len(bad)} of {len(scores)} texts are not finite numbers (rows "
+            f"{bad[:5].tolist()}): the model's weights or states hold NaN or infinity for these "
+            "texts. Load the model again, in float32 if it was in half precision"
+        )
 
 
 def warn_truncated(

@@ -17,7 +17,7 @@ from torch import Tensor
 from fewshot.classifiers.base import DryRun, TextClassifier, score_in_parts, warn_truncated
 from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
-from fewshot.data.classes import label_array
+from fewshot.data.classes import class_offset, label_array
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.models.hardware import measured_within
@@ -75,12 +75,14 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         ``"none"`` (zero-shot), ``"head"`` (frozen encoder: seconds), ``"full"``; another name in
         ``fewshot.tuning.STRATEGIES``, such as ``"lora"`` or ``"adapter"``, to tune few
         parameters; or a strategy with its settings, such as ``Full(learning_rate=1e-5)``.
-    calibration : {"auto", "none", "contextual", "domain", "pmi"}, default="auto"
-        Divide the probabilities of label words by their mean over texts without content
-        (``"contextual"``), by that over the texts passed to ``fit`` (``"domain"``), or by those
-        of the template alone (``"pmi"``). ``"auto"`` is ``"domain"`` when ``fit`` gets 8 texts or
-        more, else ``"contextual"``. If all texts are labelled and tuning learns from them, the
-        classes have equal weights in the mean.
+    calibration : {"auto", "none", "contextual", "generic", "domain", "pmi"}, default="auto"
+        What the scores of label words are divided by: their mean over texts without content
+        (``"contextual"``), over 64 sentences of many kinds (``"generic"``), over the texts passed
+        to ``fit`` (``"domain"``), or the template alone (``"pmi"``). ``"auto"`` is ``"domain"``
+        when ``fit`` gets texts without a label, or 8 labelled ones, else ``"generic"``. Classes
+        need not be equally frequent in the texts: with labels they count alike in the mean, and
+        without labels their shares are estimated and divided out
+        (:func:`~fewshot.scoring.calibration.pool_prior`).
     aggregation : {"auto", "mean", "max", "logsumexp", "weighted"}, default="auto"
         Aggregation of the log-probabilities of a class's words. ``"auto"`` is ``"weighted"``
         when the verbalizer weighs its words, else ``"mean"``.
@@ -89,7 +91,14 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     labels : sequence of str or int, optional
         All labels; needed without a verbalizer if some may be missing in a fold.
     class_weight : None, "balanced" or dict, default=None
-        Weights of the classes in tuning, as in scikit-learn.
+        A mapping of labels to weights multiplies the probability of each class in the decision,
+        as costs do. ``"balanced"`` weighs labelled texts in tuning, inversely to the frequency
+        of their class.
+    class_prior : None, "uniform" or dict, default=None
+        The shares of the classes in your texts, if you know them; they sum to 1. They take the
+        place of estimated ones in calibration and multiply the probabilities of the classes.
+        ``"uniform"``: all classes are equally frequent. By default shares are estimated for
+        calibration only.
     max_length : int, optional
         The most tokens of a prompt; by default what the model takes, but at most 512.
     random_state : int, RandomState or None, default=None
@@ -110,6 +119,10 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     aggregation_ : str
     calibration_ : str
         The calibration that was used.
+    class_shares_ : ndarray of shape (n_classes,) or None
+        The shares of the classes in the texts without a label, known or estimated.
+    class_offset_ : ndarray of shape (n_classes,)
+        Logarithms of ``class_weight`` and ``class_prior``, which are added to the scores.
     prior_ : Tensor of shape (n_words,) or None
         Log-probabilities of the label words that calibration divides by.
     head_ : StateHead or None
@@ -145,7 +158,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
     Examples
     --------
     >>> from fewshot import PromptClassifier
-    >>> texts = ["A wonderful film.", "A waste of time."]
+    >>> texts = ["A wonderful film.", "The worst film of the year."]
     >>> clf = PromptClassifier(
     ...     template="{text} It was {mask}.",
     ...     verbalizer={"neg": ["terrible", "bad"], "pos": ["great", "good"]},
@@ -168,6 +181,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         multi_token: MultiToken = "mean",
         labels: Sequence[Label] | None = None,
         class_weight: str | dict[Label, float] | None = None,
+        class_prior: str | dict[Label, float] | None = None,
         max_length: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 1,
@@ -181,6 +195,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         self.multi_token = multi_token
         self.labels = labels
         self.class_weight = class_weight
+        self.class_prior = class_prior
         self.max_length = max_length
         self.random_state = random_state
         self.verbose = verbose
@@ -215,7 +230,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
 
     def _fit(self, plan: PromptPlan, tune: TuningProcedure | None = None) -> PromptClassifier:
         """Run a plan; `tune` replaces the procedure of its strategy."""
-        scorer, calibration = plan.calibrate()
+        scorer, calibration, shares = plan.calibrate()
         with measured_within() as peak:
             result = plan.tune(scorer, calibration, tune)
         report = report_parameters(result, scorer.lm, peak.rise(scorer.lm.device))
@@ -224,6 +239,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         self.classes_ = label_array(plan.classes)
         self.verbalizer_ = plan.verbalizer
         self.calibration_ = calibration
+        self.class_shares_ = shares
+        self.class_offset_ = class_offset(plan.classes, self.class_weight, self.class_prior)
         self.history_ = result.history
         self.n_truncated_ = plan.n_truncated
         self.parameter_report_ = report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,11 @@ from fewshot.classifiers.class_words import (
     resolve_classes,
     resolve_words,
 )
-from fewshot.data.classes import class_targets
+from fewshot.data.classes import class_offset, class_shares, class_targets
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, checked_state, new_rng, one_of
 from fewshot.data.training_data import TrainingData, read_training_data
-from fewshot.errors import CalibrationWarning, InputError, TemplateError, TuningError, warn_user
+from fewshot.errors import InputError, TemplateError, TuningError
 from fewshot.models.loading import load_masked_lm
 from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
@@ -40,7 +40,16 @@ if TYPE_CHECKING:
 # Tunes a calibrated scorer: a strategy's `tune`, or another procedure in its place.
 TuningProcedure: TypeAlias = Callable[[TuningTask], TuningResult]
 
-_ENOUGH_TEXTS = 8  # for a mean over texts to say more about the words than about these texts
+# For a mean over texts to say more about the words than about these texts.
+_ENOUGH_LABELLED = 8
+
+
+class Calibrated(NamedTuple):
+    """A calibrated scorer, the calibration that was chosen, and the class shares in the pool."""
+
+    scorer: PromptScorer
+    calibration: Calibration
+    shares: npt.NDArray[np.float64] | None  # [n_classes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +82,47 @@ class PromptPlan:
         """Texts that were shortened."""
         return self.views[min(self.views)].n_truncated if self.views else 0
 
-    def calibrate(self) -> tuple[PromptScorer, Calibration]:
-        """Calibrate the scorer; return it with the calibration that "auto" stands for."""
-        scorer, calibration = self.scorer, self.settings.calibration
+    def calibrate(self) -> Calibrated:
+        """Divide out of the scores what the model says regardless of the text."""
+        scorer, name = self.scorer, self.settings.calibration
         if isinstance(scorer.words, LabelEmbeddings):
-            return scorer, "none"
-        if calibration == "auto":
-            calibration = "domain" if self.n_texts >= _ENOUGH_TEXTS else "contextual"
-            if isinstance(self.tuning, NoTuning) and calibration == "contextual":
-                warn_user(
-                    "zero-shot scores are calibrated by texts without content "
-                    f"(calibration='contextual'); {_ENOUGH_TEXTS} or more unlabelled texts of "
-                    "yours in fit do it much better. Name the calibration to silence this",
-                    CalibrationWarning,
-                )
-        if calibration != "domain":
-            return scorer.calibrate(calibration, {}, np.ones(0)), calibration
+            return Calibrated(scorer, "none", None)
+        labelled, pool = self._calibration_weights()
+        has_pool, n_labelled = bool(pool.any()), np.count_nonzero(labelled)
+        if name == "auto":
+            name = "domain" if has_pool or n_labelled >= _ENOUGH_LABELLED else "generic"
+        if name != "domain":
+            return Calibrated(scorer.calibrate(name, {}, np.ones(0)), name, None)
         if self.data is None:
             raise InputError(
                 "calibration='domain' needs texts in fit (labels may be left out); pass some, or "
-                "use calibration='contextual'"
+                "use calibration='generic'"
             )
-        weights = _domain_weights(self, self.data)
-        return scorer.calibrate("domain", scorer.encode(self.views), weights), calibration
+        encoded = scorer.encode(self.views)
+        if n_labelled >= _ENOUGH_LABELLED or not has_pool:
+            scorer = scorer.calibrate("domain", encoded, labelled)
+        else:
+            scorer = scorer.calibrate("generic", {}, np.ones(0))
+        if not has_pool:
+            return Calibrated(scorer, name, None)
+        scorer, shares = scorer.calibrated_by_pool(encoded, pool, self._known_shares())
+        return Calibrated(scorer, name, shares)
+
+    def _calibration_weights(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the weights of labelled texts, with classes weighing alike, and of the others."""
+        if self.data is None:
+            return np.zeros(0), np.zeros(0)
+        weights = self.data.sample_weight
+        if isinstance(self.tuning, NoTuning):  # which uses no labels
+            return np.zeros(self.n_texts), weights
+        pool = np.where(self.data.labels.is_labeled, 0.0, weights)
+        weights = weights - pool
+        of_class = weights @ self.targets
+        shares = np.divide(1.0, of_class, out=np.zeros_like(of_class), where=of_class > 0)
+        return weights * (self.targets @ shares), pool
+
+    def _known_shares(self) -> npt.NDArray[np.float64] | None:
+        return class_shares(self.classes, self.settings.class_prior)
 
     def tune(
         self,
@@ -106,7 +133,7 @@ class PromptPlan:
         """Tune a calibrated scorer, by the strategy or by another procedure in its place."""
         if self.data is None or isinstance(self.tuning, NoTuning):
             return TuningResult(scorer)
-        is_labeled, sample_weight = self.data.labels.is_labeled, self.data.sample_weight
+        _, pool = self._calibration_weights()
         task = TuningTask(
             scorer,
             self.views,
@@ -115,8 +142,11 @@ class PromptPlan:
             new_rng(self.settings.random_state),
             self.settings.verbose > 0,
             self.wordings,
-            np.flatnonzero(~is_labeled & (sample_weight > 0)),
-            calibration_weight=_recalibration(self.data) if calibration == "domain" else None,
+            np.flatnonzero(pool),
+            # Tuning on few labels shifts the scores of all texts. The labelled texts do not show
+            # that shift, because the model has memorized them.
+            calibration_weight=pool if calibration == "domain" and pool.any() else None,
+            class_shares=self._known_shares(),
         )
         return self.tuning.tune(task) if procedure is None else procedure(task)
 
@@ -137,6 +167,7 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
     max_length = lm.checked_max_length(settings.max_length)
     room = tuning.room(max_length, template)
     classes = resolve_classes(given, settings.labels, data)
+    class_offset(classes, settings.class_weight, settings.class_prior)  # checks them
     task = VerbalizerTask(tuple(classes), lm, template, room, settings.multi_token)
     if data is not None:
         class_weight = None if isinstance(tuning, NoTuning) else settings.class_weight
@@ -215,24 +246,3 @@ def _prompts(
             f"{tuning} puts {n_inserted} virtual tokens into a prompt of {max_length} "
             f"tokens; of the rest, {error}"
         ) from error
-
-
-def _recalibration(data: TrainingData) -> npt.NDArray[np.float64] | None:
-    """Return the weights of the texts that a tuned model is calibrated by again, if it is.
-
-    Tuning on few labels shifts the scores of all texts. The labelled texts do not show that
-    shift, because the model has memorised them.
-    """
-    weights = np.where(data.labels.is_labeled, 0.0, data.sample_weight)
-    return weights if np.count_nonzero(weights) >= _ENOUGH_TEXTS else None
-
-
-def _domain_weights(plan: PromptPlan, data: TrainingData) -> npt.NDArray[np.float64]:
-    """Weigh classes alike if tuning learns from labels and all texts have one; else texts alike."""
-    weights = data.sample_weight
-    if isinstance(plan.tuning, NoTuning) or not data.labels.is_labeled.all():
-        return weights
-    of_class = weights @ plan.targets
-    shares = np.divide(1.0, of_class, out=np.zeros_like(of_class), where=of_class > 0)
-    balanced: npt.NDArray[np.float64] = weights * (plan.targets @ shares)
-    return balanced

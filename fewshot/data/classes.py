@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import compute_class_weight
 
 from fewshot.data.examples import Examples
 from fewshot.data.labels import Label, Labels, read_label_set
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError
+
+_LEAST_WEIGHT = np.finfo(np.float64).tiny  # in place of a weight of 0, whose log is infinite
+_SUM_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -67,21 +69,58 @@ def class_targets(
     data: TrainingData, classes: Sequence[Label], class_weight: Any
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return one-hot targets [n, n_classes] and weights [n]; rows without a label weigh 0."""
+    class_offset(classes, class_weight)
     place = {label: i for i, label in enumerate(classes)}
     labeled = data.labels.is_labeled
     index = np.array([place.get(label, 0) for label in data.labels.values.tolist()])
-    targets = np.eye(len(classes))[index]
     weights = np.where(labeled, data.sample_weight, 0.0)
-    if class_weight is None:
-        return targets, weights
-    present = np.unique(index[labeled])
-    weights[labeled] *= _class_weights(class_weight, classes, present, index[labeled])
     if labeled.any() and not weights.any():
+        raise InputError("no text has a label and a sample_weight above 0; weigh at least one")
+    if isinstance(class_weight, str):
+        counts = np.bincount(index[labeled], minlength=len(classes))
+        weights *= labeled.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))[index]
+    return np.eye(len(classes))[index], weights
+
+
+def class_offset(
+    classes: Sequence[Label], class_weight: Any, class_prior: Any = None
+) -> npt.NDArray[np.float64]:
+    """Return what is added to the log-probabilities of classes: logs of weights and of shares.
+
+    ``class_weight="balanced"`` weighs texts in training instead, see :func:`class_targets`.
+    """
+    offset = np.zeros(len(classes))
+    if isinstance(class_weight, Mapping):
+        weights = _by_class(classes, class_weight, "class_weight", default=1.0)
+        offset += np.log(np.maximum(weights, _LEAST_WEIGHT))
+    elif class_weight is not None and class_weight != "balanced":
         raise InputError(
-            "no text has a label and a weight above 0: class_weight and sample_weight are "
-            "multiplied; weigh at least one labelled text"
+            "class_weight is None, 'balanced' or a mapping of labels to weights, "
+            f"got {class_weight!r}"
         )
-    return targets, weights
+    shares = class_shares(classes, class_prior)
+    return offset if shares is None else offset + np.log(shares * len(classes))
+
+
+def class_shares(classes: Sequence[Label], class_prior: Any) -> npt.NDArray[np.float64] | None:
+    """Return the shares of the classes that the user knows, [n_classes], or None."""
+    if class_prior is None:
+        return None
+    if isinstance(class_prior, str) and class_prior == "uniform":
+        return np.full(len(classes), 1.0 / len(classes))
+    if not isinstance(class_prior, Mapping):
+        raise InputError(
+            "class_prior is None, 'uniform' or a mapping of all labels to their shares, "
+            f"got {class_prior!r}"
+        )
+    shares = _by_class(classes, class_prior, "class_prior", default=0.0)
+    if not (shares > 0).all() or abs(shares.sum() - 1.0) > _SUM_TOLERANCE:
+        raise InputError(
+            f"class_prior holds a share above 0 for each of {list(classes)}, and they sum to 1; "
+            f"got {dict(class_prior)}"
+        )
+    known: npt.NDArray[np.float64] = shares / shares.sum()
+    return known
 
 
 def label_array(classes: Sequence[Label]) -> npt.NDArray[Any]:
@@ -98,28 +137,18 @@ def _advice(unknown: Sequence[Label], classes: Sequence[Label]) -> str:
     return "Add them to the verbalizer or to labels=, or drop these rows"
 
 
-def _class_weights(
-    class_weight: Any, classes: Sequence[Label], present: npt.NDArray[Any], index: npt.NDArray[Any]
+def _by_class(
+    classes: Sequence[Label], given: Mapping[Any, Any], name: str, *, default: float
 ) -> npt.NDArray[np.float64]:
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        by_class = dict(
-            zip(present, compute_class_weight("balanced", classes=present, y=index), strict=True)
-        )
-    elif isinstance(class_weight, dict):
-        unknown = [label for label in class_weight if label not in classes]
-        if unknown:
-            raise InputError(f"class_weight has unknown labels {unknown}; known are {classes}")
-        by_class = {i: class_weight.get(label, 1.0) for i, label in enumerate(classes)}
-    else:
-        raise InputError(
-            "class_weight is None, 'balanced' or a mapping of labels to weights, "
-            f"got {class_weight!r}"
-        )
-    expected = f"class_weight holds finite numbers, 0 or more, got {class_weight!r}"
+    """Return finite numbers by class, 0 or more and not all 0."""
+    unknown = [label for label in given if label not in classes]
+    if unknown:
+        raise InputError(f"{name} has unknown labels {unknown}; known are {list(classes)}")
+    expected = f"{name} holds finite numbers, 0 or more and not all 0, got {dict(given)!r}"
     try:
-        weights = np.array([by_class[i] for i in index], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        values = np.array([given.get(label, default) for label in classes], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(expected) from error
-    if not (np.isfinite(weights) & (weights >= 0)).all():
+    if not (np.isfinite(values) & (values >= 0)).all() or not values.any():
         raise InputError(expected)
-    return weights
+    return values

@@ -39,7 +39,10 @@ def read_training_data(
     examples = read_examples(X, fields)
     n_examples = len(examples)
     labels = read_labels([None] * n_examples if y is None else _flat(y), n_examples)
-    return TrainingData(examples, labels, _weights(sample_weight, n_examples))
+    weights = _weights(sample_weight, n_examples)
+    for rows in (labels.is_labeled, ~labels.is_labeled):
+        weights[rows] /= _mean_weight(weights[rows])
+    return TrainingData(examples, labels, weights)
 
 
 def concatenate(parts: Sequence[TrainingData]) -> TrainingData:
@@ -74,12 +77,18 @@ def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
         return np.ones(n_examples)
     expected = f"sample_weight is {n_examples} finite numbers, 0 or more and not all 0"
     try:
-        weights = np.asarray(sample_weight, dtype=np.float64)
+        weights = np.array(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{expected}, one for each text: {error}") from error
     if weights.shape != (n_examples,) or not _are_weights(weights):
         raise InputError(f"{expected}, one for each text; got shape {weights.shape}")
     return weights
+
+
+def _mean_weight(weights: npt.NDArray[np.float64]) -> float:
+    """Return the mean of the weights above 0, so that only ratios of weights count."""
+    used = weights[weights > 0]
+    return float(used.mean()) if len(used) else 1.0
 
 
 def _are_weights(values: npt.NDArray[np.float64]) -> bool:

@@ -18,7 +18,12 @@ from fewshot.models.state_cache import MaskStates
 from fewshot.prompting.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.scoring.aggregation import Aggregation, aggregate, word_log_probs
-from fewshot.scoring.calibration import Calibration, content_free_examples, word_prior
+from fewshot.scoring.calibration import (
+    Calibration,
+    calibration_examples,
+    pool_prior,
+    word_prior,
+)
 from fewshot.scoring.heads import StateHead
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.prototypes import LabelEmbeddings
@@ -106,6 +111,33 @@ class PromptScorer:
             start += len(log_probs)
         return replace(self, prior=word_prior(mean[None], torch.ones(1)))
 
+    def calibrated_by_pool(
+        self,
+        encoded: Encoded,
+        weights: npt.NDArray[np.float64],
+        shares: npt.NDArray[np.float64] | None = None,
+    ) -> tuple[PromptScorer, npt.NDArray[np.float64]]:
+        """Return a scorer whose prior is moved towards a pool's, and the class shares in it."""
+        index = self.label_words.class_index
+        means, scores, start = torch.zeros(len(index), dtype=torch.float64), [], 0
+        share = torch.from_numpy(weights / weights.sum())
+        for part in self._parts(encoded):
+            log_probs = self.word_log_probs(part)
+            means += share[start : start + len(log_probs)] @ log_probs
+            scores.append(aggregate(log_probs, index, "mean"))
+            start += len(log_probs)
+        before = torch.zeros(len(index)) if self.prior is None else self.prior
+        found = pool_prior(
+            means.numpy(),
+            torch.cat(scores).numpy(),
+            index.numpy(),
+            before.double().numpy(),
+            weights,
+            shares,
+        )
+        prior = torch.from_numpy(found.words).to(before.dtype)
+        return replace(self, prior=prior), found.shares
+
     def calibrate(
         self, calibration: Calibration, encoded: Encoded, weights: npt.NDArray[np.float64]
     ) -> PromptScorer:
@@ -118,7 +150,7 @@ class PromptScorer:
             return replace(self, prior=None)
         if calibration == "domain":
             return self.calibrated(encoded, weights)
-        free = content_free_examples(self.template.field_names, calibration)
+        free = calibration_examples(self.template.field_names, calibration)
         return self.calibrated(self.encode(self.views(free)), np.ones(len(free)))
 
     def reworded(

@@ -175,7 +175,9 @@ class GradientTuning(Tuning):
         encoded = own.scorer.encode(own.views)
         check_trained(own.scorer.class_scores(encoded), self.learning_rate)
         if task.calibration_weight is not None:
-            scorer = own.scorer.calibrate("domain", encoded, task.calibration_weight)
+            scorer, _ = own.scorer.calibrated_by_pool(
+                encoded, task.calibration_weight, task.class_shares
+            )
             own = replace(own, scorer=scorer)
         return TuningResult(own.scorer, fit_head(own, self.C, _TEMPERATURE), history)
 

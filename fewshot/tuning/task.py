@@ -35,6 +35,8 @@ class TuningTask:
     mlm_weight: float = 0.0
     # Weights of the examples by which a model with other weights is calibrated again.
     calibration_weight: npt.NDArray[np.float64] | None = None
+    # The shares of the classes in these, if they are known, [n_classes].
+    class_shares: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

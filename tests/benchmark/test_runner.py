@@ -304,14 +304,14 @@ def test_a_worker_that_dies_takes_its_own_cell_down_only(tmp_path: Path) -> None
 def test_warnings_of_a_method_are_recorded_and_not_shown(
     tmp_path: Path, tiny_bert: Any, recwarn: pytest.WarningsRecorder
 ) -> None:
-    spec = small_spec(tmp_path, tiny_prompt(tmp_path, tiny_bert), seeds=[0])
+    spec = small_spec(tmp_path, tiny_prompt(tmp_path, tiny_bert, max_length=8), seeds=[0])
 
     cells = run(spec, verbose=0).cells
 
     warnings = {cell.method: cell.warnings for cell in cells}
-    assert any(text.startswith("CalibrationWarning: zero-shot") for text in warnings["Prompt"])
+    assert any(text.startswith("TruncationWarning: ") for text in warnings["Prompt"])
     assert warnings["Majority"] == ()
-    assert not [entry for entry in recwarn if "zero-shot scores" in str(entry.message)]
+    assert not [entry for entry in recwarn if "were shortened" in str(entry.message)]
 
 
 # ---- Resuming and jobs ------------------------------------------------------------------------

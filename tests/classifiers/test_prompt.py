@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import resource
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
@@ -24,7 +27,6 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from fewshot import PromptClassifier, Template, Verbalizer
 from fewshot.data.examples import Examples
 from fewshot.errors import (
-    CalibrationWarning,
     CollapseWarning,
     InputError,
     LabelWordWarning,
@@ -108,13 +110,12 @@ def toy(n_each: int = 12) -> tuple[list[str], list[str]]:
 # ---- Zero-shot --------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore::fewshot.errors.CalibrationWarning")
 def test_zero_shot_needs_no_data(lm):
     clf = make(lm, calibration="auto").fit()
 
     assert clf.classes_.tolist() == ["politics", "sports"]
     assert clf.predict_proba(NEW).shape == (4, 2)
-    assert clf.calibration_ == "contextual"
+    assert clf.calibration_ == "generic"
     assert clf.history_ == []
 
 
@@ -131,29 +132,18 @@ def test_uncalibrated_zero_shot_is_the_models_own_softmax_over_label_words(lm):
     assert clf.prior_ is None
 
 
-def test_a_calibration_chosen_for_the_user_is_said(lm):
-    with pytest.warns(CalibrationWarning, match="calibration='contextual'.*silence") as found:
-        make(lm, calibration="auto").fit()
-
-    assert found[0].filename == __file__
-
-
-@pytest.mark.filterwarnings("error::fewshot.errors.CalibrationWarning")
-def test_with_texts_calibration_is_over_them(lm):
+def test_texts_move_the_calibration_by_generic_sentences(lm):
     clf = make(lm, calibration="auto").fit(TEXTS)
 
     assert clf.calibration_ == "domain"
-    scores = clf.predict_log_proba(TEXTS)
-    assert (scores[:, 1] - scores[:, 0]).mean() == pytest.approx(0, abs=1e-5)
+    generic = make(lm, calibration="generic").fit().scorer_
+    encoded = generic.encode(generic.views(Examples({"text": TEXTS})))
+    expected, shares = generic.calibrated_by_pool(encoded, np.ones(16))
+    torch.testing.assert_close(clf.prior_, expected.prior)
+    np.testing.assert_array_equal(clf.class_shares_, shares)
 
 
-@pytest.mark.parametrize(("n_texts", "expected"), [(7, "contextual"), (8, "domain")])
-@pytest.mark.filterwarnings("ignore::fewshot.errors.CalibrationWarning")
-def test_a_few_texts_are_too_few_to_calibrate_over(lm, n_texts, expected):
-    assert make(lm, calibration="auto").fit(TEXTS[:n_texts]).calibration_ == expected
-
-
-@pytest.mark.parametrize("calibration", ["none", "contextual", "domain", "pmi"])
+@pytest.mark.parametrize("calibration", ["none", "contextual", "generic", "domain", "pmi"])
 @pytest.mark.filterwarnings("error")
 def test_a_calibration_chosen_by_the_user_is_silent(lm, calibration):
     clf = make(lm, calibration=calibration).fit(TEXTS, LABELS)
@@ -162,7 +152,7 @@ def test_a_calibration_chosen_by_the_user_is_silent(lm, calibration):
 
 
 def test_domain_calibration_without_texts_is_refused(lm):
-    with pytest.raises(InputError, match=r"calibration='domain' needs texts in fit.*'contextual'"):
+    with pytest.raises(InputError, match=r"calibration='domain' needs texts in fit.*'generic'"):
         make(lm).fit()
 
 
@@ -347,17 +337,33 @@ def test_head_tuning_does_not_fall_below_zero_shot(lm):
 def test_head_under_a_huge_penalty_is_the_calibrated_prompt(lm):
     clf = make(lm, tuning=Head(C=1e-9)).fit(TEXTS, LABELS)
 
-    expected = make(lm).fit(TEXTS).predict_proba(NEW)
-    np.testing.assert_allclose(clf.predict_proba(NEW), expected, atol=1e-6)
+    scorer = clf.scorer_
+    scores = scorer.class_scores(scorer.encode(scorer.views(Examples({"text": NEW}))))
+    np.testing.assert_allclose(clf.predict_proba(NEW), softmax(scores, axis=1), atol=1e-6)
 
 
-def test_a_text_of_weight_two_is_a_text_twice_for_head(lm):
-    clf = make(lm, tuning="head")
+@pytest.mark.parametrize("tuning", ["none", "head"])
+def test_weights_of_classes_and_known_shares_multiply_probabilities(lm, tuning):
+    settings = {"class_weight": {"sports": 3.0}, "class_prior": {"politics": 0.8, "sports": 0.2}}
 
-    weighted = clone(clf).fit(TEXTS, LABELS, sample_weight=[2.0, *[1.0] * 15])
-    doubled = clone(clf).fit([TEXTS[0], *TEXTS], [LABELS[0], *LABELS])
+    plain = make(lm, tuning=tuning, calibration="generic").fit(TEXTS, LABELS)
+    weighted = make(lm, tuning=tuning, calibration="generic", **settings).fit(TEXTS, LABELS)
 
-    np.testing.assert_allclose(weighted.predict_proba(NEW), doubled.predict_proba(NEW), atol=1e-5)
+    expected = plain.predict_proba(NEW) * [0.8, 3.0 * 0.2]
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(weighted.predict_proba(NEW), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("how", [{}, {"tuning": "head"}])
+def test_a_model_that_gives_nan_is_refused_instead_of_deciding_for_the_first_class(tiny_bert, how):
+    model, tokenizer = copy.deepcopy(tiny_bert)
+    clf = make(MaskedLM(model, tokenizer), **how).fit(TEXTS, LABELS)
+    with torch.no_grad():
+        rows = clf.model_.model.get_input_embeddings().weight
+        rows[tokenizer.convert_tokens_to_ids("movie")] = float("nan")
+
+    with pytest.raises(ModelError, match=r"1 of 2 texts are not finite numbers \(rows \[1\]\)"):
+        clf.predict(["a team", "a movie"])
 
 
 def test_balanced_classes_are_not_weighted(lm):
@@ -373,28 +379,25 @@ def test_balanced_classes_are_not_weighted(lm):
 def test_in_domain_calibration_classes_count_alike_when_tuning(lm):
     skewed = [*range(8), 8, 9]
     X, y = [TEXTS[i] for i in skewed], [LABELS[i] for i in skewed]
-    weights = [1 / 8] * 8 + [1 / 2] * 2
 
     tuned = make(lm, tuning="head").fit(X, y)
-    by_hand = make(lm).fit(X, sample_weight=weights)
 
-    torch.testing.assert_close(tuned.prior_, by_hand.prior_)
+    scorer = tuned.scorer_
+    encoded = scorer.encode(scorer.views(Examples({"text": X})))
+    by_hand = scorer.calibrate("domain", encoded, np.array([1 / 8] * 8 + [1 / 2] * 2))
+    torch.testing.assert_close(tuned.prior_, by_hand.prior)
 
 
 def test_a_tuned_model_is_calibrated_again_by_texts_without_a_label(lm):
     others = ["a vote", "the law", "a goal", "team", "player", "match", "election", "win"]
-    tuning = Full(1e-2, num_epochs=2)
+    X, y = [*TEXTS, *others], [*LABELS, *[None] * 8]
 
-    clf = make(lm, tuning=tuning).fit([*TEXTS, *others], [*LABELS, *[None] * 8])
+    tuned, untuned = (make(lm, tuning=how).fit(X, y) for how in (Full(1e-2, num_epochs=2), "head"))
 
-    scorer = clf.scorer_
+    scorer = replace(tuned.scorer_, prior=untuned.prior_)
     encoded = scorer.encode(scorer.views(Examples({"text": others})))
-    again = scorer.calibrate("domain", encoded, np.ones(8))
-    torch.testing.assert_close(clf.prior_, again.prior)
-    # By seven it would say too much of these texts; labelled ones are known by heart.
-    for X, y in (([*TEXTS, *others[:7]], [*LABELS, *[None] * 7]), (TEXTS, LABELS)):
-        tuned, untuned = (make(lm, tuning=how).fit(X, y) for how in (tuning, "head"))
-        torch.testing.assert_close(tuned.prior_, untuned.prior_)
+    again, _ = scorer.calibrated_by_pool(encoded, np.ones(8))
+    torch.testing.assert_close(tuned.prior_, again.prior)
 
 
 def test_another_calibration_stays_as_it_was(lm):
@@ -447,7 +450,9 @@ def test_a_search_over_verbalizers_and_calibrations_encodes_each_text_once(fresh
     search = GridSearchCV(make(fresh_lm, tuning=tuning), grid, cv=3, error_score="raise")
     search.fit(X, y)
 
-    n_content_free = 3  # "N/A", "[MASK]" and ""; the template alone is the last of these
+    # "N/A", "[MASK]" and "", the last of which is the template alone; and generic sentences,
+    # from which a calibration by texts without labels starts.
+    n_content_free = 3 if tuning == "head" else 3 + 64
     assert fresh_lm.counts.prompts == len(set(X)) + n_content_free
     assert 0.3 <= search.best_score_ <= 1.0
 
@@ -654,7 +659,7 @@ def test_the_embedded_model_tells_good_from_bad_without_labels():
         calibration="domain",
         verbose=0,
     )
-    texts = ["A wonderful film.", "A waste of time."]
+    texts = ["A wonderful film.", "The worst film of the year."]
 
     predicted = clf.fit(texts).predict(texts)
 

@@ -78,35 +78,50 @@ def test_classes_of_labelled_texts_count_alike_in_the_calibration(lm):
     # One text of sports and three of politics: weights 1 and 1/3.
     plan = plan_fit(make(lm, calibration="domain"), TEXTS, LABELS, None)
 
-    scorer, _ = plan.calibrate()
+    scorer, name, shares = plan.calibrate()
 
     encoded = plan.scorer.encode(plan.views)
     expected = plan.scorer.calibrate("domain", encoded, np.array([1, 1 / 3, 1 / 3, 1 / 3]))
     np.testing.assert_allclose(scorer.prior, expected.prior, atol=1e-6)
+    assert (name, shares) == ("domain", None)
 
 
-def test_with_unlabelled_texts_all_texts_count_alike_in_the_calibration(lm):
-    plan = plan_fit(make(lm, calibration="domain"), TEXTS, [*LABELS[:3], None], None)
+@pytest.mark.parametrize("n_labelled", [4, 8])
+def test_texts_without_a_label_move_the_calibration_of_the_others(lm, n_labelled):
+    # Fewer than 8 labelled texts say more about themselves than about the words.
+    texts = [*TEXTS * (n_labelled // 4), "a new text"]
+    plan = plan_fit(make(lm), texts, [*LABELS * (n_labelled // 4), None], None)
 
-    scorer, _ = plan.calibrate()
+    scorer, name, shares = plan.calibrate()
 
-    expected = plan.scorer.calibrate("domain", plan.scorer.encode(plan.views), np.ones(4))
-    np.testing.assert_array_equal(scorer.prior, expected.prior)
+    encoded = plan.scorer.encode(plan.views)
+    start = plan.scorer.calibrate("generic", {}, np.ones(0))
+    if n_labelled == 8:
+        weights = np.array([*[1, 1 / 3, 1 / 3, 1 / 3] * 2, 0])
+        start = plan.scorer.calibrate("domain", encoded, weights)
+    pool = np.array([0.0] * n_labelled + [1.0])
+    expected, found = start.calibrated_by_pool(encoded, pool)
+    np.testing.assert_allclose(scorer.prior, expected.prior, atol=1e-6)
+    np.testing.assert_allclose(shares, found)
+    assert name == "domain"
 
 
-@pytest.mark.parametrize(("n_unlabelled", "is_enough"), [(7, False), (8, True)])
-def test_a_tuned_model_is_calibrated_again_by_eight_unlabelled_texts(lm, n_unlabelled, is_enough):
-    texts = [*TEXTS, *[f"text {i}" for i in range(n_unlabelled)], "weighs nothing"]
-    labels = [*LABELS, *[None] * (n_unlabelled + 1)]
-    weights = [*[1.0] * (4 + n_unlabelled), 0.0]
+def test_known_shares_are_those_of_the_pool(lm):
+    known = {"politics": 0.8, "sports": 0.2}
+    plan = plan_fit(make(lm, tuning="none", class_prior=known), TEXTS, None, None)
 
-    make(lm, tuning=Noted()).fit(texts, labels, sample_weight=weights)
+    assert plan.calibrate().shares.tolist() == pytest.approx([0.8, 0.2])
 
-    assert Noted.task.unlabeled.tolist() == list(range(4, 4 + n_unlabelled))
-    if is_enough:
-        assert Noted.task.calibration_weight.tolist() == [0.0] * 4 + [1.0] * n_unlabelled + [0.0]
-    else:
-        assert Noted.task.calibration_weight is None
+
+def test_a_tuned_model_is_calibrated_again_by_texts_without_a_label(lm):
+    texts = [*TEXTS, "one", "two", "weighs nothing"]
+
+    make(lm, tuning=Noted()).fit(
+        texts, [*LABELS, None, None, None], sample_weight=[1, 1, 1, 1, 1, 1, 0]
+    )
+
+    assert Noted.task.unlabeled.tolist() == [4, 5]
+    assert Noted.task.calibration_weight.tolist() == [0, 0, 0, 0, 1, 1, 0]
 
 
 def test_texts_of_weight_0_are_nothing_to_learn_from(lm):

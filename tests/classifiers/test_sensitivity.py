@@ -105,8 +105,8 @@ def test_without_labels_there_is_no_accuracy():
 
 def test_each_template_is_scored_as_if_the_classifier_had_been_fitted_with_it(tiny_bert):
     """Frozen and calibrated by the same texts, a wording is what it would be in `fit`."""
-    clf = fitted(tiny_bert)
-    refitted = [fitted(tiny_bert, template=template) for template in OTHERS]
+    clf = fitted(tiny_bert, calibration="generic")
+    refitted = [fitted(tiny_bert, template=other, calibration="generic") for other in OTHERS]
 
     report = template_sensitivity(clf, TEXTS, OTHERS, LABELS)
 

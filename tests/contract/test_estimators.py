@@ -26,7 +26,6 @@ import fewshot
 from fewshot import PromptClassifier, Unlabeled
 from fewshot.classifiers.base import TextClassifier
 from fewshot.errors import FewShotWarning, InputError, TruncationWarning
-from fewshot.knowledge import SoftVerbalizer
 from tests.tiny_estimators import ESTIMATORS, POOL, X, Y, fit, is_meta, more_texts, with_settings
 
 NEW = ["the football player", "a law", "", "🎉 日本 [MASK]", "vote vote vote goal"]
@@ -71,7 +70,7 @@ def test_the_constructor_only_assigns(estimator):
     names = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
 
     assert vars(kind()).keys() == set(names)
-    assert len(names) <= 12
+    assert len(names) <= 13
 
 
 def test_after_the_first_two_parameters_are_by_name(estimator):
@@ -283,7 +282,7 @@ def test_fields_are_found_by_name(estimator):
     assert np.array_equal(outputs(clf, frame.to_dict("records")), expected)
 
 
-def test_heavier_texts_and_classes_are_predicted_more(estimator):
+def test_heavier_texts_are_predicted_more(estimator):
     clf = clone(estimator)
     if is_meta(clf) or (isinstance(clf, PromptClassifier) and clf.tuning == "none"):
         pytest.skip("does not learn from the labels itself")
@@ -292,14 +291,28 @@ def test_heavier_texts_and_classes_are_predicted_more(estimator):
 
     found = []
     for weight in (0.1, 1.0, 10.0):
-        by_class = clone(clf).set_params(class_weight={"sports": weight}).fit(X, Y)
         weights = [weight if label == "sports" else 1.0 for label in Y]
-        proba = outputs(clone(clf).fit(X, Y, sample_weight=weights), X)
-        if not isinstance(getattr(clf, "verbalizer", None), SoftVerbalizer):  # of texts only
-            np.testing.assert_allclose(outputs(by_class, X), proba, atol=1e-6)
-        found.append(proba[:, 1].mean())
+        found.append(outputs(clone(clf).fit(X, Y, sample_weight=weights), X)[:, 1].mean())
 
     assert found == sorted(set(found))
+
+
+def test_only_ratios_of_sample_weights_count(estimator):
+    weights = np.array([1.0, 2.0] * (len(X) // 2))
+
+    one, eight = (fit(clone(estimator), X, Y, sample_weight=w) for w in (weights, 8 * weights))
+
+    assert np.array_equal(outputs(one), outputs(eight))
+
+
+def test_weights_of_classes_multiply_the_probabilities_of_the_decision(estimator):
+    plain = fit(clone(estimator), X, Y)
+
+    weighted = fit(with_settings(clone(estimator), class_weight={"sports": 1000.0}), X, Y)
+
+    expected = outputs(plain) * [1.0, 1000.0]
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(outputs(weighted), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["prompt-bitfit", "prompt-full", "setfit", "fine-tune", "list"])

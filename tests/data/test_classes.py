@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot.data.classes import class_labels, class_targets, label_array, read_labeled_texts
+from fewshot.data.classes import (
+    class_labels,
+    class_offset,
+    class_shares,
+    class_targets,
+    label_array,
+    read_labeled_texts,
+)
 from fewshot.data.labels import read_labels
 from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError, VerbalizerError
@@ -88,10 +95,45 @@ def test_balanced_class_weights_by_hand():
     assert weights.tolist() == pytest.approx([2.0, 2 / 3, 2 / 3, 2 / 3, 0.0])
 
 
-def test_class_weights_multiply_sample_weights():
-    _, weights = targets_of(["a", "b", "a"], ["a", "b"], {"a": 3.0}, [1.0, 2.0, 0.5])
+def test_weights_of_classes_by_label_do_not_weigh_texts():
+    _, weights = targets_of(["a", "b", "a"], ["a", "b"], {"a": 3.0}, [1.0, 2.0, 3.0])
 
-    assert weights.tolist() == [3.0, 2.0, 1.5]
+    assert weights.tolist() == [0.5, 1.0, 1.5]
+
+
+def test_the_offset_of_classes_is_the_log_of_their_weights_and_shares_by_hand():
+    offset = class_offset(["a", "b"], {"a": 4.0}, {"a": 0.25, "b": 0.75})
+
+    # log 4 + log(0.25 x 2) = log 2; log 1 + log(0.75 x 2) = log 1.5.
+    assert offset.tolist() == pytest.approx([np.log(2.0), np.log(1.5)])
+
+
+@pytest.mark.parametrize(("weight", "prior"), [(None, None), ("balanced", "uniform")])
+def test_without_weights_of_classes_there_is_no_offset(weight, prior):
+    assert class_offset(["a", "b", "c"], weight, prior).tolist() == pytest.approx([0.0] * 3)
+
+
+def test_a_class_of_weight_0_is_never_chosen_and_stays_finite():
+    offset = class_offset(["a", "b"], {"a": 0.0})
+
+    assert offset[0] < -700
+    assert np.isfinite(offset).all()
+
+
+@pytest.mark.parametrize(
+    ("class_prior", "message"),
+    [
+        ({"a": 1.0}, "class_prior holds a share above 0 for each of"),
+        ({"a": 0.5, "b": 0.6}, "they sum to 1"),
+        ({"a": 0.5, "b": 0.5, "z": 0.0}, r"class_prior has unknown labels \['z'\]"),
+        ({"a": "x"}, "class_prior holds finite numbers"),
+        ([0.5, 0.5], "class_prior is None, 'uniform' or a mapping"),
+        ("even", "class_prior is None, 'uniform' or a mapping"),
+    ],
+)
+def test_shares_that_cannot_be_used_are_refused(class_prior, message):
+    with pytest.raises(InputError, match=message):
+        class_shares(["a", "b"], class_prior)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +154,6 @@ def test_class_weights_that_cannot_be_used_are_refused(class_weight, message):
         targets_of(["a", "b", "a"], ["a", "b"], class_weight)
 
 
-def test_weights_that_are_zero_once_multiplied_are_refused():
-    with pytest.raises(InputError, match="no text has a label and a weight above 0"):
-        targets_of(["a", "b"], ["a", "b"], {"a": 0.0}, [1.0, 0.0])
-
-
 def test_without_any_label_targets_weigh_nothing():
     _, weights = targets_of([None, None], ["a", "b"])
 
@@ -131,7 +168,7 @@ def test_only_labelled_rows_with_a_weight_are_learned_from():
     assert data.classes == ["a", "b"]
     assert data.examples.joined() == ["x"]
     assert data.targets.tolist() == [[0, 1]]
-    assert data.weights.tolist() == [2.0]
+    assert data.weights.tolist() == [1.0]  # only ratios count
 
 
 def test_without_any_label_there_is_nothing_to_learn_from():

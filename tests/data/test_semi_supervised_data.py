@@ -27,7 +27,7 @@ def test_data_are_separated_by_labels():
 
     assert data.labeled.examples.joined() == ["a", "c"]
     assert data.labeled.labels.values.tolist() == [1, 2]
-    assert data.labeled.sample_weight.tolist() == [1.0, 2.0]
+    assert data.labeled.sample_weight.tolist() == pytest.approx([2 / 3, 4 / 3])
     assert data.pool.joined() == ["b", "d"]
 
 
@@ -36,7 +36,7 @@ def test_joined_data_have_the_labeled_texts_first():
 
     assert joined.examples.joined() == ["a", "c", "b", "d"]
     assert joined.labels.values.tolist() == [1, 2, None, None]
-    assert joined.sample_weight.tolist() == [1.0, 2.0, 1.0, 1.0]
+    assert joined.sample_weight.tolist() == pytest.approx([2 / 3, 4 / 3, 1.0, 1.0])
 
 
 def test_texts_that_are_checked_can_be_the_pool():

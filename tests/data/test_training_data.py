@@ -65,7 +65,7 @@ def test_data_that_was_read_already_is_passed_as_it_is():
 
     assert again.examples is data.examples
     assert again.labels is data.labels
-    assert again.sample_weight.tolist() == [1.0, 2.0]
+    assert again.sample_weight.tolist() == [1.0, 1.0]
     assert read_training_data(data.examples, data.labels).labels is data.labels
 
 
@@ -90,7 +90,7 @@ def test_of_data_that_was_read_already_the_fields_are_selected():
 )
 def test_parts_are_concatenated(labels, expected, dtype):
     parts = [
-        read_training_data(["x", "y"], labels[0], [1.0, 2.0]),
+        read_training_data(["x", "y"], labels[0]),
         read_training_data(["z"], labels[1], [3.0]),
     ]
 
@@ -99,4 +99,13 @@ def test_parts_are_concatenated(labels, expected, dtype):
     assert whole.examples == Examples({"text": ["x", "y", "z"]})
     assert whole.labels.values.tolist() == expected
     assert whole.labels.values.dtype == dtype
-    assert whole.sample_weight.tolist() == [1.0, 2.0, 3.0]
+    assert whole.sample_weight.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_only_ratios_of_weights_count_among_labelled_and_among_unlabelled_texts():
+    data = read_training_data(
+        ["u", "v", "w", "x", "y"], ["a", "b", "a", None, None], [1, 3, 0, 2, 6]
+    )
+
+    # The mean of the weights above 0 is 2 with a label and 4 without.
+    assert data.sample_weight.tolist() == [0.5, 1.5, 0.0, 0.5, 1.5]

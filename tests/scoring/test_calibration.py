@@ -10,7 +10,13 @@ from fewshot.data.examples import Examples
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring.calibration import content_free_examples, word_prior
+from fewshot.scoring.calibration import (
+    calibration_examples,
+    estimate_shares,
+    generic_texts,
+    pool_prior,
+    word_prior,
+)
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.scorer import PromptScorer
 
@@ -75,11 +81,92 @@ def test_the_prior_of_one_text_is_its_own_log_probabilities():
 
 
 def test_texts_without_content_are_those_of_the_paper():
-    assert content_free_examples(("text",), "contextual").columns == {"text": ["N/A", "[MASK]", ""]}
+    assert calibration_examples(("text",), "contextual").columns == {"text": ["N/A", "[MASK]", ""]}
 
 
 def test_mutual_information_takes_the_template_alone():
-    assert content_free_examples(("a", "b"), "pmi").columns == {"a": [""], "b": [""]}
+    assert calibration_examples(("a", "b"), "pmi").columns == {"a": [""], "b": [""]}
+
+
+def test_generic_texts_are_64_different_sentences_for_every_field():
+    examples = calibration_examples(("a", "b"), "generic")
+
+    assert len(set(generic_texts())) == 64
+    assert examples.columns == {"a": generic_texts(), "b": generic_texts()}
+
+
+# ---- Pools of any class shares ----------------------------------------------------------------
+
+
+def test_shares_of_texts_that_are_sure_are_their_counts_and_one_text_per_class():
+    scores = np.array([[0.0, -50.0]] * 7 + [[-50.0, 0.0]])
+
+    shares, posterior = estimate_shares(scores, np.full(8, 1 / 8))
+
+    assert shares.tolist() == pytest.approx([8 / 10, 2 / 10])
+    assert posterior[:, 0].tolist() == pytest.approx([1.0] * 7 + [0.0])
+
+
+def test_shares_that_are_known_are_kept_and_decide_where_scores_do_not():
+    shares, posterior = estimate_shares(np.zeros((2, 2)), np.full(2, 0.5), np.array([0.9, 0.1]))
+
+    assert shares.tolist() == [0.9, 0.1]
+    assert posterior.tolist() == pytest.approx(np.array([[0.9, 0.1], [0.9, 0.1]]))
+
+
+def test_known_shares_are_divided_out_of_the_mean_of_a_pool():
+    # The word of class 0 is 1 more frequent than that of class 1; the class of a text adds 3 on
+    # either side. 3 of 4 texts are of class 0, and 64,000 texts hide the prior before them.
+    frequency = np.array([1.0, 0.0])
+    scores = np.array([[3.0, 0.0]] * 3 + [[0.0, 3.0]]).repeat(16_000, axis=0) + frequency
+    start = np.log([0.5, 0.5])
+
+    prior, shares = pool_prior(
+        scores.mean(0), scores, np.array([0, 1]), start, np.ones(64_000), np.array([0.75, 0.25])
+    )
+
+    # The effect of a class over the other is 3 for all texts: 3 x (3/4 - 1/2) = 0.75 is taken off
+    # the mean of word 0 (3.25 -> 2.5) and added to that of word 1 (0.75 -> 1.5): 1 is left.
+    assert shares.tolist() == [0.75, 0.25]
+    assert prior[0] - prior[1] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_skewed_pool_moves_the_prior_less_than_its_mean_would():
+    scores = np.array([[3.0, 0.0]] * 95 + [[0.0, 3.0]] * 5)
+    start = np.log([0.5, 0.5])
+
+    prior, shares = pool_prior(scores.mean(0), scores, np.array([0, 1]), start, np.ones(100))
+
+    assert shares[0] == pytest.approx(0.95, abs=0.02)
+    assert abs(prior[0] - prior[1]) < 0.1  # the mean alone: 2.85 - 0.15 = 2.7
+
+
+def test_a_pool_counts_by_its_number_of_texts():
+    # Both classes are equally frequent, the words are not: n texts count n / (n + 64).
+    scores = np.array([[8.0, 0.0], [2.0, 6.0]])
+    start = np.log([0.5, 0.5])
+
+    moved = []
+    for n in (2, 64, 6400):
+        pool = scores.repeat(n // 2, axis=0)
+        prior, _ = pool_prior(
+            pool.mean(0), pool, np.array([0, 1]), start, np.ones(n), np.array([0.5, 0.5])
+        )
+        moved.append(prior[0] - prior[1])
+
+    assert moved == pytest.approx([2 * 2 / 66, 2 * 64 / 128, 2 * 6400 / 6464])
+
+
+def test_weights_of_the_pool_are_those_of_repeated_texts(scorer):
+    encoded = encode(scorer, TEXTS)
+    twice = encode(scorer, [*TEXTS, TEXTS[0]])
+    start = scorer.calibrate("generic", {}, np.ones(0))
+
+    by_weight, shares = start.calibrated_by_pool(encoded, np.array([2.0, 1.0, 1.0, 1.0]))
+    by_row, same = start.calibrated_by_pool(twice, np.ones(5))
+
+    assert shares == pytest.approx(same, abs=0.02)
+    np.testing.assert_allclose(by_weight.prior.numpy(), by_row.prior.numpy(), atol=0.02)
 
 
 # ---- On a model -------------------------------------------------------------------------------
@@ -120,7 +207,7 @@ def test_calibrating_twice_is_calibrating_once(scorer):
     assert np.array_equal(once.class_scores(encoded), twice.class_scores(encoded))
 
 
-@pytest.mark.parametrize("calibration", ["none", "contextual", "domain", "pmi"])
+@pytest.mark.parametrize("calibration", ["none", "contextual", "generic", "domain", "pmi"])
 def test_a_calibration_by_name_is_applied_once_however_often_it_is_called(scorer, calibration):
     encoded = encode(scorer, TEXTS)
     domain = scorer.calibrate("domain", encoded, np.ones(4))

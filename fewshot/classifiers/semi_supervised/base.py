@@ -195,7 +195,7 @@ class SemiSupervisedClassifier(TextClassifier):
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples = read_examples(X, self.fields_)
         self._warn_seen(examples)
-        return self.estimator_._class_scores(examples)
+        return self.estimator_._decision_scores(examples)
 
     def _n_trainable(self) -> int:
         """Count what differs between the model at first and the classifier at the end."""

@@ -25,6 +25,7 @@ from fewshot.classifiers.semi_supervised.members import (
     shared_fields,
 )
 from fewshot.classifiers.semi_supervised.pseudo_labels import merge_scores, soft_labels
+from fewshot.data.classes import class_offset
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData, check_several_classes
 from fewshot.data.settings import check_settings, one_of, positive, share, whole
@@ -68,8 +69,8 @@ class PETClassifier(SemiSupervisedClassifier):
     final_estimator : PromptClassifier or FineTuneClassifier, optional
         Learns from the soft labels: with a prompt, or with a linear layer on the encoder's
         states. By default the estimator with the template of the largest weight, tuned for three
-        epochs. Its labels are those of the members; its ``class_weight`` and ``random_state``
-        have no effect.
+        epochs. Its labels are those of the members, and so are ``class_weight`` and
+        ``class_prior``; its ``random_state`` has no effect.
     mlm_weight : float, default=0.0
         Share of masked language modelling of unlabelled texts in the members' loss; 1e-4 in the
         paper. It doubles the cost of a step. For tuning by gradients.
@@ -195,7 +196,9 @@ class PETClassifier(SemiSupervisedClassifier):
         merged = merge_scores(outputs.scores, outputs.weights)
         best = plan.members[int(outputs.weights.argmax())]
         final = rounds.finish("final", partial(_distil, plan, soft_labels(merged), best))
+        base = plan.members[0].estimator
         return {
+            "class_offset_": class_offset(plan.classes, base.class_weight, base.class_prior),
             "estimator_": final,
             "soft_labels_": soft_labels(merged),
             "member_weights_": outputs.weights,
@@ -272,7 +275,10 @@ def _distil(
     labels = [plan.classes[label] for label in targets.argmax(1)]
     final = _default_final(best) if given is None else clone(given)
     seed = seed_of(plan.seed, 3)
+    # Weights of classes are those of the decision, for which the members' settings count.
     final.set_params(labels=plan.classes, class_weight=None, random_state=seed, verbose=0)
+    if isinstance(final, PromptClassifier):
+        final.set_params(class_prior=None)
     if isinstance(final, FineTuneClassifier):
         return final._fit_soft(pool, labels, targets, temperature)
     tuning = resolve_tuning(final.tuning)
