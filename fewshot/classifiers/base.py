@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from fewshot.data.classes import class_offset
-from fewshot.data.examples import Examples
+from fewshot.data.examples import Examples, is_sequence, plain_text
 from fewshot.data.labels import Label
 from fewshot.errors import CollapseWarning, ModelError, TruncationWarning, warn_user
 
@@ -143,6 +143,24 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         scores = self._decision_scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on texts and their labels.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+        y : sequence of str or int
+            Members of an Enum of str count as their values, as in ``fit``.
+        sample_weight : sequence of float, optional
+
+        Returns
+        -------
+        float
+        """
+        if is_sequence(y):
+            y = [plain_text(label) if isinstance(label, str) else label for label in y]
+        return float(super().score(X, y, sample_weight))
 
     def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:
         """Save the fitted estimator as safetensors and JSON; see :func:`fewshot.load`.

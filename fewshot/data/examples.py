@@ -42,8 +42,8 @@ def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
     """Read ``X`` into columns of text; the fields that are needed, else all.
 
     Texts come as list, tuple, object array, Series or column of a ``datasets.Dataset``; several
-    fields as tuples in the order of `fields`, as mappings, or as a table. Examples were checked
-    when they were made, so that only the fields are selected.
+    fields as tuples in the order of `fields`, or by name as mappings, named tuples, or a table.
+    Examples were checked when they were made, so that only the fields are selected.
     """
     if isinstance(X, Examples):
         return _selected(X, fields)
@@ -71,6 +71,11 @@ def is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+
+
+def plain_text(text: str) -> str:
+    """Return a str as it is; of an Enum of str, str() would give the member's name."""
+    return str.__str__(text)
 
 
 def shorten_repr(value: Any) -> str:
@@ -115,6 +120,9 @@ def _row_columns(rows: list[Any], fields: Sequence[str] | None) -> dict[str, lis
     if isinstance(first, Mapping):
         return _mapping_columns(rows, list(first) if fields is None else list(fields))
     if isinstance(first, (tuple, list)):
+        is_named = hasattr(first, "_fields") and not (len(first) == 1 and len(fields or ()) == 1)
+        if is_named:  # an order of their own, such as that of the columns of a frame
+            return _row_columns([_as_mapping(row) for row in rows], fields)
         return _tuple_columns(rows, len(first), fields)
     if fields is not None and len(fields) > 1:
         raise InputError(
@@ -122,6 +130,10 @@ def _row_columns(rows: list[Any], fields: Sequence[str] | None) -> dict[str, lis
             "in this order, mappings, or a DataFrame with these columns"
         )
     return {_TEXT if fields is None else fields[0]: rows}
+
+
+def _as_mapping(row: Any) -> Any:
+    return row._asdict() if hasattr(row, "_fields") else row
 
 
 def _mapping_columns(rows: list[Any], fields: list[str]) -> dict[str, list[Any]]:
@@ -191,7 +203,7 @@ def _checked_texts(texts: list[Any], field: str) -> list[str]:
             f"{field!r} holds a lone surrogate in {_name_rows(broken)}: the text was decoded with "
             "the wrong encoding; decode it with errors='replace'"
         )
-    return [str.__str__(text) for text in texts]
+    return [plain_text(text) for text in texts]
 
 
 def _name_rows(rows: list[int]) -> str:

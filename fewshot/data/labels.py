@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import DataConversionWarning
 
-from fewshot.data.examples import is_missing, is_sequence, shorten_repr
-from fewshot.errors import InputError, VerbalizerError
+from fewshot.data.examples import is_missing, is_sequence, plain_text, shorten_repr
+from fewshot.errors import InputError, VerbalizerError, warn_user
 
 Label: TypeAlias = str | int
 
@@ -39,7 +40,9 @@ def read_labels(y: Any, n_examples: int) -> Labels:
     if isinstance(y, Labels):
         labels = y
     elif is_sequence(y):
-        labels = _to_array([_read_label(value, row) for row, value in enumerate(y)])
+        values = list(y)
+        labels = _to_array([_read_label(value, row) for row, value in enumerate(values)])
+        _warn_members(values)
     else:
         raise InputError(
             "requires y to be passed, but the target y is None: y is a sequence of labels"
@@ -88,13 +91,26 @@ def _to_array(labels: list[Label | None]) -> Labels:
     return Labels(values, is_labeled)
 
 
+def _warn_members(values: list[Any]) -> None:
+    """Warn of members of an Enum of str, which NumPy makes other strings of than we do."""
+    for value in values:
+        if isinstance(value, str) and str(value) != plain_text(value):
+            warn_user(
+                f"labels that are members of an Enum count as their values, {plain_text(value)!r} "
+                f"for {value!r}; scikit-learn's metrics take the names instead and find that no "
+                "prediction is right: pass y=[label.value for label in y]",
+                DataConversionWarning,
+            )
+            return
+
+
 def _read_label(value: Any, row: int) -> Label | None:
     if is_missing(value):
         return None
     if isinstance(value, (bool, np.bool_)):
         raise InputError(f"labels are str or int, got the bool {value} in row {row}; use 0 and 1")
     if isinstance(value, str):
-        return str.__str__(value)  # of an Enum of str, str() would give its name
+        return plain_text(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
@@ -107,7 +123,7 @@ def _read_label(value: Any, row: int) -> Label | None:
 
 def _read_named_label(label: object) -> Label:
     if isinstance(label, str):
-        return str(label)
+        return plain_text(label)
     if isinstance(label, bool) or not isinstance(label, Integral):
         raise VerbalizerError(f"a label is a str or an int, got {type(label).__name__}: {label!r}")
     if label == UNLABELED:

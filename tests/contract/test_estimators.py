@@ -9,6 +9,7 @@ import pickle
 import random
 import tempfile
 import warnings
+from enum import Enum
 
 import datasets
 import joblib
@@ -246,6 +247,16 @@ def test_labels_of_numpy_are_taken_as_plain_ones(estimator):
     assert all(type(label) is str for label in clf.classes_)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+def test_members_of_an_enum_count_as_their_values(estimator, fitted):
+    topic = Enum("topic", {"A": "sports", "B": "politics"}, type=str)
+    members = [topic(label) for label in Y]
+    clf = with_settings(clone(estimator), labels=list(topic), class_weight={topic.A: 1.0})
+
+    assert fit(clf, X, members).classes_.tolist() == ["politics", "sports"]
+    assert fitted.score(X, members) == fitted.score(X, Y)
+
+
 def test_integer_labels_come_back_as_integers(estimator):
     clf = clone(estimator)
     if has_words(clf):
@@ -282,6 +293,8 @@ def test_fields_are_found_by_name(estimator):
     expected = outputs(clf, frame)
     assert np.array_equal(outputs(clf, frame[["body", "title"]]), expected)
     assert np.array_equal(outputs(clf, frame.to_dict("records")), expected)
+    rows = list(frame[["body", "title"]].itertuples(index=False))
+    assert np.array_equal(outputs(clf, rows), expected)
 
 
 def test_heavier_texts_are_predicted_more(estimator):

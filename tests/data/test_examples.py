@@ -67,6 +67,19 @@ def test_without_fields_those_of_the_input_are_taken():
     assert read_examples([{"title": "x", "body": "y"}]).fields == ("title", "body")
 
 
+def test_named_tuples_are_read_by_the_names_of_their_fields():
+    table = pd.DataFrame({"b": ["b0", "b1"], "c": [1, 2], "a": ["a0", "a1"]})
+
+    for rows in (table.itertuples(), list(table.itertuples(index=False))):
+        assert read_examples(rows, ["a", "b"]) == read_examples(table, ["a", "b"])
+    with pytest.raises(
+        InputError, match=r"'d' is missing in rows 0, 1; row 0 has \['a', 'b', 'c'\]"
+    ):
+        read_examples(table.itertuples(index=False), ["a", "d"])
+    assert read_examples(table[["a"]].itertuples(index=False)).columns == {"a": ["a0", "a1"]}
+    assert read_examples(table[["a"]].itertuples(index=False), ["text"]).fields == ("text",)
+
+
 def test_a_single_column_fits_a_single_field_of_any_name():
     assert read_examples(pd.DataFrame({"headline": ["x"]}), ["text"]).columns == {"text": ["x"]}
 

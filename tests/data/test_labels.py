@@ -7,8 +7,9 @@ from enum import Enum
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import DataConversionWarning
 
-from fewshot.data.labels import read_labels
+from fewshot.data.labels import read_label_set, read_labels
 from fewshot.errors import InputError
 
 
@@ -75,8 +76,15 @@ def test_labels_without_order_are_refused():
         read_labels({"a", "b"}, 2)
 
 
-def test_labels_that_are_members_of_an_enum_are_their_text():
-    class Topic(str, Enum):
-        SPORT = "sport"
+class Topic(str, Enum):
+    SPORT = "sport"
+    LAW = "law"
 
-    assert read_labels([Topic.SPORT], 1).values.tolist() == ["sport"]
+
+def test_labels_that_are_members_of_an_enum_are_their_value():
+    with pytest.warns(DataConversionWarning, match=r"'sport' for <Topic.SPORT.*label.value"):
+        labels = read_labels([Topic.SPORT], 1)
+
+    assert labels.values.tolist() == ["sport"]
+    assert read_label_set(Topic) == ("sport", "law")
+    assert [type(label) for label in read_label_set(Topic)] == [str, str]
