@@ -125,11 +125,11 @@ def _check_there(folder: Path, name: str) -> None:
         raise ModelError(f"{folder} has no {name}; give a folder that peft has saved")
 
 
-def _check_kind(config: Any, where: object) -> None:
+def _check_kind(config: Any, source: object) -> None:
     """Refuse prompt learning: such prompts are no part of a model's weights."""
     if config.is_prompt_learning:
         raise ModelError(
-            f"{where} has {config.peft_type.value} of peft, whose virtual tokens cannot be taken "
+            f"{source} has {config.peft_type.value} of peft, whose virtual tokens cannot be taken "
             "over; tune with tuning='prompt' or 'prefix' instead"
         )
 

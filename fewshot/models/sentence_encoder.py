@@ -39,7 +39,7 @@ class TokenizedTexts:
 
 
 class SentenceEncoder:
-    """A ``SentenceTransformer`` whose embeddings do not depend on what else is in the batch."""
+    """A ``SentenceTransformer`` whose embeddings do not depend on the rest of the batch."""
 
     def __init__(self, transformer: SentenceTransformer) -> None:
         if not callable(getattr(transformer, "tokenizer", None)):
@@ -137,7 +137,7 @@ def foreign_modules(folder: Path) -> list[str]:
         names = [row["type"] for row in json.loads(file.read_text(encoding="utf-8"))]
         return [name for name in names if not name.startswith(f"{_PACKAGE}.")]
     except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{file.name} is no list of modules: {error!r}") from error
+        raise ValueError(f"{file.name} is not a list of modules: {error!r}") from error
 
 
 def from_name(name: str, *, local_files_only: bool) -> SentenceTransformer:

@@ -40,13 +40,13 @@ class Task:
     name : str
         Name of the data set, such as ``"ag_news"``.
     description : str
-        What is classified, and what the labels mean.
+        The task, and the meaning of the labels.
     source : str
-        Where data set, templates and words come from.
+        Origin of data set, templates and words.
     licence : str
-        Terms of the data set itself, which is not part of this package.
+        Terms of the data set, which is not part of this package.
     metric : str
-        What papers report, as a name that scikit-learn's ``scoring`` knows.
+        The metric that papers report, by its name in scikit-learn's ``scoring``.
     fields : tuple of str
         The fields of an example, in the order in which tuples give them.
     labels : tuple of str or int

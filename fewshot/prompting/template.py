@@ -97,7 +97,7 @@ class Template:
         Names of the fields, in the order in which tuples give them. By default the order in
         which the pattern names them; give it when templates of one task differ in that order.
     shorten : {"longest", "tail", "head", "chunk"}, default="longest"
-        What happens when an example does not fit the model: ``"longest"`` cuts the end of the
+        The treatment of examples that do not fit the model: ``"longest"`` cuts the end of the
         longest slot, ``"tail"`` cuts the end of the last slot (then of the one before it),
         ``"head"`` cuts the beginning of the first slot (then of the next), and ``"chunk"``
         cuts nothing: the longest slot is spread over several prompts, whose scores are averaged.
@@ -296,7 +296,7 @@ def _parse_braces(content: str, text: str, position: int) -> Segment:
 
 
 def _parse_soft(start: str, content: str, text: str, position: int) -> Soft:
-    """Read what virtual tokens start as: a number of them, or words."""
+    """Read the number of virtual tokens, or the words that they start as."""
     words = start.strip()
     is_number = words.isdecimal()
     if not words or (is_number and int(words) < 1):

@@ -50,8 +50,8 @@ class Verbalizer:
         For each label (all ``str``, or all ``int``) a word, a sequence of words, or a mapping of
         words to weights. Words without weights weigh 1.
     provenance : sequence of FoundTerm, default=()
-        Where words come from and what was dropped, to be shown; it makes no difference otherwise,
-        and :meth:`to_yaml` leaves it out.
+        Origins of words, and words that were dropped, for display only; :meth:`to_yaml` leaves it
+        out.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ class Verbalizer:
         return {label: len(row) for label, row in self._items()}
 
     def to_frame(self) -> Any:  # pandas is optional
-        """Return a table of the words: their weights, where they come from, what was dropped.
+        """Return a table of the words, with their weights and origins, and of dropped words.
 
         Returns
         -------
@@ -279,7 +279,7 @@ class Verbalizer:
         index : int, default=0
             Which verbalizer of the file; in PET's files, the pattern id.
         on_shared : {"raise", "drop"}, default="raise"
-            What to do with words that two classes share. ``"drop"`` removes them from every
+            The treatment of words that two classes share. ``"drop"`` removes them from every
             class in which they are not the first word, and repetitions within a class, as
             knowledgeable prompt tuning does (Hu et al., 2022).
 
@@ -331,7 +331,7 @@ class Verbalizer:
         return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
     def _notes(self) -> list[tuple[FoundTerm, float]]:
-        """Return what is known of each word, with its weight, and of those that were dropped."""
+        """Return the origin and weight of each word, and then of those that were dropped."""
         known = {(note.label, note.term): note for note in self.provenance if not note.dropped}
         rows = [
             (known.get((label, word), FoundTerm(label, word, _GIVEN)), weight)

@@ -117,8 +117,8 @@ def _write(estimator: BaseEstimator, folder: Path, given: GivenBackbone) -> None
     name = type(estimator).__name__
     tree = writer.encode(estimator, name)
     given.check_used(
-        f"backbone is the model that this {name} was tuned from, so that it can be left out; it "
-        "holds none of this architecture and vocabulary that was tuned from it"
+        f"backbone is the model that this {name} was tuned from, so that it can be left out; this "
+        f"{name} has no model of the same architecture and vocabulary"
     )
     if writer.arrays:
         save_file(writer.arrays, folder / _ARRAYS)
@@ -149,7 +149,7 @@ def _content_sha256(content: dict[str, Any]) -> str:
 
 
 def _check_replaceable(target: Path) -> None:
-    """Refuse to overwrite anything but an estimator that was saved, and nothing besides."""
+    """Refuse to overwrite anything but a saved estimator."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not target.is_dir():
@@ -190,15 +190,14 @@ def _read_config(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise PersistenceError(
-            f"{folder / _CONFIG} cannot be read ({error}); copy the folder again from where it is "
-            "whole"
+            f"{folder / _CONFIG} cannot be read ({error}); copy the folder again from an intact one"
         ) from error
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise PersistenceError(
             f"{folder / _CONFIG} is truncated or damaged ({error}); save the estimator again, or "
-            "copy the folder again from where it is whole"
+            "copy the folder again from an intact one"
         ) from error
     return _checked(content, folder)
 
@@ -220,6 +219,6 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     if _content_sha256(content) != expected:
         raise PersistenceError(
             f"{folder / _CONFIG} was altered after it was saved; save the estimator again, or copy "
-            "the folder again from where it is whole"
+            "the folder again from an intact one"
         )
     return content

@@ -71,7 +71,7 @@ def check_files(folder: Path, files: Mapping[str, Any]) -> None:
             continue
         raise PersistenceError(
             f"{name} in {folder} {problem}; save the estimator again, or copy the folder again "
-            "from where it is whole"
+            "from an intact one"
         )
 
 

@@ -22,7 +22,7 @@ from fewshot.saving.added import decode_added, encode_added
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
 
-# What differs between loads of one model.
+# Settings that differ between loads of one model.
 _PASSING_SETTINGS = frozenset({"_name_or_path", "dtype", "torch_dtype", "transformers_version"})
 
 
