@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +16,12 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from fewshot.data.classes import class_offset
 from fewshot.data.examples import Examples, is_sequence, plain_text
-from fewshot.data.labels import Label
 from fewshot.errors import CollapseWarning, ModelError, TruncationWarning, warn_user
 
 if TYPE_CHECKING:
     from fewshot.models.masked_lm import MaskedLM
 
-
-PASSES_PER_STEP = 3.0  # forward passes that a step costs: backward takes twice as long
-
-_Fitted = TypeVar("_Fitted", bound="SupervisedClassifier")
 
 _AT_ONCE = 8192  # texts; bounds the memory of a prediction
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
@@ -226,69 +220,6 @@ class DryRun:
             f"{self.n_texts} texts, {self.n_tokens} tokens, {self.n_truncated} texts shortened, "
             f"{self.n_steps} steps, about {self.seconds:.0f} s"
         )
-
-
-class SupervisedClassifier(TextClassifier):
-    """Base of the baselines, which learn from labelled texts only."""
-
-    class_weight: str | dict[Label, float] | None
-
-    @abstractmethod
-    def _plan(self, X: Any, y: Any, sample_weight: Any) -> Any:  # of a type of the subclass
-        """Check everything before any work."""
-
-    @abstractmethod
-    def _learn(self: _Fitted, plan: Any) -> _Fitted:
-        """Do what was planned."""
-
-    @abstractmethod
-    def _cost(self, plan: Any) -> DryRun:
-        """Estimate what it costs."""
-
-    def fit(self: _Fitted, X: Any, y: Any, *, sample_weight: Any = None) -> _Fitted:
-        """Learn from labelled texts.
-
-        Parameters
-        ----------
-        X : sequence of str, of tuple or of mapping; DataFrame
-        y : sequence of str or int
-            Rows with -1 (among ints) or None are left out.
-        sample_weight : sequence of float, optional
-            Weights of the texts; those of weight 0 are left out.
-
-        Returns
-        -------
-        estimator
-            The estimator itself.
-
-        Raises
-        ------
-        InputError
-            If a text, label, weight or setting cannot be used; the estimator stays as it was.
-        """
-        self._learn(self._plan(X, y, sample_weight))
-        self.class_offset_ = class_offset(self.classes_.tolist(), self.class_weight)
-        return self
-
-    def dry_run(self, X: Any, y: Any) -> DryRun:
-        """Estimate the cost of ``fit``, without learning anything.
-
-        Parameters
-        ----------
-        X, y
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        DryRun
-            Texts, tokens, optimizer steps, truncated texts and the estimated seconds.
-
-        Raises
-        ------
-        InputError
-            As in :meth:`fit`.
-        """
-        return self._cost(self._plan(X, y, None))
 
 
 def check_finite(scores: npt.NDArray[np.float64], name: str) -> None:

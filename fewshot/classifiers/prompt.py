@@ -12,11 +12,11 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
-from fewshot.classifiers.base import DryRun, TextClassifier, score_in_parts, warn_truncated
+from fewshot.classifiers.base import DryRun, score_in_parts, warn_truncated
 from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
+from fewshot.classifiers.scorer_classifier import ScorerClassifier
 from fewshot.data.classes import class_offset, label_array
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
@@ -27,31 +27,15 @@ from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.calibration import Calibration
-from fewshot.scoring.heads import StateHead
-from fewshot.scoring.label_words import LabelWords, MultiToken
+from fewshot.scoring.label_words import MultiToken
 from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
-from fewshot.scoring.prototypes import LabelEmbeddings
-from fewshot.scoring.scorer import Encoded, PromptScorer
+from fewshot.scoring.scorer import Encoded
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 
 _READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
-_OF_SCORER = {  # fitted attributes that are fields of the scorer
-    "template_": "template",
-    "model_": "lm",
-    "label_words_": "words",
-    "aggregation_": "aggregation",
-    "prior_": "prior",
-    "head_": "head",
-    "max_length_": "max_length",
-}
-_LEARNED = (  # in the order of saved folders
-    *("classes_", "template_", "verbalizer_", "model_", "label_words_", "aggregation_"),
-    *("calibration_", "prior_", "head_", "max_length_", "history_", "n_truncated_"),
-    "parameter_report_",
-)
 
 
-class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextClassifier):
+class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScorerClassifier):
     """Classify texts by the words that a masked language model expects at a mask.
 
     The template turns a text into a cloze sentence, the verbalizer maps words at the mask to
@@ -301,41 +285,6 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         return self._in_parts(X, self.scorer_.mask_states)
 
     @property
-    def template_(self) -> Template:
-        """Template, as it was parsed."""
-        return self.scorer_.template
-
-    @property
-    def model_(self) -> MaskedLM:
-        """Model after tuning."""
-        return self.scorer_.lm
-
-    @property
-    def label_words_(self) -> LabelWords | LabelEmbeddings:
-        """Words or prototypes that are scored at the mask."""
-        return self.scorer_.words
-
-    @property
-    def aggregation_(self) -> Aggregation:
-        """Aggregation of the words of a class."""
-        return self.scorer_.aggregation
-
-    @property
-    def prior_(self) -> Tensor | None:
-        """Log-probabilities that calibration divides by."""
-        return self.scorer_.prior
-
-    @property
-    def head_(self) -> StateHead | None:
-        """Regression on the states of texts."""
-        return self.scorer_.head
-
-    @property
-    def max_length_(self) -> int:
-        """Limit of the tokens of a prompt."""
-        return self.scorer_.max_length
-
-    @property
     def _n_features_out(self) -> int:
         return self.model_.state_size
 
@@ -375,22 +324,6 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextCl
         tags = super().__sklearn_tags__()
         tags.target_tags.required = not _is_zero_shot(self.tuning)
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return parameters and what was learned; the fields of the scorer one by one."""
-        state: dict[str, Any] = dict(super().__getstate__())
-        if "scorer_" in state:
-            del state["scorer_"]
-            kept = {name: value for name, value in state.items() if name not in _LEARNED}
-            state = kept | {name: getattr(self, name) for name in _LEARNED}
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        scorer = {field: state[name] for name, field in _OF_SCORER.items() if name in state}
-        rest = {name: value for name, value in state.items() if name not in _OF_SCORER}
-        super().__setstate__(rest)
-        if scorer:
-            self.scorer_ = PromptScorer(**scorer)
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         return self._in_parts(X, self.scorer_.scores)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from fewshot.classifiers.base import DryRun, SupervisedClassifier
+from fewshot.classifiers.base import DryRun
+from fewshot.classifiers.supervised import SupervisedClassifier
 from fewshot.data.classes import LabeledTexts, label_array, read_labeled_texts
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
 
 import fewshot
@@ -272,13 +271,3 @@ def test_a_wording_whose_virtual_tokens_nothing_has_tuned_is_refused(tiny_bert):
 def test_only_prompt_classifiers_have_templates():
     with pytest.raises(InputError, match="a fitted PromptClassifier, got TfidfClassifier"):
         template_sensitivity(TfidfClassifier().fit(TEXTS, LABELS), TEXTS, OTHERS)
-
-
-def test_probabilities_are_those_of_predict_proba(tiny_bert):
-    clf = fitted(tiny_bert, tuning="head")
-    from fewshot.classifiers.sensitivity import _probabilities
-    from fewshot.data.examples import read_examples
-
-    own = _probabilities(clf, read_examples(TEXTS, ("text",)), [Template(OTHERS[0])])[0]
-
-    assert np.allclose(own, softmax(clf.predict_log_proba(TEXTS), axis=1), atol=1e-12)
