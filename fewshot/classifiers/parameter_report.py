@@ -44,7 +44,7 @@ class ParameterReport:
         if self.peak_memory_bytes is not None:
             lines.append(f"took {_readable(self.peak_memory_bytes)} of memory at the peak")
         if self.step_seconds is not None:
-            lines.append(f"took {1000 * self.step_seconds:.0f} ms a step")
+            lines.append(f"took {1000 * self.step_seconds:.0f} ms per step")
         return "\n".join(lines)
 
 

@@ -135,7 +135,7 @@ def test_it_reads_as_text():
         "tuned 1,024 of 32,000 parameters (3.20%) and 64 beside the model\n"
         "keeps 4.5 KiB for this task, 120 KiB less than a copy of the model\n"
         "took 3 MiB of memory at the peak\n"
-        "took 12 ms a step"
+        "took 12 ms per step"
     )
     assert pickle.loads(pickle.dumps(report)) == report
 
