@@ -117,7 +117,7 @@ class LeakageWarning(FewShotWarning):
 
 
 class UnlabeledWarning(FewShotWarning):
-    """Unlabelled texts were passed in a form that cross-validation would slice."""
+    """Rows count as unlabelled and are not used, or cross-validation would slice such texts."""
 
 
 def warn_user(message: str, category: type[Warning]) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fewshot.data.examples import Examples
 from fewshot.data.labels import Label, Labels, read_label_set
 from fewshot.data.training_data import TrainingData, read_training_data
-from fewshot.errors import InputError
+from fewshot.errors import InputError, UnlabeledWarning, warn_user
 
 _LEAST_WEIGHT = np.finfo(np.float64).tiny  # in place of a weight of 0, whose log is infinite
 _SUM_TOLERANCE = 1e-6
@@ -37,6 +37,12 @@ def read_labeled_texts(
             "requires y to be passed, but the target y is None: y is a sequence of labels"
         )
     data = read_training_data(X, y, sample_weight)
+    if data.labels.n_minus_one:
+        warn_user(
+            f"{data.labels.n_minus_one} rows of y with -1 count as unlabelled and are left out; "
+            "if -1 is a class, give it another number",
+            UnlabeledWarning,
+        )
     classes = class_labels(data.labels, labels)
     targets, weights = class_targets(data, classes, class_weight)
     used = np.flatnonzero(weights > 0)
@@ -61,6 +67,7 @@ def class_labels(labels: Labels | None, given: Sequence[Label] | None = None) ->
         raise InputError(
             f"a classifier needs 2 classes at least, got {len(classes)} class: {classes}. "
             "Name all of them with labels= if some have no example"
+            f"{_minus_one_advice(labels)}"
         )
     return classes
 
@@ -128,11 +135,24 @@ def label_array(classes: Sequence[Label]) -> npt.NDArray[Any]:
     return np.array(classes, dtype=np.int64 if isinstance(classes[0], int) else object)
 
 
+def _minus_one_advice(labels: Labels | None) -> str:
+    n_rows = 0 if labels is None else labels.n_minus_one
+    return f"; {n_rows} rows with -1 count as unlabelled" if n_rows else ""
+
+
 def _advice(unknown: Sequence[Label], classes: Sequence[Label]) -> str:
-    if isinstance(unknown[0], int) and isinstance(classes[0], str):
+    is_numbered = all(isinstance(label, int) and 0 <= label < len(classes) for label in unknown)
+    if isinstance(classes[0], str) and isinstance(unknown[0], int):
         return (
             "scikit-learn makes numbers of labels in cross_val_predict(method='predict_proba'), "
             "in stacking and in voting: number them yourself there, with Verbalizer.rename"
+        )
+    if is_numbered:
+        return (
+            "scikit-learn makes the numbers 0 to n-1 of labels in "
+            "cross_val_predict(method='predict_proba'), in stacking and in voting: number yours "
+            "so there, all of them in y, with Verbalizer.rename. Else add these labels to the "
+            "verbalizer or to labels=, or drop their rows"
         )
     return "Add them to the verbalizer or to labels=, or drop these rows"
 

@@ -101,7 +101,8 @@ def _table_columns(X: Any) -> dict[str, list[Any]] | None:
     return None
 
 
-def _can_be_encoded(text: str) -> bool:
+def can_be_encoded(text: str) -> bool:
+    """Return whether a text holds no lone surrogate, which no tokenizer takes."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -197,7 +198,7 @@ def _checked_texts(texts: list[Any], field: str) -> list[str]:
             f"{field!r} is a string in every row, but not in {_name_rows(wrong)}: "
             f"{shorten_repr(texts[wrong[0]])}"
         )
-    broken = [i for i, text in enumerate(texts) if not _can_be_encoded(text)]
+    broken = [i for i, text in enumerate(texts) if not can_be_encoded(text)]
     if broken:
         raise InputError(
             f"{field!r} holds a lone surrogate in {_name_rows(broken)}: the text was decoded with "

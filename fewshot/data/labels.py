@@ -30,6 +30,11 @@ class Labels:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def n_minus_one(self) -> int:
+        """Rows that have no label because they hold -1."""
+        return int(np.count_nonzero(self.values == UNLABELED))
+
     def classes(self) -> list[Label]:
         """Return the labels that occur, sorted."""
         return sorted(set(self.values[self.is_labeled].tolist()))
@@ -82,6 +87,11 @@ def _to_array(labels: list[Label | None]) -> Labels:
     if len(kinds) > 1:
         examples = [next(x for x in labels if isinstance(x, kind)) for kind in (str, int)]
         raise InputError(f"labels are all str or all int, got both, for example {examples}")
+    too_long = [label for label in labels if isinstance(label, int) and not _fits(label)]
+    if too_long:
+        raise InputError(
+            f"labels that are int have 64 bits at most, got {shorten_repr(too_long[0])}"
+        )
     if kinds == {int} and None not in labels:
         values: npt.NDArray[Any] = np.array(labels, dtype=np.int64)
         return Labels(values, values != UNLABELED)
@@ -89,6 +99,10 @@ def _to_array(labels: list[Label | None]) -> Labels:
     values[:] = labels
     is_labeled = np.array([label not in (None, UNLABELED) for label in labels], dtype=bool)
     return Labels(values, is_labeled)
+
+
+def _fits(label: int) -> bool:
+    return -(2**63) <= label < 2**63
 
 
 def _warn_members(values: list[Any]) -> None:
@@ -128,4 +142,8 @@ def _read_named_label(label: object) -> Label:
         raise VerbalizerError(f"a label is a str or an int, got {type(label).__name__}: {label!r}")
     if label == UNLABELED:
         raise VerbalizerError("the label -1 marks unlabelled rows; use another number, such as 0")
+    if not _fits(int(label)):
+        raise VerbalizerError(
+            f"labels that are int have 64 bits at most, got {shorten_repr(label)}"
+        )
     return int(label)

@@ -73,14 +73,19 @@ def is_whole(value: Any, least: int) -> bool:
 
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number."""
-    return (
-        not isinstance(value, bool) and isinstance(value, Real) and bool(np.isfinite(float(value)))
-    )
+    return not isinstance(value, bool) and isinstance(value, Real) and _is_finite(value)
 
 
 def is_positive(value: Any) -> bool:
     """Return whether a value is a finite number above 0."""
-    return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < np.inf
+    return is_number(value) and float(value) > 0
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return bool(np.isfinite(float(value)))
+    except OverflowError:  # an int that no float is as large as
+        return False
 
 
 def is_share(value: Any) -> bool:
@@ -96,8 +101,10 @@ def new_rng(random_state: Any) -> np.random.Generator:
 def checked_state(random_state: Any) -> np.random.RandomState:
     """Return what a ``random_state`` of scikit-learn stands for; nothing is drawn from it."""
     try:
+        if isinstance(random_state, (bool, np.bool_)):
+            raise ValueError("a bool is no seed")
         state: np.random.RandomState = check_random_state(random_state)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(
             f"random_state is an int, 0 or more, a RandomState or None, got {random_state!r}"
         ) from error

@@ -78,7 +78,7 @@ def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
     expected = f"sample_weight is {n_examples} finite numbers, 0 or more and not all 0"
     try:
         weights = np.array(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{expected}, one for each text: {error}") from error
     if weights.shape != (n_examples,) or not _are_weights(weights):
         raise InputError(f"{expected}, one for each text; got shape {weights.shape}")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TypeAlias
 
+from fewshot.data.examples import can_be_encoded
 from fewshot.data.labels import Label
 from fewshot.errors import VerbalizerError
 
@@ -132,11 +133,16 @@ def _read_word(label: Label, word: object) -> str:
         )
     if not word.strip():
         raise VerbalizerError(f"label {label!r} has a blank word {word!r}; remove it")
+    if not can_be_encoded(word):
+        raise VerbalizerError(f"the word {word!r} of label {label!r} holds a lone surrogate")
     return str(word.strip())
 
 
 def _read_weight(label: Label, word: object, weight: object) -> float:
-    number = float(weight) if isinstance(weight, Real) else math.nan
+    try:
+        number = float(weight) if isinstance(weight, Real) else math.nan
+    except OverflowError:  # an int that no float is as large as
+        number = math.inf
     if isinstance(weight, bool) or not 0.0 <= number < math.inf:
         raise VerbalizerError(
             f"the weight of {word!r} in label {label!r} is a finite number from 0, got {weight!r}"

@@ -78,6 +78,7 @@ def linear(**settings) -> FineTuneClassifier:
 # Wherever an estimator has a setting of this name.
 _SHARED = [
     ("random_state", "x", InputError, "random_state is an int, .* got 'x'"),
+    ("random_state", True, InputError, "random_state is an int, .* got True"),
     ("verbose", "x", InputError, "verbose is .* got 'x'"),
     ("max_length", 1000, ModelError, "max_length is from 1 to .* got 1000"),
     ("max_length", "x", ModelError, "max_length is from 1 to .* got '?x"),
@@ -94,6 +95,8 @@ _SHARED = [
 _OTHERS = words("law", "game") | {"animal": "animal"}
 _SETTINGS = [
     ("tfidf", {"C": 0}, InputError, "C is positive, got 0"),
+    ("tfidf", {"C": 10**400}, InputError, "C is positive, got 1000"),
+    ("prompt", {"verbalizer": words("a\udc80", "game")}, VerbalizerError, "lone surrogate"),
     ("tfidf", {"C": "x"}, InputError, "C is positive, got 'x'"),
     ("tfidf", {"C": np.inf}, InputError, "C is positive, got inf"),
     ("tfidf", {"ngram_range": (2, 1)}, InputError, r"pair such as \(1, 2\)"),

@@ -15,7 +15,7 @@ from fewshot.data.classes import (
 )
 from fewshot.data.labels import read_labels
 from fewshot.data.training_data import read_training_data
-from fewshot.errors import InputError, VerbalizerError
+from fewshot.errors import InputError, UnlabeledWarning, VerbalizerError
 
 
 def test_classes_are_those_that_occur_sorted():
@@ -184,3 +184,19 @@ def test_without_y_there_is_nothing_to_learn_from():
 def test_label_array_keeps_python_types():
     assert label_array([1, 5]).dtype == np.int64
     assert label_array(["a", "b"]).dtype == object
+
+
+def test_rows_with_minus_one_are_counted_where_they_are_left_out():
+    with pytest.warns(UnlabeledWarning, match="2 rows of y with -1 count as unlabelled"):
+        data = read_labeled_texts(
+            list("abcdef"), [-1, 0, 1] * 2, None, labels=None, class_weight=None
+        )
+
+    assert data.classes == [0, 1]
+    with pytest.raises(InputError, match=r"got 1 class: \[1\].*1 rows with -1 count as unlabelled"):
+        class_labels(read_labels([-1, 1], 2))
+
+
+def test_labels_that_scikit_learn_has_numbered_get_advice():
+    with pytest.raises(InputError, match=r"scikit-learn makes the numbers 0 to n-1"):
+        class_labels(read_labels([2, 0, 1], 3), [1, 2, 3])

@@ -10,7 +10,7 @@ import pytest
 from sklearn.exceptions import DataConversionWarning
 
 from fewshot.data.labels import read_label_set, read_labels
-from fewshot.errors import InputError
+from fewshot.errors import InputError, VerbalizerError
 
 
 @pytest.mark.parametrize("container", [list, tuple, np.array, pd.Series, iter])
@@ -63,6 +63,8 @@ def test_a_length_that_differs_is_refused():
         ([True, False], "got the bool True in row 0; use 0 and 1"),
         ([0, 1.5], "got float 1.5 in row 1"),
         (["a", 1], "all str or all int, got both, for example"),
+        ([2**70, 1], "labels that are int have 64 bits at most"),
+        ([1e20, None], "labels that are int have 64 bits at most"),
         (["a", ("b",)], "labels are str or int, got tuple"),
     ],
 )
@@ -88,3 +90,8 @@ def test_labels_that_are_members_of_an_enum_are_their_value():
     assert labels.values.tolist() == ["sport"]
     assert read_label_set(Topic) == ("sport", "law")
     assert [type(label) for label in read_label_set(Topic)] == [str, str]
+
+
+def test_a_named_label_has_64_bits_at_most():
+    with pytest.raises(VerbalizerError, match="64 bits at most"):
+        read_label_set([2**63, 1])
