@@ -17,7 +17,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts, build_prompts, plan_batches, tokenize_slots
 from fewshot.prompting.template import Template
 from tests import tiny_models
-from tests.tiny_models import WORDS, wordpiece_tokenizer
+from tests.tiny_models import WORDS, noting, wordpiece_tokenizer
 
 # Quantiles (in steps of 2.5 %) of the prompt lengths of AG News' test articles.
 AG_NEWS_LENGTHS = [
@@ -168,28 +168,27 @@ def test_a_separator_that_the_tokenizer_lacks_is_refused():
 # ---- Tokenising once --------------------------------------------------------------------------
 
 
-def counting(tokenizer):
-    texts: list[str] = []
-
-    class Counting:
-        def __getattr__(self, name):
-            return getattr(tokenizer, name)
-
-        def __call__(self, batch, **kwargs):
-            texts.extend([batch] if isinstance(batch, str) else batch)
-            return tokenizer(batch, **kwargs)
-
-    return Counting(), texts
-
-
-def test_a_text_is_tokenised_once_for_several_templates(wordpiece):
-    tokenizer, seen = counting(wordpiece)
+def test_a_text_is_tokenized_once_for_several_templates_and_fits(wordpiece):
+    tokenizer, seen = noting(wordpiece)
+    cache = BoundedCache(10)
     templates = [Template("{text} {mask}"), Template("a {mask} film: {text}")]
 
-    slots = tokenize_slots(tokenizer, templates, Examples({"text": ["first", "second"]}))
+    slots = tokenize_slots(tokenizer, templates, Examples({"text": ["film", "goal"]}), cache)
+    other = [Template("{mask}: {other}")]
+    tokenize_slots(tokenizer, other, Examples({"other": ["goal", "bad", "bad"]}), cache)
 
-    assert seen.count("first") == seen.count("second") == 1
     assert len(slots) == 1
+    assert [text for text in seen if text in ("film", "goal", "bad")] == ["film", "goal", "bad"]
+
+
+def test_places_that_are_tokenized_otherwise_are_told_apart():
+    tokenizer, seen = noting(tiny_models.byte_bpe_tokenizer())
+    cache = BoundedCache(10)
+
+    for pattern in ("{text} {mask}", "{text:bare} {mask}", "{mask}: {text}"):
+        tokenize_slots(tokenizer, [Template(pattern)], Examples({"text": ["film"]}), cache)
+
+    assert [text for text in seen if "film" in text] == ["film", "film", " film"]
 
 
 def test_byte_bpe_tokenises_a_text_with_and_without_a_space_in_front(tiny_roberta):
@@ -240,20 +239,20 @@ def test_slots_are_shortened_and_nothing_else(wordpiece, shorten, max_length, ex
     assert prompts.n_truncated == (max_length < 18)
 
 
-def test_the_longest_slot_gives_way_even_if_it_is_the_last(wordpiece):
-    columns = {"a": LONG["b"], "b": LONG["a"]}
+@pytest.mark.parametrize(
+    ("pattern", "columns", "max_length", "expected"),
+    [
+        (PAIR, {"a": LONG["b"], "b": LONG["a"]}, 14, "1 2 3 4 it a b c d is [MASK] ."),
+        ("{a} it {b:whole} is {mask}.", LONG, 11, "a it 1 2 3 4 is [MASK] ."),
+    ],
+    ids=["the longest is the last", "whole"],
+)
+def test_the_longest_slot_that_may_be_cut_gives_way(
+    wordpiece, pattern, columns, max_length, expected
+):
+    prompts = build(wordpiece, pattern, columns, max_length=max_length)
 
-    prompts = build(wordpiece, PAIR, columns, max_length=14)
-
-    assert shown(wordpiece, prompts) == ["1 2 3 4 it a b c d is [MASK] ."]
-
-
-def test_a_whole_slot_is_never_shortened(wordpiece):
-    template = Template("{a} it {b:whole} is {mask}.")
-
-    prompts = build(wordpiece, template, LONG, max_length=11)
-
-    assert shown(wordpiece, prompts) == ["a it 1 2 3 4 is [MASK] ."]
+    assert shown(wordpiece, prompts) == [expected]
 
 
 @pytest.mark.parametrize("shorten", ["longest", "tail", "head", "chunk"])
@@ -288,52 +287,38 @@ def test_empty_texts_leave_the_template_alone(wordpiece, tiny_roberta, tiny_xlm_
 # ---- Chunks -----------------------------------------------------------------------------------
 
 
-def test_a_long_text_is_spread_over_windows_of_equal_size(wordpiece):
-    template = Template("{text} {mask}", shorten="chunk")
+@pytest.mark.parametrize(
+    ("pattern", "columns", "max_length", "expected", "n_truncated"),
+    [
+        (
+            "{text} {mask}",
+            ["a b c d e f g", "x y"],
+            6,
+            ["a b c [MASK]", "d e [MASK]", "f g [MASK]", "x y [MASK]"],
+            0,
+        ),
+        (PAIR, LONG, 14, ["a b c d it 1 2 3 4 is [MASK] .", "e f g h it 1 2 3 4 is [MASK] ."], 0),
+        (PAIR, LONG, 10, [f"{a} it 1 2 is [MASK] ." for a in ("a b", "c d", "e f", "g h")], 1),
+        (
+            "{a} it {b:whole} is {mask}.",
+            LONG,
+            14,
+            ["a b c d it 1 2 3 4 is [MASK] .", "e f g h it 1 2 3 4 is [MASK] ."],
+            0,
+        ),
+    ],
+    ids=["windows of equal size", "a shorter slot is whole", "half the room each", "whole"],
+)
+def test_a_long_text_is_spread_over_windows(
+    wordpiece, pattern, columns, max_length, expected, n_truncated
+):
+    template = Template(pattern, shorten="chunk")
 
-    prompts = build(wordpiece, template, ["a b c d e f g", "x y"], max_length=6)
+    prompts = build(wordpiece, template, columns, max_length=max_length)
 
-    assert shown(wordpiece, prompts) == [
-        "a b c [MASK]",
-        "d e [MASK]",
-        "f g [MASK]",
-        "x y [MASK]",
-    ]
-    assert prompts.examples.tolist() == [0, 0, 0, 1]
-    assert prompts.n_examples == 2
-    assert prompts.n_truncated == 0
-
-
-def test_windows_of_a_pair_hold_the_whole_shorter_slot(wordpiece):
-    template = Template(PAIR, shorten="chunk")
-
-    prompts = build(wordpiece, template, LONG, max_length=14)
-
-    assert shown(wordpiece, prompts) == [
-        "a b c d it 1 2 3 4 is [MASK] .",
-        "e f g h it 1 2 3 4 is [MASK] .",
-    ]
-    assert prompts.n_truncated == 0
-
-
-def test_a_second_slot_that_chunking_has_to_cut_is_counted(wordpiece):
-    template = Template(PAIR, shorten="chunk")
-
-    prompts = build(wordpiece, template, LONG, max_length=10)
-
-    assert shown(wordpiece, prompts)[0] == "a b it 1 2 is [MASK] ."  # half the room each
-    assert prompts.n_truncated == 1
-
-
-def test_a_whole_slot_stands_in_every_window(wordpiece):
-    template = Template("{a} it {b:whole} is {mask}.", shorten="chunk")
-
-    prompts = build(wordpiece, template, LONG, max_length=14)
-
-    assert shown(wordpiece, prompts) == [
-        "a b c d it 1 2 3 4 is [MASK] .",
-        "e f g h it 1 2 3 4 is [MASK] .",
-    ]
+    assert shown(wordpiece, prompts) == expected
+    assert prompts.examples.tolist() == [int(row.startswith("x")) for row in expected]
+    assert prompts.n_truncated == n_truncated
 
 
 # ---- Properties -------------------------------------------------------------------------------
@@ -449,19 +434,6 @@ def test_virtual_tokens_start_as_their_words_in_the_place_of_these(tiny, soft, p
     assert theirs.soft_positions is None
 
 
-def test_virtual_tokens_without_words_start_as_words_drawn_from_the_vocabulary(tiny):
-    tokenizer = tiny[1]
-
-    prompts = build(tokenizer, "{text} {soft:3} {mask}", ["a goal", "a vote"])
-
-    at = prompts.soft_positions
-    drawn = [ids[places].tolist() for ids, places in zip(prompts.ids, at, strict=True)]
-    assert at.shape == (2, 3)
-    assert drawn[0] == drawn[1]
-    words = [name.lstrip("▁Ġ") for name in tokenizer.convert_ids_to_tokens(drawn[0])]
-    assert all(word.isalpha() and len(word) > 1 for word in words)
-
-
 def test_shortening_cuts_no_virtual_token(wordpiece):
     prompts = build(wordpiece, "{soft:It was} {text} {mask} {soft:2}", ["a " * 50], max_length=12)
 
@@ -474,46 +446,6 @@ def test_taken_rows_keep_the_places_of_virtual_tokens(wordpiece):
     prompts = build(wordpiece, "{text} {soft:It was} {mask}", ["a", "a goal"])
 
     assert prompts.take([1]).soft_positions.tolist() == [[3, 4]]
-
-
-# ---- Token cache ------------------------------------------------------------------------------
-
-
-class Noted:
-    """A tokenizer that notes the texts it gets."""
-
-    def __init__(self, tokenizer):
-        self.tokenizer, self.texts = tokenizer, []
-
-    def __getattr__(self, name):
-        return getattr(self.tokenizer, name)
-
-    def __call__(self, texts, **settings):
-        self.texts += [text for text in texts if text.strip() != "a"]  # which tells about spaces
-        return self.tokenizer(texts, **settings)
-
-
-def tokenized(tokenizer, pattern, texts, cache):
-    template = Template(pattern)
-    return tokenize_slots(tokenizer, [template], Examples({template.fields[0]: texts}), cache)
-
-
-def test_known_texts_are_not_tokenised_again(wordpiece):
-    cache, tokenizer = BoundedCache(10), Noted(wordpiece)
-
-    tokenized(tokenizer, "{text} {mask}", ["film", "goal", "film"], cache)
-    tokenized(tokenizer, "{mask}: {other}", ["goal", "bad"], cache)
-
-    assert tokenizer.texts == ["film", "goal", "bad"]
-
-
-def test_places_that_are_tokenised_otherwise_are_told_apart():
-    cache, tokenizer = BoundedCache(10), Noted(tiny_models.byte_bpe_tokenizer())
-
-    for pattern in ("{text} {mask}", "{text:bare} {mask}", "{mask}: {text}"):
-        tokenized(tokenizer, pattern, ["film"], cache)
-
-    assert tokenizer.texts == ["film", "film", " film"]
 
 
 def test_a_model_and_its_copies_remember_together(tiny_bert):

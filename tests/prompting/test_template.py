@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.errors import FewShotError, TemplateError
+from fewshot.errors import TemplateError
 from fewshot.prompting.template import (
     Filled,
     Mask,
@@ -68,19 +68,11 @@ def test_a_field_may_stand_twice():
     assert [slot.field for slot in template.slots] == ["title", "text", "title"]
 
 
-def test_fields_are_in_the_order_of_the_pattern():
-    assert Template("{premise}? {mask}, {hypothesis}").fields == ("premise", "hypothesis")
-
-
 def test_the_order_of_fields_can_be_given():
     template = Template("{hypothesis}? {mask}, {premise}", fields=("premise", "hypothesis"))
 
     assert template.field_names == ("premise", "hypothesis")
-
-
-def test_fields_of_letters_of_any_alphabet_are_text_of_the_template_not_names():
-    with pytest.raises(TemplateError, match=r"\{größe\} at position 0 .* is not a field name"):
-        Template("{größe} {mask}")
+    assert Template(template.text).fields == ("hypothesis", "premise")
 
 
 @pytest.mark.parametrize(
@@ -98,48 +90,32 @@ def test_fields_of_letters_of_any_alphabet_are_text_of_the_template_not_names():
         ("{text:long} {mask}", r"position 0 .* unknown option 'long'; .*'whole', 'bare'"),
         ("{text} {mask:whole}", r"\{mask:whole\} at position 7 .* unknown option 'whole'"),
         ("{text} {sep:bare} {mask}", r"\{sep:bare\} at position 7 .* unknown option 'bare'"),
+        ("{größe} {mask}", r"\{größe\} at position 0 .* is not a field name"),
+        *(
+            (f"{{text}} {{{soft}}} {{mask}}", rf"\{{{soft}\}} at position 7 .*no virtual token")
+            for soft in ("soft:", "soft: ", "soft:0")
+        ),
+        ("{text} is good", r"exactly one \{mask\}, got 0 in '\{text\} is good'"),
+        ("{mask} {text} {mask}", r"exactly one \{mask\}, got 2"),
+        ("It was {mask}.", r"no field for the text; add \{text\}"),
+        (["{text} {mask}"], r"a template is a string .* got list"),
     ],
 )
-def test_a_pattern_that_cannot_be_parsed_names_the_position(text, message):
+def test_a_pattern_that_cannot_be_used_is_refused_with_the_position(text, message):
     with pytest.raises(TemplateError, match=message):
         Template(text)
 
 
-def test_a_template_without_mask_is_refused():
-    with pytest.raises(TemplateError, match=r"exactly one \{mask\}, got 0 in '\{text\} is good'"):
-        Template("{text} is good")
-
-
-def test_a_template_with_two_masks_is_refused():
-    with pytest.raises(TemplateError, match=r"exactly one \{mask\}, got 2"):
-        Template("{mask} {text} {mask}")
-
-
-def test_a_template_without_a_field_is_refused():
-    with pytest.raises(TemplateError, match=r"no field for the text; add \{text\}"):
-        Template("It was {mask}.")
-
-
-def test_fields_must_be_those_of_the_pattern():
-    with pytest.raises(TemplateError, match=r"fields=\('a', 'c'\) differ .* \('a', 'b'\)"):
-        Template("{a} {mask} {b}", fields=("a", "c"))
-
-
-def test_an_unknown_way_to_shorten_is_refused():
-    with pytest.raises(TemplateError, match=r"shorten is one of .*'chunk'.*, got 'middle'"):
-        Template("{text} {mask}", shorten="middle")
-
-
-def test_a_pattern_is_a_string():
-    with pytest.raises(TemplateError, match=r"a template is a string .* got list"):
-        Template(["{text} {mask}"])
-
-
-def test_the_error_is_ours_and_a_value_error():
-    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the type is what is tested
-        Template("no mask {text}")
-
-    assert isinstance(caught.value, FewShotError)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fields": ("a", "c")}, r"fields=\('a', 'c'\) differ .* \('a', 'b'\)"),
+        ({"shorten": "middle"}, r"shorten is one of .*'chunk'.*, got 'middle'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(TemplateError, match=message):
+        Template("{a} {mask} {b}", **settings)
 
 
 # ---- As a value -------------------------------------------------------------------------------
@@ -230,40 +206,23 @@ def test_other_fields_of_an_example_are_ignored():
 # ---- OpenPrompt's format ----------------------------------------------------------------------
 
 
-def test_openprompt_placeholders_become_fields():
-    template = Template.from_openprompt('{"placeholder": "text_a"} It was {"mask"} .')
-
-    assert template == Template("{text_a} It was {mask} .")
-
-
-def test_openprompt_meta_text_special_and_shortenable_are_read():
-    template = Template.from_openprompt(
-        '{"meta": "title", "shortenable": False} {"text": "is:"} {"special": "<sep>"} {"mask"}'
-    )
-
-    assert template.segments == (
-        Slot("title", whole=True),
-        Text(" is: "),
-        Separator(),
-        Text(" "),
-        Mask(),
-    )
-
-
-def test_openprompt_stripping_of_the_full_stop_becomes_bare():
-    line = (
-        '{"placeholder": "text_a", "post_processing": "lambda x:x.strip(\'.\')", '
-        '"shortenable": False} is a {"mask"} .'
-    )
-
-    assert Template.from_openprompt(line).slots == (Slot("text_a", whole=True, bare=True),)
-
-
-def test_other_code_in_an_openprompt_file_is_refused_and_not_run():
-    line = '{"placeholder": "text_a", "post_processing": "lambda x: exit(1)"} {"mask"}'
-
-    with pytest.raises(TemplateError, match=r"cannot read .*exit.* code is not run"):
-        Template.from_openprompt(line)
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('{"placeholder": "text_a"} It was {"mask"} .', "{text_a} It was {mask} ."),
+        (
+            '{"meta": "title", "shortenable": False} {"text": "is:"} {"special": "<sep>"} {"mask"}',
+            "{title:whole} is: {sep} {mask}",
+        ),
+        (
+            '{"placeholder": "text_a", "post_processing": "lambda x:x.strip(\'.\')", '
+            '"shortenable": False} is a {"mask"} .',
+            "{text_a:whole,bare} is a {mask} .",
+        ),
+    ],
+)
+def test_openprompts_placeholders_meta_text_and_stripping_are_read(line, expected):
+    assert Template.from_openprompt(line) == Template(expected)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +233,10 @@ def test_other_code_in_an_openprompt_file_is_refused_and_not_run():
         ('{"shortenable": False} {"mask"}', "names no field"),
         ('{"special": "<eos>"} {"mask"}', "names no field"),
         ('{"placeholder": "text_a"}', r"exactly one \{mask\}"),
+        (
+            '{"placeholder": "text_a", "post_processing": "lambda x: exit(1)"} {"mask"}',
+            r"cannot read .*exit.* code is not run",
+        ),
     ],
 )
 def test_what_cannot_be_read_of_openprompt_is_named(line, message):
@@ -311,9 +274,3 @@ def test_a_preview_shows_virtual_tokens_apart_from_words():
     template = Template("{text} {soft:It was} {mask}{soft:2}.")
 
     assert template.preview({"text": "Fine."}) == "Fine. [soft:It was] [MASK][soft:2]."
-
-
-@pytest.mark.parametrize("content", ["soft:", "soft: ", "soft:0"])
-def test_virtual_tokens_of_nothing_are_refused_at_their_position(content):
-    with pytest.raises(TemplateError, match=rf"\{{{content}\}} at position 7 .*no virtual token"):
-        Template(f"{{text}} {{{content}}} {{mask}}")

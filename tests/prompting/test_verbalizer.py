@@ -29,25 +29,22 @@ def test_words_keep_the_given_order_of_labels_and_words():
     assert "neutral" not in verbalizer
 
 
-def test_a_single_word_may_be_given_as_a_string_and_is_not_split_to_letters():
-    assert Verbalizer(SENTIMENT)["pos"] == ("great",)
+@pytest.mark.parametrize(
+    ("given", "words", "weights"),
+    [
+        ("great", ("great",), (1.0,)),
+        ([" Good ", "really bad\n"], ("Good", "really bad"), (1.0, 1.0)),
+        ({"bad": 2, "poor": 0}, ("bad", "poor"), (2.0, 0.0)),
+        (np.array(["bad", "poor"]), ("bad", "poor"), (1.0, 1.0)),
+    ],
+    ids=["a string", "stripped", "weights", "an array"],
+)
+def test_words_are_a_string_a_sequence_or_a_mapping_to_weights(given, words, weights):
+    verbalizer = Verbalizer({0: given, 1: "other"})
 
-
-def test_words_are_stripped_but_keep_their_case_and_inner_spaces():
-    verbalizer = Verbalizer({0: [" Good "], 1: ["really bad\n"]})
-
-    assert verbalizer.label_words == {0: ("Good",), 1: ("really bad",)}
-
-
-def test_words_without_weights_weigh_one():
-    assert Verbalizer(SENTIMENT).weights == {"neg": (1.0, 1.0), "pos": (1.0,)}
-
-
-def test_a_mapping_gives_weights_and_may_hold_a_zero():
-    verbalizer = Verbalizer({0: {"bad": 2, "poor": 0}, 1: {"good": 0.5}})
-
-    assert verbalizer.weights == {0: (2.0, 0.0), 1: (0.5,)}
-    assert verbalizer.label_words == {0: ("bad", "poor"), 1: ("good",)}
+    assert verbalizer.label_words == {0: words, 1: ("other",)}
+    assert verbalizer.weights == {0: weights, 1: (1.0,)}
+    assert verbalizer.coverage == {0: len(words), 1: 1}
 
 
 def test_numpy_labels_become_plain_ones():
@@ -58,10 +55,6 @@ def test_numpy_labels_become_plain_ones():
     assert [type(label) for label in names] == [str, str]
     assert type(names["neg"][0]) is str
     assert numbers[np.int64(1)] == ("good",)
-
-
-def test_an_array_of_words_is_read_as_a_list():
-    assert Verbalizer({0: np.array(["bad", "poor"]), 1: "good"})[0] == ("bad", "poor")
 
 
 def test_the_caller_s_mapping_is_neither_changed_nor_kept():
@@ -152,10 +145,6 @@ def test_weights_that_do_not_fit_the_words_are_refused(weights, message):
         Verbalizer({"a": ["x", "y"], "b": "z"}).with_weights(weights)
 
 
-def test_coverage_counts_the_words_of_each_label():
-    assert Verbalizer({"a": ["x", "y"], "b": "z"}).coverage == {"a": 2, "b": 1}
-
-
 def test_rename_gives_other_labels_to_the_same_words():
     verbalizer = Verbalizer({"neg": {"bad": 2.0}, "pos": "good"}).rename({"pos": 1, "neg": 0})
 
@@ -220,11 +209,6 @@ def test_bad_label_words_are_refused(label_words, message):
         Verbalizer(label_words)
 
 
-def test_errors_are_value_errors_too():
-    with pytest.raises(ValueError, match="at least two labels"):
-        Verbalizer({})
-
-
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
@@ -266,21 +250,21 @@ def test_names_that_would_share_a_word_stay_whole():
     }
 
 
-@pytest.mark.parametrize("labels", [[0, 1], ["0", "1"], ["good", "--"]])
-def test_labels_without_letters_ask_for_a_verbalizer(labels):
-    with pytest.raises(VerbalizerError, match=r'say what they mean: verbalizer=\{.*: "..."'):
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        *(
+            (labels, r'say what they mean: verbalizer=\{.*: "..."')
+            for labels in ([0, 1], ["0", "1"], ["good", "--"])
+        ),
+        ("sports", "labels is a list of all labels.*, got 'sports'"),
+        (3, "labels is a list of all labels.*, got 3"),
+        (["a_b", "a-b"], "'a b' stands for both 'a_b' and 'a-b'"),
+    ],
+)
+def test_labels_that_make_no_words_are_refused(labels, message):
+    with pytest.raises(VerbalizerError, match=message):
         Verbalizer.from_labels(labels)
-
-
-@pytest.mark.parametrize("labels", ["sports", 3])
-def test_labels_that_are_no_list_are_refused(labels):
-    with pytest.raises(VerbalizerError, match=f"labels is a list of all labels.*, got {labels!r}"):
-        Verbalizer.from_labels(labels)
-
-
-def test_names_that_become_the_same_word_are_refused():
-    with pytest.raises(VerbalizerError, match="'a b' stands for both 'a_b' and 'a-b'"):
-        Verbalizer.from_labels(["a_b", "a-b"])
 
 
 def test_to_dict_survives_json_with_int_labels_and_weights():
@@ -317,19 +301,14 @@ def test_from_dict_refuses_lists_that_do_not_fit(change, message):
 
 def test_yaml_round_trip_keeps_words_that_yaml_reads_as_other_types(tmp_path):
     verbalizer = Verbalizer({0: ["no", "null", "1.5", "~"], 1: ["yes", "on", "a: b", "#c", "é"]})
+    weighted = Verbalizer({"0": {"bad": 0.1, "poor": 1e-7}, "1": ["good"]})
 
     verbalizer.to_yaml(tmp_path / "words.yaml")
+    weighted.to_yaml(tmp_path / "words.yml")
 
     assert Verbalizer.from_file(tmp_path / "words.yaml") == verbalizer
+    assert Verbalizer.from_file(tmp_path / "words.yml") == weighted
     assert (tmp_path / "words.yaml").read_text(encoding="utf-8").startswith("label_type: int\n")
-
-
-def test_yaml_round_trip_keeps_weights_and_str_labels(tmp_path):
-    verbalizer = Verbalizer({"0": {"bad": 0.1, "poor": 1e-7}, "1": ["good"]})
-
-    verbalizer.to_yaml(tmp_path / "words.yml")
-
-    assert Verbalizer.from_file(tmp_path / "words.yml") == verbalizer
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):

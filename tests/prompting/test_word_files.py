@@ -32,12 +32,6 @@ def test_openprompt_text_has_a_class_a_line_and_blank_lines_between_verbalizers(
     assert Verbalizer.from_file(path, [0, 1], index=1)[1] == ("yes", "right")
 
 
-def test_classes_without_names_are_named_by_their_first_words(write):
-    path = write("words.csv", "politics,war\nsports\n")
-
-    assert Verbalizer.from_file(path).labels == ("politics", "sports")
-
-
 def test_a_byte_order_mark_and_windows_line_ends_are_no_words(tmp_path):
     path = tmp_path / "words.txt"
     path.write_bytes(b"\xef\xbb\xbfbad\r\ngood\r\n")
@@ -65,29 +59,45 @@ def test_bad_pet_text_is_refused(write, text, message):
         Verbalizer.from_file(write("verbalizer.txt", text))
 
 
-def test_json_object_names_its_classes(write):
-    path = write("words.json", '{"a": ["bad"], "b": "good", "c": {"okay": 0.5}}')
-
-    assert Verbalizer.from_file(path) == Verbalizer({"a": "bad", "b": "good", "c": {"okay": 0.5}})
-
-
-def test_json_list_holds_a_verbalizer_an_entry(write):
-    path = write("words.json", '[{"0": ["bad"], "1": ["good"]}, [["no"], ["yes", "right"]]]')
-
-    assert Verbalizer.from_file(path, [1, 0]).label_words == {1: ("good",), 0: ("bad",)}
-    assert Verbalizer.from_file(path, [0, 1], index=1)[1] == ("yes", "right")
-
-
-def test_json_lines_hold_a_verbalizer_a_line(write):
-    path = write("words.jsonl", '{"a": "bad", "b": "good"}\n\n{"a": "no", "b": "yes"}\n')
-
-    assert Verbalizer.from_file(path, index=1)["b"] == ("yes",)
-
-
-def test_yaml_words_stay_words(write):
-    path = write("words.yaml", "label_type: int\nlabel_words:\n  0: [no, off]\n  1: {yes: 0.5}\n")
-
-    assert Verbalizer.from_file(path) == Verbalizer({0: ["no", "off"], 1: {"yes": 0.5}})
+@pytest.mark.parametrize(
+    ("name", "text", "arguments", "expected"),
+    [
+        (
+            "w.csv",
+            "politics,war\nsports\n",
+            {},
+            {"politics": ["politics", "war"], "sports": "sports"},
+        ),
+        (
+            "w.json",
+            '{"a": ["bad"], "b": "good", "c": {"okay": 0.5}}',
+            {},
+            {"a": "bad", "b": "good", "c": {"okay": 0.5}},
+        ),
+        ("w.json", '[{"0": ["bad"], "1": "good"}]', {"labels": [1, 0]}, {1: "good", 0: "bad"}),
+        (
+            "w.json",
+            '[[["bad"], ["good"]], [["no"], ["yes", "right"]]]',
+            {"labels": [0, 1], "index": 1},
+            {0: "no", 1: ["yes", "right"]},
+        ),
+        (
+            "w.jsonl",
+            '{"a": "bad", "b": "good"}\n\n{"a": "no", "b": "yes"}\n',
+            {"index": 1},
+            {"a": "no", "b": "yes"},
+        ),
+        (
+            "w.yaml",
+            "label_type: int\nlabel_words:\n  0: [no, off]\n  1: {yes: 0.5}\n",
+            {},
+            {0: ["no", "off"], 1: {"yes": 0.5}},
+        ),
+    ],
+    ids=["first words", "object", "list of objects", "list of lists", "lines", "yaml"],
+)
+def test_files_hold_verbalizers(write, name, text, arguments, expected):
+    assert Verbalizer.from_file(write(name, text), **arguments) == Verbalizer(expected)
 
 
 @pytest.mark.parametrize(
