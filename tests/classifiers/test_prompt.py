@@ -11,12 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from scipy.special import softmax
 from sklearn.base import clone
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
@@ -27,11 +24,9 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from fewshot import PromptClassifier, Template, Verbalizer
 from fewshot.data.examples import Examples
 from fewshot.errors import (
-    CollapseWarning,
     InputError,
     LabelWordWarning,
     ModelError,
-    TruncationWarning,
     VerbalizerError,
 )
 from fewshot.models.loading import load_masked_lm
@@ -188,31 +183,9 @@ def test_label_names_can_be_given_without_any_data(lm):
     assert clf.classes_.tolist() == ["business", "sports"]
 
 
-def test_without_data_verbalizer_and_labels_there_is_nothing_to_go_by(lm):
-    with pytest.raises(VerbalizerError, match="pass verbalizer= or labels="):
-        make(lm, verbalizer=None, calibration="pmi").fit()
-
-
 def test_integer_labels_without_verbalizer_are_refused_with_advice(lm):
     with pytest.raises(VerbalizerError, match="verbalizer"):
         make(lm, verbalizer=None).fit(TEXTS, [int(label == "sports") for label in LABELS])
-
-
-def test_columns_are_in_the_order_of_the_sorted_classes(lm):
-    shuffled = {"sports": ["sports", "game"], "politics": ["politics", "law"]}
-
-    ours = make(lm, verbalizer=shuffled).fit(TEXTS)
-
-    assert ours.classes_.tolist() == ["politics", "sports"]
-    assert np.array_equal(ours.predict_proba(NEW), make(lm).fit(TEXTS).predict_proba(NEW))
-
-
-def test_labels_choose_among_those_of_the_verbalizer(lm):
-    wide = {"animal": "animal", **VERBALIZER}
-
-    clf = make(lm, verbalizer=wide, labels=["sports", "politics"]).fit(TEXTS)
-
-    assert clf.classes_.tolist() == ["politics", "sports"]
 
 
 @pytest.mark.parametrize("tuning", ["head", "full"])
@@ -233,13 +206,6 @@ def test_rows_without_a_label_only_calibrate(lm, tuning, kind):
     domain = clone(clf).set_params(calibration="domain")
     with_rows = clone(domain).fit([*TEXTS, *extra], [*y, missing, missing])
     assert not np.allclose(with_rows.prior_, domain.fit(TEXTS, y).prior_)
-
-
-def test_by_default_weights_are_used_where_there_are_any(lm):
-    weighted = {"politics": {"politics": 3.0, "law": 1.0}, "sports": ["sports", "game"]}
-
-    assert make(lm, verbalizer=weighted).fit(TEXTS).aggregation_ == "weighted"
-    assert make(lm).fit(TEXTS).aggregation_ == "mean"
 
 
 def test_weights_that_the_aggregation_does_not_use_are_warned_of(lm):
@@ -266,25 +232,6 @@ def test_a_split_label_word_is_warned_of_at_the_line_of_the_user(lm):
 # ---- Input ------------------------------------------------------------------------------------
 
 
-def test_pairs_come_as_tuples_mappings_or_tables(lm):
-    rows = [(text, f"it was {text}") for text in TEXTS]
-    names = ["premise", "hypothesis"]
-    clf = make(lm, template="{premise:bare}? {mask}, {hypothesis}", tuning="head")
-
-    outputs = [
-        clone(clf).fit(X, LABELS).predict_proba(X)
-        for X in (
-            rows,
-            [dict(zip(names, row, strict=True)) for row in rows],
-            pd.DataFrame(rows, columns=names),
-            pd.DataFrame(rows, columns=names)[names[::-1]],
-            np.array(rows, dtype=object),
-        )
-    ]
-
-    assert all(np.array_equal(output, outputs[0]) for output in outputs)
-
-
 @pytest.mark.filterwarnings("error")
 def test_texts_that_are_chunked_are_not_warned_of(lm):
     template = Template("{mask} news: {text}", shorten="chunk")
@@ -294,23 +241,6 @@ def test_texts_that_are_chunked_are_not_warned_of(lm):
 
     assert clf.predict_proba(["film " * 30, "short"]).shape == (2, 2)
     assert clf.transform(["film " * 30, "short"]).shape == (2, 32)
-
-
-def test_a_shorter_max_length_is_kept_to(lm):
-    with pytest.warns(TruncationWarning, match="to fit 8 tokens"):
-        clf = make(lm, max_length=8).fit(TEXTS)
-
-    assert clf.max_length_ == 8
-
-
-# ---- Bad input --------------------------------------------------------------------------------
-
-
-def test_a_model_without_mask_token_is_refused(tmp_path):
-    from tests.tiny_models import save_tiny
-
-    with pytest.raises(ModelError):
-        make(str(save_tiny(tmp_path, "causal"))).fit(TEXTS)
 
 
 # ---- Tuning -----------------------------------------------------------------------------------
@@ -332,14 +262,6 @@ def test_head_tuning_does_not_fall_below_zero_shot(lm):
     head = make(lm, tuning="head").fit(X[:16], y[:16]).score(X[16:], y[16:])
 
     assert head >= zero_shot
-
-
-def test_head_under_a_huge_penalty_is_the_calibrated_prompt(lm):
-    clf = make(lm, tuning=Head(C=1e-9)).fit(TEXTS, LABELS)
-
-    scorer = clf.scorer_
-    scores = scorer.class_scores(scorer.encode(scorer.views(Examples({"text": NEW}))))
-    np.testing.assert_allclose(clf.predict_proba(NEW), softmax(scores, axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize("tuning", ["none", "head"])
@@ -482,17 +404,6 @@ def test_folds_are_searched_in_other_processes(lm):
     assert np.array_equal(here.predict_proba(NEW), there.predict_proba(NEW))
 
 
-def test_cross_validated_probabilities(lm):
-    X, names = toy()
-    y = numbered_labels(names)
-    clf = make(lm, verbalizer=NUMBERED, tuning=Head(C=5.0))
-
-    proba = cross_val_predict(clf, X, y, cv=3, method="predict_proba")
-
-    assert proba.shape == (24, 2)
-    assert (proba.argmax(1) == y).mean() >= 0.7
-
-
 def test_where_scikit_learn_makes_numbers_of_labels_the_error_says_so(lm):
     with pytest.raises(InputError, match=r"makes numbers of labels.*Verbalizer.rename"):
         cross_val_predict(make(lm, tuning="head"), *toy(), cv=3, method="predict_proba")
@@ -510,14 +421,6 @@ def test_a_class_missing_from_a_fold_is_no_problem(lm):
 
     assert proba.shape == (17, 3)
     assert len(scores) == 3
-
-
-def test_probabilities_can_be_calibrated(lm):
-    X, y = toy()
-
-    calibrated = CalibratedClassifierCV(make(lm, tuning="head"), cv=2).fit(X, y)
-
-    assert calibrated.predict_proba(NEW).sum(1) == pytest.approx(np.ones(4))
 
 
 def test_it_can_teach_itself(lm):
@@ -577,15 +480,6 @@ def test_a_short_run_shows_no_bar_either(lm, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_class_that_takes_nearly_everything_is_warned_of(lm):
-    clf = make(lm, calibration="none").fit()
-
-    with pytest.warns(CollapseWarning, match="takes 25 of 25 predictions") as found:
-        clf.predict(["the same text"] * 25)
-
-    assert found[0].filename == __file__
-
-
 # ---- Cost -------------------------------------------------------------------------------------
 
 
@@ -613,12 +507,6 @@ def test_a_dry_run_takes_as_many_steps_as_the_fit(lm):
     n_trained = 12  # two of each class's eight are held out
 
     assert clf.dry_run(TEXTS, LABELS).n_steps == 2 * n_trained // 3
-
-
-def test_a_dry_run_without_data_costs_nothing(lm):
-    cost = make(lm, calibration="contextual").dry_run()
-
-    assert (cost.n_texts, cost.n_tokens, cost.n_steps, cost.seconds) == (0, 0, 0, 0.0)
 
 
 def resident_bytes() -> int:

@@ -80,27 +80,19 @@ def test_steps_are_batches_times_epochs(n_examples, expected):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "expected"),
+    ("schedule", "warmup_ratio", "expected"),
     [
-        ("linear", [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]),
-        ("constant", [0.5] + [1.0] * 9),
-        ("cosine", [0.5, 1.0] + [0.5 * (1 + math.cos(math.pi * i / 8)) for i in range(8)]),
+        ("linear", 0.2, [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]),
+        ("linear", 0.0, [1.0, 0.75, 0.5, 0.25]),
+        ("linear", 1.0, [0.25, 0.5, 0.75, 1.0]),
+        ("constant", 0.2, [0.5] + [1.0] * 9),
+        ("cosine", 0.2, [0.5, 1.0] + [0.5 * (1 + math.cos(math.pi * i / 8)) for i in range(8)]),
     ],
 )
-def test_schedules_by_hand(schedule, expected):
-    settings = settings_of(schedule=schedule, warmup_ratio=0.2)
+def test_schedules_by_hand(schedule, warmup_ratio, expected):
+    settings, n_steps = settings_of(schedule=schedule, warmup_ratio=warmup_ratio), len(expected)
 
-    assert [settings.rate(step, 10) for step in range(10)] == pytest.approx(expected)
-
-
-def test_without_warmup_the_first_step_has_the_whole_rate():
-    assert settings_of(warmup_ratio=0.0).rate(0, 4) == 1.0
-
-
-def test_a_warmup_of_all_steps_only_rises():
-    settings = settings_of(warmup_ratio=1.0)
-
-    assert [settings.rate(step, 4) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert [settings.rate(step, n_steps) for step in range(n_steps)] == pytest.approx(expected)
 
 
 def test_each_epoch_visits_each_example_once():
@@ -263,18 +255,11 @@ def test_training_stops_when_the_held_out_loss_stops_falling():
     assert [row["valid_loss"] for row in history] == pytest.approx([0.9, 0.5, 0.6, 0.7], abs=1e-5)
 
 
-def test_the_best_weights_are_kept():
+@pytest.mark.parametrize(("patience", "num_epochs"), [(2, 6), (5, 3)])
+def test_the_best_weights_are_kept(patience, num_epochs):
     model = Scripted([0.9, 0.5, 0.6, 0.7, 0.1, 0.1])
 
-    model.train(patience=2)
-
-    assert float(model.weight.detach()) == model.after_epoch[1]
-
-
-def test_the_best_weights_are_kept_also_when_training_ends_by_itself():
-    model = Scripted([0.9, 0.5, 0.6])
-
-    model.train(patience=5, num_epochs=3)
+    model.train(patience, num_epochs)
 
     assert float(model.weight.detach()) == model.after_epoch[1]
 

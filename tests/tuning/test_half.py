@@ -90,22 +90,8 @@ def test_weight_and_bias_of_a_module_go_together(tiny):
             85_054_464,
             42_527_232,
         ),
-        (
-            BertForMaskedLM,
-            BertConfig(
-                vocab_size=120,
-                hidden_size=32,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                intermediate_size=64,
-                max_position_embeddings=64,
-            ),
-            24_344,
-            17_088,
-            8_544,
-        ),
     ],
-    ids=["bert-base", "roberta-base", "tiny"],
+    ids=["bert-base", "roberta-base"],
 )
 def test_half_of_a_model_is_as_large_as_worked_out(kind, config, total, layers, half):
     model = on_meta(kind, config)
@@ -143,18 +129,6 @@ def test_whole_layers_are_drawn_if_asked(tiny_bert):
     assert sorted(shares) == [0.0, 1.0]
 
 
-def test_each_attention_matrix_is_drawn_in_half_of_the_draws(tiny_bert):
-    layer = encoder_layers(tiny_bert[0])[0]
-    counts = dict.fromkeys(("query", "key", "value", "attention_output"), 0)
-
-    for seed in range(200):
-        drawn = modules_of(draw(tiny_bert[0], seed=seed))
-        for role in counts:
-            counts[role] += layer.parts[role] in drawn
-
-    assert all(count / 200 == pytest.approx(0.5, abs=0.1) for count in counts.values())
-
-
 @pytest.mark.parametrize("granularity", ["category", "layer", "model"])
 def test_all_or_nothing(tiny, granularity):
     model, _ = tiny
@@ -181,19 +155,6 @@ def test_the_other_half_and_the_embeddings_stay_to_the_last_bit(tiny, family):
     assert 0.2 < share_of_layers(lm.model, tuned) < 0.8
     assert not any(is_table(name) for name in tuned)
     assert changed(before, task.scorer.lm) == set()
-
-
-def test_nearly_all_that_is_drawn_changes(tiny_bert):
-    task = make_task(tiny_bert)
-    before = weights_of(task.scorer.lm)
-    names = set(Half().prepare(make_task(tiny_bert)).scorer.lm.tuned_parameters())
-
-    lm = Half(num_epochs=2, learning_rate=0.01).tune(task).scorer.lm
-
-    after = weights_of(lm)
-    moved = sum(int((after[name] != before[name]).sum()) for name in names)
-    assert changed(before, lm) <= names
-    assert moved >= 0.95 * sum(before[n].numel() for n in names if not n.endswith("bias"))
 
 
 def test_the_head_is_always_tuned(tiny, family):

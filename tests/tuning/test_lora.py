@@ -39,11 +39,6 @@ def test_the_number_of_parameters_is_rank_times_inputs_and_outputs_of_each_matri
     assert n_new(LoRA(rank=4), make_task(tiny)) == n_layers * per_layer
 
 
-def test_the_worked_example_of_the_survey(tiny_bert):
-    # 2 layers x 2 matrices x rank 4 x (32 + 32) = 1,024.
-    assert n_new(LoRA(rank=4), make_task(tiny_bert)) == 1024
-
-
 def test_all_matrices_of_a_layer_can_be_targets(tiny_bert):
     targets = ["query", "key", "value", "attention_output", "intermediate", "output"]
 
@@ -95,16 +90,6 @@ def test_merging_shares_what_has_no_update(tiny_bert):
 def test_only_a_model_with_low_rank_updates_can_be_merged(tiny_bert):
     with pytest.raises(TuningError, match="merge takes a model tuned with LoRA"):
         merge(make_task(tiny_bert).scorer.lm)
-
-
-def test_both_matrices_learn(tiny_bert):
-    task = make_task(tiny_bert)
-    start = LoRA(learning_rate=0.01, num_epochs=1).prepare(make_task(tiny_bert)).scorer.lm.added
-
-    tuned = LoRA(learning_rate=0.01, num_epochs=1, interpolation=1.0).tune(task).scorer.lm.added
-
-    for before, after in zip(start.parameters(), tuned.parameters(), strict=True):
-        assert (before != after).float().mean() > 0.9
 
 
 def test_dropout_acts_in_training_only(tiny_bert):

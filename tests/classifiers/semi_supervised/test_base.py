@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-import datasets
 import numpy as np
 import pytest
 import sklearn
@@ -73,14 +72,6 @@ def test_a_pool_as_long_as_the_data_is_passed_whole(learner):
     assert [clf.n_unlabeled_ for clf in scores["estimator"]] == [8, 8]
 
 
-def test_a_grid_search_takes_the_pool():
-    search = GridSearchCV(MAKERS["pet"](), {"estimator__tuning__C": [0.1, 10.0]}, cv=2)
-
-    search.fit(X, Y, unlabeled=Unlabeled(POOL))
-
-    assert search.best_estimator_.n_unlabeled_ == 5
-
-
 def test_metadata_routing_reaches_the_last_step_of_a_pipeline(learner):
     lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
     with sklearn.config_context(enable_metadata_routing=True):
@@ -120,12 +111,6 @@ def test_rows_of_minus_one_work_in_cross_validation_and_count_in_no_score(learne
         assert clf.n_unlabeled_ == sum(labels[i] == -1 for i in train)  # none of the test fold
 
 
-def test_rows_and_a_pool_are_put_together(learner):
-    clf = learner.fit([*X, "the bank"], [*Y, None], unlabeled=Unlabeled(POOL))
-
-    assert clf.n_unlabeled_ == 6
-
-
 def test_the_order_of_both_ways_of_passing_does_not_matter(learner):
     by_rows = clone(learner).fit([*X, *POOL], [*Y, *[None] * 5])
     by_pool = clone(learner).fit(X, Y, unlabeled=Unlabeled(POOL))
@@ -134,14 +119,6 @@ def test_the_order_of_both_ways_of_passing_does_not_matter(learner):
 
 
 # ---- Streams ----------------------------------------------------------------------------------
-
-
-def test_a_data_set_on_disk_is_accepted(learner, tmp_path):
-    datasets.Dataset.from_dict({"text": POOL}).save_to_disk(tmp_path / "pool")
-
-    clf = learner.fit(X, Y, unlabeled=Unlabeled(datasets.load_from_disk(tmp_path / "pool")))
-
-    assert clf.n_unlabeled_ == 5
 
 
 def test_of_a_long_stream_a_bounded_sample_is_used(learner):
@@ -173,14 +150,6 @@ def test_predicting_texts_of_the_pool_warns(learner):
 
     with pytest.warns(LeakageWarning, match="2 of 3 texts were among the unlabelled texts"):
         clf.predict([*POOL[:2], "something else"])
-
-
-def test_predicting_other_texts_does_not_warn(learner):
-    clf = learner.fit(X, Y, unlabeled=Unlabeled(POOL))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", LeakageWarning)
-        clf.predict(["something else"])
 
 
 def test_test_texts_in_the_pool_are_reported_in_cross_validation(learner):

@@ -16,14 +16,7 @@ from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.errors import InputError, TuningError
 from fewshot.models.fingerprint import model_fingerprint
 from fewshot.training.loop import TrainSettings
-from fewshot.tuning import (
-    Adapter,
-    BitFit,
-    Full,
-    LoRA,
-    Perfect,
-    SoftPrompt,
-)
+from fewshot.tuning import Adapter, BitFit, Full, LoRA, Perfect, SoftPrompt
 from tests import tiny_estimators
 from tests.tiny_estimators import POOL, QUIET, WORDS, X, Y
 
@@ -268,7 +261,7 @@ def test_students_tune_what_the_estimator_tunes_in_a_frozen_encoder():
     assert clf.estimator_.tuning.rank == 2
 
 
-@pytest.mark.parametrize("tuning", [Full(num_epochs=1), "bitfit", SoftPrompt(num_epochs=1)])
+@pytest.mark.parametrize("tuning", [Full(num_epochs=1), SoftPrompt(num_epochs=1)])
 def test_students_can_tune_by_any_gradients(tuning):
     clf = fit(learner(tuning=tuning, n_sessions=1, n_steps=2))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from copy import deepcopy
 
 import numpy as np
@@ -214,12 +213,6 @@ class Forbidden(PromptClassifier):
         raise AssertionError
 
 
-def test_bare_texts_need_no_label_predictor():
-    predictor = Forbidden(**prompt().get_params(deep=False))
-
-    assert fit(pcp(objective="mlm", predictor=predictor)).n_lines_ == 13
-
-
 @pytest.mark.parametrize(
     "settings",
     [{"verbalizer": SoftVerbalizer(WORDS)}, {"tuning": Perfect(num_epochs=1), "verbalizer": None}],
@@ -253,36 +246,6 @@ def test_the_word_at_its_slot_is_the_token_that_is_scored(name, monkeypatch):
     words = clf.estimator_.label_words_.tokens.tolist()
     assert len(seen) == 13
     assert all(sum(token in words for token in ids.tolist()) == 1 for ids in seen)
-
-
-def test_words_of_several_pieces_are_written_whole(monkeypatch):
-    base = prompt(verbalizer={"politics": "dreadful", "sports": ["dreadful", "wonderful"][1]})
-    predictor = Fixed(**base.get_params(deep=False))
-
-    lines = lines_of(pcp(base, predictor=predictor), monkeypatch)
-
-    assert lines[0] == "football team it was dreadful."
-
-
-def test_all_words_of_a_class_occur(monkeypatch):
-    base = prompt(verbalizer={"politics": ["politics", "law", "vote"], "sports": "sports"})
-    predictor = Fixed(**base.get_params(deep=False))
-
-    lines = lines_of(pcp(base, predictor=predictor), monkeypatch, [f"a {i}" for i in range(60)])
-
-    words = [line.split()[-1].rstrip(".") for line in lines]
-    assert set(words) == {"politics", "law", "vote"}
-    assert min(map(words.count, set(words))) > 10
-
-
-def test_the_template_is_protected_from_truncation(monkeypatch):
-    long = " ".join(["football"] * 300)
-
-    clf = pcp(predictor=Fixed(**prompt().get_params(deep=False)))
-    lines = lines_of(clf, monkeypatch, [*POOL, long])
-
-    assert lines[-1].endswith("football it was politics.")
-    assert clf.n_truncated_ == 1
 
 
 def test_a_line_of_a_mask_like_text_has_no_mask(monkeypatch):
@@ -391,20 +354,6 @@ def test_without_biases_a_soft_prompt_starts_as_the_hard_one():  # pcp.md, E6
     np.testing.assert_allclose(soft.fit().predict_proba(POOL), expected, atol=1e-7)
 
 
-def test_it_is_saved_with_the_hash_of_its_data(tmp_path):
-    clf = fit(pcp())
-    clf.save(tmp_path / "model")
-
-    again = fewshot.load(tmp_path / "model")
-
-    assert again.data_hash_ == clf.data_hash_
-    for a, b in zip(again.model_.model.parameters(), clf.model_.model.parameters(), strict=True):
-        assert torch.equal(a, b)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert np.array_equal(again.predict_proba(POOL), clf.predict_proba(POOL))
-
-
 def test_other_texts_have_another_hash():
     assert fit(pcp()).data_hash_ != fit(pcp(), POOL[1:]).data_hash_
 
@@ -501,14 +450,6 @@ def test_both_methods_of_a_composition_may_have_one_checkpoint_folder(tmp_path):
 
     assert np.array_equal(beside.predict_proba(X), fit(nested(None)).predict_proba(X))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_pet_takes_the_adapted_model():
-    lm = fit(pcp()).model_
-
-    clf = PETClassifier(prompt().set_params(model=lm), random_state=0, verbose=0)
-
-    assert clf.fit(X, Y, unlabeled=Unlabeled(POOL)).estimator_.model_ is lm
 
 
 def test_without_labels_words_are_predicted_zero_shot():

@@ -14,6 +14,7 @@ from fewshot.errors import ModelError, TemplateError, TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import DePT, SoftPrompt
 from fewshot.tuning.soft_tokens import soft_tokens_of
+from tests.tiny_models import FAMILIES
 from tests.tuning.tasks import TEXTS, make_task
 
 LABELS = ["sports"] * 5 + ["politics"] * 5
@@ -104,24 +105,16 @@ def test_a_prompt_starts_calibrated_as_the_model_without_it(tiny_bert):
     torch.testing.assert_close(ours - ours.mean(), theirs - theirs.mean(), atol=1e-5, rtol=0)
 
 
-def test_the_prompt_of_another_classifier_is_a_start(tiny_bert):
-    first = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=2)).fit(TEXTS, LABELS)
-    strategy = SoftPrompt(initial=first.model_)
+@pytest.mark.parametrize("name", ["prompt", "dept", "ept"])
+def test_the_prompt_of_another_classifier_is_a_start(tiny_bert, name):
+    first = classifier(tiny_bert, name).set_params(tuning__num_epochs=2, tuning__length=3)
+    strategy = SoftPrompt(initial=first.fit(TEXTS, LABELS).model_)
 
     prompt = strategy.prepare(make_task(tiny_bert)).scorer.lm.added.prompt
 
-    assert torch.equal(prompt, first.model_.added.prompt)
+    [part] = soft_tokens_of(first.model_.added)
+    assert torch.equal(prompt, part.vectors)
     assert clone(strategy).initial is first.model_
-
-
-def test_a_prompt_of_ept_and_dept_is_a_start_too(tiny_bert):
-    for name in ("dept", "ept"):
-        first = classifier(tiny_bert, name).set_params(tuning__num_epochs=2).fit(TEXTS, LABELS)
-
-        prompt = SoftPrompt(initial=first.model_).prepare(make_task(tiny_bert)).scorer.lm.added
-
-        [part] = soft_tokens_of(first.model_.added)
-        assert torch.equal(prompt.prompt, part.vectors)
 
 
 def test_a_tuned_model_is_tuned_on_with_a_second_prompt(tiny_bert):
@@ -182,25 +175,21 @@ def test_words_that_the_tokenizer_does_not_know_are_refused(tiny_bert):
         SoftPrompt(words=3).prepare(make_task(tiny_bert))
 
 
-def test_a_start_from_another_backbone_is_refused(tiny_bert, tiny_roberta):
-    other = classifier(tiny_roberta, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
+@pytest.mark.parametrize(
+    ("family", "tuning", "length", "message"),
+    [
+        ("roberta", SoftPrompt(length=3, num_epochs=1), None, "means nothing there; tune it on th"),
+        ("bert", SoftPrompt(length=3, num_epochs=1), 4, r"length=4 .* has 3 virtual tokens; leave"),
+        ("bert", "head", None, "has no virtual tokens to start from"),
+    ],
+    ids=["another backbone", "another length", "no prompt"],
+)
+def test_a_start_that_does_not_fit_is_refused(tiny_bert, family, tuning, length, message):
+    other = classifier(FAMILIES[family](), tuning).fit(TEXTS, LABELS)
 
-    with pytest.raises(TuningError, match="means nothing there; tune it on the same model"):
-        classifier(tiny_bert, SoftPrompt(initial=other.model_)).fit(TEXTS, LABELS)
-
-
-def test_a_start_of_another_length_is_refused(tiny_bert):
-    other = classifier(tiny_bert, SoftPrompt(length=3, num_epochs=1)).fit(TEXTS, LABELS)
-
-    with pytest.raises(TuningError, match=r"length=4 .* has 3 virtual tokens; leave length out"):
-        classifier(tiny_bert, SoftPrompt(length=4, initial=other.model_)).fit(TEXTS, LABELS)
-
-
-def test_a_start_from_a_model_without_a_prompt_is_refused(tiny_bert):
-    other = classifier(tiny_bert, "head").fit(TEXTS, LABELS)
-
-    with pytest.raises(TuningError, match="has no virtual tokens to start from"):
-        classifier(tiny_bert, SoftPrompt(initial=other.model_)).fit(TEXTS, LABELS)
+    clf = classifier(tiny_bert, SoftPrompt(length=length, initial=other.model_))
+    with pytest.raises(TuningError, match=message):
+        clf.fit(TEXTS, LABELS)
 
 
 # ---- As an estimator --------------------------------------------------------------------------
@@ -232,21 +221,16 @@ def test_frozen_virtual_tokens_are_their_words(tiny):
     assert np.array_equal(soft.predict_proba(TEXTS), plain.predict_proba(TEXTS))
 
 
-def test_prompt_tuning_tunes_only_the_virtual_tokens_of_a_template(tiny_bert):
-    clf = classifier(tiny_bert, "prompt", "{mask} {soft:news of} {text}").fit(TEXTS, LABELS)
-
-    added = clf.model_.added
-    assert sum(p.numel() for p in added.parameters()) == 2 * 32
-    assert added.n_inserted == 0
-    assert clf.max_length_ == clf.model.max_length
-
-
-def test_a_length_adds_tokens_before_the_text_to_those_of_a_template(tiny_bert):
-    strategy = SoftPrompt(length=3, num_epochs=2)
+@pytest.mark.parametrize("length", [None, 3])
+def test_a_length_adds_tokens_before_the_text_to_those_of_a_template(tiny_bert, length):
+    strategy = SoftPrompt(length=length, num_epochs=2)
 
     clf = classifier(tiny_bert, strategy, "{mask} {soft:news of} {text}").fit(TEXTS, LABELS)
 
-    assert sum(p.numel() for p in clf.model_.added.parameters()) == (2 + 3) * 32
+    n_inserted = length or 0
+    assert sum(p.numel() for p in clf.model_.added.parameters()) == (2 + n_inserted) * 32
+    assert clf.model_.added.n_inserted == n_inserted
+    assert clf.max_length_ == clf.model.max_length - n_inserted
 
 
 @pytest.mark.parametrize("tuning", ["full", "bitfit", "lora", DePT(length=2)])
