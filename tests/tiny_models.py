@@ -15,48 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+import transformers as hf
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import (
-    AlbertConfig,
-    AlbertForMaskedLM,
-    AlbertTokenizer,
-    BertConfig,
-    BertForMaskedLM,
-    BertTokenizer,
-    CamembertConfig,
-    CamembertForMaskedLM,
-    CamembertTokenizer,
-    DebertaConfig,
-    DebertaForMaskedLM,
-    DebertaTokenizer,
-    DebertaV2Config,
-    DebertaV2ForMaskedLM,
-    DebertaV2Tokenizer,
-    DistilBertConfig,
-    DistilBertForMaskedLM,
-    DistilBertTokenizer,
-    ElectraConfig,
-    ElectraForMaskedLM,
-    GPT2Config,
-    GPT2LMHeadModel,
-    ModernBertConfig,
-    ModernBertForMaskedLM,
-    MPNetConfig,
-    MPNetForMaskedLM,
-    MPNetTokenizer,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-    RobertaForMaskedLM,
-    RobertaTokenizer,
-    XLMRobertaConfig,
-    XLMRobertaForMaskedLM,
-    XLMRobertaTokenizer,
-)
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
-
-    Tiny = tuple[PreTrainedModel, PreTrainedTokenizerFast]
+    Tiny = tuple[hf.PreTrainedModel, hf.PreTrainedTokenizerFast]
 
 # Whole-word tokens of every tokenizer.
 WORDS = (  # noqa: SIM905
@@ -96,23 +59,25 @@ def numeric_word(feature: int, bin_index: int) -> str:
 # ---- Tokenizers -------------------------------------------------------------------------------
 
 
-def wordpiece_tokenizer(kind: type[BertTokenizer] = BertTokenizer) -> PreTrainedTokenizerFast:
+def wordpiece_tokenizer(
+    kind: type[hf.BertTokenizer] = hf.BertTokenizer,
+) -> hf.PreTrainedTokenizerFast:
     """Build a lower-casing WordPiece tokenizer, as BERT, DistilBERT and ELECTRA have."""
     return kind(vocab=_wordpiece_vocab(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
 
 
-def byte_bpe_tokenizer() -> PreTrainedTokenizerFast:
+def byte_bpe_tokenizer() -> hf.PreTrainedTokenizerFast:
     """Build a cased byte-level BPE tokenizer as RoBERTa's: "great" and " great" differ."""
     specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     vocab, merges = _byte_bpe(specials)
-    return RobertaTokenizer(
+    return hf.RobertaTokenizer(
         vocab=vocab, merges=merges, mask_token=AddedToken("<mask>", lstrip=True, special=True)
     )
 
 
-def unigram_tokenizer() -> PreTrainedTokenizerFast:
+def unigram_tokenizer() -> hf.PreTrainedTokenizerFast:
     """Build a cased unigram tokenizer with word-start marks, as XLM-R's."""
-    return XLMRobertaTokenizer(
+    return hf.XLMRobertaTokenizer(
         vocab=_unigram_vocab(["<s>", "<pad>", "</s>", "<unk>"], ["<mask>"]),
         mask_token=AddedToken("<mask>", lstrip=True, special=True),
     )
@@ -156,6 +121,14 @@ def _byte_bpe(specials: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, 
     return vocab, merges
 
 
+def _byte_bpe_backend(specials: Sequence[str]) -> tuple[Tokenizer, dict[str, int]]:
+    vocab, merges = _byte_bpe(specials)
+    backend = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return backend, vocab
+
+
 def _unigram_vocab(first: Sequence[str], last: Sequence[str]) -> list[tuple[str, float]]:
     parts = [(f"▁{head}", tail) for head, tail in SPLIT_WORDS.values()]
     cased = [*WORDS, *(word.capitalize() for word in WORDS)]
@@ -178,21 +151,21 @@ def _number(tokens: Sequence[str]) -> dict[str, int]:
 def tiny_bert() -> Tiny:
     """BERT, WordPiece."""
     tokenizer = wordpiece_tokenizer()
-    return _random(BertForMaskedLM, BertConfig(**_sizes(tokenizer))), tokenizer
+    return _random(hf.BertForMaskedLM, hf.BertConfig(**_sizes(tokenizer))), tokenizer
 
 
 def tiny_roberta() -> Tiny:
     """RoBERTa, byte-level BPE, positions that start after the padding index."""
     tokenizer = byte_bpe_tokenizer()
-    config = RobertaConfig(**_sizes(tokenizer), type_vocab_size=1)
-    return _random(RobertaForMaskedLM, config), tokenizer
+    config = hf.RobertaConfig(**_sizes(tokenizer), type_vocab_size=1)
+    return _random(hf.RobertaForMaskedLM, config), tokenizer
 
 
 def tiny_distilbert() -> Tiny:
     """DistilBERT, WordPiece, no token types."""
-    tokenizer = wordpiece_tokenizer(DistilBertTokenizer)
+    tokenizer = wordpiece_tokenizer(hf.DistilBertTokenizer)
     tokenizer.model_max_length = _POSITIONS
-    config = DistilBertConfig(
+    config = hf.DistilBertConfig(
         vocab_size=len(tokenizer),
         dim=_HIDDEN,
         hidden_dim=2 * _HIDDEN,
@@ -203,57 +176,57 @@ def tiny_distilbert() -> Tiny:
         attention_dropout=0.0,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return _random(DistilBertForMaskedLM, config), tokenizer
+    return _random(hf.DistilBertForMaskedLM, config), tokenizer
 
 
 def tiny_albert() -> Tiny:
     """ALBERT, unigram, shared layers, embeddings narrower than the hidden states."""
-    tokenizer = AlbertTokenizer(
+    tokenizer = hf.AlbertTokenizer(
         vocab=_unigram_vocab(["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], []),
         mask_token=AddedToken("[MASK]", lstrip=True, special=True),
     )
-    config = AlbertConfig(**_sizes(tokenizer), embedding_size=16)
-    return _random(AlbertForMaskedLM, config), tokenizer
+    config = hf.AlbertConfig(**_sizes(tokenizer), embedding_size=16)
+    return _random(hf.AlbertForMaskedLM, config), tokenizer
 
 
 def tiny_electra() -> Tiny:
     """ELECTRA generator, WordPiece, embeddings narrower than the hidden states."""
     tokenizer = wordpiece_tokenizer()
-    config = ElectraConfig(**_sizes(tokenizer), embedding_size=16)
-    return _random(ElectraForMaskedLM, config), tokenizer
+    config = hf.ElectraConfig(**_sizes(tokenizer), embedding_size=16)
+    return _random(hf.ElectraForMaskedLM, config), tokenizer
 
 
 def tiny_xlm_roberta() -> Tiny:
     """XLM-R, unigram."""
     tokenizer = unigram_tokenizer()
-    config = XLMRobertaConfig(**_sizes(tokenizer), type_vocab_size=1)
-    return _random(XLMRobertaForMaskedLM, config), tokenizer
+    config = hf.XLMRobertaConfig(**_sizes(tokenizer), type_vocab_size=1)
+    return _random(hf.XLMRobertaForMaskedLM, config), tokenizer
 
 
 def tiny_camembert() -> Tiny:
     """CamemBERT, unigram."""
-    tokenizer = CamembertTokenizer(
+    tokenizer = hf.CamembertTokenizer(
         vocab=_unigram_vocab(["<s>", "<pad>", "</s>", "<unk>"], ["<mask>"]),
         mask_token=AddedToken("<mask>", lstrip=True, special=True),
     )
-    config = CamembertConfig(**_sizes(tokenizer), type_vocab_size=1)
-    return _random(CamembertForMaskedLM, config), tokenizer
+    config = hf.CamembertConfig(**_sizes(tokenizer), type_vocab_size=1)
+    return _random(hf.CamembertForMaskedLM, config), tokenizer
 
 
 def tiny_deberta() -> Tiny:
     """DeBERTa, byte-level BPE, relative positions only."""
     vocab, merges = _byte_bpe(["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"])
-    tokenizer = DebertaTokenizer(
+    tokenizer = hf.DebertaTokenizer(
         vocab=vocab, merges=merges, mask_token=AddedToken("[MASK]", lstrip=True, special=True)
     )
-    config = DebertaConfig(
+    config = hf.DebertaConfig(
         **_sizes(tokenizer),
         type_vocab_size=0,
         relative_attention=True,
         pos_att_type=["c2p", "p2c"],
         position_biased_input=False,
     )
-    return _random(DebertaForMaskedLM, config), tokenizer
+    return _random(hf.DebertaForMaskedLM, config), tokenizer
 
 
 def tiny_deberta_v2() -> Tiny:
@@ -268,8 +241,8 @@ def tiny_deberta_v2_tied() -> Tiny:
 
 def _tiny_deberta_v2(legacy: bool) -> Tiny:
     specials = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
-    tokenizer = DebertaV2Tokenizer(vocab=_unigram_vocab(specials, ["[MASK]"]))
-    config = DebertaV2Config(
+    tokenizer = hf.DebertaV2Tokenizer(vocab=_unigram_vocab(specials, ["[MASK]"]))
+    config = hf.DebertaV2Config(
         **_sizes(tokenizer),
         type_vocab_size=0,
         relative_attention=True,
@@ -280,21 +253,18 @@ def _tiny_deberta_v2(legacy: bool) -> Tiny:
         position_biased_input=False,
         legacy=legacy,
     )
-    return _random(DebertaV2ForMaskedLM, config), tokenizer
+    return _random(hf.DebertaV2ForMaskedLM, config), tokenizer
 
 
 def tiny_modernbert() -> Tiny:
     """ModernBERT, byte-level BPE, rotary positions, one global and one local layer."""
-    vocab, merges = _byte_bpe(["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"])
-    backend = Tokenizer(models.BPE(vocab=vocab, merges=merges))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
+    backend, vocab = _byte_bpe_backend(["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"])
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B [SEP]",
         special_tokens=[("[CLS]", vocab["[CLS]"]), ("[SEP]", vocab["[SEP]"])],
     )
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = hf.PreTrainedTokenizerFast(
         tokenizer_object=backend,
         unk_token="[UNK]",
         cls_token="[CLS]",
@@ -304,7 +274,7 @@ def tiny_modernbert() -> Tiny:
         model_input_names=["input_ids", "attention_mask"],
         model_max_length=_POSITIONS,
     )
-    config = ModernBertConfig(
+    config = hf.ModernBertConfig(
         vocab_size=len(tokenizer),
         hidden_size=_HIDDEN,
         intermediate_size=2 * _HIDDEN,
@@ -319,14 +289,16 @@ def tiny_modernbert() -> Tiny:
         cls_token_id=tokenizer.cls_token_id,
         sep_token_id=tokenizer.sep_token_id,
     )
-    return _random(ModernBertForMaskedLM, config), tokenizer
+    return _random(hf.ModernBertForMaskedLM, config), tokenizer
 
 
 def tiny_mpnet() -> Tiny:
     """MPNet, WordPiece with RoBERTa's special tokens, relative position buckets."""
-    tokenizer = MPNetTokenizer(vocab=_wordpiece_vocab(["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]))
-    config = MPNetConfig(**_sizes(tokenizer), relative_attention_num_buckets=32)
-    return _random(MPNetForMaskedLM, config), tokenizer
+    tokenizer = hf.MPNetTokenizer(
+        vocab=_wordpiece_vocab(["<s>", "<pad>", "</s>", "[UNK]", "<mask>"])
+    )
+    config = hf.MPNetConfig(**_sizes(tokenizer), relative_attention_num_buckets=32)
+    return _random(hf.MPNetForMaskedLM, config), tokenizer
 
 
 # Families whose MLM head does more than multiply with rows of a decoder.
@@ -350,15 +322,12 @@ FAMILIES: dict[str, Callable[[], Tiny]] = {
 
 def tiny_causal() -> Tiny:
     """GPT-2: a causal model whose tokenizer has no mask token, for the error tests."""
-    vocab, merges = _byte_bpe(["<|endoftext|>"])
-    backend = Tokenizer(models.BPE(vocab=vocab, merges=merges))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
+    backend, _ = _byte_bpe_backend(["<|endoftext|>"])
     end = "<|endoftext|>"
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = hf.PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token=end, bos_token=end, eos_token=end, pad_token=end
     )
-    config = GPT2Config(
+    config = hf.GPT2Config(
         vocab_size=len(tokenizer),
         n_embd=_HIDDEN,
         n_layer=1,
@@ -367,7 +336,7 @@ def tiny_causal() -> Tiny:
         bos_token_id=0,
         eos_token_id=0,
     )
-    return _random(GPT2LMHeadModel, config), tokenizer
+    return _random(hf.GPT2LMHeadModel, config), tokenizer
 
 
 def tiny_numeric_model(hidden: int = 128) -> Tiny:
@@ -384,7 +353,7 @@ def tiny_numeric_model(hidden: int = 128) -> Tiny:
         "num_hidden_layers": 1,
         "intermediate_size": hidden,
     }
-    model = _random(BertForMaskedLM, BertConfig(**sizes))
+    model = _random(hf.BertForMaskedLM, hf.BertConfig(**sizes))
     generator = torch.Generator().manual_seed(1)
     embeddings, layer = model.bert.embeddings, model.bert.encoder.layer[0]
     attention = layer.attention
@@ -420,7 +389,7 @@ def save_tiny(folder: str | Path, family: str = "bert") -> Path:
     return folder
 
 
-def noting(tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedTokenizerFast, list[str]]:
+def noting(tokenizer: hf.PreTrainedTokenizerFast) -> tuple[hf.PreTrainedTokenizerFast, list[str]]:
     """Copy a tokenizer; return the copy, and a list of the texts that it is given from then on."""
     twin, texts, plain = copy.deepcopy(tokenizer), [], type(tokenizer)
 
@@ -433,7 +402,7 @@ def noting(tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedTokenizerFast,
     return twin, texts
 
 
-def _sizes(tokenizer: PreTrainedTokenizerFast) -> dict[str, int | float]:
+def _sizes(tokenizer: hf.PreTrainedTokenizerFast) -> dict[str, int | float]:
     # RoBERTa-like models keep the positions up to the padding index for themselves.
     offset = tokenizer.pad_token_id + 1
     tokenizer.model_max_length = _POSITIONS
@@ -453,8 +422,8 @@ def _sizes(tokenizer: PreTrainedTokenizerFast) -> dict[str, int | float]:
 
 
 def _random(
-    kind: type[PreTrainedModel], config: PretrainedConfig, seed: int = 0
-) -> PreTrainedModel:
+    kind: type[hf.PreTrainedModel], config: hf.PretrainedConfig, seed: int = 0
+) -> hf.PreTrainedModel:
     """Make a model with large seeded weights; the global random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         model = kind(config)

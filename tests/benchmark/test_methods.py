@@ -134,13 +134,6 @@ def test_settings_of_a_tuning_strategy_are_set_by_path() -> None:
     assert prompt.tuning.num_epochs == 3
 
 
-def test_any_class_can_be_named_by_its_path() -> None:
-    model = build("sklearn.linear_model:LogisticRegression", C=0.5)
-
-    assert isinstance(model, LogisticRegression)
-    assert (model.C, model.random_state) == (0.5, 7)
-
-
 def test_a_function_that_makes_an_estimator_can_be_named() -> None:
     assert build(f"{SPECS}:bag_of_words", alpha=0.1)[-1].alpha == 0.1
     assert build(f"{SPECS}:bag_of_words", multinomialnb__alpha=0.2)[-1].alpha == 0.2

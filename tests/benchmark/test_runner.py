@@ -111,15 +111,6 @@ def test_a_method_that_takes_unlabelled_texts_gets_others_than_train_and_test(
     assert not set(unlabeled) & {*train, *test}
 
 
-def test_a_data_set_may_have_fewer_unlabelled_texts_than_the_others(tmp_path: Path) -> None:
-    spec = small_spec(tmp_path, only("Learning"), seeds=[0], unlabeled_texts=7)
-    data = dict(spec["data_sets"][0]) | {"unlabeled_texts": 3}
-
-    found = run(spec | {"data_sets": [data]}, verbose=0).cells
-
-    assert {cell.n_unlabeled for cell in found if cell.method == "Learning"} == {3}
-
-
 def test_a_grid_is_chosen_with_the_same_unlabelled_texts(tmp_path: Path) -> None:
     Learning.seen = []
     method = only("Learning") | {"grid": {"answer": [0, 1]}}
@@ -327,13 +318,6 @@ def test_a_run_that_is_done_repeats_nothing(tmp_path: Path) -> None:
     assert Spy.seen == []
     assert path.read_bytes() == before
     assert second == first
-
-
-def test_two_runs_of_a_spec_agree(tmp_path: Path, tiny_bert: Any) -> None:
-    prompt = tiny_prompt(tmp_path, tiny_bert, tuning="full", tuning__num_epochs=2)
-    spec = small_spec(tmp_path, prompt)
-
-    assert scores(run(spec, verbose=0).cells) == scores(run(spec, verbose=0).cells)
 
 
 @pytest.mark.slow

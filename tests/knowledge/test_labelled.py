@@ -34,11 +34,6 @@ Y = ["sports"] * 3 + ["business"] * 3 + ["sports", "business"]
 FINDERS = [PetalVerbalizer(2, n_candidates=20), LMBFFVerbalizer(5, beam_size=5)]
 
 
-@pytest.fixture(scope="module")
-def lm(tiny_bert) -> MaskedLM:
-    return MaskedLM(*tiny_bert, device="cpu")
-
-
 def task_of(lm, weights=(1.0, 1.0, 1.0)) -> VerbalizerTask:
     return VerbalizerTask(
         ("a", "b"),

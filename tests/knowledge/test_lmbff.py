@@ -14,13 +14,7 @@ from fewshot import PromptClassifier
 from fewshot.errors import VerbalizerError
 from fewshot.knowledge import LMBFFVerbalizer
 from fewshot.knowledge.lmbff import search_assignments
-from fewshot.models.masked_lm import MaskedLM
 from tests.knowledge.test_labelled import TEXTS, Y
-
-
-@pytest.fixture(scope="module")
-def lm(tiny_bert) -> MaskedLM:
-    return MaskedLM(*tiny_bert, device="cpu")
 
 
 def random_task(n_classes, n_candidates, n_texts, n_words):

@@ -9,13 +9,7 @@ import torch
 from fewshot.knowledge import PetalVerbalizer
 from fewshot.knowledge.labelled import log_odds
 from fewshot.knowledge.petal import likelihood_ratios, pick_words
-from fewshot.models.masked_lm import MaskedLM
 from tests.knowledge.test_labelled import TEXTS, Y
-
-
-@pytest.fixture(scope="module")
-def lm(tiny_bert) -> MaskedLM:
-    return MaskedLM(*tiny_bert, device="cpu")
 
 
 @pytest.mark.parametrize(

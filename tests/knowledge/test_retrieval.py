@@ -89,17 +89,15 @@ def test_the_order_of_classes_decides_nothing(find):
         {"a": {"one": 0.4, "two": 0.9, "own": 0.1}, "b": {"one": 0.5, "two": 0.3, "other": 1.0}}
     )
 
-    both = [words(find([source], classes=classes)) for classes in itertools.permutations(CLASSES)]
+    equals = GivenTerms({"a": ["x"], "b": ["x"]})
+
+    both, of_equals = (
+        [words(find([given], classes=classes)) for classes in itertools.permutations(CLASSES)]
+        for given in (source, equals)
+    )
 
     assert both[0] == both[1] == {"a": ["two", "own"], "b": ["other", "one"]}
-
-
-def test_the_order_of_classes_does_not_decide_between_equals(find):
-    source = GivenTerms({"a": ["x"], "b": ["x"]})
-
-    found = [words(find([source], classes=classes)) for classes in (("a", "b"), ("b", "a"))]
-
-    assert found[0] == found[1] == {"a": ["x"], "b": []}
+    assert of_equals[0] == of_equals[1] == {"a": ["x"], "b": []}
 
 
 def test_the_order_of_classes_does_not_decide_between_equal_tokens():
@@ -187,12 +185,8 @@ def test_terms_and_names_are_put_into_the_sentence(find):
     encoder = TableEncoder(**{"on x": (1, 0), "on alpha": (1, 0), "on beta": (0, 1)})
 
     assert words(find([GivenTerms({"a": ["x"]})], encoder, sentence="on {term}"))["a"] == ["x"]
-
-
-def test_other_braces_of_the_sentence_stay(find):
-    encoder = TableEncoder(**{"x {y}": (1, 0), "alpha {y}": (1, 0), "beta {y}": (0, 1)})
-
-    assert words(find([GivenTerms({"a": ["x"]})], encoder, sentence="{term} {y}"))["a"] == ["x"]
+    braces = TableEncoder(**{"x {y}": (1, 0), "alpha {y}": (1, 0), "beta {y}": (0, 1)})
+    assert words(find([GivenTerms({"a": ["x"]})], braces, sentence="{term} {y}"))["a"] == ["x"]
 
 
 def test_terms_unknown_to_the_tokenizer_are_dropped():

@@ -12,7 +12,6 @@ import pytest
 import torch
 from scipy.special import softmax
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
 
 import fewshot
 from fewshot import PromptClassifier, SciPromptVerbalizer, Verbalizer
@@ -32,9 +31,7 @@ from fewshot.knowledge import (
 )
 from fewshot.knowledge.neighbours import vocabulary_words
 from fewshot.knowledge.similarity import TermEncoder
-from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.sentence_encoder import SentenceEncoder
-from fewshot.prompting.template import Template
 from fewshot.scoring.aggregation import aggregate, word_log_probs
 from fewshot.scoring.label_words import LabelWords
 from tests.tiny_sentences import tiny_cross_encoder, tiny_sentence_transformer
@@ -47,11 +44,6 @@ TEXTS = [
     "a bank and the market", "the team of the football match", "money of the bank",
 ]  # fmt: skip
 Y = ["sports"] * 3 + ["business"] * 3 + ["sports", "business"]
-
-
-@pytest.fixture(scope="module")
-def lm(tiny_bert) -> MaskedLM:
-    return MaskedLM(*tiny_bert, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -276,15 +268,6 @@ def test_terms_are_found_in_texts_and_vocabulary(lm, encoder):
     assert all(1 < n <= 1 + 3 * 3 for n in found.coverage.values())
 
 
-def test_the_same_input_gives_the_same_words(lm, encoder):
-    finder = SciPromptVerbalizer(encoder=encoder, min_similarity=-1.0)
-
-    one, two = (finder.resolve(LABELS, TEXTS, model=lm) for _ in range(2))
-
-    assert one == two
-    assert one.provenance == two.provenance
-
-
 @pytest.mark.filterwarnings("ignore::fewshot.errors.CoverageWarning")
 def test_rare_tokens_and_irrelevant_terms_are_dropped(lm):
     source = GivenTerms({"sports": ["football", "goal", "vote"], "business": ["market", "law"]})
@@ -400,27 +383,11 @@ def test_labels_without_texts_are_enough(lm):
     assert clf.verbalizer_["sports"] == ("sports", "football team")
 
 
-def test_labels_of_the_data_are_the_classes(lm):
-    clf = classifier(lm, given(), tuning="head").fit(TEXTS, Y)
-
-    assert clf.classes_.tolist() == LABELS
-
-
 def test_phrases_are_meant_so_nobody_is_warned_of_pieces(lm):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
 
         classifier(lm, given()).fit(TEXTS, Y)
-
-
-def test_settings_are_searched_by_name(lm):
-    clf = classifier(lm, given(), tuning="head")
-    grid = {"verbalizer__n_terms": [1, 5], "verbalizer__weights": ["uniform", "softmax"]}
-
-    search = GridSearchCV(clf, grid, cv=2, error_score="raise").fit(TEXTS, Y)
-
-    assert len(search.cv_results_["mean_test_score"]) == 4
-    assert search.best_estimator_.verbalizer_["sports"] == ("sports", "football team")
 
 
 def test_a_found_verbalizer_gives_the_same_classifier_when_passed_back(lm):
@@ -486,13 +453,3 @@ def test_a_function_as_source_cannot_be_saved_but_its_words_can(lm, tmp_path):
     clf.set_params(verbalizer=clf.verbalizer_).save(tmp_path / "model")
 
     assert fewshot.load(tmp_path / "model").verbalizer_ == clf.verbalizer_
-
-
-def test_a_template_of_two_fields_is_fine(lm):
-    template = Template("{a} {b} it was {mask}.")
-    pairs = [(text, "market") for text in TEXTS]
-
-    clf = classifier(lm, SciPromptVerbalizer([TERMS, CorpusTerms()], encoder=None))
-    clf.set_params(template=template).fit(pairs, Y)
-
-    assert clf.predict(pairs).shape == (8,)

@@ -16,7 +16,6 @@ from fewshot import PCPClassifier, PETClassifier, Unlabeled, Verbalizer
 from fewshot.errors import FewShotError, ModelError, VerbalizerError
 from fewshot.knowledge import PetalVerbalizer, PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.soft import fit_vectors
-from fewshot.models.masked_lm import MaskedLM
 from fewshot.scoring.prototypes import LabelEmbeddings, prototypes_of
 from fewshot.tuning import BitFit, Full, Perfect, SoftPrompt
 from fewshot.tuning import class_vectors as class_vectors_module
@@ -24,11 +23,6 @@ from tests.knowledge.test_labelled import TEXTS, Y, classifier
 
 WORDS = {"business": {"market": 3.0, "money": 1.0}, "sports": ["football", "goal", "team"]}
 MOST = 1e6  # a C that leaves the regression free
-
-
-@pytest.fixture(scope="module")
-def lm(tiny_bert) -> MaskedLM:
-    return MaskedLM(*tiny_bert, device="cpu")
 
 
 def vectors_of(clf) -> np.ndarray:

@@ -81,14 +81,16 @@ def test_the_usual_variable_names_the_folder(folder, task, monkeypatch):
     assert "athletics" in found(WordNet(), task, "sport")
 
 
-def test_an_unknown_relation_is_refused(folder, task):
-    with pytest.raises(SourceError, match=r"of \['synonyms'.*got \['antonyms'\]"):
-        WordNet(folder, relations=["antonyms"]).find({"a": ["x"], "b": ["y"]}, task)
-
-
-def test_a_number_of_senses_below_one_is_refused(folder, task):
-    with pytest.raises(SourceError, match="senses of WordNet is a whole number, at least 1, got 0"):
-        WordNet(folder, senses=0).find({"a": ["x"], "b": ["y"]}, task)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"relations": ["antonyms"]}, r"\['synonyms'.*got \['antonyms'\]"),
+        ({"senses": 0}, "senses of WordNet is a whole number, .*got 0"),
+    ],
+)
+def test_bad_settings_are_refused(folder, task, settings, message):
+    with pytest.raises(SourceError, match=message):
+        WordNet(folder, **settings).find({"a": ["x"], "b": ["y"]}, task)
 
 
 @pytest.mark.skipif(not _DEBIAN.is_dir(), reason="Debian's package wordnet-base is not installed")

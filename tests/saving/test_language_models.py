@@ -268,13 +268,6 @@ def test_a_delta_on_another_backbone_is_refused_and_changes_nothing(other, messa
     assert (model_fingerprint(wrong), _bits(wrong), wrong.tuned_parameters()) == before
 
 
-def test_full_tuning_on_another_backbone_is_refused_too(tmp_path):
-    fit(tiny_lm(), "full").save(tmp_path / "delta", backbone=tiny_lm())
-
-    with pytest.raises(PersistenceError, match="give the same weights as model="):
-        fewshot.load(tmp_path / "delta", model=_other_weights())
-
-
 def test_a_backbone_without_a_name_must_be_given(tmp_path):
     lm = tiny_lm(name=None)
     fit(lm, "lora").save(tmp_path / "delta", backbone=lm)
@@ -308,20 +301,6 @@ def test_a_model_is_not_given_to_a_folder_that_has_its_own(tmp_path):
 
     with pytest.raises(PersistenceError, match=r"not saved without a model.*leave model out"):
         fewshot.load(tmp_path / "whole", model=tiny_lm())
-
-
-def test_a_delta_that_cannot_be_written_leaves_what_was_there(tmp_path):
-    lm = tiny_lm()
-    clf = fit(lm, "lora")
-    clf.save(tmp_path / "delta", backbone=lm)
-    before = {p.name: p.read_bytes() for p in (tmp_path / "delta").iterdir()}
-    clf.class_weight = {1, 2}  # a set cannot be saved
-
-    with pytest.raises(PersistenceError, match="class_weight"):
-        clf.save(tmp_path / "delta", backbone=lm)
-
-    assert {p.name: p.read_bytes() for p in (tmp_path / "delta").iterdir()} == before
-    assert [path.name for path in tmp_path.iterdir()] == ["delta"]
 
 
 def test_an_encoder_that_is_no_masked_language_model_is_saved_whole(tmp_path):

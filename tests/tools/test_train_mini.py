@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import random
 import sys
 from itertools import islice
 from pathlib import Path
@@ -44,49 +42,6 @@ def make_data(trainer, lengths):
 
 
 # ---- Text -------------------------------------------------------------------------------------
-
-
-def test_a_wordnet_line_is_read(corpus):
-    line = (
-        "00523513 04 n 02 sport 0 athletics 0 002 @ 00431893 n 0000 ! 00037396 n 0102 | an active "
-        'diversion requiring physical exertion; "he likes sport"; "no athletics"'
-    )
-
-    synset = corpus._parse_synset(line)
-
-    assert synset.key == "n00523513"
-    assert synset.words == ["sport", "athletics"]
-    assert synset.gloss == "an active diversion requiring physical exertion"
-    assert synset.examples == ["he likes sport", "no athletics"]
-    assert synset.links == {"@": ["n00431893#0"], "!": ["n00037396#2"]}
-
-
-def test_a_mail_keeps_what_its_sender_wrote(corpus):
-    body = (
-        "On Monday, Ann wrote:\n> an old question\n\nA new answer\non two lines.\n\n"
-        "See http://example.org/\n-- \nBob"
-    )
-
-    assert list(corpus._mail_paragraphs(body)) == ["A new answer on two lines."]
-
-
-def test_segments_keep_the_order_and_at_most_90_words(corpus):
-    sentences = [f"{i} " * 7 for i in range(100)]
-
-    joined = list(corpus._join(sentences, random.Random(0)))
-
-    assert " ".join(joined).split() == " ".join(sentences).split()
-    assert max(len(text.split()) for text in joined) <= 90
-
-
-def test_a_dictionary_is_split_into_entries(corpus, tmp_path):
-    with gzip.open(tmp_path / "x.dict.dz", "wt") as stream:
-        stream.write("alpha\n\n   <letter> The first.\n\n   More.\n\nbeta\n   The second.\n")
-
-    entries = list(corpus._dictionary(tmp_path / "x.dict.dz"))
-
-    assert [word for word, _ in entries] == ["alpha", "beta"]
-    assert "More." in entries[0][1]
 
 
 def test_a_package_of_other_content_is_refused(corpus, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot.benchmark.report.charts import learning_curves, legend, score_by_seconds
+from fewshot.benchmark.report.svg import nice_ticks
 from fewshot.benchmark.summary import Group, summarize
 from tests.benchmark.toy_results import cell, results, seeds_of
 from tests.html_checker import Checker, check
@@ -101,3 +102,16 @@ def test_methods_differ_in_colour_or_marker_and_keep_it() -> None:
     cells = [cell("Poor", "news", 8, 0, 0.7)]
     (drawn,) = check(score_by_seconds(groups(cells, (8,)), METHODS)).find("path")
     assert (drawn["fill"], drawn["d"]) == (only["fill"], only["d"])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.52, 0.93, [0.5, 0.6, 0.7, 0.8, 0.9, 1.0]),
+        (0.0, 1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0.91, 0.97, [0.9, 0.92, 0.94, 0.96, 0.98]),
+        (0.3, 7.0, [0.0, 2.0, 4.0, 6.0, 8.0]),
+    ],
+)
+def test_ticks_are_round_and_cover_the_range(low: float, high: float, ticks: list[float]) -> None:
+    assert nice_ticks(low, high) == ticks
