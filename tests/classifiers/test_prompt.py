@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -27,7 +26,6 @@ from fewshot.errors import (
     InputError,
     LabelWordWarning,
     ModelError,
-    VerbalizerError,
 )
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
@@ -127,17 +125,6 @@ def test_uncalibrated_zero_shot_is_the_models_own_softmax_over_label_words(lm):
     assert clf.prior_ is None
 
 
-def test_texts_move_the_calibration_by_generic_sentences(lm):
-    clf = make(lm, calibration="auto").fit(TEXTS)
-
-    assert clf.calibration_ == "domain"
-    generic = make(lm, calibration="generic").fit().scorer_
-    encoded = generic.encode(generic.views(Examples({"text": TEXTS})))
-    expected, shares = generic.calibrated_by_pool(encoded, np.ones(16))
-    torch.testing.assert_close(clf.prior_, expected.prior)
-    np.testing.assert_array_equal(clf.class_shares_, shares)
-
-
 @pytest.mark.parametrize("calibration", ["none", "contextual", "generic", "domain", "pmi"])
 @pytest.mark.filterwarnings("error")
 def test_a_calibration_chosen_by_the_user_is_silent(lm, calibration):
@@ -183,11 +170,6 @@ def test_label_names_can_be_given_without_any_data(lm):
     assert clf.classes_.tolist() == ["business", "sports"]
 
 
-def test_integer_labels_without_verbalizer_are_refused_with_advice(lm):
-    with pytest.raises(VerbalizerError, match="verbalizer"):
-        make(lm, verbalizer=None).fit(TEXTS, [int(label == "sports") for label in LABELS])
-
-
 @pytest.mark.parametrize("tuning", ["head", "full"])
 @pytest.mark.parametrize("kind", ["none", "minus one"])
 def test_rows_without_a_label_only_calibrate(lm, tuning, kind):
@@ -220,13 +202,6 @@ def test_weights_that_the_aggregation_does_not_use_are_warned_of(lm):
     assert found[0].filename == __file__
     assert np.array_equal(by_mean, make(lm).fit(TEXTS).predict_proba(NEW))
     assert not np.allclose(by_weight.predict_proba(NEW), by_mean)
-
-
-def test_a_split_label_word_is_warned_of_at_the_line_of_the_user(lm):
-    with pytest.warns(LabelWordWarning, match="'wonderful'") as found:
-        make(lm, verbalizer={"a": "wonderful", "b": "bad"}).fit(TEXTS)
-
-    assert found[0].filename == __file__
 
 
 # ---- Input ------------------------------------------------------------------------------------
@@ -298,18 +273,6 @@ def test_balanced_classes_are_not_weighted(lm):
     )
 
 
-def test_in_domain_calibration_classes_count_alike_when_tuning(lm):
-    skewed = [*range(8), 8, 9]
-    X, y = [TEXTS[i] for i in skewed], [LABELS[i] for i in skewed]
-
-    tuned = make(lm, tuning="head").fit(X, y)
-
-    scorer = tuned.scorer_
-    encoded = scorer.encode(scorer.views(Examples({"text": X})))
-    by_hand = scorer.calibrate("domain", encoded, np.array([1 / 8] * 8 + [1 / 2] * 2))
-    torch.testing.assert_close(tuned.prior_, by_hand.prior)
-
-
 def test_a_tuned_model_is_calibrated_again_by_texts_without_a_label(lm):
     others = ["a vote", "the law", "a goal", "team", "player", "match", "election", "win"]
     X, y = [*TEXTS, *others], [*LABELS, *[None] * 8]
@@ -334,20 +297,6 @@ def test_another_calibration_stays_as_it_was(lm):
 
 
 # ---- As a scikit-learn estimator --------------------------------------------------------------
-
-
-def test_parameters_can_be_set_then_fitted(lm):
-    clf = make(lm).fit(TEXTS)
-    before = clf.predict_proba(NEW)
-
-    clf.set_params(template="{text} It was {mask}.", tuning=Full()).set_params(
-        tuning__learning_rate=1e-3, tuning__num_epochs=1
-    )
-    clf.fit(TEXTS, LABELS)
-
-    assert clf.template_ == Template("{text} It was {mask}.")
-    assert [row["epoch"] for row in clf.history_] == [0]
-    assert not np.allclose(clf.predict_proba(NEW), before)
 
 
 def test_fitting_again_forgets_the_first_fit(lm):
@@ -377,15 +326,6 @@ def test_a_search_over_verbalizers_and_calibrations_encodes_each_text_once(fresh
     n_content_free = 3 if tuning == "head" else 3 + 64
     assert fresh_lm.counts.prompts == len(set(X)) + n_content_free
     assert 0.3 <= search.best_score_ <= 1.0
-
-
-def test_settings_of_a_strategy_are_searched_by_name(lm):
-    grid = {"tuning__learning_rate": [1e-12, 2e-3], "tuning__num_epochs": [4]}
-    X, y = toy()
-
-    search = GridSearchCV(make(lm, tuning=Full()), grid, cv=2, error_score="raise").fit(X, y)
-
-    assert search.best_params_["tuning__learning_rate"] == 2e-3
 
 
 @pytest.mark.slow
@@ -457,27 +397,6 @@ def test_features_are_the_states_at_the_mask(lm):
     assert features.shape == (4, 32)
     assert features.dtype == np.float64
     assert np.array_equal(features, lm.states(prompts).mask[:, 0].astype(np.float64))
-
-
-def test_it_can_be_stacked(lm):
-    X, names = toy()
-    members = [
-        (how, make(lm, verbalizer=NUMBERED, tuning="head", template=template))
-        for how, template in (("a", "{mask}: {text}"), ("b", "{text} It was {mask}."))
-    ]
-
-    stack = StackingClassifier(members, cv=3).fit(X, numbered_labels(names))
-
-    assert stack.score(X, numbered_labels(names)) >= 0.8
-
-
-# ---- Saying things ----------------------------------------------------------------------------
-
-
-def test_a_short_run_shows_no_bar_either(lm, capfd):
-    make(lm, tuning=QUICK["full"], verbose=1).fit(TEXTS, LABELS).predict(TEXTS)
-
-    assert capfd.readouterr() == ("", "")
 
 
 # ---- Cost -------------------------------------------------------------------------------------

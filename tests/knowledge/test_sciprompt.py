@@ -236,9 +236,19 @@ def test_provenance_tells_source_score_and_why_terms_were_dropped(lm, encoder):
     assert [note.source for note in found.provenance if note.term == "sports"] == ["name", "given"]
 
 
-def test_ints_need_names(lm):
-    with pytest.raises(VerbalizerError, match=r"are no words"):
-        given().resolve([0, 1], model=lm)
+@pytest.mark.parametrize(
+    ("settings", "labels", "message"),
+    [
+        ({}, [0, 1], "are no words"),
+        ({}, "sports", "labels is a list of all labels.*, got 'sports'"),
+        ({"names": {"business": "money", "sport": "x"}}, LABELS,
+         r"no name for the labels \['sports'\].*\['sport'\]"),
+        ({"frequency_cut": 0.5}, LABELS, "ask the model about texts: pass some in fit"),
+    ],
+)  # fmt: skip
+def test_labels_and_settings_that_give_no_words_are_refused(settings, labels, message, lm):
+    with pytest.raises(VerbalizerError, match=message):
+        given(**settings).resolve(labels, model=lm)
 
 
 def test_names_may_be_given(lm):
@@ -248,11 +258,6 @@ def test_names_may_be_given(lm):
     found = SciPromptVerbalizer([source], encoder=None, names=names).resolve([0, 1], model=lm)
 
     assert found.label_words == {0: ("business", "money"), 1: ("sports", "football", "team")}
-
-
-def test_names_must_be_of_the_labels(lm):
-    with pytest.raises(VerbalizerError, match=r"no name for the labels \['sports'\].*\['sport'\]"):
-        given(names={"business": "money", "sport": "x"}).resolve(LABELS, model=lm)
 
 
 def test_terms_are_found_in_texts_and_vocabulary(lm, encoder):
@@ -344,16 +349,6 @@ def test_thresholds_that_drop_everything_leave_the_names_and_say_so(lm):
     assert found.label_words == {"business": ("business",), "sports": ("sports",)}
 
 
-def test_what_asks_the_model_about_texts_needs_some(lm):
-    with pytest.raises(VerbalizerError, match="ask the model about texts: pass some in fit"):
-        given(frequency_cut=0.5).resolve(LABELS, model=lm)
-
-
-def test_a_label_in_place_of_a_list_is_refused(lm):
-    with pytest.raises(VerbalizerError, match=r"labels is a list of all labels.*, got 'sports'"):
-        given().resolve("sports", model=lm)
-
-
 # ---- In a classifier --------------------------------------------------------------------------
 
 
@@ -383,17 +378,10 @@ def test_labels_without_texts_are_enough(lm):
     assert clf.verbalizer_["sports"] == ("sports", "football team")
 
 
-def test_phrases_are_meant_so_nobody_is_warned_of_pieces(lm):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-
-        classifier(lm, given()).fit(TEXTS, Y)
-
-
 def test_a_found_verbalizer_gives_the_same_classifier_when_passed_back(lm):
-    found = classifier(lm, given()).fit(TEXTS, Y)
-
     with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a term of several pieces is expected
+        found = classifier(lm, given()).fit(TEXTS, Y)
         warnings.simplefilter("ignore")
         plain = classifier(lm, found.verbalizer_).fit(TEXTS, Y)
 

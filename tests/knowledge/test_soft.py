@@ -16,10 +16,11 @@ from fewshot import PCPClassifier, PETClassifier, Unlabeled, Verbalizer
 from fewshot.errors import FewShotError, ModelError, VerbalizerError
 from fewshot.knowledge import PetalVerbalizer, PrototypeVerbalizer, SoftVerbalizer
 from fewshot.knowledge.soft import fit_vectors
+from fewshot.models.masked_lm import MaskedLM
 from fewshot.scoring.prototypes import LabelEmbeddings, prototypes_of
 from fewshot.tuning import BitFit, Full, Perfect, SoftPrompt
-from fewshot.tuning import class_vectors as class_vectors_module
 from tests.knowledge.test_labelled import TEXTS, Y, classifier
+from tests.tiny_models import tiny_deberta_v2_tied
 
 WORDS = {"business": {"market": 3.0, "money": 1.0}, "sports": ["football", "goal", "team"]}
 MOST = 1e6  # a C that leaves the regression free
@@ -157,9 +158,8 @@ def test_tuning_by_gradients_moves_the_vectors(tuning, start, lm):
     assert tuned.parameter_report_.n_head == vectors_of(tuned).size + tuned.head_.coef.size
 
 
-def test_vectors_learn_at_ten_times_the_rate_and_come_back_by_the_share(lm, monkeypatch):
-    def step(rate: float, share: float) -> np.ndarray:
-        monkeypatch.setattr(class_vectors_module, "_RATE", rate)
+def test_vectors_learn_at_ten_times_the_rate_and_come_back_by_the_share(lm):
+    def step(share: float) -> np.ndarray:
         clf = classifier(
             lm,
             SoftVerbalizer(WORDS, start="words"),
@@ -170,9 +170,8 @@ def test_vectors_learn_at_ten_times_the_rate_and_come_back_by_the_share(lm, monk
     start = vectors_of(classifier(lm, SoftVerbalizer(WORDS, start="words")).fit(TEXTS, Y))
 
     # AdamW's first step is the rate itself, whatever the gradient, but for weight decay.
-    assert np.abs(step(10.0, 1.0)).mean() == pytest.approx(1e-3, rel=0.1)
-    assert np.abs(step(1.0, 1.0)).mean() == pytest.approx(1e-4, rel=0.1)
-    assert np.abs(step(10.0, 0.5)).mean() == pytest.approx(5e-4, rel=0.1)
+    assert np.abs(step(1.0)).mean() == pytest.approx(1e-3, rel=0.1)
+    assert np.abs(step(0.5)).mean() == pytest.approx(5e-4, rel=0.1)
 
 
 def test_vectors_of_others_stay_as_they_are(lm):
@@ -192,22 +191,15 @@ def test_vectors_of_others_stay_as_they_are(lm):
 
 def test_prototypes_are_mean_states_and_the_nearest_wins():
     # Mean of class 0: (1, 0); of class 1: (0, 1). A state at 45 degrees is as near to both.
-    states = torch.tensor([[[2.0, 0.0]], [[0.0, 0.0]], [[0.0, 1.0]]]).double()
+    states = torch.tensor([[[2.0, 0.0]], [[0.0, 0.0]], [[0.0, 1.0]], [[9.0, 9.0]]]).double()
+    weights = torch.tensor([[1.0, 0], [1.0, 0], [0, 3.0], [0, 0]]).double()  # the last is in none
 
-    found = prototypes_of(("a", "b"), states, torch.tensor([[1.0, 0], [1.0, 0], [0, 3.0]]).double())
+    found = prototypes_of(("a", "b"), states, weights)
 
     assert found.vectors.tolist() == [[[1.0, 0.0]], [[0.0, 1.0]]]
     scores = found.scores(torch.tensor([[[3.0, 3.0]], [[5.0, 1.0]]])).exp()
     assert scores[0].tolist() == pytest.approx([0.5, 0.5])
     assert scores[1, 0] > 0.5
-
-
-def test_examples_without_weight_are_no_part_of_prototypes():
-    states = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[9.0, 9.0]]]).double()
-
-    found = prototypes_of(("a", "b"), states, torch.tensor([[1.0, 0], [0, 1.0], [0, 0]]).double())
-
-    assert found.vectors.tolist() == [[[1.0, 0.0]], [[0.0, 1.0]]]
 
 
 def test_a_prototype_is_the_mean_mask_state_of_its_class(lm):
@@ -324,11 +316,11 @@ def test_int_labels_need_words_to_begin_with(lm):
         classifier(lm, SoftVerbalizer()).fit(TEXTS, [0, 1] * 4)
 
 
-def test_vectors_need_a_decoder_with_rows(lm, monkeypatch):
-    monkeypatch.setattr(lm.mask_head, "has_rows", False)
+def test_vectors_need_a_decoder_with_rows():
+    whole_head = MaskedLM(*tiny_deberta_v2_tied(), device="cpu")
 
     with pytest.raises(ModelError, match="has no row for each token"):
-        classifier(lm, SoftVerbalizer(WORDS)).fit(TEXTS, Y)
+        classifier(whole_head, SoftVerbalizer(WORDS)).fit(TEXTS, Y)
 
 
 def test_perfect_takes_no_vectors(lm):

@@ -205,17 +205,6 @@ def test_freezing_ends_all_gradients_and_forgets_states(bert):
     assert is_other(twin.states(prompts).mask, old.mask)
 
 
-def test_states_follow_added_parameters_that_are_changed_in_place(bert):
-    prompts = prompts_for(bert)
-    twin = bert.copy(nothing, Push(bert.model))
-    old = twin.states(prompts)
-
-    with torch.no_grad():
-        twin.added.vector[3].add_(0.5)
-
-    assert is_other(twin.states(prompts).mask, old.mask)
-
-
 def test_gradients_reach_added_parameters_only(lm):
     twin = lm.copy(nothing, Insert(lm.model))
 

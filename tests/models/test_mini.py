@@ -27,14 +27,6 @@ def loaded():
     return mini.load_mini()
 
 
-def top_words(loaded, text: str, n_words: int) -> list[str]:
-    model, tokenizer = loaded
-    inputs = tokenizer(text, return_tensors="pt")
-    with torch.inference_mode():
-        logits = model(**inputs).logits[inputs.input_ids == tokenizer.mask_token_id]  # [1, vocab]
-    return tokenizer.convert_ids_to_tokens(logits[0].topk(n_words).indices.tolist())
-
-
 # ---- Merging ----------------------------------------------------------------------------------
 
 
@@ -148,29 +140,26 @@ def test_other_encoder_weights_are_refused(monkeypatch, tmp_path, load):
 
 
 @needs_encoder
-@pytest.mark.parametrize("damage", ["cut", "gone", "no scale"])
-def test_a_damaged_update_is_refused(monkeypatch, tmp_path, damage):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        *((damage, "Reinstall fewshot") for damage in ("cut", "gone", "no scale")),
+        ("no head", r"lack \['cls.predictions.transform.dense.weight'\]"),
+    ],
+)
+def test_a_damaged_update_is_refused(monkeypatch, tmp_path, damage, message):
     file = tmp_path / "delta.safetensors"
     if damage == "cut":
         file.write_bytes(DELTA_FILE.read_bytes()[:-100])
     elif damage == "no scale":
         save_file({"f.bias": torch.ones(1)}, file)
+    elif damage == "no head":
+        delta = load_file(DELTA_FILE)
+        del delta["cls.predictions.transform.dense.weight"]
+        save_file(delta, file, {"scale": "2.0"})
     monkeypatch.setattr(mini, "_DELTA_FILE", file)
 
-    with pytest.raises(PersistenceError, match="Reinstall fewshot"):
-        mini.load_mini()
-
-
-@needs_encoder
-def test_an_update_that_misses_a_parameter_is_refused(monkeypatch, tmp_path):
-    delta = load_file(DELTA_FILE)
-    del delta["cls.predictions.transform.dense.weight"]
-    save_file(delta, tmp_path / "delta.safetensors", {"scale": "2.0"})
-    monkeypatch.setattr(mini, "_DELTA_FILE", tmp_path / "delta.safetensors")
-
-    with pytest.raises(
-        PersistenceError, match=r"lack \['cls.predictions.transform.dense.weight'\]"
-    ):
+    with pytest.raises(PersistenceError, match=message):
         mini.load_mini()
 
 
@@ -249,18 +238,14 @@ def test_the_tokenizer_neither_cuts_nor_pads(loaded):
 
 @needs_encoder
 def test_it_knows_the_capital_of_france(loaded):
-    words = top_words(loaded, "The capital of France is [MASK].", 5)
+    model, tokenizer = loaded
+    inputs = tokenizer("The capital of France is [MASK].", return_tensors="pt")
+    with torch.inference_mode():
+        logits = model(**inputs).logits[inputs.input_ids == tokenizer.mask_token_id]  # [1, vocab]
+
+    words = tokenizer.convert_ids_to_tokens(logits[0].topk(5).indices.tolist())
 
     assert {"france", "paris"} & set(words)
-
-
-@needs_encoder
-def test_it_knows_a_bad_film_from_a_good_one(loaded):
-    bad = top_words(loaded, "This movie was terrible. It was [MASK].", 20)
-    good = top_words(loaded, "This movie was wonderful. It was [MASK].", 20)
-
-    assert {"bad", "awful", "horrible"} & set(bad)
-    assert {"great", "good", "wonderful", "beautiful"} & set(good)
 
 
 def raise_not_cached(*args, **kwargs):

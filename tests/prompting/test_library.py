@@ -1,8 +1,6 @@
 """The library of templates and label words."""
 
 import copy
-import csv
-import json
 import pickle
 import shutil
 from pathlib import Path
@@ -15,7 +13,6 @@ from fewshot.prompting.library import Task, list_tasks, load_task
 from fewshot.prompting.template import Mask, Template
 from fewshot.prompting.verbalizer import Verbalizer
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 FOLDER = Path(__file__).parents[2] / "verbalizers"
 PROMISED = [
     *("ag_news", "amazon_full", "amazon_polarity", "bbc_news", "boolq", "cb", "cola", "cr"),
@@ -57,10 +54,6 @@ def write(tmp_path):
         return tmp_path / "mine.yaml"
 
     return write
-
-
-def needs(path):
-    return pytest.mark.skipif(not (SHARED / path).exists(), reason=f"needs {SHARED / path}")
 
 
 def test_every_promised_task_is_listed_in_order():
@@ -121,49 +114,6 @@ def test_default_words_are_one_piece_in_the_vocabulary_of_fewshot_mini(name):
     assert [word for word in words if word not in vocabulary] == []
 
 
-@needs("ag_news/official_test.jsonl")
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        ("ag_news", "ag_news/official_test.jsonl"),
-        ("emerging_nlp", "emerging_nlp/test.jsonl"),
-        ("subj", "list/subj/unlabeled.jsonl"),
-        ("rte", "list/RTE/unlabeled.jsonl"),
-    ],
-)
-def test_labels_are_those_of_the_json_lines(name, path):
-    lines = (SHARED / path).read_text(encoding="utf-8").splitlines()
-
-    assert {json.loads(line)["label"] for line in lines} == set(load_task(name).labels)
-
-
-@needs("emerging_nlp/label_mappings.json")
-def test_emerging_nlp_has_the_order_of_its_label_mappings():
-    content = json.loads((SHARED / "emerging_nlp/label_mappings.json").read_text(encoding="utf-8"))
-
-    assert load_task("emerging_nlp").labels == tuple(content["label_dict"])
-
-
-@needs("masakhanews")
-def test_masakhanews_has_the_labels_of_every_language():
-    files = sorted((SHARED / "masakhanews").glob("*/labels.txt"))
-    labels = set().union(*(file.read_text().split() for file in files))
-
-    assert files
-    assert set(load_task("masakhanews").labels) == labels
-
-
-@needs("list/SST-2/test.tsv")
-def test_sst2_and_rte_have_the_labels_of_the_tab_separated_files():
-    def last_column(path):
-        with (SHARED / path).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-        return {row[-1] for row in rows} - {"label"}
-
-    assert last_column("list/SST-2/test.tsv") == set(map(str, load_task("sst2").labels))
-    assert last_column("list/RTE/test.tsv") == set(load_task("rte").labels)
-
-
 def test_an_unknown_task_names_the_nearest_and_all():
     with pytest.raises(InputError, match=r"no task 'agnews'.*did you mean 'ag_news'.*'yelp_full'"):
         load_task("agnews")
@@ -218,13 +168,6 @@ def test_a_file_that_is_not_well_formed_says_which_key(write, old, new, error, m
     with pytest.raises(error, match=message) as caught:
         load_task(path)
     assert str(path) in str(caught.value)
-
-
-def test_verbalizers_must_be_named(write):
-    text = MINIMAL[: MINIMAL.index("verbalizers:")] + "verbalizers: [a]\n"
-
-    with pytest.raises(VerbalizerError, match="verbalizers: expected 'default:' and its words"):
-        load_task(write(text))
 
 
 def test_a_missing_file_is_refused(tmp_path):

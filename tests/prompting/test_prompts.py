@@ -104,13 +104,7 @@ def test_each_prompt_belongs_to_its_example(wordpiece):
     assert prompts.examples.tolist() == [0, 1, 2]
     assert prompts.lengths.tolist() == [4, 5, 3]
     assert prompts.mask_positions.tolist() == [[2], [3], [1]]
-
-
-def test_rows_of_prompts_keep_their_owners(wordpiece):
-    prompts = build(wordpiece, "{text} {mask}", ["great", "bad news", ""])
-
     taken = prompts.take([2, 1])
-
     assert taken.examples.tolist() == [2, 1]
     assert taken.lengths.tolist() == [3, 5]
     assert taken.mask_positions.tolist() == [[1], [3]]

@@ -249,20 +249,6 @@ def test_dbpedia_s_words_are_shared_by_classes():
         Verbalizer.from_file(path)
 
 
-@needs_openprompt
-def test_knowledgeable_ag_news_keeps_the_class_names_first():
-    path = OPENPROMPT / "agnews" / "knowledgeable_verbalizer.txt"
-
-    verbalizer = Verbalizer.from_file(path, AG_NEWS, on_shared="drop")
-
-    assert [words[0] for words in verbalizer.label_words.values()] == [
-        "politics",
-        "sports",
-        "business",
-        "technology",
-    ]
-
-
 @pytest.mark.skipif(
     not (SHARED / "emerging_nlp" / "terms.txt").is_file(), reason="needs SciPrompt's terms.txt"
 )

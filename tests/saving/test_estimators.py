@@ -22,7 +22,6 @@ import torch
 
 import fewshot
 from fewshot import (
-    FineTuneClassifier,
     MaskedLM,
     PETClassifier,
     PromptClassifier,
@@ -143,34 +142,6 @@ def test_every_model_and_tuning_predicts_the_same_bits_in_a_fresh_offline_proces
     assert len(found) == 4 + 11
     for folder, one, other in zip(folders, found, expected, strict=True):
         assert np.array_equal(one, other), folder.name
-
-
-@needs_mini
-@pytest.mark.slow
-def test_the_embedded_model_predicts_the_same_bits_in_a_fresh_offline_process(tmp_path):
-    classifiers = {
-        "head": _prompt("fewshot-mini", "head"),
-        "full": _prompt("fewshot-mini", Full(num_epochs=1)),
-        "setfit": SetFitClassifier(num_iterations=1, random_state=0, verbose=0),
-    }
-    for name, clf in classifiers.items():
-        clf.fit(TEXTS, LABELS).save(tmp_path / name)
-
-    found = _in_fresh_process([tmp_path / name for name in classifiers], tmp_path / "out")
-
-    for (name, clf), proba in zip(classifiers.items(), found, strict=True):
-        assert np.array_equal(proba, clf.predict_proba(NEW)), name
-
-
-@pytest.mark.parametrize("pooling", ["mean", "first"])
-def test_a_fine_tuned_encoder_is_loaded(pooling, tmp_path):
-    lm = MaskedLM(*FAMILIES["xlm_roberta"](), name="tiny")
-    clf = FineTuneClassifier(lm, num_epochs=1, pooling=pooling, verbose=0).fit(TEXTS, LABELS)
-
-    clf.save(tmp_path / "saved")
-
-    loaded = fewshot.load(tmp_path / "saved")
-    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
 
 
 def _sentence_encoder(folder: Path) -> Any:

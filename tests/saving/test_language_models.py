@@ -80,15 +80,6 @@ def test_a_delta_holds_little_more_than_what_tuning_changed(name, tmp_path):
     assert 0 <= size - 4 * clf.parameter_report_.n_tuned < 12_000  # names, label words, prior
 
 
-def test_without_a_backbone_given_the_classifier_is_saved_whole(tmp_path):
-    lm = tiny_lm()
-
-    fit(lm, "lora").save(tmp_path / "whole")
-
-    assert _tensor_bytes(tmp_path / "whole") > _backbone_bytes(lm)
-    fewshot.load(tmp_path / "whole")
-
-
 def test_virtual_tokens_stacks_and_label_embeddings_are_in_the_delta(tmp_path):
     lm = tiny_lm()
     tokens = fit(lm, "lora", "{text} {soft:It was} {mask}.")

@@ -12,7 +12,7 @@ import torch
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Adapter
 from fewshot.tuning.adapter import Activation, Block, Invertible
-from tests.models.test_added_modules import fresh_copy, is_other, moved, nothing, prompts_for
+from tests.models.test_added_modules import fresh_copy, is_other, moved, prompts_for
 from tests.tuning.tasks import make_task
 
 LIST = {"reduction": 8, "placement": "houlsby", "activation": "linear", "also_tuned": "head"}
@@ -217,29 +217,3 @@ def test_norms_can_be_tuned_with_the_adapters(tiny_bert):
 
     assert len(own) == 2 * 6
     assert all("LayerNorm" in name for name in own)
-
-
-# ---- Tasks side by side -----------------------------------------------------------------------
-
-
-def test_swapping_the_lower_adapter_changes_the_scores_and_swapping_back_restores_them(tiny_bert):
-    task = make_task(tiny_bert)
-    lm, prompts = task.scorer.lm, task.views[1]
-    lower = Adapter().new_modules(task)
-    other = Adapter().new_modules(task)
-    upper = Adapter().new_modules(task)
-    for seed, added in enumerate((lower, other, upper)):
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for parameter in added.parameters():
-                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-
-    def stack(first, second) -> np.ndarray:
-        both = lm.copy(nothing, first).copy(nothing, second)
-        both.freeze()
-        return both.states(prompts).mask
-
-    first = stack(lower, upper)
-
-    assert is_other(stack(other, upper), first)
-    assert np.array_equal(stack(lower, upper), first)

@@ -47,14 +47,6 @@ def test_the_worked_example():
     assert module(3).tolist() == [[4, -8], [8, -16], [0, 0]]
 
 
-def test_ones_shift_all_inputs_by_the_scaled_value():
-    module = PositionOffset(3, 1, 1)
-    module.positions.data.fill_(1.0)
-    module.directions.data.fill_(0.25)
-
-    assert module(3).tolist() == [[8 * 0.25]] * 3
-
-
 def test_at_first_the_offset_is_nothing_and_rows_are_within_their_bound():
     module = PositionOffset(256, 45, 16)
 
@@ -163,20 +155,6 @@ def test_knowledge_of_equal_rows_gives_all_tokens_the_same_update():
 
     expected = row @ fusion.value @ fusion.output
     torch.testing.assert_close(update, expected.expand(3, 8))
-
-
-def test_the_order_of_the_spaces_is_of_no_account():
-    spaces = randomised(PromptSpaces(4, 8, 2))
-    prompt = torch.randn(3, 8, generator=generator(5))
-    before = spaces(prompt)
-
-    order = torch.tensor([2, 0, 1])
-    columns = torch.cat([torch.zeros(1, dtype=torch.int64), 1 + order])
-    spaces.down.data, spaces.up.data = spaces.down.data[order], spaces.up.data[order]
-    spaces.gate.data = spaces.gate.data[:, columns]
-    spaces.gate_bias.data = spaces.gate_bias.data[columns]
-
-    torch.testing.assert_close(spaces(prompt), before)
 
 
 def test_the_spaces_start_different_so_that_they_do_not_stay_the_same():

@@ -53,23 +53,13 @@ def learner(request):
 # ---- Routing ----------------------------------------------------------------------------------
 
 
-def test_cross_validation_passes_the_pool_whole(learner):
-    scores = cross_validate(
-        learner, X, Y, cv=2, params={"unlabeled": Unlabeled(POOL)}, return_estimator=True
-    )
-
-    assert [clf.n_unlabeled_ for clf in scores["estimator"]] == [5, 5]
-
-
-def test_a_pool_as_long_as_the_data_is_passed_whole(learner):
-    pool = [*POOL, "money", "the bank", "a stock price"]
-    assert len(pool) == len(X)
-
+@pytest.mark.parametrize("pool", [POOL, [*POOL, "money", "the bank", "a stock price"]])
+def test_cross_validation_passes_the_pool_whole(learner, pool):  # the longer one is as long as X
     scores = cross_validate(
         learner, X, Y, cv=2, params={"unlabeled": Unlabeled(pool)}, return_estimator=True
     )
 
-    assert [clf.n_unlabeled_ for clf in scores["estimator"]] == [8, 8]
+    assert [clf.n_unlabeled_ for clf in scores["estimator"]] == [len(pool)] * 2
 
 
 def test_metadata_routing_reaches_the_last_step_of_a_pipeline(learner):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import numpy as np
 import pytest
 import torch
@@ -37,7 +35,7 @@ from tests.tiny_estimators import FEW_POOL as POOL
 from tests.tiny_estimators import FEW_X as X
 from tests.tiny_estimators import FEW_Y as Y
 from tests.tiny_estimators import QUIET, WORDS
-from tests.tiny_models import FAMILIES, tiny_bert, tiny_roberta
+from tests.tiny_models import FAMILIES, tiny_roberta
 
 pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
 
@@ -88,24 +86,6 @@ class Fixed(PromptClassifier):
 # ---- Lines ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("template", "example", "word", "line"),
-    [
-        ("{a} It was {mask} .", {"a": "good film"}, "great", "good film It was great ."),
-        ("{a} It was {mask}", {"a": "good film"}, "great", "good film It was great"),
-        ("{a} ? {mask} , {b}", {"a": "A man runs", "b": "He moves"}, "Yes",
-         "A man runs ? Yes , He moves"),
-        ("{a} {mask} , {b}", {"a": "A man runs", "b": "He moves"}, "Yes",
-         "A man runs Yes , He moves"),
-        ("{mask} : {a}", {"a": "Who won"}, "Human", "Human : Who won"),
-        ("{a} . {mask} , I think that {b}", {"a": "a", "b": "b"}, "Yet",
-         "a . Yet , I think that b"),
-    ],
-)  # fmt: skip
-def test_lines_read_as_in_the_paper(template, example, word, line):  # pcp.md, E1
-    assert Template(template).preview(example, mask=word) == line
-
-
 def test_lines_hold_the_text_and_the_predicted_word(monkeypatch):
     predictor = Fixed(**prompt().get_params(deep=False))
 
@@ -139,14 +119,6 @@ def test_a_scale_gets_the_word_of_its_nearer_end(monkeypatch):  # pcp.md, E5
     assert lines == ["football great, team", "law great, vote", "a great, b"]
 
 
-def test_predicted_words_of_labelled_texts_are_no_gold_ones(monkeypatch):
-    predictor = Fixed(**prompt().get_params(deep=False))
-
-    lines = lines_of(pcp(predictor=predictor), monkeypatch)
-
-    assert not any("sports" in line for line in lines)
-
-
 def test_labelled_texts_may_get_their_gold_word(monkeypatch):
     predictor = Fixed(**prompt().get_params(deep=False))
 
@@ -160,14 +132,6 @@ def test_gold_words_need_no_unlabelled_texts():
     clf = pcp(label_source="gold").fit(X, Y)
 
     assert (clf.n_lines_, clf.n_unlabeled_) == (8, 0)
-
-
-def test_the_soft_pattern_is_the_text_that_soft_prompts_start_from(monkeypatch):
-    predictor = Fixed(**prompt().get_params(deep=False))
-
-    lines = lines_of(pcp(predictor=predictor, pattern="soft"), monkeypatch)
-
-    assert lines[0] == "football team it was politics"
 
 
 def test_the_soft_pattern_of_pairs(monkeypatch):
@@ -204,13 +168,6 @@ def test_bare_texts_are_the_baseline(monkeypatch):
     lines = lines_of(pcp(objective="mlm"), monkeypatch)
 
     assert lines == [*X, *POOL]
-
-
-class Forbidden(PromptClassifier):
-    """Scores no text."""
-
-    def _class_scores(self, X):
-        raise AssertionError
 
 
 @pytest.mark.parametrize(
@@ -268,14 +225,9 @@ def test_the_confidence_filter_leaves_lines_out():
     assert fit(pcp(predictor=predictor, min_confidence=cut)).n_lines_ == 8
 
 
-def test_a_confidence_that_leaves_no_line_is_reported():
-    with pytest.raises(InputError, match=r"no text is labelled with a probability of 0.999999"):
-        fit(pcp(predictor=prompt(tuning="none"), min_confidence=0.999999))
-
-
 def test_a_confidence_that_leaves_no_line_can_be_lowered_for_the_next_fit(tmp_path):
     settings = {"predictor": prompt(tuning="none"), "checkpoint_dir": tmp_path}
-    with pytest.raises(InputError, match="Lower min_confidence"):
+    with pytest.raises(InputError, match=r"a probability of 0.999999.*Lower min_confidence"):
         fit(pcp(min_confidence=0.999999, **settings))
 
     assert fit(pcp(**settings)).n_lines_ == 13
@@ -333,25 +285,9 @@ def test_soft_words_and_patterns_start_from_the_adapted_model():  # pcp.md, E6
     assert torch.equal(vectors, adapted.weight[ids])
     assert not torch.isclose(vectors, given.weight[ids]).all(1).any()
     # The words of the pattern are those of the adapted model too; only the biases are missing.
-    gap = soft._class_scores(POOL) - hard.fit()._class_scores(POOL)
+    gap = soft.predict_log_proba(POOL) - hard.fit().predict_log_proba(POOL)
     bias = adapted.bias[ids].detach().numpy()
     np.testing.assert_allclose(gap[:, 0] - gap[:, 1], bias[1] - bias[0], atol=1e-5)
-
-
-def test_without_biases_a_soft_prompt_starts_as_the_hard_one():  # pcp.md, E6
-    model, tokenizer = tiny_bert()
-    model = deepcopy(model)
-    torch.nn.init.zeros_(model.get_output_embeddings().bias)
-    hard = prompt((model, tokenizer), tuning="none", calibration="none")
-
-    soft = clone(hard).set_params(
-        template="{text} {soft:It was} {mask} .",
-        verbalizer=SoftVerbalizer(WORDS),
-        labels=["politics", "sports"],
-    )
-
-    expected = hard.fit().predict_proba(POOL)
-    np.testing.assert_allclose(soft.fit().predict_proba(POOL), expected, atol=1e-7)
 
 
 def test_other_texts_have_another_hash():
@@ -399,6 +335,7 @@ def test_one_that_is_fitted_again_is_trained_once(monkeypatch):
         {"random_state": 1},
         {"objective": "mlm"},
         {"pattern": "soft"},
+        {"estimator__model": MaskedLM(*tiny_roberta(), device="cpu")},
     ],
     ids=str,
 )
@@ -418,15 +355,6 @@ def test_another_random_state_of_the_predictor_labels_anew(monkeypatch):
     fits = [fit(pcp(predictor=prompt(tuning=tuning, random_state=s))) for s in (0, 1, 0)]
 
     assert [clf.predictor.model.counts.prompts > 0 for clf in fits] == [True, True, False]
-
-
-def test_another_model_trains_anew(monkeypatch):
-    counted = Counted(monkeypatch)
-
-    fit(pcp())
-    fit(pcp(prompt(tiny_roberta())))
-
-    assert counted.n == 2
 
 
 # ---- Composition ------------------------------------------------------------------------------

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import copy
 
-import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from fewshot import PromptClassifier
-from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.training.loop import TrainStep
 from fewshot.tuning import FGM, SMART, BitFit, Full, Training
 from fewshot.tuning.regularization.adversarial import resolve_adversarial
-from fewshot.tuning.regularization.embedding_noise import EmbeddingNoise
 from tests.tuning.tasks import TEXTS, make_task
 
 SWITCHES = {
@@ -78,48 +73,6 @@ def test_adversarial_training_works_on_each_architecture(tiny):
         assert weights.isfinite().all()
 
 
-def test_no_hook_stays_on_the_embeddings(tiny_bert):
-    task = make_task(tiny_bert)
-
-    result = full(SWITCHES["fgm"]).tune(task)
-
-    for lm in (task.scorer.lm, result.scorer.lm):
-        assert not lm.model.get_input_embeddings()._forward_hooks
-
-
-def test_fgm_makes_a_small_move_of_the_embeddings_matter_less(tiny_bert):
-    """After training on moved texts, the loss on texts moved the same way is lower."""
-    losses = []
-    for training in (None, Training(adversarial=FGM(epsilon=20.0))):
-        of_seeds = []
-        for seed in range(3):
-            task = make_task(tiny_bert, seed=seed)
-            strategy = Full(3e-3, num_epochs=10, interpolation=1.0, training=training)
-            of_seeds.append(_moved_loss(strategy.tune(task), task))
-        losses.append(np.mean(of_seeds))
-
-    assert losses[1] < losses[0]
-
-
-def _moved_loss(result, task) -> float:
-    scorer, rows = result.scorer, np.arange(10)
-    embeddings = scorer.lm.model.get_input_embeddings()
-    step = TrainStep(rows, torch.from_numpy(task.targets).float(), torch.ones(10))
-
-    def scores() -> torch.Tensor:
-        return scorer.train_scores(task.views, rows)
-
-    with EmbeddingNoise(embeddings).watch() as noise:
-        loss = step.task_loss(scores())
-    moved = FGM(epsilon=20.0).moved_scores(loss, noise, scores, embeddings)
-    return step.task_loss(moved).item()
-
-
-def test_r_drop_on_a_model_without_dropout_is_an_error(tiny_bert):
-    with pytest.raises(TuningError, match=r"r_drop .* this model has no dropout"):
-        full(SWITCHES["r_drop"]).tune(make_task(tiny_bert))
-
-
 # ---- Settings ---------------------------------------------------------------------------------
 
 
@@ -127,15 +80,6 @@ def test_names_stand_for_the_defaults():
     assert resolve_adversarial("fgm").get_params() == FGM().get_params()
     assert resolve_adversarial("smart").get_params() == SMART().get_params()
     assert resolve_adversarial(None) is None
-
-
-def test_switches_can_be_searched_and_cloned():
-    strategy = clone(Full(training=Training(adversarial=SMART())))
-
-    strategy.set_params(training__adversarial__weight=5.0, training__r_drop=2.0)
-
-    assert strategy.training.adversarial.weight == 5.0
-    assert strategy.training.r_drop == 2.0
 
 
 def test_settings_of_a_named_switch_can_be_searched(tiny_bert):

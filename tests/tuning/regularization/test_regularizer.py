@@ -86,14 +86,6 @@ def test_the_move_is_no_part_of_the_gradient():
     assert float(model.w.grad) == pytest.approx(expected)
 
 
-def test_fgm_takes_two_passes():
-    model = Linear([2.0, 1.0])
-
-    model.regularizer(adversarial=FGM()).loss(step_of([1, 0]))
-
-    assert model.passes == [[0, 1]] * 2
-
-
 # ---- SMART ------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,6 @@ from torch import nn
 from fewshot.tuning.soft_prompts.prompt_generator import (
     PromptGenerator,
     Rational,
-    gelu_coefficients,
 )
 
 
@@ -26,13 +25,6 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def random_generator(width=8, bottleneck=4, n_tokens=2):
-    module = PromptGenerator(width, bottleneck, n_tokens)
-    for i, parameter in enumerate(module.parameters()):
-        parameter.data.normal_(generator=generator(i))
-    return module
-
-
 # ---- The activation ---------------------------------------------------------------------------
 
 
@@ -43,12 +35,6 @@ def test_it_starts_as_gelu_within_its_range():
     assert (activation(x) - nn.functional.gelu(x)).abs().max() < 2e-3
     assert float(activation(torch.tensor(1.0))) == pytest.approx(0.8415, abs=1e-3)
     assert float(activation(torch.tensor(0.0))) == pytest.approx(-4e-4, abs=2e-4)
-
-
-def test_it_has_degrees_five_and_four():
-    numerator, denominator = gelu_coefficients()
-
-    assert (len(numerator), len(denominator)) == (6, 4)
 
 
 def test_beyond_the_range_it_is_clamped_since_the_quotient_takes_the_wrong_sign():
@@ -98,28 +84,6 @@ def test_the_number_of_values_is_that_of_the_specification():
     n_values = sum(p.numel() for p in (*module.parameters(), *Rational().parameters()))
 
     assert n_values == 99_402
-
-
-def test_padding_changes_nothing():
-    module, activation = random_generator(), Rational()
-    states = torch.randn(2, 5, 8, generator=generator(9))
-    padded = torch.cat([states, torch.full((2, 3, 8), 7.0)], 1)
-    attention = torch.tensor([[1] * 5 + [0] * 3] * 2)
-
-    torch.testing.assert_close(
-        module(padded, attention, activation), module(states, torch.ones(2, 5), activation)
-    )
-
-
-def test_each_text_gets_its_own_tokens_whatever_the_batch():
-    module, activation = random_generator(), Rational()
-    states = torch.randn(3, 5, 8, generator=generator(9))
-
-    together = module(states, torch.ones(3, 5), activation)
-    alone = torch.cat([module(row[None], torch.ones(1, 5), activation) for row in states])
-
-    torch.testing.assert_close(together, alone)
-    assert not torch.allclose(together[0], together[1])
 
 
 def test_at_first_all_texts_get_the_bias():
