@@ -26,7 +26,7 @@ _LINES_SHOWN, _TEXT_SHOWN = 5, 60
 class Row(NamedTuple):
     """A row of a table."""
 
-    line: int  # source it begins, from 1; in Parquet and hub data sets the number of the row
+    line: int  # on which it begins, from 1; in Parquet and hub data sets the number of the row
     values: dict[str, Any]  # by column; JSON and Parquet hold anything
 
 
