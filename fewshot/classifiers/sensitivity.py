@@ -19,7 +19,7 @@ from fewshot.errors import InputError, MissingExtraError
 from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.wordings import read_wordings
-from fewshot.scoring.calibration import calibration_examples
+from fewshot.scoring.calibration import OWN_TEXTS, calibration_examples
 from fewshot.scoring.scorer import Encoded, PromptScorer
 from fewshot.tuning.soft_templates import check_template_tokens
 
@@ -205,7 +205,7 @@ def _probabilities(
     own, scorer = clf.template_, clf.scorer_
     encode = _encoder(scorer, [own, *others], examples)
     probe, weights = encode, np.ones(len(examples))
-    if clf.calibration_ in ("contextual", "generic", "pmi"):
+    if clf.calibration_ in OWN_TEXTS:
         free = calibration_examples(own.field_names, clf.calibration_)
         probe, weights = _encoder(scorer, [own, *others], free), np.ones(len(free))
     probabilities = [softmax(scorer.scores(encode(own)), axis=1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import Literal, NamedTuple, TypeAlias
@@ -36,8 +37,7 @@ def calibration_examples(fields: tuple[str, ...], calibration: Calibration) -> E
     ``"contextual"``: the strings of Zhao et al. (2021). ``"pmi"``: the template alone (Holtzman
     et al., 2021). ``"generic"``: 64 sentences of many kinds.
     """
-    texts = {"pmi": [""], "contextual": list(_CONTENT_FREE)}.get(calibration)
-    return Examples(dict.fromkeys(fields, generic_texts() if texts is None else texts))
+    return Examples(dict.fromkeys(fields, OWN_TEXTS[calibration]()))
 
 
 @cache
@@ -45,6 +45,14 @@ def generic_texts() -> list[str]:
     """Return sentences from news, reviews, requests, questions, science, law and small talk."""
     file = resources.files("fewshot.scoring") / "generic_texts.txt"
     return file.read_text(encoding="utf-8").splitlines()
+
+
+# The calibrations that need no text of the user, with their texts.
+OWN_TEXTS: dict[str, Callable[[], list[str]]] = {
+    "contextual": lambda: list(_CONTENT_FREE),
+    "generic": generic_texts,
+    "pmi": lambda: [""],
+}
 
 
 def word_prior(log_probs: Tensor, weights: Tensor) -> Tensor:
