@@ -46,12 +46,10 @@ Estimator = Any
 
 
 def build_method(method: MethodSpec, data: DataSetInfo, seed: int) -> Estimator:
-    """Build the estimator of a method, not fitted.
-
-    The parameters ``random_state`` become the seed, also of nested estimators, and ``verbose`` is
-    off. ``template``, ``verbalizer``, ``labels`` and ``templates`` that are None are those of the
-    data set.
-    """
+    """Build the estimator of a method, not fitted."""
+    # The parameters `random_state` become the seed, also of nested estimators, and `verbose` is
+    # off. `template`, `verbalizer`, `labels` and `templates` that are None are those of the data
+    # set.
     estimator = _construct(method.estimator, method.settings, f"method {method.name!r}")
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
         raise BenchmarkError(
@@ -80,10 +78,8 @@ def takes_unlabeled(estimator: Estimator) -> bool:
 
 
 def load_models(estimator: Estimator) -> None:
-    """Load the models that an estimator of this package names, so that ``fit`` need not.
-
-    A process loads a model once, but no cell reuses what an earlier cell has encoded or learned.
-    """
+    """Load the models that an estimator of this package names, so that ``fit`` need not."""
+    # A process loads a model once, but no cell reuses what an earlier cell has encoded or learned.
     gc.collect()  # the remains of an earlier fit would count as memory of this one
     for part in parts(estimator):
         if isinstance(part, TextClassifier):

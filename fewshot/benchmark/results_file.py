@@ -44,11 +44,9 @@ class ResultsFile:
 
 @contextmanager
 def open_results(path: Path | None, spec: Spec) -> Iterator[ResultsFile]:
-    """Open a new results file, or that of an interrupted run of the same spec.
-
-    A truncated last line is removed. The file ``.<name>.lock`` beside it is locked while the
-    results file is open; the system unlocks it when the process ends, however it ends.
-    """
+    """Open a new results file, or that of an interrupted run of the same spec."""
+    # A truncated last line is removed. The file `.<name>.lock` beside it is locked while the
+    # results file is open; the system unlocks it when the process ends, however it ends.
     if path is None:
         yield ResultsFile(None, None, _new_header(spec), {})
         return

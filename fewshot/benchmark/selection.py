@@ -31,10 +31,8 @@ def choose(
     seed: int,
     metric: str,
 ) -> dict[str, Any]:
-    """Choose settings by multi-split validation; the earlier setting wins among equals.
-
-    `score` takes settings, positions to learn from, and positions to score on.
-    """
+    """Choose settings by multi-split validation; the earlier setting wins among equals."""
+    # `score` takes settings, positions to learn from, and positions to score on.
     splits = list(halves(labels, n_splits, seed))
     sign = 1.0 if METRICS[metric].higher_is_better else -1.0
     means = []
@@ -53,11 +51,9 @@ def choose(
 def halves(
     labels: Sequence[str], n_splits: int, seed: int
 ) -> Iterator[tuple[list[int], list[int]]]:
-    """Split positions into stratified halves, to learn from and to validate on.
-
-    The odd examples of classes go to the two halves in turn; a single example of a class is
-    learned from.
-    """
+    """Split positions into stratified halves, to learn from and to validate on."""
+    # The odd examples of classes go to the two halves in turn; a single example of a class is
+    # learned from.
     classes = sorted(set(labels))
     for number in range(n_splits):
         rng = np.random.default_rng([seed, number])

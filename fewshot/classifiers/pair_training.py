@@ -43,11 +43,9 @@ def train_on_pairs(
     pairs: npt.NDArray[np.int64],  # [n_pairs, 3]: two texts, and 1 for one class, else 0
     settings: PairTraining,
 ) -> list[Epoch]:
-    """Tune in place: pairs of one class towards cosine 1, of two classes towards 0.
-
-    setfit's trainer runs the steps. It keeps no files, reports to nobody, and leaves the global
-    random state as it was.
-    """
+    """Tune in place: pairs of one class towards cosine 1, of two classes towards 0."""
+    # setfit's trainer runs the steps. It keeps no files, reports to nobody, and leaves the global
+    # random state as it was.
     dataset = datasets.Dataset.from_dict(
         {
             "sentence_1": [texts[i] for i in pairs[:, 0]],

@@ -152,10 +152,8 @@ class PromptPlan:
 
 
 def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> PromptPlan:
-    """Check everything that can be checked before any text is encoded.
-
-    Texts that a calibration lacks and training that diverges are found later.
-    """
+    """Check everything that can be checked before any text is encoded."""
+    # Texts that a calibration lacks and training that diverges are found later.
     tuning = resolve_tuning(settings.tuning)
     template = resolve_template(settings, tuning)
     _check_settings(settings)

@@ -48,10 +48,8 @@ class SequenceModel:
         return cls(lm, pooling, max_length, coef, np.zeros(n_classes, dtype=np.float32))
 
     def tokenize(self, examples: Examples) -> Prompts:
-        """Tokenize examples; two fields make a pair, any more are joined to the second.
-
-        The prompts have no masks: the positions are those of the first tokens.
-        """
+        """Tokenize examples; two fields make a pair, any more are joined to the second."""
+        # The prompts have no masks: the positions are those of the first tokens.
         first, *others = examples.columns.values()
         second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
         ids, n_truncated = token_ids(self.lm.tokenizer, first, second, self.max_length)

@@ -44,10 +44,9 @@ class PairSource:
         return sum(self._wanted())
 
     def draw(self, rng: np.random.Generator) -> Ints:
-        """Draw pairs; none is repeated before all of its kind were drawn.
-
-        Rows are the positions of two texts and 1 for one class, 0 for two, [n_pairs, 3], shuffled.
-        """
+        """Draw pairs; none is repeated before all of its kind were drawn."""
+        # Rows are the positions of two texts and 1 for one class, 0 for two, [n_pairs, 3],
+        # shuffled.
         order = np.argsort(self.classes, kind="stable")
         n_positive, n_negative = self._wanted()
         positive = _positive(np.bincount(self.classes), _numbers(self.n_positive, n_positive, rng))

@@ -92,10 +92,8 @@ def class_targets(
 def class_offset(
     classes: Sequence[Label], class_weight: Any, class_prior: Any = None
 ) -> npt.NDArray[np.float64]:
-    """Return what is added to the log-probabilities of classes: logs of weights and of shares.
-
-    ``class_weight="balanced"`` weighs texts in training instead, see :func:`class_targets`.
-    """
+    """Return what is added to the log-probabilities of classes: logs of weights and of shares."""
+    # `class_weight="balanced"` weighs texts in training instead, see `class_targets`.
     offset = np.zeros(len(classes))
     if isinstance(class_weight, Mapping):
         weights = _by_class(classes, class_weight, "class_weight", default=1.0)

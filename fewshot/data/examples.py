@@ -39,12 +39,10 @@ class Examples:
 
 
 def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
-    """Read ``X`` into columns of text; the fields that are needed, else all.
-
-    Texts come as list, tuple, object array, Series or column of a ``datasets.Dataset``; several
-    fields as tuples in the order of `fields`, or by name as mappings, named tuples, or a table.
-    Examples were checked when they were made, so that only the fields are selected.
-    """
+    """Read ``X`` into columns of text; the fields that are needed, else all."""
+    # Texts come as list, tuple, object array, Series or column of a `datasets.Dataset`; several
+    # fields as tuples in the order of `fields`, or by name as mappings, named tuples, or a table.
+    # Examples were checked when they were made, so that only the fields are selected.
     if isinstance(X, Examples):
         return _selected(X, fields)
     if not is_sequence(X):

@@ -63,10 +63,8 @@ def read_labels(y: Any, n_examples: int) -> Labels:
 
 
 def read_label_set(labels: object) -> tuple[Label, ...]:
-    """Read the distinct labels that a caller names, in their order.
-
-    Raises VerbalizerError: they come from ``labels=`` or from a verbalizer.
-    """
+    """Read the distinct labels that a caller names, in their order."""
+    # Raises VerbalizerError: they come from `labels=` or from a verbalizer.
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise VerbalizerError(
             f"labels is a list of all labels, such as ['no', 'yes'], got {labels!r}"

@@ -36,10 +36,8 @@ def read_semi_supervised_data(
     max_unlabeled: int,
     rng: np.random.Generator,
 ) -> SemiSupervisedData:
-    """Separate rows by whether they have a label, and add `unlabeled` to those that have none.
-
-    Rows of weight 0 are ignored. Of more than `max_unlabeled` texts, a sample is drawn.
-    """
+    """Separate rows by whether they have a label, and add `unlabeled` to those that have none."""
+    # Rows of weight 0 are ignored. Of more than `max_unlabeled` texts, a sample is drawn.
     labeled, rest = (None, None) if rows is None else _separate(rows)
     batches: Iterable[Examples] = [] if rest is None else [rest]
     if isinstance(unlabeled, Examples):

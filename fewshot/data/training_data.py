@@ -30,10 +30,8 @@ class TrainingData(NamedTuple):
 def read_training_data(
     X: Any, y: Any, sample_weight: Any = None, fields: Sequence[str] | None = None
 ) -> TrainingData:
-    """Check what was passed to ``fit``; without `y` no text has a label.
-
-    Data that is checked already (Examples, Labels, TrainingData as `X`) is not checked again.
-    """
+    """Check what was passed to ``fit``; without `y` no text has a label."""
+    # Data that is checked already (Examples, Labels, TrainingData as `X`) is not checked again.
     if isinstance(X, TrainingData):
         return X._replace(examples=read_examples(X.examples, fields))
     examples = read_examples(X, fields)

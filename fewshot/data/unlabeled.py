@@ -121,12 +121,10 @@ def draw_pool(
     without: Keys,
     rng: np.random.Generator,
 ) -> Pool:
-    """Keep a uniform sample of bounded size, in the order in which the texts come.
-
-    Blank texts and those whose keys are in `without` are left out. No more than `largest` are
-    ever in memory, but for one batch (Vitter (1985), Random Sampling with a Reservoir,
-    algorithm R).
-    """
+    """Keep a uniform sample of bounded size, in the order in which the texts come."""
+    # Blank texts and those whose keys are in `without` are left out. No more than `largest` are
+    # ever in memory, but for one batch (Vitter (1985), Random Sampling with a Reservoir, algorithm
+    # R).
     kept: list[tuple[int, tuple[str, ...]]] = []
     n_read = n_candidates = 0
     for batch in batches:

@@ -33,10 +33,8 @@ def fingerprint(value: Any) -> str:
 
 
 def model_fingerprint(lm: MaskedLM) -> str:
-    """Return a digest of a model's weights, added modules and vocabulary.
-
-    Cached per model; recomputed when the weights change.
-    """
+    """Return a digest of a model's weights, added modules and vocabulary."""
+    # Cached per model; recomputed when the weights change.
     version = sum(parameter._version for _, parameter in lm.named_parameters())
     if lm not in _KNOWN or _KNOWN[lm][0] != version:
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)

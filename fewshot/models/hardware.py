@@ -35,10 +35,8 @@ class PeakMemory:
     gpu_before: int | None = None
 
     def rise(self, device: torch.device) -> int | None:
-        """Return how far the memory of a device rose above where it began; None if unknown.
-
-        Memory that the process had freed but not given back, and uses again, does not count.
-        """
+        """Return how far the memory of a device rose above where it began; None if unknown."""
+        # Memory that the process had freed but not given back, and uses again, does not count.
         is_gpu = device.type == "cuda"
         before = self.gpu_before if is_gpu else self.process_before
         highest = self.gpu if is_gpu else self.process

@@ -42,10 +42,8 @@ class MaskHead:
         self._module.train(mode)
 
     def transform(self, states: Tensor) -> Tensor:
-        """Run the head on last states [..., hidden] up to the decoder: [..., width].
-
-        Without ``has_rows`` it returns the logits, [..., vocabulary].
-        """
+        """Run the head on last states [..., hidden] up to the decoder: [..., width]."""
+        # Without `has_rows` it returns the logits, [..., vocabulary].
         values = in_large_products(self._run, states.flatten(0, -2)[:, None])
         return values.view(*states.shape[:-1], -1)
 
@@ -59,10 +57,8 @@ class MaskHead:
         return self._decoder(transformed) if self.has_rows else transformed
 
     def token_logits(self, mask: Tensor, token_ids: Tensor) -> Tensor:
-        """Return the logits of some tokens, [..., n_tokens].
-
-        `mask` are transformed states; without ``has_rows`` those of the encoder.
-        """
+        """Return the logits of some tokens, [..., n_tokens]."""
+        # `mask` are transformed states; without `has_rows` those of the encoder.
         if not self.has_rows:
             rows = mask.flatten(0, -2).split(_ROWS_AT_ONCE)
             logits = torch.cat([self.transform(part)[..., token_ids] for part in rows])

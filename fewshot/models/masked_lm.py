@@ -411,11 +411,9 @@ class MaskedLM:
 def _on_device(
     model: transformers.PreTrainedModel, device: str | None
 ) -> transformers.PreTrainedModel:
-    """Return the model on a device, with modules of its own and frozen parameters.
-
-    A model that stays where it is shares its numbers; one that moves is copied, since `to` would
-    move the caller's tensors.
-    """
+    """Return the model on a device, with modules of its own and frozen parameters."""
+    # A model that stays where it is shares its numbers; one that moves is copied, since `to` would
+    # move the caller's tensors.
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     wanted, now = torch.device(device), next(model.parameters()).device

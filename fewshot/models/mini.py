@@ -79,11 +79,9 @@ def mini_fingerprint() -> str:
 
 
 def merge_delta(weights: State, delta: State, scale: float) -> dict[str, torch.Tensor]:
-    """Apply an update to a state dict, which stays as it is; the result is in float32.
-
-    ``<module>.A`` [rank, in] with ``<module>.B`` [out, rank] change ``<module>.weight`` by
-    ``scale * B @ A``. Any other tensor replaces the parameter of its name, or is added.
-    """
+    """Apply an update to a state dict, which stays as it is; the result is in float32."""
+    # `<module>.A` [rank, in] with `<module>.B` [out, rank] change `<module>.weight` by `scale * B @
+    # A`. Any other tensor replaces the parameter of its name, or is added.
     merged = {name: weight.float() for name, weight in weights.items()}
     for name, tensor in delta.items():
         module, _, part = name.rpartition(".")

@@ -42,10 +42,8 @@ def require_peft() -> ModuleType:
 
 
 def merge_adapters(model: Any) -> transformers.PreTrainedModel:
-    """Return a model without adapters that computes the same, or the model if it has none.
-
-    The weights of active adapters are added to a copy of the model's.
-    """
+    """Return a model without adapters that computes the same, or the model if it has none."""
+    # The weights of active adapters are added to a copy of the model's.
     if sys.modules.get("peft") is None:  # nobody can have put adapters in
         plain: transformers.PreTrainedModel = model
         return plain

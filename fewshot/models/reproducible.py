@@ -52,12 +52,10 @@ def in_large_products(function: Callable[[Tensor], Tensor], rows: Tensor) -> Ten
 def map_single_threaded(
     function: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[Result]:
-    """Apply a function to items on as many threads as torch may use, each without helpers.
-
-    A matrix product that torch splits over threads gives a row other last bits when the number of
-    rows changes; on one thread it does not. Batches side by side use the machine as well as split
-    batches, and better for small models. At most two items per thread are in work at a time.
-    """
+    """Apply a function to items on as many threads as torch may use, each without helpers."""
+    # A matrix product that torch splits over threads gives a row other last bits when the number of
+    # rows changes; on one thread it does not. Batches side by side use the machine as well as split
+    # batches, and better for small models. At most two items per thread are in work at a time.
     n_threads = torch.get_num_threads()
     if n_threads == 1:
         yield from map(function, items)
@@ -94,11 +92,9 @@ def threads(n_threads: int) -> Iterator[None]:
 
 @contextmanager
 def limited_threads(n_tokens: int) -> Iterator[None]:
-    """Use no more threads than a batch of so many tokens can feed.
-
-    Threads that wait for one another cost more than they bring for a handful of texts, and on a
-    busy machine a hundred times more.
-    """
+    """Use no more threads than a batch of so many tokens can feed."""
+    # Threads that wait for one another cost more than they bring for a handful of texts, and on a
+    # busy machine a hundred times more.
     most = 1 if _TRAINS_ON_ONE.get() else torch.get_num_threads()
     with threads(max(1, min(most, n_tokens // _TOKENS_PER_THREAD))):
         yield
@@ -111,11 +107,9 @@ def thread_share(n_workers: int) -> int:
 
 @contextmanager
 def threads_of_a_worker(n_threads: int) -> Iterator[None]:
-    """Use so many threads to encode and one to train.
-
-    The last bits of training depend on the number of threads: with one, results do not depend on
-    how many workers share the machine.
-    """
+    """Use so many threads to encode and one to train."""
+    # The last bits of training depend on the number of threads: with one, results do not depend on
+    # how many workers share the machine.
     token = _TRAINS_ON_ONE.set(True)
     try:
         with threads(n_threads):
@@ -129,10 +123,8 @@ def threads_of_a_worker(n_threads: int) -> Iterator[None]:
 
 @contextmanager
 def torch_seed(rng: np.random.Generator) -> Iterator[None]:
-    """Seed torch from a generator; afterwards torch's global state is as before.
-
-    Dropout draws from the one global state, so threads that train wait for one another.
-    """
+    """Seed torch from a generator; afterwards torch's global state is as before."""
+    # Dropout draws from the one global state, so threads that train wait for one another.
     with _SEED_LOCK, torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(2**63 - 1)))
         yield
@@ -140,11 +132,9 @@ def torch_seed(rng: np.random.Generator) -> Iterator[None]:
 
 @contextmanager
 def seeded_global_state(seed: int) -> Iterator[None]:
-    """Seed Python's, numpy's and torch's global random states for other libraries' code.
-
-    Afterwards they are as before. In a thread other than the main one nothing happens: it would
-    change what other threads draw.
-    """
+    """Seed Python's, numpy's and torch's global random states for other libraries' code."""
+    # Afterwards they are as before. In a thread other than the main one nothing happens: it would
+    # change what other threads draw.
     if current_thread() is not main_thread():
         yield
         return

@@ -76,11 +76,9 @@ def tokenize_slots(
     examples: Examples,
     cache: TokenCache | None = None,
 ) -> SlotTokens:
-    """Tokenise the fields of all examples once for all templates.
-
-    A field is tokenised twice only where it must be: with and without its final punctuation, or
-    after a space and not, if the tokenizer distinguishes these.
-    """
+    """Tokenise the fields of all examples once for all templates."""
+    # A field is tokenised twice only where it must be: with and without its final punctuation, or
+    # after a space and not, if the tokenizer distinguishes these.
     has_marks = marks_spaces(tokenizer)
     keys = {key for template in templates for key in _slot_keys(template, has_marks)}
     remembered: TokenCache = BoundedCache(0) if cache is None else cache
@@ -101,11 +99,9 @@ def build_prompts(
     max_length: int,
     n_masks: int = 1,
 ) -> Prompts:
-    """Put tokenised examples into a template.
-
-    Raises TemplateError if it leaves no room for text, and InputError, with the row, if slots that
-    must stay whole do not fit.
-    """
+    """Put tokenised examples into a template."""
+    # Raises TemplateError if it leaves no room for text, and InputError, with the row, if slots
+    # that must stay whole do not fit.
     layout = _Layout.of(tokenizer, template, n_masks)
     keys = _slot_keys(template, marks_spaces(tokenizer))
     columns = [slots[key] for key in keys]
@@ -142,11 +138,9 @@ def build_prompts(
 def plan_batches(
     lengths: npt.NDArray[np.int64], batch_tokens: int, padding: Padding = "batch"
 ) -> Iterator[Rows]:
-    """Group rows of similar length, longest first, into batches of at most `batch_tokens`.
-
-    A longer row makes a batch of its own. With ``"none"`` all rows of a batch have one length,
-    with ``"batch"`` the shorter ones will be padded.
-    """
+    """Group rows of similar length, longest first, into batches of at most `batch_tokens`."""
+    # A longer row makes a batch of its own. With `"none"` all rows of a batch have one length, with
+    # `"batch"` the shorter ones will be padded.
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):

@@ -51,10 +51,8 @@ def encode(
 def token_ids(
     tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
 ) -> tuple[list[Ids], int]:
-    """Return the ids of whole texts with special tokens, and how many texts were cut.
-
-    Texts that are too long lose their end; of a pair, the longer one does.
-    """
+    """Return the ids of whole texts with special tokens, and how many texts were cut."""
+    # Texts that are too long lose their end; of a pair, the longer one does.
     ids = encode(tokenizer, texts, pairs, with_special=True)
     long = [i for i, row in enumerate(ids) if len(row) > max_length]
     if long:

@@ -36,11 +36,9 @@ _LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch", "transformers")
 def save_estimator(
     estimator: BaseEstimator, folder: Path, backbone: str | Path | MaskedLM | None = None
 ) -> None:
-    """Save an estimator, fitted or not, to a folder that appears whole or not at all.
-
-    What was there before stays until then. Of a model like `backbone` only what differs from it is
-    written, and a fingerprint of the rest.
-    """
+    """Save an estimator, fitted or not, to a folder that appears whole or not at all."""
+    # What was there before stays until then. Of a model like `backbone` only what differs from it
+    # is written, and a fingerprint of the rest.
     target = folder.resolve()
     if target in (Path.cwd(), *Path.cwd().parents):
         raise PersistenceError(

@@ -13,10 +13,8 @@ Aggregation: TypeAlias = Literal["mean", "max", "logsumexp", "weighted"]
 
 
 def word_log_probs(scores: Tensor, prior: Tensor | None = None) -> Tensor:
-    """Return log-probabilities over all label words [n, n_words], divided by a prior if given.
-
-    Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.3 (contextualized calibration).
-    """
+    """Return log-probabilities over all label words [n, n_words], divided by a prior if given."""
+    # Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.3 (contextualized calibration).
     return (scores if prior is None else scores - prior).log_softmax(-1)
 
 

@@ -32,11 +32,9 @@ class PoolPrior(NamedTuple):
 
 
 def calibration_examples(fields: tuple[str, ...], calibration: Calibration) -> Examples:
-    """Return the texts of a calibration that needs none of the user's; all fields get the same.
-
-    ``"contextual"``: the strings of Zhao et al. (2021). ``"pmi"``: the template alone (Holtzman
-    et al., 2021). ``"generic"``: 64 sentences of many kinds.
-    """
+    """Return the texts of a calibration that needs none of the user's; all fields get the same."""
+    # `"contextual"`: the strings of Zhao et al. (2021). `"pmi"`: the template alone (Holtzman et
+    # al., 2021). `"generic"`: 64 sentences of many kinds.
     return Examples(dict.fromkeys(fields, OWN_TEXTS[calibration]()))
 
 
@@ -75,17 +73,15 @@ def pool_prior(
     weights: Array,  # [n]
     shares: Array | None = None,  # [n_classes], if they are known
 ) -> PoolPrior:
-    """Estimate how likely words are regardless of the text, from a pool of any class shares.
-
-    In a pool where a class is frequent, the mean of its words' scores holds that share beside the
-    frequency of the words, and only the latter may be divided out. A text of class ``k`` raises
-    the score of ``k`` by an effect ``a`` over the others, so the mean of the words of ``k`` is
-    too high by ``a (share_k - 1 / n_classes)``. Shares are estimated on the scores by expectation
-    maximization (Saerens et al., 2002), ``a`` by the gap between the score of a text's class and
-    the others. The pool then counts against `start` by its number of texts and, unless the
-    shares are known, by the square of their entropy: a pool that looks skewed may be one, or may
-    show words that are frequent.
-    """
+    """Estimate how likely words are regardless of the text, from a pool of any class shares."""
+    # In a pool where a class is frequent, the mean of its words' scores holds that share beside the
+    # frequency of the words, and only the latter may be divided out. A text of class `k` raises the
+    # score of `k` by an effect `a` over the others, so the mean of the words of `k` is too high by
+    # `a (share_k - 1 / n_classes)`. Shares are estimated on the scores by expectation maximization
+    # (Saerens et al., 2002), `a` by the gap between the score of a text's class and the others. The
+    # pool then counts against `start` by its number of texts and, unless the shares are known, by
+    # the square of their entropy: a pool that looks skewed may be one, or may show words that are
+    # frequent.
     n_classes = class_scores.shape[1]
     share = weights / weights.sum()
     n_texts = 1.0 / float((share**2).sum())
@@ -108,12 +104,10 @@ def estimate_shares(
     weights: Array,  # [n], sum to 1
     shares: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Return the shares of the classes, and each text's probabilities at these shares.
-
-    Expectation maximization from equal shares (Saerens et al., 2002, Adjusting the Outputs of a
-    Classifier to New a Priori Probabilities, equation 2.9). Each class counts one text beside
-    those that are there, so none vanishes. Shares that are given are kept.
-    """
+    """Return the shares of the classes, and each text's probabilities at these shares."""
+    # Expectation maximization from equal shares (Saerens et al., 2002, Adjusting the Outputs of a
+    # Classifier to New a Priori Probabilities, equation 2.9). Each class counts one text beside
+    # those that are there, so none vanishes. Shares that are given are kept.
     n_classes = scores.shape[1]
     n_texts = 1.0 / float((weights**2).sum())
     found = np.full(n_classes, 1.0 / n_classes) if shares is None else shares

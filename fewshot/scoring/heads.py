@@ -55,13 +55,11 @@ def fit_state_head(
     start: npt.NDArray[np.float64] | None = None,
     options: Mapping[str, float] = _PRECISE,
 ) -> StateHead:
-    """Fit multinomial logistic regression without intercept to soft or hard targets.
-
-    Minimises ``sum_i w_i CE(targets_i, z_i @ coef) + ||coef - scale start||^2 / (2 C)``, where
-    ``z`` are the centred states, divided by one number so that their mean squared norm is 1.
-    scikit-learn's has no soft targets. A class without an example keeps the coefficients that it
-    starts with; from 0, its prompt score decides. The options are those of L-BFGS-B.
-    """
+    """Fit multinomial logistic regression without intercept to soft or hard targets."""
+    # Minimises `sum_i w_i CE(targets_i, z_i @ coef) + ||coef - scale start||^2 / (2 C)`, where `z`
+    # are the centred states, divided by one number so that their mean squared norm is 1. scikit-
+    # learn's has no soft targets. A class without an example keeps the coefficients that it starts
+    # with; from 0, its prompt score decides. The options are those of L-BFGS-B.
     shares = sample_weight[:, None] * targets
     is_present = shares.sum(0) > 0
     # The mean of the class means: without an intercept, the larger class must not hold the middle.

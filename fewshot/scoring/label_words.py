@@ -55,11 +55,9 @@ class LabelWords:
         *,
         warn_split: bool = True,
     ) -> LabelWords:
-        """Look up the token ids of all label words, of the classes in the order given.
-
-        `warn_split` warns of words in several pieces that share a mask. Raises a LabelWordError
-        if a word is unknown to the tokenizer, or words of two classes become the same tokens.
-        """
+        """Look up the token ids of all label words, of the classes in the order given."""
+        # `warn_split` warns of words in several pieces that share a mask. Raises a LabelWordError
+        # if a word is unknown to the tokenizer, or words of two classes become the same tokens.
         if multi_token not in get_args(MultiToken):
             raise LabelWordError(
                 f"multi_token is one of {list(get_args(MultiToken))}, got {multi_token!r}"
@@ -128,11 +126,9 @@ class LabelWords:
         return torch.cat(parts, 1)[:, torch.cat(places).argsort()]
 
     def class_vectors(self, rows: Tensor) -> Tensor:
-        """Return the weighted mean of the words' vectors of each class, [n_classes, hidden].
-
-        `rows` are the vectors of `tokens`; a word's vector is the mean over its pieces. These are
-        SciPrompt's soft words.
-        """
+        """Return the weighted mean of the words' vectors of each class, [n_classes, hidden]."""
+        # `rows` are the vectors of `tokens`; a word's vector is the mean over its pieces. These are
+        # SciPrompt's soft words.
         words = self.scores_at_one_mask(rows.T)  # [hidden, words]
         n_words = torch.tensor([len(row) for row in self.words])
         total = segment_sum(words * self.weights.to(rows.dtype), self.class_index, len(n_words))

@@ -38,18 +38,14 @@ class LabelEmbeddings:
         return int(self.vectors.shape[1])
 
     def scores(self, states: Tensor) -> Tensor:
-        """Return log-probabilities [n, n_classes] by the nearest prototype at any mask.
-
-        The similarity ``exp(-distance)`` is largest there; the mean over the masks breaks ties.
-        """
+        """Return log-probabilities [n, n_classes] by the nearest prototype at any mask."""
+        # The similarity `exp(-distance)` is largest there; the mean over the masks breaks ties.
         distances = squared_distances(states, self.vectors.to(states))
         return (-_nearest(distances) / self.temperature).log_softmax(-1)
 
     def train_scores(self, states: Tensor) -> Tensor:
-        """Score classes with gradients: as :meth:`scores`, unless the vectors are being trained.
-
-        Those are multiplied with the states and become prototypes after training.
-        """
+        """Score classes with gradients: as :meth:`scores`, unless the vectors are being trained."""
+        # Those are multiplied with the states and become prototypes after training.
         if self.vectors.requires_grad:
             return matching_scores(states, self.vectors).mean(1)
         return self.scores(states)
@@ -60,10 +56,8 @@ def prototypes_of(
     states: Tensor,  # [n, n_masks, hidden]
     shares: Tensor,  # [n, n_classes]: how much of each example belongs to each class
 ) -> LabelEmbeddings:
-    """Return the prototypes of some examples, at the temperature that fits them.
-
-    Examples of which no class has a share are left out.
-    """
+    """Return the prototypes of some examples, at the temperature that fits them."""
+    # Examples of which no class has a share are left out.
     is_used = shares.sum(1) > 0
     states, shares = states[is_used], shares[is_used]
     vectors = class_prototypes(states, shares).float()
@@ -71,10 +65,8 @@ def prototypes_of(
 
 
 def fit_temperature(states: Tensor, shares: Tensor) -> float:
-    """Return the temperature at which prototypes predict each example best from the others.
-
-    There the log loss of the examples is least, each scored by prototypes without it.
-    """
+    """Return the temperature at which prototypes predict each example best from the others."""
+    # There the log loss of the examples is least, each scored by prototypes without it.
     total = torch.einsum("nc,nmh->cmh", shares, states)
     left = total[None] - shares[:, :, None, None] * states[:, None]  # [n, classes, masks, hidden]
     distances = 2 - 2 * nn.functional.cosine_similarity(states[:, None], left, dim=-1)
@@ -94,13 +86,10 @@ def matching_scores(states: Tensor, embeddings: Tensor) -> Tensor:
 
 
 def multi_class_hinge(scores: Tensor, targets: Tensor) -> Tensor:
-    """Return the hinge loss of each example, averaged over its masks, [n].
-
-    ``1/C sum_{c != y} max(0, 1 - s_y + s_c)``: divided by the number of classes C, not by C - 1.
-    With soft targets it is the mean over the classes in the role of y.
-    Karimi Mahabadi et al. (2022), PERFECT: Prompt-free and Efficient Few-shot Learning with
-    Language Models, equation 3.
-    """
+    """Return the hinge loss of each example, averaged over its masks, [n]."""
+    # `1/C sum_{c != y} max(0, 1 - s_y + s_c)`: divided by the number of classes C, not by C - 1.
+    # With soft targets it is the mean over the classes in the role of y. Karimi Mahabadi et al.
+    # (2022), PERFECT: Prompt-free and Efficient Few-shot Learning with Language Models, equation 3.
     gaps = _MARGIN - scores[..., :, None] + scores[..., None, :]  # [n, masks, y, c]
     n_classes = scores.shape[-1]
     is_other = ~torch.eye(n_classes, dtype=torch.bool, device=scores.device)
@@ -109,10 +98,8 @@ def multi_class_hinge(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def class_prototypes(states: Tensor, shares: Tensor) -> Tensor:
-    """Return the mean states of the classes, [n_classes, n_masks, hidden].
-
-    Zeros for a class without examples: as far from every state as an orthogonal vector.
-    """
+    """Return the mean states of the classes, [n_classes, n_masks, hidden]."""
+    # Zeros for a class without examples: as far from every state as an orthogonal vector.
     total = torch.einsum("nc,nmh->cmh", shares, states)
     weight = shares.sum(0)[:, None, None]
     return torch.where(weight > 0, total / weight, torch.zeros_like(total))

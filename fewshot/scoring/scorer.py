@@ -141,11 +141,9 @@ class PromptScorer:
     def calibrate(
         self, calibration: Calibration, encoded: Encoded, weights: npt.NDArray[np.float64]
     ) -> PromptScorer:
-        """Return a scorer with the prior of a calibration.
-
-        ``"domain"`` takes it from the user's texts, the others from texts of their own. It is
-        always the prior of the uncalibrated scores, so that calibrating again changes nothing.
-        """
+        """Return a scorer with the prior of a calibration."""
+        # `"domain"` takes it from the user's texts, the others from texts of their own. It is
+        # always the prior of the uncalibrated scores, so that calibrating again changes nothing.
         if calibration == "none":
             return replace(self, prior=None)
         if calibration == "domain":
@@ -160,12 +158,10 @@ class PromptScorer:
         after: Encoded,
         weights: npt.NDArray[np.float64],
     ) -> PromptScorer:
-        """Return a scorer with another wording of the template, calibrated as this one.
-
-        `before` and `after` are the same examples in both. The prior moves by the change of the
-        words' mean log-probabilities over them, so that wordings can be compared that were
-        calibrated long ago, or by other texts.
-        """
+        """Return a scorer with another wording of the template, calibrated as this one."""
+        # `before` and `after` are the same examples in both. The prior moves by the change of the
+        # words' mean log-probabilities over them, so that wordings can be compared that were
+        # calibrated long ago, or by other texts.
         if self.prior is None:
             return replace(self, template=template)
         share = torch.from_numpy(weights / weights.sum())
@@ -222,10 +218,8 @@ class PromptScorer:
             }
 
     def word_scores(self, encoded: Encoded) -> Tensor:
-        """Return logits of words in float64, [n_examples, n_words].
-
-        With a mask for each piece, log-probabilities.
-        """
+        """Return logits of words in float64, [n_examples, n_words]."""
+        # With a mask for each piece, log-probabilities.
         logits = {}
         for n_masks, (prompts, states) in encoded.items():
             mask = torch.from_numpy(states.mask).to(self.lm.device)

@@ -81,10 +81,8 @@ class Optimizer:
         return float(group["lr"] / group["factor"])
 
     def step(self, loss: Tensor, *, is_idle: bool = False) -> float:
-        """Take a step down the gradient of a loss, and return the loss.
-
-        An idle step is only counted: Adam has momentum, and would move without a gradient, too.
-        """
+        """Take a step down the gradient of a loss, and return the loss."""
+        # An idle step is only counted: Adam has momentum, and would move without a gradient, too.
         rate = self.settings.learning_rate * self.settings.rate(self.n_done, self.n_steps)
         for group in self.adam.param_groups:
             group["lr"] = rate * group["factor"]
@@ -174,10 +172,8 @@ def train(
     valid: Batch | None = None,
     show_progress: bool = False,
 ) -> list[Epoch]:
-    """Train in place on the examples with a weight; return the history.
-
-    Early stopping watches the loss of the held-out examples `valid`, else the training loss.
-    """
+    """Train in place on the examples with a weight; return the history."""
+    # Early stopping watches the loss of the held-out examples `valid`, else the training loss.
     held_out = np.array([], dtype=np.int64) if valid is None else valid
     chosen = np.setdiff1d(np.flatnonzero(sample_weight > 0), held_out)
     weights = sample_weight / sample_weight[chosen].mean()

@@ -9,11 +9,9 @@ from torch import Tensor, nn
 def soft_cross_entropy(
     scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Return the mean of weighted cross-entropies with targets [n, n_classes].
-
-    The divisor is the number of examples, not the sum of their weights: weights also count in a
-    batch of one.
-    """
+    """Return the mean of weighted cross-entropies with targets [n, n_classes]."""
+    # The divisor is the number of examples, not the sum of their weights: weights also count in a
+    # batch of one.
     losses = -(smoothed(targets, label_smoothing) * scores.log_softmax(-1)).sum(-1)
     return (losses * weights).mean()
 
@@ -26,10 +24,8 @@ def smoothed(targets: Tensor, label_smoothing: float) -> Tensor:
 def distillation_loss(
     scores: Tensor, targets: Tensor, weights: Tensor, temperature: float
 ) -> Tensor:
-    """Return ``T^2 KL(targets at temperature T || softmax(scores / T))``, weighted and averaged.
-
-    Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, section 2.
-    """
+    """Return ``T^2 KL(targets at temperature T || softmax(scores / T))``, weighted and averaged."""
+    # Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, section 2.
     softened = (targets.log() / temperature).softmax(-1)
     predicted = (scores / temperature).log_softmax(-1)
     losses = nn.functional.kl_div(predicted, softened, reduction="none").sum(-1)

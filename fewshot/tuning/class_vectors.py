@@ -36,10 +36,8 @@ def vector_rate(scorer: PromptScorer) -> dict[str, float]:
 
 
 def with_trained_classes(task: TuningTask) -> TuningTask:
-    """Return the task with class vectors as they were trained, or prototypes of trained states.
-
-    With plain label words it is the same.
-    """
+    """Return the task with class vectors as they were trained, or prototypes of trained states."""
+    # With plain label words it is the same.
     scorer = task.scorer
     words = scorer.words
     if isinstance(words, LabelEmbeddings):

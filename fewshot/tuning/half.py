@@ -101,10 +101,8 @@ class Half(SubsetTuning):
 def draw_half(
     model: Backbone, ratio: float, granularity: Granularity, rng: np.random.Generator
 ) -> set[str]:
-    """Draw the names of a share of an encoder's parameters, without its tables of embeddings.
-
-    Weight and bias of a module are drawn together. Chance decides about a fraction of a matrix.
-    """
+    """Draw the names of a share of an encoder's parameters, without its tables of embeddings."""
+    # Weight and bias of a module are drawn together. Chance decides about a fraction of a matrix.
     units = _units(model)
     if granularity == "model":
         chosen = _draw_by_size(model, units, ratio, rng)

@@ -73,12 +73,10 @@ class Head(Tuning):
 
 
 def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> StateHead:
-    """Fit the regression on the mean states of a task's scorer.
-
-    Its sum with the prompt's scores is divided by the temperature. Where it learned a teacher's
-    predictions for many texts, which contain the prompt's, it is used alone with its own
-    temperature.
-    """
+    """Fit the regression on the mean states of a task's scorer."""
+    # Its sum with the prompt's scores is divided by the temperature. Where it learned a teacher's
+    # predictions for many texts, which contain the prompt's, it is used alone with its own
+    # temperature.
     is_distilled = task.distillation_temperature is not None
     total = float(task.sample_weight.sum())  # the number of texts, if each weighs 1
     if C is None and is_distilled:
@@ -99,11 +97,9 @@ def _matching_temperature(
     targets: npt.NDArray[np.float64],
     sample_weight: npt.NDArray[np.float64],
 ) -> float:
-    """Return the temperature at which a regression is as confident as its targets.
-
-    Its penalty makes it follow the teacher only roughly, and also makes it flat. The temperature
-    with the least cross-entropy undoes the latter and keeps the order of the classes.
-    """
+    """Return the temperature at which a regression is as confident as its targets."""
+    # Its penalty makes it follow the teacher only roughly, and also makes it flat. The temperature
+    # with the least cross-entropy undoes the latter and keeps the order of the classes.
     logits = head.logits(states)
 
     def loss(log_temperature: float) -> float:

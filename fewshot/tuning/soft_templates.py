@@ -16,11 +16,9 @@ from fewshot.tuning.task import TuningTask
 
 
 def check_template_tokens(lm: MaskedLM, template: Template, *, is_tuned: bool = False) -> None:
-    """Check that a model can read a template with virtual tokens.
-
-    Raises a ModelError if the model was tuned with another number of them; a TemplateError if
-    some name no words, and neither were tuned nor are going to be.
-    """
+    """Check that a model can read a template with virtual tokens."""
+    # Raises a ModelError if the model was tuned with another number of them; a TemplateError if
+    # some name no words, and neither were tuned nor are going to be.
     known = _tokens_beside(lm)
     if known and template.soft:
         known[0].check_places(count_soft(lm.tokenizer, template))
@@ -45,10 +43,8 @@ def check_wording_tokens(lm: MaskedLM, wording: Template, template: Template) ->
 
 
 def with_template_tokens(task: TuningTask) -> TuningTask:
-    """Return a prepared task with a model that also tunes the virtual tokens of its template.
-
-    It is the same if there are none, or the strategy tunes them itself.
-    """
+    """Return a prepared task with a model that also tunes the virtual tokens of its template."""
+    # It is the same if there are none, or the strategy tunes them itself.
     lm, template = task.scorer.lm, task.scorer.template
     tuned = lm.tuned_parameters()
     is_tuned = any(

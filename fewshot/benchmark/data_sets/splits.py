@@ -155,10 +155,8 @@ class Content:
 def clean_pool(
     pool: LabeledTexts, test: Collection[Text] = ()
 ) -> tuple[LabeledTexts, tuple[str, ...]]:
-    """Leave out test texts, repeated texts but for the first, and texts with two labels.
-
-    Texts that differ only in case and white space count as the same.
-    """
+    """Leave out test texts, repeated texts but for the first, and texts with two labels."""
+    # Texts that differ only in case and white space count as the same.
     tested = {text_key(text) for text in test}
     labels = defaultdict(set)
     for text, label in zip(pool.texts, pool.labels, strict=True):

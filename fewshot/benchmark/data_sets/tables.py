@@ -33,11 +33,9 @@ class Row(NamedTuple):
 def read_table(
     path: Path, columns: Sequence[str] | None = None, *, is_quoted: bool = True
 ) -> list[Row]:
-    """Read a file in the format of its suffix.
-
-    `columns` names the columns of a CSV or TSV file that may lack a header. Without `is_quoted`
-    quotes are part of the text, as in the files of GLUE.
-    """
+    """Read a file in the format of its suffix."""
+    # `columns` names the columns of a CSV or TSV file that may lack a header. Without `is_quoted`
+    # quotes are part of the text, as in the files of GLUE.
     suffix = path.with_suffix("").suffix if path.suffix == _COMPRESSED else path.suffix
     suffix = suffix.lower()
     if suffix in _DELIMITERS:
@@ -62,10 +60,8 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_hub(path: str, config: str | None, split: str, label: str) -> list[Row]:
-    """Read a split of a hub data set, or of a folder that `datasets` can load.
-
-    Numbered labels with names are replaced by their names.
-    """
+    """Read a split of a hub data set, or of a folder that `datasets` can load."""
+    # Numbered labels with names are replaced by their names.
     import datasets  # takes a second
 
     if not Path(path).is_dir() and not datasets.config.HF_HUB_OFFLINE:

@@ -250,10 +250,8 @@ def innermost(estimator: Any, method: str) -> PromptClassifier:
 
 
 def with_model(estimator: Any, lm: MaskedLM, method: str) -> Any:  # of the estimator's own class
-    """Return a clone of an estimator with another model wherever the innermost classifier's is.
-
-    A final classifier or a predictor with a model of its own keeps that.
-    """
+    """Return a clone of an estimator with another model wherever the innermost classifier's is."""
+    # A final classifier or a predictor with a model of its own keeps that.
     if not isinstance(estimator, SemiSupervisedClassifier):
         return prompt_classifier(estimator, method).set_params(model=lm)
     twin = clone(estimator).set_params(estimator=with_model(estimator.estimator, lm, method))

@@ -61,10 +61,8 @@ class EnsembleOutputs(NamedTuple):
 
 
 def train_ensembles(plan: EnsemblePlan, rounds: Rounds) -> EnsembleOutputs:
-    """Train all generations, each member from the first model; return the last one's outputs.
-
-    Members are trained one at a time and discarded; only their scores for the pool are kept.
-    """
+    """Train all generations, each member from the first model; return the last one's outputs."""
+    # Members are trained one at a time and discarded; only their scores for the pool are kept.
     outputs = _train_ensemble(plan, rounds, None, 0)
     for generation in range(1, plan.settings.generations + 1):
         outputs = _train_ensemble(plan, rounds, outputs, generation)

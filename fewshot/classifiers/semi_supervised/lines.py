@@ -136,11 +136,9 @@ def templated_lines(
     max_length: int,
     rng: np.random.Generator,
 ) -> Lines:
-    """Put texts into a template with a word of their label; the template is never shortened.
-
-    Token by token, so that the word has the very tokens that are scored at the mask. Of several
-    words of a class one is drawn for each line, by their weights.
-    """
+    """Put texts into a template with a word of their label; the template is never shortened."""
+    # Token by token, so that the word has the very tokens that are scored at the mask. Of several
+    # words of a class one is drawn for each line, by their weights.
     slots = tokenize_slots(lm.tokenizer, [template], examples, lm.tokens)
     views = {}
     ids: list[Ids] = []

@@ -72,11 +72,9 @@ class MetaWeights(BaseEstimator):
 
 
 def kl_losses(scores: Tensor, targets: Tensor) -> Tensor:
-    """Return ``KL(targets || softmax(scores))`` of each example, [n].
-
-    Its gradient is that of the cross-entropy with soft labels; it is 0 where the student agrees
-    with its teacher.
-    """
+    """Return ``KL(targets || softmax(scores))`` of each example, [n]."""
+    # Its gradient is that of the cross-entropy with soft labels; it is 0 where the student agrees
+    # with its teacher.
     return nn.functional.kl_div(scores.log_softmax(-1), targets, reduction="none").sum(-1)
 
 
@@ -85,13 +83,12 @@ def alignments(
     parameters: Sequence[nn.Parameter],
     gradient: Sequence[Tensor],  # of the mean loss of the labeled examples
 ) -> Tensor:
-    """Return ``<gradient, gradient of each loss>``, [n], with the gradient scaled to length 1.
-
-    That is how fast each loss falls along the gradient of the labeled examples; differentiating
-    through a virtual step, as the paper's code does, gives the same numbers. Each loss is computed
-    on both sides of the parameters, at a distance of 0.001 (a central finite difference): two
-    forward passes, and no graph of second order. The parameters are restored to the last bit.
-    """
+    """Return ``<gradient, gradient of each loss>``, [n], with the gradient scaled to length 1."""
+    # That is how fast each loss falls along the gradient of the labeled examples; differentiating
+    # through a virtual step, as the paper's code does, gives the same numbers. Each loss is
+    # computed on both sides of the parameters, at a distance of 0.001 (a central finite
+    # difference): two forward passes, and no graph of second order. The parameters are restored to
+    # the last bit.
     length = torch.stack([part.double().square().sum() for part in gradient]).sum().sqrt()
     with torch.no_grad():
         if not float(length):

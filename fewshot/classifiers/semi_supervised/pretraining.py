@@ -195,10 +195,8 @@ class PretrainingRun:
 def even_batches(
     lengths: npt.NDArray[np.int64], batch_size: int, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield all rows in batches of similar length, so that little is padding.
-
-    The order is random but for the grouping within every fifty batches.
-    """
+    """Yield all rows in batches of similar length, so that little is padding."""
+    # The order is random but for the grouping within every fifty batches.
     order = rng.permutation(len(lengths))
     chunk = _BATCHES_SORTED * batch_size
     batches = []

@@ -41,10 +41,8 @@ def soft_labels(scores: Scores, temperature: float = 1.0) -> Scores:
 
 
 def n_new_examples(n_labelled: int, generation: int) -> int:
-    """Return the number of pseudo-labeled examples of a generation, counted from 1.
-
-    With them its training set is five times as large as that of the generation before.
-    """
+    """Return the number of pseudo-labeled examples of a generation, counted from 1."""
+    # With them its training set is five times as large as that of the generation before.
     return n_labelled * int(_GROWTH**generation) - n_labelled
 
 
@@ -68,12 +66,10 @@ def draw_pseudo_labels(
     # as: models that were never shown a label may predict few classes only.
     n_likeliest: int | None = None,
 ) -> Drawn:
-    """Draw each class's quota from the examples predicted as that class (iPET, section 3.4).
-
-    The probability of an example is proportional to its confidence. A class with fewer such
-    examples than its quota gets all of them. One that is never predicted gets the single example
-    that is likeliest to belong to it, so that it is not lost: no class can block the drawing.
-    """
+    """Draw each class's quota from the examples predicted as that class (iPET, section 3.4)."""
+    # The probability of an example is proportional to its confidence. A class with fewer such
+    # examples than its quota gets all of them. One that is never predicted gets the single example
+    # that is likeliest to belong to it, so that it is not lost: no class can block the drawing.
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
     is_free = np.ones(len(probabilities), dtype=bool)
     labels = np.full(len(probabilities), -1, dtype=np.int64)

@@ -21,10 +21,8 @@ class EmbeddingNoise:
 
     @contextmanager
     def watch(self, spread: float = 0.0) -> Iterator[list[Tensor]]:
-        """Add noise that takes gradients; yield it, one tensor [n, length, width] per pass.
-
-        It is zero, or normally distributed with a standard deviation of `spread`.
-        """
+        """Add noise that takes gradients; yield it, one tensor [n, length, width] per pass."""
+        # It is zero, or normally distributed with a standard deviation of `spread`.
         added: list[Tensor] = []
 
         def add(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
@@ -54,31 +52,25 @@ class EmbeddingNoise:
 
 
 def embedding_scale(embeddings: nn.Module) -> float:
-    """Return the root mean square of an embedding matrix.
-
-    Perturbations are measured in this unit, so that they mean the same for every model; Miyato et
-    al. (2017) normalise the embeddings to the same end.
-    """
+    """Return the root mean square of an embedding matrix."""
+    # Perturbations are measured in this unit, so that they mean the same for every model; Miyato et
+    # al. (2017) normalise the embeddings to the same end.
     weight = next(embeddings.parameters()).detach()
     return float(weight.float().square().mean().sqrt())
 
 
 def norm_ball_step(gradient: Tensor, radius: float) -> Tensor:
-    """Return the perturbation of a text that raises a linear loss the most, r g / ||g||.
-
-    It is zero where the gradient is. Miyato, Dai and Goodfellow (2017), Adversarial Training
-    Methods for Semi-Supervised Text Classification, equation 3.
-    """
+    """Return the perturbation of a text that raises a linear loss the most, r g / ||g||."""
+    # It is zero where the gradient is. Miyato, Dai and Goodfellow (2017), Adversarial Training
+    # Methods for Semi-Supervised Text Classification, equation 3.
     norm = torch.linalg.vector_norm(gradient, dim=(1, 2), keepdim=True)
     return radius * torch.where(norm > 0, gradient / norm, 0.0)
 
 
 def sign_ball_step(noise: Tensor, gradient: Tensor, radius: float) -> Tensor:
-    """Move noise along a gradient, and back into the box of a radius.
-
-    The largest number of a text's step is the radius. Jiang et al. (2020), SMART, algorithm 1,
-    with the maximum norm.
-    """
+    """Move noise along a gradient, and back into the box of a radius."""
+    # The largest number of a text's step is the radius. Jiang et al. (2020), SMART, algorithm 1,
+    # with the maximum norm.
     largest = gradient.abs().amax(dim=(1, 2), keepdim=True)
     step = radius * torch.where(largest > 0, gradient / largest, 0.0)
     return (noise + step).clamp(-radius, radius)

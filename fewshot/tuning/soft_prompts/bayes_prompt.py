@@ -42,14 +42,11 @@ class Mixture(NamedTuple):
 
 
 def svgd_direction(particles: Array, scores: Array) -> Array:
-    """Return the direction of Stein variational gradient descent for each particle.
-
-    The scores are gradients of the target's log density at the particles. The bandwidth is
-    ``h^2 = median / (2 log(n + 1))`` of the squared distances between different particles: with
-    those to themselves, the median of two would be 0.
-
-    Liu and Wang (2016), Stein Variational Gradient Descent, algorithm 1.
-    """
+    """Return the direction of Stein variational gradient descent for each particle."""
+    # The scores are gradients of the target's log density at the particles. The bandwidth is `h^2 =
+    # median / (2 log(n + 1))` of the squared distances between different particles: with those to
+    # themselves, the median of two would be 0.
+    # Liu and Wang (2016), Stein Variational Gradient Descent, algorithm 1.
     n = len(particles)
     squares = ((particles[:, None] - particles) ** 2).sum(-1)
     different = squares[np.triu_indices(n, 1)]
@@ -63,10 +60,8 @@ def svgd_direction(particles: Array, scores: Array) -> Array:
 
 
 def svgd(particles: Array, target: Mixture, *, steps: int = _STEPS, step: float = _STEP) -> Array:
-    """Move particles to a target distribution.
-
-    A step moves each dimension by about `step`, whatever the size of the direction.
-    """
+    """Move particles to a target distribution."""
+    # A step moves each dimension by about `step`, whatever the size of the direction.
     moved = particles.copy()
     history = np.zeros_like(moved)
     for i in range(steps):
@@ -83,11 +78,9 @@ def domain_particles(
     n_components: int,
     rng: np.random.Generator,
 ) -> Array:
-    """Move the features of a few texts to the distribution of many.
-
-    Features are centred, reduced to their main directions and scaled to unit variance first: the
-    step has that scale, and a few texts cannot determine hundreds of dimensions.
-    """
+    """Move the features of a few texts to the distribution of many."""
+    # Features are centred, reduced to their main directions and scaled to unit variance first: the
+    # step has that scale, and a few texts cannot determine hundreds of dimensions.
     if len(domain) < 2 or np.allclose(domain, domain[0]):
         return np.broadcast_to(domain.mean(0), few.shape).copy()
     center = domain.mean(0)
@@ -110,11 +103,9 @@ def domain_particles(
 def prompt_from_particles(
     particles: Array, n_tokens: int, n_drawn: int, norm: float, rng: np.random.Generator
 ) -> Array:
-    """Make prompt vectors of a norm, each the mean of `n_drawn` different particles.
-
-    The official code draws as many as there are classes. Means are shorter than word embeddings,
-    so they are rescaled to a norm such as theirs.
-    """
+    """Make prompt vectors of a norm, each the mean of `n_drawn` different particles."""
+    # The official code draws as many as there are classes. Means are shorter than word embeddings,
+    # so they are rescaled to a norm such as theirs.
     n_drawn = min(n_drawn, len(particles))
     draws = [rng.choice(len(particles), n_drawn, replace=False) for _ in range(n_tokens)]
     means = np.stack([particles[drawn].mean(0) for drawn in draws])

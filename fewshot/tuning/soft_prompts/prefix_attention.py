@@ -29,11 +29,9 @@ class KeysValues(NamedTuple):
 
 
 def attention_modules(model: Backbone) -> dict[str, nn.Module]:
-    """Return the attention modules of all layers, the lowest first, by name.
-
-    An architecture with an attention of its own (DeBERTa, MPNet) has no place for keys without a
-    position: a TuningError.
-    """
+    """Return the attention modules of all layers, the lowest first, by name."""
+    # An architecture with an attention of its own (DeBERTa, MPNet) has no place for keys without a
+    # position: a TuningError.
     found = {}
     for layer in encoder_layers(model):
         inside = layer.parts.get("key", layer.parts.get("query_key_value", layer.name))
@@ -56,10 +54,9 @@ def attention_modules(model: Backbone) -> dict[str, nn.Module]:
 
 
 def put_prefix(model: Backbone, module: nn.Module, prefix: Callable[[], KeysValues]) -> None:
-    """Let an attention module read the keys and values that `prefix` returns at each call.
-
-    They are [n_heads, length, head_size] and have no positions, so those of the text do not shift.
-    """
+    """Let an attention module read the keys and values that `prefix` returns at each call."""
+    # They are [n_heads, length, head_size] and have no positions, so those of the text do not
+    # shift.
     _use_interface(model, module)
 
     def hand_in(inputs: Any, keywords: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -86,11 +83,9 @@ def attend(
     dropout: float = 0.0,
     scaling: float | None = None,
 ) -> Tensor:
-    """Attend to keys of the text and to prefixes [n_heads, length, head_size], never masked.
-
-    `query` and `own` are [n, n_heads, length, head_size]. The mask is broadcast to
-    [n, n_heads, length, length]; it is bool (True is read) or added.
-    """
+    """Attend to keys of the text and to prefixes [n_heads, length, head_size], never masked."""
+    # `query` and `own` are [n, n_heads, length, head_size]. The mask is broadcast to [n, n_heads,
+    # length, length]; it is bool (True is read) or added.
     if prefixes:
         n = len(query)
         keys = [prefix.keys.expand(n, -1, -1, -1) for prefix in prefixes]

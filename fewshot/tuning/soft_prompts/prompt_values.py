@@ -48,12 +48,10 @@ def random_values(lm: MaskedLM, length: int, rng: np.random.Generator) -> Tensor
 
 
 def bayes_values(lm: MaskedLM, task: TuningTask, length: int) -> Tensor:
-    """Draw vectors from the distribution of the texts; unlabelled ones help to estimate it.
-
-    The labelled texts are the particles, all texts the domain.
-    Li et al. (2024), BayesPrompt: Prompting Large-Scale Pre-Trained Language Models on Few-shot
-    Inference via Debiased Domain Abstraction.
-    """
+    """Draw vectors from the distribution of the texts; unlabelled ones help to estimate it."""
+    # The labelled texts are the particles, all texts the domain. Li et al. (2024), BayesPrompt:
+    # Prompting Large-Scale Pre-Trained Language Models on Few-shot Inference via Debiased Domain
+    # Abstraction.
     weight = _embeddings(lm)
     features = _features(lm, task.views[min(task.views)])
     few = features[task.sample_weight > 0]
