@@ -113,8 +113,6 @@ class PromptPlan:
         if self.data is None:
             return np.zeros(0), np.zeros(0)
         weights = self.data.sample_weight
-        if isinstance(self.tuning, NoTuning):  # which uses no labels
-            return np.zeros(self.n_texts), weights
         pool = np.where(self.data.labels.is_labeled, 0.0, weights)
         weights = weights - pool
         of_class = weights @ self.targets

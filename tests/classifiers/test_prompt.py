@@ -138,10 +138,13 @@ def test_domain_calibration_without_texts_is_refused(lm):
         make(lm).fit()
 
 
-def test_zero_shot_takes_labels_but_does_not_learn_from_them(lm):
-    with_labels, without = make(lm).fit(TEXTS, LABELS), make(lm).fit(TEXTS)
+def test_zero_shot_takes_from_labels_only_that_classes_count_alike_in_calibration(lm):
+    clf = make(lm).fit(TEXTS, LABELS)
 
-    assert np.array_equal(with_labels.predict_proba(NEW), without.predict_proba(NEW))
+    scorer = clf.scorer_
+    encoded = scorer.encode(scorer.views(Examples({"text": TEXTS})))
+    weights = np.array([1 / LABELS.count(label) for label in LABELS])
+    torch.testing.assert_close(clf.prior_, scorer.calibrate("domain", encoded, weights).prior)
 
 
 def test_labels_without_texts_are_refused(lm):
@@ -321,9 +324,8 @@ def test_a_search_over_verbalizers_and_calibrations_encodes_each_text_once(fresh
     search = GridSearchCV(make(fresh_lm, tuning=tuning), grid, cv=3, error_score="raise")
     search.fit(X, y)
 
-    # "N/A", "[MASK]" and "", the last of which is the template alone; and generic sentences,
-    # from which a calibration by texts without labels starts.
-    n_content_free = 3 if tuning == "head" else 3 + 64
+    # "N/A", "[MASK]" and "", the last of which is the template alone.
+    n_content_free = 3
     assert fresh_lm.counts.prompts == len(set(X)) + n_content_free
     assert 0.3 <= search.best_score_ <= 1.0
 

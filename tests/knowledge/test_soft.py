@@ -312,7 +312,7 @@ def test_prototypes_need_labels(lm):
 
 
 def test_int_labels_need_words_to_begin_with(lm):
-    with pytest.raises(FewShotError, match="are no words"):
+    with pytest.raises(FewShotError, match="are not words"):
         classifier(lm, SoftVerbalizer()).fit(TEXTS, [0, 1] * 4)
 
 
