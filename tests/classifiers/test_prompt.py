@@ -162,7 +162,7 @@ def test_label_names_are_the_label_words(lm):
     assert np.array_equal(
         clf.predict_proba(NEW),
         make(lm, verbalizer={"politics": ["politics"], "sports": ["sports"]})
-        .fit(TEXTS)
+        .fit(TEXTS, LABELS)
         .predict_proba(NEW),
     )
 
