@@ -40,10 +40,8 @@ class TokenCount:
 
 
 def trainable_parameters(fitted: Estimator) -> int | None:
-    """Count the numbers that ``fit`` may change or add; None if the estimator does not reveal them.
-
-    For a classifier that trains other classifiers, such as PET, those of the final one count.
-    """
+    """Count the numbers that ``fit`` may change or add; None if they are not known."""
+    # For a classifier that trains other classifiers, such as PET, those of the final one count.
     if isinstance(fitted, Pipeline):
         return trainable_parameters(fitted[-1])
     if isinstance(fitted, TextClassifier):

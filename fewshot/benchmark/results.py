@@ -71,6 +71,12 @@ class Cell:
     See Also
     --------
     Results : The cells of a benchmark.
+
+    Examples
+    --------
+    >>> from fewshot.benchmark import Cell
+    >>> Cell("TF-IDF", "bbc_news", 8, 1, "failed", "accuracy", "BBC News", error="no memory").error
+    'no memory'
     """
 
     method: str
@@ -148,6 +154,12 @@ class Results:
     --------
     read_results : Read them from a file.
     summarize : Means, intervals and tests over the seeds.
+
+    Examples
+    --------
+    >>> from fewshot.benchmark import read_results
+    >>> len(read_results("quick.jsonl").cells)  # doctest: +SKIP
+    24
     """
 
     header: Header

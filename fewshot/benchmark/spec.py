@@ -72,6 +72,13 @@ class Spec:
     --------
     load_spec : Read a spec from a file or a mapping.
     run : Run it.
+
+    Examples
+    --------
+    >>> from fewshot.benchmark import load_spec
+    >>> prompt = {"name": "Prompt", "estimator": "prompt"}
+    >>> load_spec({"methods": [prompt], "data_sets": ["bbc_news"], "shots": [8], "seeds": [1]}).name
+    'Benchmark'
     """
 
     name: str

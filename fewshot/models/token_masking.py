@@ -31,10 +31,9 @@ class Hidden(NamedTuple):
 
 @dataclass(frozen=True)
 class TokenMasking:
-    """A random choice of tokens to hide, drawn anew at each use.
+    """A random choice of tokens to hide, drawn anew at each use."""
 
-    Of the chosen ones 80 % become the mask token, 10 % a random one, and 10 % stay.
-    """
+    # Of the chosen ones 80 % become the mask token, 10 % a random one, and 10 % stay.
 
     mask_id: int
     special_ids: Rows  # never chosen, and never put in place of others

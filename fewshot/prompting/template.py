@@ -1,7 +1,6 @@
-"""Templates, which turn a text into a cloze sentence with one mask.
+"""Templates, which turn a text into a cloze sentence with one mask."""
 
-A template is parsed once, by a small parser, to typed segments. Nothing is ever evaluated.
-"""
+# A template is parsed once, by a small parser, to typed segments. Nothing is ever evaluated.
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Readers of files of label words: OpenPrompt's text and JSON, PET's text, and our own YAML.
+"""Readers of files of label words: OpenPrompt's text and JSON, PET's text, and our own YAML."""
 
-They check the form of a file only; ``Verbalizer`` checks the words.
-"""
+# They check the form of a file only; Verbalizer checks the words.
 
 from __future__ import annotations
 

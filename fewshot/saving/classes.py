@@ -1,8 +1,7 @@
-"""Codecs of objects of known classes: estimators and frozen dataclasses.
+"""Codecs of objects of known classes: estimators and frozen dataclasses."""
 
-Known are the classes among the public names of `PACKAGES`, and those in `HELD`: a new public
-estimator, strategy or verbalizer can be saved without a change here.
-"""
+# Known are the classes among the public names of `PACKAGES`, and those in `HELD`: a new public
+# estimator, strategy or verbalizer can be saved without a change here.
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Values as JSON and numbers in files, and back, without running anything that is read.
+"""Values as JSON and numbers in files, and back, without running anything that is read."""
 
-A value is a JSON value if JSON knows it (None, bool, int, finite float, str, list), else an object
-with one key that names its kind, such as ``{"tuple": [1, 2]}``. Arrays go to a file of their own.
-"""
+# A value is a JSON value if JSON knows it (None, bool, int, finite float, str, list), else an
+# object with one key that names its kind, such as `{"tuple": [1, 2]}`. Arrays go to a file of their
+# own.
 
 from __future__ import annotations
 

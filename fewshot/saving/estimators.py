@@ -1,8 +1,7 @@
-"""Saved estimators: a folder of JSON and safetensors that is whole and unaltered, or refused.
+"""Saved estimators: a folder of JSON and safetensors that is whole and unaltered, or refused."""
 
-``config.json`` names the estimator's class, its parameters, what it has learned, the versions of
-the libraries, and size and SHA-256 of every other file. Nothing in a folder is ever run.
-"""
+# `config.json` names the estimator's class, its parameters, what it has learned, the versions of
+# the libraries, and size and SHA-256 of every other file. Nothing in a folder is ever run.
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Codec of masked language models: whole, or as what differs from a backbone that is left out.
+"""Codec of masked language models: whole, or as what differs from a backbone that is left out."""
 
-``fewshot-mini`` is always left out: a folder refers to the installed weights.
-"""
+# fewshot-mini is always left out: a folder refers to the installed weights.
 
 from __future__ import annotations
 

@@ -24,15 +24,8 @@ def aggregate(
     how: Aggregation = "mean",
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Return class scores [n, n_classes] from those of words.
-
-    ``"mean"`` is PET's, up to a constant also OpenPrompt's; ``"max"`` takes the best word,
-    ``"logsumexp"`` the log of the summed probability; ``"weighted"`` is the mean with weights.
-
-    >>> scores = torch.tensor([[1.0, 2.0, 3.0]])
-    >>> aggregate(scores, torch.tensor([0, 0, 1])).softmax(-1)
-    tensor([[0.1824, 0.8176]])
-    """
+    """Return class scores [n, n_classes] from those of words."""
+    # "mean" is PET's and, up to a constant, OpenPrompt's.
     n_classes = int(class_index.max()) + 1
     if how in ("max", "logsumexp"):
         best = _segment_max(word_scores, class_index, n_classes)

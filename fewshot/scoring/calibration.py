@@ -54,13 +54,7 @@ OWN_TEXTS: dict[str, Callable[[], list[str]]] = {
 
 
 def word_prior(log_probs: Tensor, weights: Tensor) -> Tensor:
-    """Average the log-probabilities [n, n_words] of label words over texts.
-
-    >>> import torch
-    >>> log_probs = torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log()
-    >>> word_prior(log_probs, torch.ones(2)).exp()
-    tensor([0.5000, 0.5000])
-    """
+    """Average the log-probabilities [n, n_words] of label words over texts."""
     share = (weights / weights.sum()).to(log_probs.dtype)
     return (share @ log_probs).log_softmax(-1)
 

@@ -108,14 +108,7 @@ def fit_linear_head(
     *,
     C: float,
 ) -> LinearHead:
-    """Fit scikit-learn's logistic regression to one-hot targets.
-
-    Without any feature, the classes' shares are learned.
-
-    >>> head = fit_linear_head(np.empty((4, 0)), np.eye(2)[[0, 0, 0, 1]], np.ones(4), C=1.0)
-    >>> np.exp(head.log_probabilities(np.empty((1, 0)))).round(2).tolist()
-    [[0.75, 0.25]]
-    """
+    """Fit scikit-learn's logistic regression to one-hot targets; without features, the shares."""
     n_features, n_classes = features.shape[1], targets.shape[1]
     index = targets.argmax(1)
     totals = np.bincount(index, weights=sample_weight, minlength=n_classes)

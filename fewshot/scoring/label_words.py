@@ -25,11 +25,10 @@ _WORDS_SHOWN = 5
 
 @dataclass(frozen=True)
 class LabelWords:
-    """A verbalizer resolved against one tokenizer.
+    """A verbalizer resolved against one tokenizer."""
 
-    The words are listed class by class, and so are their pieces: nothing is padded, so that a
-    class may have one word and another 300.
-    """
+    # The words are listed class by class, and so are their pieces: nothing is padded, so that a
+    # class may have one word and another 300.
 
     classes: tuple[Label, ...]
     words: tuple[tuple[str, ...], ...]  # of each class
@@ -110,10 +109,7 @@ class LabelWords:
         return segment_sum(pieces, self._word_index, len(self.n_pieces)) / self.n_pieces
 
     def scores_at_masks(self, log_probs: dict[int, Tensor]) -> Tensor:
-        """Return the log-probabilities of words [n, n_words], summed over one mask for each piece.
-
-        Those of `tokens` are given by the number of masks, [n, n_masks, n_tokens].
-        """
+        """Return log-probabilities of words [n, n_words], summed over masks, one for each piece."""
         ends = self.n_pieces.cumsum(0)
         starts = ends - self.n_pieces
         parts, places = [], []

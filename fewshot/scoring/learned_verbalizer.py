@@ -55,6 +55,14 @@ class VerbalizerTask:
     --------
     LearnedVerbalizer : What receives a task.
     TermSource : Receives one too.
+
+    Examples
+    --------
+    >>> from fewshot import Template, load_masked_lm
+    >>> from fewshot.knowledge import VerbalizerTask
+    >>> lm = load_masked_lm("fewshot-mini")
+    >>> VerbalizerTask.of(["law", "sport"], lm, Template("{mask}: {text}"), None).max_length
+    512
     """
 
     classes: tuple[Label, ...]

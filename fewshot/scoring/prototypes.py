@@ -18,10 +18,9 @@ _TIE = 1e-3  # weight of the mean over the masks: it decides only where the best
 
 @dataclass(frozen=True)
 class LabelEmbeddings:
-    """A vector for each class and mask in place of label words.
+    """A vector for each class and mask in place of label words."""
 
-    Prototypes are the mean states of each class's examples at each mask.
-    """
+    # Prototypes are the mean states of each class's examples at each mask.
 
     classes: tuple[Label, ...]
     vectors: Tensor  # [n_classes, n_masks, hidden]

@@ -1,7 +1,6 @@
-"""Checkpoints of long fits: the finished rounds of each fit, in a subfolder of its own.
+"""Checkpoints of long fits: the finished rounds of each fit, in a subfolder of its own."""
 
-So folds and candidates of a search may share a folder, even in parallel.
-"""
+# So folds and candidates of a search may share a folder, even in parallel.
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Long fits in rounds: shown while they run, saved as they end, resumed after an interruption.
+"""Long fits in rounds: shown while they run, saved as they end, resumed after an interruption."""
 
-A round is a function that returns arrays. They are written when it ends, so that an
-interruption, even ``kill -9``, loses the current round only.
-"""
+# A round is a function that returns arrays. They are written when it ends, so that an interruption,
+# even `kill -9`, loses the current round only.
 
 from __future__ import annotations
 

@@ -241,12 +241,11 @@ class Block(nn.Module):
 
 
 class Invertible(nn.Module):
-    """An invertible network of two additive couplings (NICE), which starts as the identity.
+    """An invertible network of two additive couplings (NICE), which starts as the identity."""
 
-    ``y1 = x1 + F(x2)`` and ``y2 = x2 + G(y1)`` for the halves of a vector; `F` and `G` are
-    bottlenecks with a ReLU. Dinh et al. (2015), NICE, equation 4; Pfeiffer et al. (2020), MAD-X,
-    section 4.2.
-    """
+    # `y1 = x1 + F(x2)` and `y2 = x2 + G(y1)` for the halves of a vector; `F` and `G` are
+    # bottlenecks with a ReLU. Dinh et al. (2015), NICE, equation 4; Pfeiffer et al. (2020), MAD-X,
+    # section 4.2.
 
     def __init__(self, width: int, size: int) -> None:
         super().__init__()

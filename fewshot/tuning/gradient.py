@@ -77,6 +77,12 @@ class GradientTuning(Tuning):
     Full : Tunes all weights but the embeddings.
     LoRA : Tunes low-rank updates beside a frozen model.
     Training : The finer settings.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import BitFit, GradientTuning, Head
+    >>> isinstance(BitFit(), GradientTuning), isinstance(Head(), GradientTuning)
+    (True, False)
     """
 
     tunes_virtual_tokens: ClassVar[bool] = True

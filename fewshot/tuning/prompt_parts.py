@@ -1,8 +1,7 @@
-"""Parts of soft prompts: DePT's low-rank offsets, EPT's fusion and spaces.
+"""Parts of soft prompts: DePT's low-rank offsets, EPT's fusion and spaces."""
 
-EPT's are re-implemented from the paper's description, since no code was published: it leaves
-the forms of the attention, of the projections and of the gate open.
-"""
+# EPT's are re-implemented from the paper's description, since no code was published: it leaves the
+# forms of the attention, of the projections and of the gate open.
 
 from __future__ import annotations
 
@@ -16,13 +15,12 @@ _ALPHA = 8.0  # lora_alpha of every published checkpoint of DePT
 
 
 class PositionOffset(nn.Module):
-    """A low-rank matrix that is added to the embeddings of the input, position by position.
+    """A low-rank matrix that is added to the embeddings of the input, position by position."""
 
-    The matrix is ``c * A @ B`` with ``c = 8 / sqrt(rank)`` (not ``8 / rank`` as in LoRA). ``B``
-    starts as zero, so that there is no offset at first. Positions beyond the last one take its
-    row: rows that no training text reached would be untrained noise.
-    Shi and Lipani (2024), DePT: Decomposed Prompt Tuning for Parameter-Efficient Fine-tuning.
-    """
+    # The matrix is `c * A @ B` with `c = 8 / sqrt(rank)` (not `8 / rank` as in LoRA). `B` starts as
+    # zero, so that there is no offset at first. Positions beyond the last one take its row: rows
+    # that no training text reached would be untrained noise. Shi and Lipani (2024), DePT:
+    # Decomposed Prompt Tuning for Parameter-Efficient Fine-tuning.
 
     def __init__(self, n_positions: int, rank: int, width: int) -> None:
         super().__init__()
@@ -41,11 +39,10 @@ class PositionOffset(nn.Module):
 
 
 class PromptFusion(nn.Module):
-    """The prompt attends to the low-rank update and to itself.
+    """The prompt attends to the low-rank update and to itself."""
 
-    The output projection starts as zero, so that the prompt is unchanged at first.
-    Lan et al. (2025), Efficient Prompt Tuning by Multi-Space Projection and Prompt Fusion.
-    """
+    # The output projection starts as zero, so that the prompt is unchanged at first. Lan et al.
+    # (2025), Efficient Prompt Tuning by Multi-Space Projection and Prompt Fusion.
 
     def __init__(self, width: int, attention_width: int) -> None:
         super().__init__()
@@ -65,12 +62,11 @@ class PromptFusion(nn.Module):
 
 
 class PromptSpaces(nn.Module):
-    """Maps the prompt to several spaces and mixes them by a learned gate.
+    """Maps the prompt to several spaces and mixes them by a learned gate."""
 
-    Space 0 is the identity. In the others a low-rank map is added to the prompt; its second
-    factor starts as zero and its first at random, so that the prompt is unchanged at first and
-    the spaces differ.
-    """
+    # Space 0 is the identity. In the others a low-rank map is added to the prompt; its second
+    # factor starts as zero and its first at random, so that the prompt is unchanged at first and
+    # the spaces differ.
 
     def __init__(self, n_spaces: int, width: int, space_width: int) -> None:
         super().__init__()

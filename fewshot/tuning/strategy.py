@@ -28,6 +28,12 @@ class Tuning(BaseEstimator, ABC):
     --------
     GradientTuning : The base of strategies that train by gradient descent.
     fewshot.PromptClassifier : Takes a strategy as ``tuning``.
+
+    Examples
+    --------
+    >>> from fewshot.tuning import Head, Tuning
+    >>> isinstance(Head(), Tuning)
+    True
     """
 
     # The template where the classifier is given none; None is the classifier's own.

@@ -75,10 +75,8 @@ def read_list(folder: Path, labels: tuple[str, ...], *, task: ListTask, test_fil
 
 
 def read_ag_news(folder: Path, labels: tuple[str, ...], *, is_official: bool) -> Content:
-    """Read AG News: a pool of 1,000 training texts; 1,000 test texts, or all 7,600 official ones.
-
-    The 1,000 of each part are those of Shi and Lipani (2023).
-    """
+    """Read AG News: a pool of 1,000 training texts; 1,000 test texts, or all 7,600 official."""
+    # The 1,000 of each part are those of Shi and Lipani (2023).
     test_file = folder / ("official_test.jsonl" if is_official else "test.jsonl")
     rows = read_table(test_file)
     if is_official:  # the other files have title and text in one field

@@ -38,10 +38,9 @@ class LabeledTexts:
 
 @dataclass(frozen=True)
 class Pool:
-    """Labeled texts, of which a seed draws k per class; the others serve as unlabeled texts.
+    """Labeled texts, of which a seed draws k per class; the others serve as unlabeled texts."""
 
-    With the same seed, the texts drawn for k=8 include those drawn for k=4.
-    """
+    # With the same seed, the texts drawn for k=8 include those drawn for k=4.
 
     pool: LabeledTexts
 

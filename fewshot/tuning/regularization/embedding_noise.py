@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 
 class EmbeddingNoise:
-    """Noise on the token embeddings of a model in its next passes.
+    """Noise on the token embeddings of a model in its next passes."""
 
-    A batch may take several passes (prompts with one mask and with two): there is one tensor for
-    each, in the order of the passes.
-    """
+    # A batch may take several passes (prompts with one mask and with two): there is one tensor for
+    # each, in the order of the passes.
 
     def __init__(self, embeddings: nn.Module) -> None:
         self._embeddings = embeddings

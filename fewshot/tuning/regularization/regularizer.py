@@ -23,11 +23,10 @@ from fewshot.tuning.training_settings import Training
 
 @dataclass(frozen=True)
 class Regularizer:
-    """Cross-entropy, and terms that make the model robust to irrelevant changes.
+    """Cross-entropy, and terms that make the model robust to irrelevant changes."""
 
-    The cross-entropy is the mean over all passes that see the labels: of the texts as they are,
-    with moved embeddings, with other dropout, in another wording. The weighted terms are added.
-    """
+    # The cross-entropy is the mean over all passes that see the labels: of the texts as they are,
+    # with moved embeddings, with other dropout, in another wording. The weighted terms are added.
 
     scores: Callable[[Batch], Tensor]  # class scores of examples, with gradients
     embeddings: nn.Module  # of the tokens

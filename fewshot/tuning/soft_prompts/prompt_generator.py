@@ -19,12 +19,11 @@ _SCALE = 0.02  # standard deviation of initial weights, as BERT's
 
 
 class Rational(nn.Module):
-    """A learned activation: a quotient of polynomials that starts as GELU.
+    """A learned activation: a quotient of polynomials that starts as GELU."""
 
-    Inputs are clamped to [-3, 3], where the start is right within 0.002 (gradients pass): the
-    quotient is -2.3 at 6, where GELU is 6. The denominator ``1 + |...|`` is at least 1.
-    Zhu et al. (2024), IAPT: Instruction-Aware Prompt Tuning for Large Language Models.
-    """
+    # Inputs are clamped to [-3, 3], where the start is right within 0.002 (gradients pass): the
+    # quotient is -2.3 at 6, where GELU is 6. The denominator `1 + |...|` is at least 1. Zhu et al.
+    # (2024), IAPT: Instruction-Aware Prompt Tuning for Large Language Models.
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,13 +42,12 @@ class Rational(nn.Module):
 
 
 class PromptGenerator(nn.Module):
-    """Pools the states of a text to a few soft tokens, through a bottleneck.
+    """Pools the states of a text to a few soft tokens, through a bottleneck."""
 
-    The states are projected down, pooled by attention with one learned query per soft token,
-    passed through an activation, and projected up. The last projection starts as zero, so that
-    all texts get the same prompt at first: the bias.
-    Zhu et al. (2024), IAPT: Instruction-Aware Prompt Tuning for Large Language Models.
-    """
+    # The states are projected down, pooled by attention with one learned query per soft token,
+    # passed through an activation, and projected up. The last projection starts as zero, so that
+    # all texts get the same prompt at first: the bias. Zhu et al. (2024), IAPT: Instruction-Aware
+    # Prompt Tuning for Large Language Models.
 
     def __init__(self, width: int, bottleneck: int, n_tokens: int) -> None:
         super().__init__()

@@ -22,12 +22,10 @@ _SETTINGS = TrainSettings(
 
 
 def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[float]:
-    """Tune what takes gradients in a model to fill in hidden words of prompts; return the losses.
-
-    With a handful of labels a prompt does not get far from where it starts. The texts themselves
-    teach it more, also those without a label.
-    Gu et al. (2022), PPT: Pre-trained Prompt Tuning for Few-shot Learning.
-    """
+    """Tune a model's trainable parts to fill in hidden words of prompts; return the losses."""
+    # With a handful of labels a prompt does not get far from where it starts. The texts themselves
+    # teach it more, also those without a label. Gu et al. (2022), PPT: Pre-trained Prompt Tuning
+    # for Few-shot Learning.
     optimizer = Optimizer(lm.tuned_parameters(), _SETTINGS, _STEPS)
     vocabulary = torch.arange(len(lm.model.get_input_embeddings().weight), device=lm.device)
     losses: list[float] = []
@@ -46,10 +44,8 @@ def pretrain(lm: MaskedLM, prompts: Prompts, rng: np.random.Generator) -> list[f
 
 
 def hide_words(prompts: Prompts, lm: MaskedLM, rng: np.random.Generator) -> tuple[Prompts, Tensor]:
-    """Put masks in place of some words of prompts; return these and the words' ids [n, n_hidden].
-
-    All prompts get the same number of masks; each has a word at least.
-    """
+    """Hide some words of prompts behind masks; return both, the words as ids [n, n_hidden]."""
+    # All prompts get the same number of masks; each has a word at least.
     found = [_words(prompts, row, lm) for row in range(len(prompts))]
     n_hidden = max(1, round(_SHARE * min(map(len, found))))
     positions = np.stack([np.sort(rng.choice(words, n_hidden, replace=False)) for words in found])
