@@ -63,6 +63,7 @@ def pool_prior(
     word_means: Array,  # [n_words], mean log-probabilities over the pool
     class_scores: Array,  # [n, n_classes], uncalibrated: the mean of each class's words
     class_index: npt.NDArray[np.int64],  # [n_words]
+    word_shares: Array,  # [n_words], the weight of each word in its class's mean
     start: Array,  # [n_words], the prior without the pool
     weights: Array,  # [n]
     shares: Array | None = None,  # [n_classes], if they are known
@@ -81,7 +82,7 @@ def pool_prior(
     n_texts = 1.0 / float((share**2).sum())
     prior = start
     for _ in range(_ROUNDS):
-        scores = class_scores - _class_means(prior, class_index, n_classes)
+        scores = class_scores - np.bincount(class_index, word_shares * prior)
         found, posterior = estimate_shares(scores * _SHARPNESS, share, shares)
         others = (scores.sum(1, keepdims=True) - scores) / (n_classes - 1)
         effect = float(share @ (posterior * (scores - others)).sum(1))
@@ -109,11 +110,6 @@ def estimate_shares(
         counts = n_texts * (weights @ softmax(scores + np.log(found), axis=1)) + 1.0
         found = counts / counts.sum()
     return found, softmax(scores + np.log(np.maximum(found, np.finfo(float).tiny)), axis=1)
-
-
-def _class_means(words: Array, class_index: npt.NDArray[np.int64], n_classes: int) -> Array:
-    counts = np.bincount(class_index, minlength=n_classes)
-    return np.bincount(class_index, weights=words, minlength=n_classes) / counts
 
 
 def _entropy(shares: Array) -> float:

@@ -118,19 +118,22 @@ class PromptScorer:
         shares: npt.NDArray[np.float64] | None = None,
     ) -> tuple[PromptScorer, npt.NDArray[np.float64]]:
         """Return a scorer whose prior is moved towards a pool's, and the class shares in it."""
-        index = self.label_words.class_index
+        index, of_words = self.label_words.class_index, self.label_words.weights.double()
+        if self.aggregation != "weighted":
+            of_words = torch.ones_like(of_words)
         means, scores, start = torch.zeros(len(index), dtype=torch.float64), [], 0
         share = torch.from_numpy(weights / weights.sum())
         for part in self._parts(encoded):
             log_probs = self.word_log_probs(part)
             means += share[start : start + len(log_probs)] @ log_probs
-            scores.append(aggregate(log_probs, index, "mean"))
+            scores.append(aggregate(log_probs, index, "weighted", of_words))
             start += len(log_probs)
         before = torch.zeros(len(index)) if self.prior is None else self.prior
         found = pool_prior(
             means.numpy(),
             torch.cat(scores).numpy(),
             index.numpy(),
+            (of_words / torch.bincount(index, of_words)[index]).numpy(),
             before.double().numpy(),
             weights,
             shares,

@@ -125,7 +125,7 @@ def test_a_classifier_finds_its_words_in_fit(finder, tuning, lm, tmp_path):
 def test_the_words_used_again_give_the_same_probabilities(finder, lm):
     found = classifier(lm, finder).fit(TEXTS, Y)
 
-    again = classifier(lm, finder.resolve(TEXTS, Y, model=lm)).fit(TEXTS)
+    again = classifier(lm, finder.resolve(TEXTS, Y, model=lm)).fit(TEXTS, Y)
 
     np.testing.assert_array_equal(found.predict_proba(TEXTS), again.predict_proba(TEXTS))
 

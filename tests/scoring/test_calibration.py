@@ -114,6 +114,9 @@ def test_shares_that_are_known_are_kept_and_decide_where_scores_do_not():
     assert posterior.tolist() == pytest.approx(np.array([[0.9, 0.1], [0.9, 0.1]]))
 
 
+ONE_WORD_EACH = np.array([0, 1]), np.ones(2)  # the class of each word, and its part there
+
+
 def test_known_shares_are_divided_out_of_the_mean_of_a_pool():
     # The word of class 0 is 1 more frequent than that of class 1; the class of a text adds 3 on
     # either side. 3 of 4 texts are of class 0, and 64,000 texts hide the prior before them.
@@ -122,7 +125,7 @@ def test_known_shares_are_divided_out_of_the_mean_of_a_pool():
     start = np.log([0.5, 0.5])
 
     prior, shares = pool_prior(
-        scores.mean(0), scores, np.array([0, 1]), start, np.ones(64_000), np.array([0.75, 0.25])
+        scores.mean(0), scores, *ONE_WORD_EACH, start, np.ones(64_000), np.array([0.75, 0.25])
     )
 
     # The effect of a class over the other is 3 for all texts: 3 x (3/4 - 1/2) = 0.75 is taken off
@@ -135,7 +138,7 @@ def test_a_skewed_pool_moves_the_prior_less_than_its_mean_would():
     scores = np.array([[3.0, 0.0]] * 95 + [[0.0, 3.0]] * 5)
     start = np.log([0.5, 0.5])
 
-    prior, shares = pool_prior(scores.mean(0), scores, np.array([0, 1]), start, np.ones(100))
+    prior, shares = pool_prior(scores.mean(0), scores, *ONE_WORD_EACH, start, np.ones(100))
 
     assert shares[0] == pytest.approx(0.95, abs=0.02)
     assert abs(prior[0] - prior[1]) < 0.1  # the mean alone: 2.85 - 0.15 = 2.7
@@ -150,7 +153,7 @@ def test_a_pool_counts_by_its_number_of_texts():
     for n in (2, 64, 6400):
         pool = scores.repeat(n // 2, axis=0)
         prior, _ = pool_prior(
-            pool.mean(0), pool, np.array([0, 1]), start, np.ones(n), np.array([0.5, 0.5])
+            pool.mean(0), pool, *ONE_WORD_EACH, start, np.ones(n), np.array([0.5, 0.5])
         )
         moved.append(prior[0] - prior[1])
 
@@ -245,3 +248,15 @@ def test_calibration_never_gives_a_score_that_is_not_finite(scorer):
             scorer.lm, scorer.template, scorer.words, "mean", scorer.max_length, prior
         ).class_scores(encode(scorer, TEXTS))
         assert np.isfinite(scores).all()
+
+def test_weights_of_words_count_in_the_shares_of_a_pool():
+    # Class 0 has two words, of which the second counts 3 times; its mean is 0.25 x 4 + 0.75 x 0 = 1.
+    # After the words' frequency is taken out nothing is left to tell the classes apart.
+    words = np.array([4.0, 0.0, 1.0])
+    scores = np.full((6400, 2), [1.0, 1.0])
+    index, parts = np.array([0, 0, 1]), np.array([0.25, 0.75, 1.0])
+
+    prior, shares = pool_prior(words, scores, index, parts, np.log([1 / 3] * 3), np.ones(6400))
+
+    assert shares.tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
+    assert prior[0] - prior[1] == pytest.approx(4 * 6400 / 6464, abs=1e-2)
