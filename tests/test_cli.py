@@ -33,6 +33,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "tasks" in shown
     assert "benchmark" in shown
     assert "report" in shown
+    assert "download" in shown
 
 
 def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 IS_CHECKOUT = (ROOT / "verbalizers").is_dir() and (ROOT / "pyproject.toml").is_file()
 TASKS = sorted(path.stem for path in (ROOT / "verbalizers").glob("*.yaml"))
-MOST_DELTA_BYTES = 12 * 10**6
+MOST_DELTA_BYTES, MOST_WHEEL_BYTES = 125 * 10**5, 22 * 10**6
 
 pytestmark = pytest.mark.skipif(not IS_CHECKOUT, reason="needs the checkout or the sdist")
 
@@ -163,8 +163,10 @@ def test_wheel_holds_the_weights_their_card_and_the_types(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
 
-    assert 10**6 < sizes["fewshot/models/_mini/delta.safetensors"] <= MOST_DELTA_BYTES
-    assert sizes["fewshot/models/_mini/MODEL_CARD.md"] > 0
+    for folder in ("_mini", "_base"):
+        assert 10**6 < sizes[f"fewshot/models/{folder}/delta.safetensors"] <= MOST_DELTA_BYTES
+        assert sizes[f"fewshot/models/{folder}/MODEL_CARD.md"] > 0
+    assert wheel.stat().st_size < MOST_WHEEL_BYTES
     assert "fewshot/py.typed" in sizes
     assert {name.split("/")[0] for name in sizes} == {"fewshot", "fewshot-0.1.0.dist-info"}
 

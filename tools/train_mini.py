@@ -40,8 +40,9 @@ from transformers import (
     logging,
 )
 
-from fewshot.models.mini import ENCODER_SHA256, find_encoder
+from fewshot.models.embedded import EMBEDDED, find_encoder
 
+MINI = EMBEDDED["fewshot-mini"]
 RANK = 128
 SCALE = 2.0
 MAX_TOKENS = 128
@@ -130,11 +131,12 @@ def add_gradients(parameters: list[nn.Parameter]) -> None:
 def train(work: Path, start: Path, seconds: float, seed: int) -> None:
     """Train for a number of seconds, including those of earlier runs in the same folder."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    tokenizer = AutoTokenizer.from_pretrained(find_encoder(), local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(find_encoder(MINI), local_files_only=True)
     data, held_out = tokenise(work / "corpus.jsonl", tokenizer)
     model = build(start, seed).to(device)
     optimizer = make_optimizer(model)
-    encoder = BertModel.from_pretrained(find_encoder(), add_pooling_layer=False).to(device).eval()
+    encoder = BertModel.from_pretrained(find_encoder(MINI), add_pooling_layer=False)
+    encoder = encoder.to(device).eval()
     weights = mask_weights(data)
     state = {"step": 0, "elapsed": 0.0, "tokens": 0, "scored": 0.0}
     checkpoint = work / "checkpoint.pt"
@@ -289,7 +291,7 @@ def make_inputs(
 
 def build(start: Path, seed: int) -> BertForMaskedLM:
     """Build the masked LM with the update from a file, widened to ``RANK`` without any change."""
-    folder = find_encoder()
+    folder = find_encoder(MINI)
     model = BertForMaskedLM(BertConfig.from_json_file(folder / "config.json"))
     encoder = {
         f"bert.{name}": weight for name, weight in load_file(folder / "model.safetensors").items()
@@ -461,7 +463,7 @@ def resume(file: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 
 
 def export(model: nn.Module, file: Path) -> None:
-    """Write the update as ``fewshot.models.mini`` reads it: float16, low-rank or whole."""
+    """Write the update as ``fewshot.models.merging`` reads it: float16, low-rank or whole."""
     delta = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and not name.startswith("anchor."):
@@ -470,7 +472,7 @@ def export(model: nn.Module, file: Path) -> None:
     if not all(math.isfinite(float(t.float().abs().max())) for t in delta.values()):
         raise ValueError("the weights are no longer finite in float16")
     metadata = {
-        "format": "pt", "rank": str(RANK), "scale": str(SCALE), "encoder_sha256": ENCODER_SHA256,
+        "format": "pt", "rank": str(RANK), "scale": str(SCALE), "encoder_sha256": MINI.sha256,
     }  # fmt: skip
     aside = file.with_suffix(".part")
     save_file(delta, aside, metadata)

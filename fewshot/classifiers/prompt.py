@@ -54,7 +54,9 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         words in ``fit``, such as :class:`~fewshot.SciPromptVerbalizer`. By default the names of
         the labels, which must be str then. ``tuning="perfect"`` uses no words.
     model : str, Path or MaskedLM, default="fewshot-mini"
-        The embedded model, a folder, a hub id, or a loaded model.
+        An embedded model, a folder, a hub id, or a loaded model. ``"fewshot-base"`` knows more
+        than ``"fewshot-mini"`` and takes about ten times as long; ``python -m fewshot download
+        fewshot-base`` gets it once.
     tuning : str or Tuning, default="full"
         ``"none"`` (zero-shot), ``"head"`` (frozen encoder: seconds), ``"full"``; another name in
         ``fewshot.tuning.STRATEGIES``, such as ``"lora"`` or ``"adapter"``, to tune few

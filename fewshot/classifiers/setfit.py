@@ -40,7 +40,7 @@ class SetFitClassifier(SupervisedClassifier):
     Parameters
     ----------
     model : str, Path or SentenceTransformer, default="fewshot-mini"
-        The encoder of the embedded model, a folder, a hub id, or a loaded model, which is never
+        The encoder of an embedded model, a folder, a hub id, or a loaded model, which is never
         changed.
     num_epochs : int, default=1
         Passes over the pairs; 0 leaves the encoder as it is.

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from fewshot.errors import HubError, ModelError
 
 _PROBE_SECONDS = 5.0
-MINI_NAME: Final = "fewshot-mini"  # the one that works offline; see fewshot.models.mini
+MINI_NAME: Final = "fewshot-mini"  # the one that works offline; see fewshot.models.embedded
 NO_CODE = (
     "code that comes with a model is never run; if you trust it, load the model with "
     "trust_remote_code=True yourself and pass that"

@@ -12,9 +12,10 @@ import transformers
 
 from fewshot.data.cache import BoundedCache
 from fewshot.errors import ModelError
-from fewshot.models.hub import MINI_NAME, load_by_name
+from fewshot.models.embedded import EMBEDDED
+from fewshot.models.hub import load_by_name
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.models.mini import load_mini
+from fewshot.models.merging import load_embedded
 from fewshot.models.peft import ADAPTER_CONFIG, adapter_base, load_adapters
 from fewshot.models.quiet import quiet_transformers
 
@@ -34,8 +35,8 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     Parameters
     ----------
     model : str, Path or MaskedLM
-        ``"fewshot-mini"``, a local folder, a hub id, or a model that is loaded already. A folder
-        of peft stands for the model that it names, with its adapters.
+        ``"fewshot-mini"`` or ``"fewshot-base"``, a local folder, a hub id, or a model that is
+        loaded already. A folder of peft stands for the model that it names, with its adapters.
 
     Returns
     -------
@@ -46,7 +47,8 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     ModelError
         If there is no such folder, or the model there is not a masked language model.
     HubError
-        If a hub id is not in the local cache and the hub cannot be reached.
+        If a hub id is not in the local cache and the hub cannot be reached, or the encoder of
+        ``"fewshot-base"`` was not downloaded; the message gives the line that does it.
     MissingExtraError
         If ``"fewshot-mini"`` is asked for and its encoder is not installed, or a folder of peft
         without peft.
@@ -89,8 +91,8 @@ def _folder_state(folder: Path) -> FolderState:
 
 
 def _load(name: str) -> MaskedLM:
-    if name == MINI_NAME:
-        return MaskedLM(*load_mini(), name=name)
+    if name in EMBEDDED:
+        return MaskedLM(*load_embedded(EMBEDDED[name]), name=name)
     if (Path(name) / ADAPTER_CONFIG).is_file():
         return _load_with_adapters(Path(name))
     with quiet_transformers():

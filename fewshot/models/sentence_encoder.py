@@ -14,8 +14,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from fewshot.errors import ModelError
-from fewshot.models.hub import MINI_NAME, NO_CODE, load_by_name, unusable
-from fewshot.models.mini import mini_encoder_folder
+from fewshot.models.embedded import EMBEDDED, encoder_folder
+from fewshot.models.hub import NO_CODE, load_by_name, unusable
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import map_single_threaded, n_copies
@@ -117,8 +117,8 @@ def _load(model: str | Path | SentenceTransformer) -> SentenceTransformer:
             f"got {type(model).__name__}"
         )
     name = str(model)
-    if name == MINI_NAME:
-        return from_name(str(mini_encoder_folder()), local_files_only=True)
+    if name in EMBEDDED:
+        return from_name(str(encoder_folder(EMBEDDED[name])), local_files_only=True)
     try:
         foreign = foreign_modules(Path(name))
     except ValueError as error:

