@@ -10,6 +10,7 @@ import inspect
 import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
+from types import FrameType
 
 __all__ = [
     "BenchmarkError",
@@ -34,6 +35,9 @@ __all__ = [
     "UnlabeledWarning",
     "VerbalizerError",
 ]
+
+_NOT_OF_THE_USER = {"fewshot", "sklearn", "joblib"}
+_SHOWN: set[tuple[object, ...]] = set()  # warnings of this process
 
 
 class FewShotError(Exception):
@@ -121,12 +125,21 @@ class UnlabeledWarning(FewShotWarning):
 
 
 def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn at the line outside the package that led here, however deep the call is."""
-    package = __name__.partition(".")[0]
-    frame, level = inspect.currentframe(), 1
-    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == package:
+    """Warn at the user's line that led here; once for all fits of a search."""
+    frame, level, packages = inspect.currentframe(), 1, set()
+    while frame is not None and (name := _package(frame)) in _NOT_OF_THE_USER:
+        packages.add(name)
         frame, level = frame.f_back, level + 1
+    place = (message, category, frame and (frame.f_code.co_filename, frame.f_lineno))
+    # scikit-learn makes warnings filters anew for each fit, so Python repeats what it has shown.
+    if len(packages) > 1 and place in _SHOWN:
+        return
     warnings.warn(message, category, stacklevel=level)
+    _SHOWN.add(place)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

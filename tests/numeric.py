@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fewshot import Unlabeled
 from tests.tiny_models import N_BINS, numeric_word
@@ -56,6 +56,7 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
     label_words : names given to the classes, in order, before the text classifier sees them, for
         those that need labels that are words (`LABEL_WORDS` suits the tiny models). None leaves
         the labels as they are.
+    class_weight : passed on, by the names of the classes.
     """
 
     def __init__(
@@ -63,26 +64,31 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
         estimator: BaseEstimator | None = None,
         label_words: Sequence[str] | None = None,
         n_unlabeled: int = 0,
+        class_weight: str | dict[Any, float] | None = None,
     ) -> None:
         self.estimator = estimator
         self.label_words = label_words
         self.n_unlabeled = n_unlabeled
+        self.class_weight = class_weight
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         numbers, targets = validate_data(self, X, y)
         check_classification_targets(targets)
-        self.classes_, indices = np.unique(targets, return_inverse=True)
-        self.mean_ = numbers.mean(axis=0)
-        scale = numbers.std(axis=0)
+        given = _check_sample_weight(sample_weight, numbers, allow_all_zero_weights=True)
+        weights = given if given.any() else np.ones(len(given))
+        self.classes_ = np.unique(targets[weights > 0])
+        self.mean_ = np.average(numbers, 0, weights)
+        scale = np.sqrt(np.average((numbers - self.mean_) ** 2, 0, weights))
         self.scale_ = np.where(scale > 0, scale, 1.0)
-        names = self._names()
-        estimator = tfidf_baseline() if self.estimator is None else clone(self.estimator)
-        self.estimator_ = estimator.fit(
-            self._texts(numbers), names[indices], **self._more_texts(numbers)
-        )
+        names = dict(zip(self.classes_.tolist(), self._names(), strict=True))
+        labels = [names.get(target) for target in targets.tolist()]
+        more = self._more_texts(numbers)
+        if sample_weight is not None:
+            more["sample_weight"] = given
+        self.estimator_ = self._weighted(names).fit(self._texts(numbers), labels, **more)
         # The column of each of our classes among the text classifier's.
         positions = {label: column for column, label in enumerate(self.estimator_.classes_)}
-        self.columns_ = np.array([positions[name] for name in names])
+        self.columns_ = np.array([positions[name] for name in names.values()])
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -103,11 +109,22 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
             return scores if self.columns_[0] == 0 else -scores
         return scores[:, self.columns_]
 
+    def _weighted(self, names: dict[Any, Any]) -> BaseEstimator:
+        """Return a clone of the text classifier with weights of its classes."""
+        estimator = tfidf_baseline() if self.estimator is None else clone(self.estimator)
+        if self.class_weight is None:
+            return estimator
+        weights = self.class_weight
+        if not isinstance(weights, str):
+            weights = {names[label]: weight for label, weight in weights.items()}
+        path = next(name for name in estimator.get_params() if name.endswith("class_weight"))
+        return estimator.set_params(**{path: weights})
+
     def _check(self, X: ArrayLike) -> list[str]:
         check_is_fitted(self)
         return self._texts(validate_data(self, X, reset=False))
 
-    def _more_texts(self, numbers: NDArray[np.float64]) -> dict[str, Unlabeled]:
+    def _more_texts(self, numbers: NDArray[np.float64]) -> dict[str, Any]:
         if not self.n_unlabeled:
             return {}
         rng = np.random.default_rng(0)

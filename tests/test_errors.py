@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+import warnings
 
-from fewshot import errors
-from fewshot.errors import FewShotError, FewShotWarning, TruncationWarning, warn_user
+import pytest
+from sklearn.model_selection import GridSearchCV, KFold
+
+from fewshot import TfidfClassifier, errors
+from fewshot.errors import (
+    FewShotError,
+    FewShotWarning,
+    TruncationWarning,
+    UnlabeledWarning,
+    warn_user,
+)
 
 _ERRORS = [
     kind
@@ -35,3 +44,22 @@ def test_a_warning_points_to_the_line_that_calls_the_package():
         warn_user("cut", TruncationWarning)
 
     assert found[0].filename == __file__
+
+
+def test_a_search_warns_once_at_the_line_of_the_user():
+    texts, labels = ["a", "b", "a", "b", "c", "c"] * 2, [0, 1, 0, 1, -1, -1] * 2
+    search = GridSearchCV(TfidfClassifier(), {"C": [1.0, 2.0, 3.0]}, cv=KFold(2), refit=False)
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("default")
+        search.fit(texts, labels)  # six fits, each with two rows of -1
+
+    [shown] = [warning for warning in found if warning.category is UnlabeledWarning]
+    assert "2 rows of y with -1" in str(shown.message)
+    assert shown.filename == __file__
+
+
+def test_a_call_of_the_user_warns_each_time():
+    for _ in range(2):
+        with pytest.warns(UnlabeledWarning, match="1 rows of y"):
+            TfidfClassifier().fit(["a", "b", "c"], [0, 1, -1])

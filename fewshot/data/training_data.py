@@ -73,7 +73,7 @@ def _flat(y: Any) -> Any:
 def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
     if sample_weight is None:
         return np.ones(n_examples)
-    expected = f"sample_weight is {n_examples} finite numbers, 0 or more and not all 0"
+    expected = f"sample_weight is {n_examples} finite numbers, 0 or more and not all zero"
     try:
         weights = np.array(sample_weight, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:

@@ -18,6 +18,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.merging import load_embedded
 from fewshot.models.peft import ADAPTER_CONFIG, adapter_base, load_adapters
 from fewshot.models.quiet import quiet_transformers
+from fewshot.models.reproducible import warn_in_worker
 
 FolderState: TypeAlias = tuple[tuple[str, int, int], ...]
 
@@ -63,6 +64,7 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     >>> load_masked_lm("fewshot-mini").max_length  # doctest: +SKIP
     512
     """
+    warn_in_worker()
     if isinstance(model, MaskedLM):
         return model
     if not isinstance(model, (str, Path)):

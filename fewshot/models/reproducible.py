@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from multiprocessing import current_process
 from threading import Lock, current_thread, main_thread
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from fewshot.errors import FewShotWarning, warn_user
 
 # Rows from which a product gives each row the same bits (measured with MKL, one thread).
 SMALLEST_PRODUCT = 16
@@ -98,6 +101,17 @@ def limited_threads(n_tokens: int) -> Iterator[None]:
         yield
 
 
+def warn_in_worker() -> None:
+    """Say once that a process of joblib has loaded torch and the model for its own."""
+    # joblib numbers its processes; the first speaks for all. A benchmark chose to use them.
+    if current_process().name == "LokyProcess-1" and not _TRAINS_ON_ONE.get():
+        warn_user(
+            "each process of n_jobs loads torch and the model again, which takes longer than most "
+            "fits: use n_jobs=1, or share one model with joblib.parallel_config('threading')",
+            FewShotWarning,
+        )
+
+
 def thread_share(n_workers: int) -> int:
     """Return how many threads each of some workers gets of those that torch may use."""
     return max(1, torch.get_num_threads() // n_workers)
@@ -136,12 +150,25 @@ def seeded_global_state(seed: int) -> Iterator[None]:
     if current_thread() is not main_thread():
         yield
         return
+    with _restored_global_state():
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def exclusive_global_state() -> Iterator[None]:
+    """Let code that seeds everything run while no other thread trains."""
+    with _SEED_LOCK, _restored_global_state():
+        yield
+
+
+@contextmanager
+def _restored_global_state() -> Iterator[None]:
     of_python, of_numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng():
-            random.seed(seed)
-            np.random.seed(seed)
-            torch.manual_seed(seed)
             yield
     finally:
         random.setstate(of_python)

@@ -18,7 +18,7 @@ from fewshot.models.embedded import EMBEDDED, encoder_folder
 from fewshot.models.hub import NO_CODE, load_by_name, unusable
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.quiet import quiet_transformers
-from fewshot.models.reproducible import map_single_threaded, n_copies
+from fewshot.models.reproducible import map_single_threaded, n_copies, warn_in_worker
 from fewshot.prompting.prompts import Rows, plan_batches
 from fewshot.prompting.tokens import token_ids
 
@@ -54,6 +54,7 @@ class SentenceEncoder:
         cls, model: str | Path | SentenceTransformer, max_length: int | None
     ) -> SentenceEncoder:
         """Load an encoder, or copy one that is loaded, so that the caller may change it."""
+        warn_in_worker()
         encoder = cls(_load(model))
         if max_length is not None:
             check_max_length(max_length, _longest(encoder.transformer))

@@ -28,8 +28,20 @@ def test_the_time_left_is_that_of_the_same_method_on_the_same_data_where_known()
 
     progress = Progress(None, pending, known, 1)
 
-    # 15 of A on x; 20, the mean of A; 2 of B on x; of C nothing is known: the mean of all, 15.5.
-    assert progress.seconds_left() == pytest.approx(15 + 20 + 2 + 15.5)
+    # 15 of A on x; 20, the mean of A; 2 of B on x; nothing is known of C.
+    assert progress.seconds_left() == pytest.approx(15 + 20 + 2)
+
+
+def test_methods_without_a_time_yet_are_named_instead_of_guessed() -> None:
+    out = io.StringIO()
+    progress = Progress(out, keys(("A", "x"), ("A", "x"), ("SetFit", "x")), [], 1)
+
+    progress.report(cell("A", "x", 2))
+    progress.report(cell("A", "x", 2, seed=1))
+
+    first, second = out.getvalue().splitlines()
+    assert first.endswith("A: accuracy 0.500, 2.0 s, about 2 s left and SetFit, not timed yet")
+    assert second.endswith("A: accuracy 0.500, 2.0 s, left: SetFit, not timed yet")
 
 
 def test_the_time_left_is_divided_among_the_jobs() -> None:

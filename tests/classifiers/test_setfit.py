@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 import torch
 
@@ -74,3 +77,13 @@ def test_one_text_a_class_is_enough(transformer):
 
     assert clf.n_pairs_ == 4  # each text with itself, and the pair of both, twice
     assert clf.predict(["great", "bad"]).tolist() == [0, 1]
+
+
+def test_fits_in_threads_equal_those_one_after_the_other(transformer):
+    def learned(seed):
+        return make(transformer, random_state=seed).fit(TEXTS, LABELS).predict_proba(TEXTS)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(learned, range(8)))
+
+    np.testing.assert_array_equal(found, [learned(seed) for seed in range(8)])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -121,3 +125,25 @@ def test_a_worker_encodes_on_its_share_and_trains_on_one(n_threads):
     assert torch.get_num_threads() == n_threads
     with limited_threads(100_000):
         assert torch.get_num_threads() == n_threads
+
+
+@pytest.mark.slow
+def test_processes_of_joblib_say_once_what_they_cost(tmp_path):
+    script = tmp_path / "search.py"
+    script.write_text(
+        "from sklearn.model_selection import GridSearchCV\n"
+        "from tests.tiny_estimators import X, Y, prompt\n"
+        "if __name__ == '__main__':\n"
+        "    GridSearchCV(prompt(), {'tuning__C': [1, 2]}, cv=2, n_jobs=2).fit(X, Y)\n"
+    )
+    folder = str(Path(__file__).parents[2])
+
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": folder},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stderr.count("each process of n_jobs loads torch and the model again") == 1

@@ -249,6 +249,7 @@ def test_calibration_never_gives_a_score_that_is_not_finite(scorer):
         ).class_scores(encode(scorer, TEXTS))
         assert np.isfinite(scores).all()
 
+
 def test_weights_of_words_count_in_the_shares_of_a_pool():
     # Class 0 has two words, of which the second counts 3 times; its mean is 0.25 x 4 + 0.75 x 0 = 1.
     # After the words' frequency is taken out nothing is left to tell the classes apart.
