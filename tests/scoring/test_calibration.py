@@ -251,7 +251,7 @@ def test_calibration_never_gives_a_score_that_is_not_finite(scorer):
 
 
 def test_weights_of_words_count_in_the_shares_of_a_pool():
-    # Class 0 has two words, of which the second counts 3 times; its mean is 0.25 x 4 + 0.75 x 0 = 1.
+    # Class 0 has two words, of which the second counts 3 times; its mean is 0.25 x 4 = 1.
     # After the words' frequency is taken out nothing is left to tell the classes apart.
     words = np.array([4.0, 0.0, 1.0])
     scores = np.full((6400, 2), [1.0, 1.0])
