@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -70,14 +71,6 @@ def _accuracy(predictions: Predictions) -> float:
     return float(accuracy_score(predictions.truth, predictions.labels))
 
 
-def _macro_f1(predictions: Predictions) -> float:
-    return _f1(predictions, "macro")
-
-
-def _weighted_f1(predictions: Predictions) -> float:
-    return _f1(predictions, "weighted")
-
-
 def _f1(predictions: Predictions, average: str) -> float:
     truth, labels = predictions.truth, predictions.labels
     return float(f1_score(truth, labels, average=average, zero_division=0))
@@ -120,13 +113,13 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "Macro-F1",
             "the unweighted average of F1 over all classes that occur among the true or the "
             "predicted labels; a class that is never predicted correctly counts as 0.",
-            _macro_f1,
+            partial(_f1, average="macro"),
             scoring="f1_macro",
         ),
         "weighted_f1": Metric(
             "Weighted F1",
             "the average of F1 over the classes, weighted by their numbers of test texts.",
-            _weighted_f1,
+            partial(_f1, average="weighted"),
             scoring="f1_weighted",
         ),
         "log_loss": Metric(

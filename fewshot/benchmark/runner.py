@@ -98,7 +98,8 @@ def run(
     with open_results(None if results is None else Path(results), spec) as file:
         _check_same_data(file, data_sets)
         keys = _list_cells(spec, estimators)
-        left = [key for key in keys if _is_left(file.cells.get(key), retry_failed)]
+        kept = {key for key, cell in file.cells.items() if cell.is_done or not retry_failed}
+        left = [key for key in keys if key not in kept]
         _check_models(spec, next(iter(data_sets.values())), {key.method for key in left})
         progress = Progress(sys.stderr if verbose else None, left, file.cells.values(), workers)
         progress.announce(f"{spec.name}: {len(keys)} cells, {len(keys) - len(left)} done before")
@@ -173,10 +174,6 @@ def _check_same_data(file: ResultsFile, data_sets: Mapping[str, DataSet]) -> Non
                 f"the texts of {cell.data_set!r} differ from those of the results file; use the "
                 "same data, or name another results file"
             )
-
-
-def _is_left(known: Cell | None, retry_failed: bool) -> bool:
-    return known is None or (retry_failed and not known.is_done)
 
 
 def _check_models(spec: Spec, data: DataSet, names: set[str]) -> None:

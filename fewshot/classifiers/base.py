@@ -43,6 +43,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
     def _decision_scores(self, X: Any) -> npt.NDArray[np.float64]:
         """Return finite scores with the offsets of class weights and shares, [n, n_classes]."""
+        check_is_fitted(self)
         scores = self._class_scores(X)
         check_finite(scores, "the class scores")
         # Estimators that were saved before there were offsets have none.
@@ -69,7 +70,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         InputError
             If `X` is a bare string, or texts are missing or not strings.
         """
-        check_is_fitted(self)
         best = self._decision_scores(X).argmax(1)
         _warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]
@@ -86,13 +86,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n, n_classes)
             Rows sum to 1; columns are in the order of ``classes_``.
-
-        Raises
-        ------
-        NotFittedError, InputError
-            As :meth:`predict`.
         """
-        check_is_fitted(self)
         proba: npt.NDArray[np.float64] = softmax(self._decision_scores(X), axis=1)
         return proba
 
@@ -107,13 +101,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n, n_classes)
             Columns are in the order of ``classes_``.
-
-        Raises
-        ------
-        NotFittedError, InputError
-            As :meth:`predict`.
         """
-        check_is_fitted(self)
         log_proba: npt.NDArray[np.float64] = log_softmax(self._decision_scores(X), axis=1)
         return log_proba
 
@@ -128,13 +116,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n, n_classes), or (n,) for two classes
             Unnormalized log-probabilities; for two classes the log-odds of the second.
-
-        Raises
-        ------
-        NotFittedError, InputError
-            As :meth:`predict`.
         """
-        check_is_fitted(self)
         scores = self._decision_scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -25,6 +25,7 @@ from fewshot.prompting.prompts import Prompts
 from fewshot.training.loop import TrainSettings
 
 
+@dataclass(eq=False, repr=False)
 class FineTuneClassifier(SupervisedClassifier):
     """Classify texts with a fine-tuned encoder and a new linear layer, without any prompt.
 
@@ -73,11 +74,6 @@ class FineTuneClassifier(SupervisedClassifier):
     n_truncated_ : int
         Labelled texts that were shortened.
 
-    Raises
-    ------
-    InputError, ModelError, HubError
-        From ``fit``; the estimator then stays as it was.
-
     See Also
     --------
     PromptClassifier : Needs fewer labels.
@@ -91,34 +87,19 @@ class FineTuneClassifier(SupervisedClassifier):
     FineTuneClassifier(num_epochs=5, random_state=0, verbose=0)
     """
 
-    def __init__(
-        self,
-        model: str | Path | MaskedLM = "fewshot-mini",
-        *,
-        learning_rate: float = 1e-4,
-        num_epochs: int = 20,
-        batch_size: int = 8,
-        pooling: Pooling = "mean",
-        validation_fraction: float = 0.0,
-        patience: int | None = None,
-        max_length: int | None = None,
-        class_weight: str | dict[Label, float] | None = None,
-        labels: Sequence[Label] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 1,
-    ) -> None:
-        self.model = model
-        self.learning_rate = learning_rate
-        self.num_epochs = num_epochs
-        self.batch_size = batch_size
-        self.pooling = pooling
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.max_length = max_length
-        self.class_weight = class_weight
-        self.labels = labels
-        self.random_state = random_state
-        self.verbose = verbose
+    model: str | Path | MaskedLM = "fewshot-mini"
+    _: KW_ONLY
+    learning_rate: float = 1e-4
+    num_epochs: int = 20
+    batch_size: int = 8
+    pooling: Pooling = "mean"
+    validation_fraction: float = 0.0
+    patience: int | None = None
+    max_length: int | None = None
+    class_weight: str | dict[Label, float] | None = None
+    labels: Sequence[Label] | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 1
 
     def _fit_soft(
         self, X: Any, y: Any, targets: npt.NDArray[np.float64], temperature: float

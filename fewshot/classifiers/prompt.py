@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 _READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
 
 
+@dataclass(eq=False, repr=False)
 class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScorerClassifier):
     """Classify texts by the words that a masked language model expects at a mask.
 
@@ -124,12 +125,6 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
     n_truncated_ : int
         Texts passed to ``fit`` that were shortened.
 
-    Raises
-    ------
-    TemplateError, VerbalizerError, LabelWordError, InputError, TuningError, ModelError, HubError
-        From ``fit``, all of them also ``ValueError`` or ``OSError``; the estimator then stays as
-        it was.
-
     See Also
     --------
     PETClassifier, LiSTClassifier, PCPClassifier : Learn from unlabelled texts too.
@@ -155,36 +150,20 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
     ['pos', 'neg']
     """
 
-    def __init__(
-        self,
-        template: str | Template | None = None,
-        verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None,
-        *,
-        model: str | Path | MaskedLM = "fewshot-mini",
-        tuning: str | Tuning = "full",
-        calibration: Calibration = "auto",
-        aggregation: Aggregation | Literal["auto"] = "auto",
-        multi_token: MultiToken = "mean",
-        labels: Sequence[Label] | None = None,
-        class_weight: str | dict[Label, float] | None = None,
-        class_prior: str | dict[Label, float] | None = None,
-        max_length: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 1,
-    ) -> None:
-        self.template = template
-        self.verbalizer = verbalizer
-        self.model = model
-        self.tuning = tuning
-        self.calibration = calibration
-        self.aggregation = aggregation
-        self.multi_token = multi_token
-        self.labels = labels
-        self.class_weight = class_weight
-        self.class_prior = class_prior
-        self.max_length = max_length
-        self.random_state = random_state
-        self.verbose = verbose
+    template: str | Template | None = None
+    verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None
+    _: KW_ONLY
+    model: str | Path | MaskedLM = "fewshot-mini"
+    tuning: str | Tuning = "full"
+    calibration: Calibration = "auto"
+    aggregation: Aggregation | Literal["auto"] = "auto"
+    multi_token: MultiToken = "mean"
+    labels: Sequence[Label] | None = None
+    class_weight: str | dict[Label, float] | None = None
+    class_prior: str | dict[Label, float] | None = None
+    max_length: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 1
 
     def fit(self, X: Any = None, y: Any = None, *, sample_weight: Any = None) -> PromptClassifier:
         """Learn from a few labelled texts, or from none.
@@ -208,9 +187,10 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         Raises
         ------
         TemplateError, VerbalizerError, LabelWordError, InputError, TuningError, ModelError
-            If a setting, a text or a label cannot be used; the estimator stays as it was.
+            If a setting, a text or a label cannot be used; the estimator stays as it was. All are
+            also ``ValueError``.
         HubError
-            If the model is neither on disk nor reachable.
+            If the model is neither on disk nor reachable; also an ``OSError``.
         """
         return self._fit(plan_fit(self, X, y, sample_weight))
 
@@ -324,7 +304,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = not _is_zero_shot(self.tuning)
+        is_zero_shot = isinstance(self.tuning, NoTuning) or self.tuning == "none"
+        tags.target_tags.required = not is_zero_shot
         return tags
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
@@ -347,7 +328,3 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
             _READ_WHOLE,
             show_progress=self.verbose > 0,
         )
-
-
-def _is_zero_shot(tuning: str | Tuning) -> bool:
-    return isinstance(tuning, NoTuning) or tuning == "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from torch import Tensor
@@ -31,45 +32,23 @@ _LEARNED = (  # in the order of saved folders
 )
 
 
+def _of_scorer(name: str) -> Any:
+    """Return the property of a fitted attribute."""
+    return property(attrgetter(f"scorer_.{_OF_SCORER[name]}"))
+
+
 class ScorerClassifier(TextClassifier):
     """Base of :class:`~fewshot.PromptClassifier`, which describes the attributes."""
 
     scorer_: PromptScorer
 
-    @property
-    def template_(self) -> Template:
-        """Template, as it was parsed."""
-        return self.scorer_.template
-
-    @property
-    def model_(self) -> MaskedLM:
-        """Model after tuning."""
-        return self.scorer_.lm
-
-    @property
-    def label_words_(self) -> LabelWords | LabelEmbeddings:
-        """Words or prototypes that are scored at the mask."""
-        return self.scorer_.words
-
-    @property
-    def aggregation_(self) -> Aggregation:
-        """Aggregation of the words of a class."""
-        return self.scorer_.aggregation
-
-    @property
-    def prior_(self) -> Tensor | None:
-        """Log-probabilities that calibration divides by."""
-        return self.scorer_.prior
-
-    @property
-    def head_(self) -> StateHead | None:
-        """Regression on the states of texts."""
-        return self.scorer_.head
-
-    @property
-    def max_length_(self) -> int:
-        """Limit of the tokens of a prompt."""
-        return self.scorer_.max_length
+    template_: Template = _of_scorer("template_")
+    model_: MaskedLM = _of_scorer("model_")
+    label_words_: LabelWords | LabelEmbeddings = _of_scorer("label_words_")
+    aggregation_: Aggregation = _of_scorer("aggregation_")
+    prior_: Tensor | None = _of_scorer("prior_")
+    head_: StateHead | None = _of_scorer("head_")
+    max_length_: int = _of_scorer("max_length_")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and what was learned; the fields of the scorer one by one."""

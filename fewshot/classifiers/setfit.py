@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _C = 1.0  # scikit-learn's default, which setfit uses
 
 
+@dataclass(eq=False, repr=False)
 class SetFitClassifier(SupervisedClassifier):
     """Classify texts with SetFit (Tunstall et al., 2022), by way of the setfit package.
 
@@ -81,11 +83,6 @@ class SetFitClassifier(SupervisedClassifier):
     n_truncated_ : int
         Labelled texts that were shortened.
 
-    Raises
-    ------
-    InputError, ModelError, HubError, MissingExtraError
-        From ``fit``; the estimator then stays as it was.
-
     See Also
     --------
     PromptClassifier : Stronger on short texts about sentiment.
@@ -103,34 +100,19 @@ class SetFitClassifier(SupervisedClassifier):
     SetFitClassifier(random_state=0, verbose=0)
     """
 
-    def __init__(
-        self,
-        model: str | Path | SentenceTransformer = "fewshot-mini",
-        *,
-        num_epochs: int = 1,
-        sampling_strategy: PairSampling = "oversampling",
-        num_iterations: int | None = None,
-        max_pairs: int = 2000,
-        batch_size: int = 16,
-        learning_rate: float = 2e-5,
-        max_length: int | None = None,
-        class_weight: str | dict[Label, float] | None = None,
-        labels: Sequence[Label] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 1,
-    ) -> None:
-        self.model = model
-        self.num_epochs = num_epochs
-        self.sampling_strategy = sampling_strategy
-        self.num_iterations = num_iterations
-        self.max_pairs = max_pairs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.max_length = max_length
-        self.class_weight = class_weight
-        self.labels = labels
-        self.random_state = random_state
-        self.verbose = verbose
+    model: str | Path | SentenceTransformer = "fewshot-mini"
+    _: KW_ONLY
+    num_epochs: int = 1
+    sampling_strategy: PairSampling = "oversampling"
+    num_iterations: int | None = None
+    max_pairs: int = 2000
+    batch_size: int = 16
+    learning_rate: float = 2e-5
+    max_length: int | None = None
+    class_weight: str | dict[Label, float] | None = None
+    labels: Sequence[Label] | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 1
 
     def _learn(self, plan: _Plan) -> SetFitClassifier:
         warn_truncated(plan.tokens.n_truncated, len(plan.texts), plan.encoder.max_length)

@@ -49,8 +49,11 @@ class SupervisedClassifier(TextClassifier):
 
         Raises
         ------
-        InputError
-            If a text, label, weight or setting cannot be used; the estimator stays as it was.
+        InputError, ModelError
+            If a text, label, weight, setting or model cannot be used; the estimator then stays as
+            it was, as after the others.
+        HubError, MissingExtraError
+            If the model is neither on disk nor reachable, or a package is not installed.
         """
         self._learn(self._plan(X, y, sample_weight))
         self.class_offset_ = class_offset(self.classes_.tolist(), self.class_weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from fewshot.scoring.heads import LinearHead, fit_linear_head
 _WORD = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
 
 
+@dataclass(eq=False, repr=False)
 class TfidfClassifier(SupervisedClassifier):
     """Classify texts by their words: TF-IDF features and logistic regression.
 
@@ -56,11 +58,6 @@ class TfidfClassifier(SupervisedClassifier):
     n_truncated_ : int
         0: texts are read whole.
 
-    Raises
-    ------
-    InputError
-        From ``fit``; the estimator then stays as it was.
-
     See Also
     --------
     PromptClassifier : Learns from a few labels per class.
@@ -73,18 +70,11 @@ class TfidfClassifier(SupervisedClassifier):
     ['pos', 'neg']
     """
 
-    def __init__(
-        self,
-        *,
-        ngram_range: tuple[int, int] = (1, 2),
-        C: float = 10.0,
-        class_weight: str | dict[Label, float] | None = None,
-        labels: Sequence[Label] | None = None,
-    ) -> None:
-        self.ngram_range = ngram_range
-        self.C = C
-        self.class_weight = class_weight
-        self.labels = labels
+    _: KW_ONLY
+    ngram_range: tuple[int, int] = (1, 2)
+    C: float = 10.0
+    class_weight: str | dict[Label, float] | None = None
+    labels: Sequence[Label] | None = None
 
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> LabeledTexts:
         limits = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ Terms: TypeAlias = Sequence[str] | Mapping[str, float]
 _FULL_SCORE = 1.0
 
 
+@dataclass(eq=False, repr=False)
 class GivenTerms(TermSource):
     """Terms of a mapping.
 
@@ -44,8 +46,7 @@ class GivenTerms(TermSource):
 
     name = "given"
 
-    def __init__(self, terms: Mapping[Any, Terms]) -> None:
-        self.terms = terms
+    terms: Mapping[Any, Terms]
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:  # noqa: ARG002
         """Return the terms; see :meth:`TermSource.find`."""
@@ -59,6 +60,7 @@ class GivenTerms(TermSource):
         return collect(found, task.classes)
 
 
+@dataclass(eq=False, repr=False)
 class TermFile(TermSource):
     """Terms of a file in a format that :meth:`fewshot.Verbalizer.from_file` reads.
 
@@ -86,16 +88,10 @@ class TermFile(TermSource):
 
     name = "file"
 
-    def __init__(
-        self,
-        path: str | Path,
-        scores: str | Path | None = None,
-        *,
-        labels: Sequence[Label] | None = None,
-    ) -> None:
-        self.path = path
-        self.scores = scores
-        self.labels = labels
+    path: str | Path
+    scores: str | Path | None = None
+    _: KW_ONLY
+    labels: Sequence[Label] | None = None
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:  # noqa: ARG002
         """Read the file; see :meth:`TermSource.find`."""
@@ -135,6 +131,7 @@ class TermFile(TermSource):
         return [by_name[name] for name in firsts]
 
 
+@dataclass(eq=False, repr=False)
 class Lookup(TermSource):
     """Terms that a function of yours returns for a name, for example from a web service.
 
@@ -160,9 +157,8 @@ class Lookup(TermSource):
     'thesaurus'
     """
 
-    def __init__(self, function: Callable[[str], Terms | None], name: str = "lookup") -> None:
-        self.function = function
-        self.name = name
+    function: Callable[[str], Terms | None]
+    name: str = "lookup"
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:
         """Call the function for each name; see :meth:`TermSource.find`."""

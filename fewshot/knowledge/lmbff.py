@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ _SOURCE = "mean log-probability"
 _MOST_COMPARISONS = 2 * 10**10  # of a word's score with the best of a text; some five minutes
 
 
+@dataclass(eq=False, repr=False)
 class LMBFFVerbalizer(LabelledVerbalizer):
     """Find one label word per class, such that together they classify a few texts (LM-BFF).
 
@@ -68,9 +69,9 @@ class LMBFFVerbalizer(LabelledVerbalizer):
     {0: 1, 1: 1}
     """
 
-    def __init__(self, n_candidates: int = 100, *, beam_size: int = 100) -> None:
-        self.n_candidates = n_candidates
-        self.beam_size = beam_size
+    n_candidates: int = 100
+    _: KW_ONLY
+    beam_size: int = 100
 
     def find_words(self, task: VerbalizerTask) -> Verbalizer:
         """Return the best combination; see :meth:`resolve`."""
@@ -93,15 +94,10 @@ class LMBFFVerbalizer(LabelledVerbalizer):
 
         Parameters
         ----------
-        X : sequence of str, of tuple or of mapping; DataFrame
-            Texts.
-        y : sequence of str or int
-            Labels; texts without one (-1 or None) are left out.
+        X, y, model, template
+            As in :meth:`resolve`.
         n : int, default=10
             At most `beam_size`.
-        model : str, Path or MaskedLM, default="fewshot-mini"
-            A name, folder or loaded model.
-        template : str or Template, default="A {mask} text: {text}"
 
         Returns
         -------

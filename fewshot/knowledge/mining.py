@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ _WORD = r"(?u)\b[^\W\d_][\w-]+\b"
 _SMOOTHING = 0.05  # a term in one text of 20 is half believed
 
 
+@dataclass(eq=False, repr=False)
 class CorpusTerms(TermSource):
     """Words and phrases of the texts passed to ``fit``, with or without labels.
 
@@ -50,10 +52,10 @@ class CorpusTerms(TermSource):
 
     name = "corpus"
 
-    def __init__(self, *, longest: int = 3, min_texts: int = 2, max_share: float = 0.15) -> None:
-        self.longest = longest
-        self.min_texts = min_texts
-        self.max_share = max_share
+    _: KW_ONLY
+    longest: int = 3
+    min_texts: int = 2
+    max_share: float = 0.15
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:
         """Return the terms of the texts; none without texts. See :meth:`TermSource.find`."""

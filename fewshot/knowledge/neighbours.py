@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -48,6 +49,7 @@ class VocabularyWords(TermSource):
         return Candidates(words, np.ones((len(words), len(task.classes))), is_pool=True)
 
 
+@dataclass(eq=False, repr=False)
 class ModelNeighbours(TermSource):
     """Words that the masked language model itself relates to a name.
 
@@ -74,14 +76,9 @@ class ModelNeighbours(TermSource):
 
     name = "model"
 
-    def __init__(
-        self,
-        *,
-        by: Literal["predictions", "embeddings"] = "predictions",
-        n_candidates: int = 100,
-    ) -> None:
-        self.by = by
-        self.n_candidates = n_candidates
+    _: KW_ONLY
+    by: Literal["predictions", "embeddings"] = "predictions"
+    n_candidates: int = 100
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:
         """Return the nearest words of each name; see :meth:`TermSource.find`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +23,7 @@ from fewshot.scoring.learned_verbalizer import VerbalizerTask
 _SOURCE = "likelihood ratio"
 
 
+@dataclass(eq=False, repr=False)
 class PetalVerbalizer(LabelledVerbalizer):
     """Find label words by a few labelled texts, for classes whose names say nothing (PETAL).
 
@@ -62,9 +65,9 @@ class PetalVerbalizer(LabelledVerbalizer):
     {0: 2, 1: 2}
     """
 
-    def __init__(self, n_words: int = 10, *, n_candidates: int = 1000) -> None:
-        self.n_words = n_words
-        self.n_candidates = n_candidates
+    n_words: int = 10
+    _: KW_ONLY
+    n_candidates: int = 1000
 
     def find_words(self, task: VerbalizerTask) -> Verbalizer:
         """Return the words with the largest likelihood ratios; see :meth:`resolve`."""

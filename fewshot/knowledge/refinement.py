@@ -57,7 +57,9 @@ def drop_irrelevant(found: Found, names: Names, task: VerbalizerTask, how: Relev
     terms = {
         label: row[len(names[label]) :] for label, row in zip(task.classes, by_class, strict=True)
     }
-    return _without(found, terms, _above_cut(terms) if how == "cut" else _above_one(terms))
+    if how == "cut":
+        return _without(found, terms, _above_cut(terms))
+    return _without(found, terms, {label: row >= 1.0 for label, row in terms.items()})
 
 
 def _mean_logits(task: VerbalizerTask) -> npt.NDArray[np.float64]:
@@ -71,12 +73,6 @@ def _mean_logits(task: VerbalizerTask) -> npt.NDArray[np.float64]:
             total += logits.double().cpu().sum(0)
     mean: npt.NDArray[np.float64] = (total / len(states)).numpy()
     return mean
-
-
-def _above_one(
-    values: Mapping[Label, npt.NDArray[np.float64]],
-) -> dict[Label, npt.NDArray[np.bool_]]:
-    return {label: np.asarray(row >= 1.0) for label, row in values.items()}
 
 
 def _above_cut(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,6 +36,7 @@ _FULL_SCORE = 1.0
 _SHOWN_LABELS = 10
 
 
+@dataclass(eq=False, repr=False)
 class SciPromptVerbalizer(LearnedVerbalizer):
     """Find label words and phrases for classes that have nothing but a name.
 
@@ -94,32 +96,18 @@ class SciPromptVerbalizer(LearnedVerbalizer):
     {'law': ('law', 'court', 'legal document'), 'sport': ('sport', 'football')}
     """
 
-    def __init__(
-        self,
-        sources: Sequence[TermSource] | None = None,
-        n_terms: int | None = 10,
-        *,
-        names: Mapping[Any, str | Sequence[str]] | None = None,
-        sentence: str = "{term}",
-        encoder: str | Path | SentenceTransformer | None = "fewshot-mini",
-        cross_encoder: CrossEncoderFilter | None = None,
-        min_similarity: float = 0.2,
-        frequency_cut: float = 0.0,
-        relevance: Relevance = "none",
-        weights: Weighting = "score",
-        temperature: float = 1.0,
-    ) -> None:
-        self.sources = sources
-        self.n_terms = n_terms
-        self.names = names
-        self.sentence = sentence
-        self.encoder = encoder
-        self.cross_encoder = cross_encoder
-        self.min_similarity = min_similarity
-        self.frequency_cut = frequency_cut
-        self.relevance = relevance
-        self.weights = weights
-        self.temperature = temperature
+    sources: Sequence[TermSource] | None = None
+    n_terms: int | None = 10
+    _: KW_ONLY
+    names: Mapping[Any, str | Sequence[str]] | None = None
+    sentence: str = "{term}"
+    encoder: str | Path | SentenceTransformer | None = "fewshot-mini"
+    cross_encoder: CrossEncoderFilter | None = None
+    min_similarity: float = 0.2
+    frequency_cut: float = 0.0
+    relevance: Relevance = "none"
+    weights: Weighting = "score"
+    temperature: float = 1.0
 
     def resolve(
         self,

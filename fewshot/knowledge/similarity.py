@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -70,6 +71,7 @@ def cosines(
     return best
 
 
+@dataclass(eq=False, repr=False)
 class CrossEncoderFilter(BaseEstimator):
     """Keep the terms that a cross-encoder scores well beside the class's name.
 
@@ -101,16 +103,10 @@ class CrossEncoderFilter(BaseEstimator):
     CrossEncoderFilter(model='cross-encoder/stsb-roberta-base', threshold=0.5)
     """
 
-    def __init__(
-        self,
-        model: CrossEncoder | str | Path,
-        *,
-        threshold: float = 0.9,
-        keep: Keep = "above",
-    ) -> None:
-        self.model = model
-        self.threshold = threshold
-        self.keep = keep
+    model: CrossEncoder | str | Path
+    _: KW_ONLY
+    threshold: float = 0.9
+    keep: Keep = "above"
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float64]:
         """Return the model's score of each pair of sentences.
@@ -140,21 +136,7 @@ class CrossEncoderFilter(BaseEstimator):
         return scores
 
     def keeps(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Return whether scores are on the right side of the threshold.
-
-        Parameters
-        ----------
-        scores : ndarray of shape (n,)
-
-        Returns
-        -------
-        ndarray of bool of shape (n,)
-
-        Raises
-        ------
-        VerbalizerError
-            If a setting is wrong.
-        """
+        """Return whether scores are on the right side of the threshold, after a check of both."""
         limits = {
             "keep": one_of(self.keep, get_args(Keep)),
             "threshold": (is_number(self.threshold), "a number"),
@@ -163,18 +145,7 @@ class CrossEncoderFilter(BaseEstimator):
         return scores > self.threshold if self.keep == "above" else scores < self.threshold
 
     def check_convention(self, names: Sequence[str]) -> None:
-        """Check that `keep` fits the model: whether it scores similarity or contrast.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Sentences of the classes' names, which differ.
-
-        Raises
-        ------
-        VerbalizerError
-            If the model scores the other way.
-        """
+        """Raise a VerbalizerError if the model scores different names the other way than `keep`."""
         self.keeps(np.zeros(0))
         same = self.score([(name, name) for name in names]).mean()
         shifted = [*names[1:], names[0]]

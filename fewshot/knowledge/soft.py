@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -31,6 +31,7 @@ Start: TypeAlias = Literal["states", "words"]
 _OPTIONS = {"maxiter": 500}
 
 
+@dataclass(eq=False, repr=False)
 class SoftVerbalizer(LearnedVerbalizer):
     """Give each class a vector instead of words, and learn it (WARP).
 
@@ -71,16 +72,10 @@ class SoftVerbalizer(LearnedVerbalizer):
     SoftVerbalizer(C=5.0, verbalizer=PetalVerbalizer())
     """
 
-    def __init__(
-        self,
-        verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None,
-        *,
-        C: float = 10.0,
-        start: Start = "states",
-    ) -> None:
-        self.verbalizer = verbalizer
-        self.C = C
-        self.start = start
+    verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None
+    _: KW_ONLY
+    C: float = 10.0
+    start: Start = "states"
 
     def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
         """Make the vectors of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
@@ -113,6 +108,7 @@ class SoftVerbalizer(LearnedVerbalizer):
         return found.verbalizer
 
 
+@dataclass(eq=False, repr=False)
 class PrototypeVerbalizer(LearnedVerbalizer):
     """Give each class the mean state at the mask of its labelled texts; predict the nearest class.
 
@@ -151,8 +147,8 @@ class PrototypeVerbalizer(LearnedVerbalizer):
     array([0])
     """
 
-    def __init__(self, *, n_masks: int = 1) -> None:
-        self.n_masks = n_masks
+    _: KW_ONLY
+    n_masks: int = 1
 
     def resolve_words(self, task: VerbalizerTask) -> ResolvedPrototypes:
         """Make the prototypes of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""

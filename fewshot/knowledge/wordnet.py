@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,7 @@ _HOW_TO_GET = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class WordNet(TermSource):
     """Words that WordNet ties to a class's name, read from its own files.
 
@@ -69,16 +70,10 @@ class WordNet(TermSource):
 
     name = "wordnet"
 
-    def __init__(
-        self,
-        folder: str | Path | None = None,
-        *,
-        relations: Sequence[str] = _RELATIONS,
-        senses: int = 3,
-    ) -> None:
-        self.folder = folder
-        self.relations = relations
-        self.senses = senses
+    folder: str | Path | None = None
+    _: KW_ONLY
+    relations: Sequence[str] = _RELATIONS
+    senses: int = 3
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:
         """Return the words related to each name; see :meth:`TermSource.find`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,14 +26,16 @@ class AddedModules(nn.Module):
     """New parameters beside a frozen model, all of them trained (what is fixed is a buffer)."""
 
     # A subclass makes its parameters in `__init__(model, **settings)`, for the sizes of a model,
-    # and acts in one or both of two ways: attach puts hooks on modules of the model, embed changes
-    # the vectors that enter the encoder. It must not keep the model, nor become a part of it: the
-    # model's own state dict stays as its configuration describes it.
+    # keeps the settings under their names, and acts in one or both of two ways: attach puts hooks
+    # on modules of the model, embed changes the vectors that enter the encoder. It must not keep
+    # the model, nor become a part of it: the model's own state dict stays as its configuration
+    # describes it.
 
     @property
-    @abstractmethod
     def settings(self) -> dict[str, Setting]:
         """Arguments of the class that build modules of these shapes again, as JSON holds them."""
+        _, *names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
 
     def attach(self, model: transformers.PreTrainedModel) -> None:
         """Put hooks on a model's modules, by :func:`before` and :func:`after`."""

@@ -202,22 +202,16 @@ def _read_task(path: Path) -> Task:
         raise VerbalizerError(f"{path}: metric is one of {list(_METRICS)}, got {texts['metric']!r}")
     try:
         return Task(
-            name=texts["name"],
-            description=texts["description"],
-            source=texts["source"],
-            licence=texts["licence"],
-            metric=texts["metric"],
+            **texts,
             fields=fields,
             labels=tuple(labels),
-            templates=_read_templates(content["templates"], fields),
+            templates=tuple(
+                Template(text, fields) for text in _read_strings(content["templates"], "templates")
+            ),
             verbalizers=_read_verbalizers(content["verbalizers"], content["label_type"]),
         )
     except (TemplateError, VerbalizerError) as error:
         raise type(error)(f"{path}: {error}") from error
-
-
-def _read_templates(texts: object, fields: tuple[str, ...]) -> tuple[Template, ...]:
-    return tuple(Template(text, fields) for text in _read_strings(texts, "templates"))
 
 
 def _read_verbalizers(named: object, label_type: object) -> dict[str, Verbalizer]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fewshot.data.settings import check_settings, one_of, positive, whole
 from fewshot.errors import TuningError
-from fewshot.models.added_modules import AddedModules, Setting, after, before
+from fewshot.models.added_modules import AddedModules, after, before
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import (
     Backbone,
@@ -185,17 +185,6 @@ class AdapterModules(AddedModules):
         self.invertible = (
             Invertible(embedding_width(model), invertible_size) if invertible_size else None
         )
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
-        return {
-            "size": self.size,
-            "placement": self.placement,
-            "activation": self.activation,
-            "scaling": self.scaling,
-            "invertible_size": self.invertible_size,
-        }
 
     def attach(self, model: Backbone) -> None:
         """Let each adapter act on its dense layer's output."""

@@ -147,23 +147,7 @@ class GradientTuning(Tuning):
         return self.tune_by(task, self._train)
 
     def tune_by(self, task: TuningTask, procedure: Procedure) -> TuningResult:
-        """Train a copy of the model by a procedure of the caller's.
-
-        Parameters
-        ----------
-        task : TuningTask
-        procedure : callable
-            Gets the prepared task, what is trained and the settings; returns the history.
-
-        Returns
-        -------
-        TuningResult
-
-        Raises
-        ------
-        TuningError
-            If a setting is out of range, or there is nothing to tune.
-        """
+        """Train a copy of the model by a procedure of the caller's; see :meth:`Tuning.tune`."""
         self.check(task.scorer.lm, task.scorer.template)
         warmth = task.distillation_temperature
         settings = replace(self._settings(), temperature=1.0 if warmth is None else warmth)

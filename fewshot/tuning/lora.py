@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fewshot.data.settings import check_settings, positive, share, whole
 from fewshot.errors import TuningError
-from fewshot.models.added_modules import AddedModules, Setting, after
+from fewshot.models.added_modules import AddedModules, after
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone, EncoderLayer, Role, encoder_layers, weight_of
 from fewshot.prompting.template import Template
@@ -116,17 +116,7 @@ class LoRAModules(AddedModules):
         self.up = nn.ParameterList(torch.zeros(w.shape[0], rank) for w in weights)  # B
         for matrix in self.down:
             nn.init.kaiming_uniform_(matrix, a=math.sqrt(5))  # as the reference code of LoRA
-        self.dropout = nn.Dropout(dropout)
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
-        return {
-            "targets": self.targets,
-            "rank": self.rank,
-            "alpha": self.alpha,
-            "dropout": self.dropout.p,
-        }
+        self.dropout, self._drop = dropout, nn.Dropout(dropout)
 
     @property
     def scale(self) -> float:
@@ -144,7 +134,7 @@ class LoRAModules(AddedModules):
         return self.scale * product
 
     def _add_update(self, number: int, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        low = nn.functional.linear(self.dropout(inputs[0]), self.scale * self.down[number])
+        low = nn.functional.linear(self._drop(inputs[0]), self.scale * self.down[number])
         change: Tensor = output + nn.functional.linear(low, self.up[number])
         return change
 

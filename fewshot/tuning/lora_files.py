@@ -72,7 +72,7 @@ def export_lora(lm: MaskedLM, folder: str | Path) -> None:
         auto_mapping={"base_model_class": kind.__name__, "parent_library": kind.__module__},
         r=added.rank,
         lora_alpha=added.alpha,
-        lora_dropout=added.dropout.p,
+        lora_dropout=added.dropout,
         target_modules=added.targets,
         inference_mode=True,
     )

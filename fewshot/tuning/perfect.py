@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, positive, whole
 from fewshot.errors import TuningError
-from fewshot.models.added_modules import AddedModules, Setting, Stacked
+from fewshot.models.added_modules import AddedModules, Stacked
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone, encoder_layers, norm_names
 from fewshot.models.reproducible import torch_seed
@@ -147,14 +147,9 @@ class LabelVectors(AddedModules):
 
     def __init__(self, model: Backbone, *, n_classes: int, n_masks: int) -> None:
         super().__init__()
+        self.n_classes, self.n_masks = n_classes, n_masks
         width = model.config.hidden_size
         self.vectors = nn.Parameter(_SPREAD * torch.randn(n_classes, n_masks, width))
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
-        n_classes, n_masks, _ = self.vectors.shape
-        return {"n_classes": n_classes, "n_masks": n_masks}
 
     @property
     def skips_head(self) -> bool:

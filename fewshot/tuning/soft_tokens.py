@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.errors import ModelError
-from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, Setting, Stacked
+from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, Stacked
 from fewshot.models.parts import Backbone, embedding_width
 from fewshot.tuning.prompt_parts import PositionOffset, PromptFusion, PromptSpaces
 
@@ -28,12 +28,8 @@ class InsertedPrompt(SoftTokens):
 
     def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()
+        self.length = length
         self.prompt = nn.Parameter(torch.zeros(length, embedding_width(model)))
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """The arguments that it was built with."""
-        return {"length": self.n_inserted}
 
     @property
     def n_inserted(self) -> int:
@@ -55,13 +51,8 @@ class DecomposedPrompt(InsertedPrompt):
 
     def __init__(self, model: Backbone, *, length: int, n_positions: int, rank: int) -> None:
         super().__init__(model, length=length)
+        self.n_positions, self.rank = n_positions, rank
         self.offset = PositionOffset(n_positions, rank, embedding_width(model))
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """The arguments that it was built with."""
-        n_positions, rank = self.offset.positions.shape
-        return super().settings | {"n_positions": n_positions, "rank": rank}
 
     def embed(self, ids: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:
         """Add the update to the words, then insert the prompt."""
@@ -85,18 +76,9 @@ class FusedPrompt(DecomposedPrompt):
     ) -> None:
         super().__init__(model, length=length, n_positions=n_positions, rank=rank)
         width = embedding_width(model)
-        self._space_width = space_width
+        self.n_spaces, self.fusion_width, self.space_width = n_spaces, fusion_width, space_width
         self.fusion = PromptFusion(width, fusion_width) if fusion_width else None
         self.spaces = PromptSpaces(n_spaces, width, space_width) if n_spaces > 1 else None
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """The arguments that it was built with."""
-        return super().settings | {
-            "n_spaces": 1 if self.spaces is None else len(self.spaces.gate_bias),
-            "fusion_width": 0 if self.fusion is None else self.fusion.query.shape[1],
-            "space_width": self._space_width,
-        }
 
     @property
     def vectors(self) -> Tensor:
@@ -123,12 +105,8 @@ class TemplateTokens(SoftTokens):
 
     def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()
+        self.length = length
         self.tokens = nn.Parameter(torch.zeros(length, embedding_width(model)))
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """The arguments that it was built with."""
-        return {"length": len(self.tokens)}
 
     @property
     def vectors(self) -> Tensor:

@@ -106,13 +106,7 @@ class Training(BaseEstimator):
         return self
 
     def check(self) -> None:
-        """Check all settings.
-
-        Raises
-        ------
-        TuningError
-            If one is out of range.
-        """
+        """Raise a TuningError at a setting that is out of range."""
         limits = {
             "weight_decay": not_negative(self.weight_decay),
             "warmup_ratio": proportion(self.warmup_ratio),
@@ -133,21 +127,11 @@ class Training(BaseEstimator):
             )
 
     def regularizes(self) -> bool:
-        """Return whether the loss has more terms than the cross-entropy.
-
-        Returns
-        -------
-        bool
-        """
+        """Return whether the loss has more terms than the cross-entropy."""
         return self.adversarial is not None or self.r_drop > 0 or self.consistency is not None
 
     def passes_of_a_step(self) -> float:
-        """Return the cost of a step in forward passes: one forward, two for going backward.
-
-        Returns
-        -------
-        float
-        """
+        """Return the cost of a step in forward passes: one forward, two for going backward."""
         adversarial = resolve_adversarial(self.adversarial)
         n_steps = 1 + (self.r_drop > 0) + (self.consistency is not None)
         return _PASSES_OF_A_STEP * n_steps + (0.0 if adversarial is None else adversarial.passes())

@@ -22,6 +22,7 @@ from fewshot.benchmark.report.tables import (
     cost_grid,
     gap_grid,
     joined,
+    plural,
     score_grid,
     shots_grid,
 )
@@ -153,14 +154,14 @@ def _opening(results: Results, summary: Summary) -> str:
     most = max(seeds, default=0)
     n_failed = len(results.cells) - summary.n_done
     n_missing = sum(len(gap.seeds) for gap in summary.gaps if gap.kind == "not run")
-    counts = [_plural(summary.n_done, "cell"), f"{n_failed} failed"]
+    counts = [plural(summary.n_done, "cell"), f"{n_failed} failed"]
     if n_missing:
         counts.append(f"{n_missing} not run yet")
     return (
-        f"{_plural(len(summary.methods), 'method')} for text classification from few labels, "
-        f"compared on {_plural(len(summary.data_sets()), 'data set')} at {shots or 'no'} shots "
+        f"{plural(len(summary.methods), 'method')} for text classification from few labels, "
+        f"compared on {plural(len(summary.data_sets()), 'data set')} at {shots or 'no'} shots "
         f"(labeled texts per class, or in total where the data set's protocol says so), "
-        f"{'up to ' if len(seeds) > 1 else ''}{_plural(most, 'seed')} each. "
+        f"{'up to ' if len(seeds) > 1 else ''}{plural(most, 'seed')} each. "
         f"{', '.join(counts)}."
     )
 
@@ -238,7 +239,3 @@ def _facts(groups: Sequence[Group]) -> Iterator[tuple[str, str]]:
     for split, shots in drawn.items():
         yield f"Texts at {joined(shots)} shots", split
     yield "SHA-256 of the data", ", ".join(dict.fromkeys(h for g in groups for h in g.data_hashes))
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from fewshot.benchmark.report.tables import Grid, Value
+from fewshot.benchmark.report.tables import Grid, Value, plural
 from fewshot.benchmark.results import Cell, Results
 
 _LISTS = ("methods", "data_sets", "left_out")
@@ -69,7 +69,7 @@ def chosen_settings(cells: Iterable[Cell]) -> tuple[str, ...]:
         (cell.method, cell.shots, _settings(cell.chosen)) for cell in cells if cell.chosen
     )
     return tuple(
-        f"{method}, {shots} shots: {chosen} ({_times(count)})"
+        f"{method}, {shots} shots: {chosen} ({plural(count, 'seed')})"
         for (method, shots, chosen), count in sorted(counts.items())
     )
 
@@ -84,7 +84,7 @@ def list_warnings(cells: Iterable[Cell]) -> tuple[str, ...]:
             texts.setdefault(kind, text)
             counts[kind] += 1
     return tuple(
-        f"{method}, in {count} {'cell' if count == 1 else 'cells'}: {texts[method, kind]}"
+        f"{method}, in {plural(count, 'cell')}: {texts[method, kind]}"
         for (method, kind), count in sorted(counts.items())
     )
 
@@ -116,10 +116,6 @@ def _settings(settings: dict[str, object]) -> str:
 
 def _json(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _times(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _once(texts: Iterable[str]) -> list[str]:

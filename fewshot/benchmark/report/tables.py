@@ -66,7 +66,8 @@ def shots_grid(table: Table, summary: Summary) -> Grid:
             row.append(_score(group, method) if group.score(method) else Value(kind))
         row += _over_data_sets(table, method)
         rows.append(tuple(row))
-    return Grid(_shots(table.shots), tuple(header), (tuple(rows),))
+    caption = f"{table.shots} shots" if table.shots else "0 shots: no labels"
+    return Grid(caption, tuple(header), (tuple(rows),))
 
 
 def score_grid(groups: Sequence[Group]) -> Grid:
@@ -158,8 +159,9 @@ def joined(values: Sequence[object], separator: str = ", ") -> str:
     return separator.join(map(str, values))
 
 
-def _shots(shots: int) -> str:
-    return "0 shots: no labels" if shots == 0 else f"{shots} shots"
+def plural(number: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _entries(group: Group) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -38,6 +39,7 @@ Weights: TypeAlias = Literal["meta", "uniform"]
 _TRUSTED = 0.5  # of the weight that all texts have where they are weighed alike
 
 
+@dataclass(eq=False, repr=False)
 class LiSTClassifier(SemiSupervisedClassifier):
     """Lite self-training: a student learns from a teacher's labels of unlabelled texts.
 
@@ -104,11 +106,6 @@ class LiSTClassifier(SemiSupervisedClassifier):
     n_truncated_ : int
         Texts passed to ``fit`` that were shortened.
 
-    Raises
-    ------
-    InputError, TemplateError, VerbalizerError, LabelWordError, TuningError, CheckpointError
-        From ``fit``, before anything is trained; the estimator then stays as it was.
-
     See Also
     --------
     MetaWeights : Settings of the weights.
@@ -131,39 +128,24 @@ class LiSTClassifier(SemiSupervisedClassifier):
     >>> clf.fit(texts, labels, unlabeled=Unlabeled(reviews))  # doctest: +SKIP
     """
 
-    soft_labels_: npt.NDArray[np.float64]
-    example_weights_: npt.NDArray[np.float64]
-    trusted_: npt.NDArray[np.bool_]
-    agreement_: npt.NDArray[np.float64]
+    soft_labels_: npt.NDArray[np.float64] = field(init=False)
+    example_weights_: npt.NDArray[np.float64] = field(init=False)
+    trusted_: npt.NDArray[np.bool_] = field(init=False)
+    agreement_: npt.NDArray[np.float64] = field(init=False)
 
-    def __init__(
-        self,
-        estimator: PromptClassifier | None = None,
-        *,
-        n_sessions: int = 2,
-        tuning: str | Tuning | None = None,
-        weights: Weights | MetaWeights = "meta",
-        n_steps: int = 60,
-        batch_size: int = 16,
-        temperature: float = 1.0,
-        min_confidence: float = 0.0,
-        max_unlabeled: int = 1000,
-        checkpoint_dir: str | Path | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 1,
-    ) -> None:
-        self.estimator = estimator
-        self.n_sessions = n_sessions
-        self.tuning = tuning
-        self.weights = weights
-        self.n_steps = n_steps
-        self.batch_size = batch_size
-        self.temperature = temperature
-        self.min_confidence = min_confidence
-        self.max_unlabeled = max_unlabeled
-        self.checkpoint_dir = checkpoint_dir
-        self.random_state = random_state
-        self.verbose = verbose
+    estimator: PromptClassifier | None = None
+    _: KW_ONLY
+    n_sessions: int = 2
+    tuning: str | Tuning | None = None
+    weights: Weights | MetaWeights = "meta"
+    n_steps: int = 60
+    batch_size: int = 16
+    temperature: float = 1.0
+    min_confidence: float = 0.0
+    max_unlabeled: int = 1000
+    checkpoint_dir: str | Path | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 1
 
     def _spelled_out(self, name: str, given: Mapping[str, Any]) -> Any:
         value = given[name]

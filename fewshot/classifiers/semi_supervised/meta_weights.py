@@ -56,13 +56,7 @@ class MetaWeights(BaseEstimator):
     validation_fraction: float = 0.0
 
     def check(self) -> None:
-        """Check all settings.
-
-        Raises
-        ------
-        InputError
-            If one is out of range.
-        """
+        """Raise an InputError at a setting that is out of range."""
         limits = {
             "warmup_fraction": share(self.warmup_fraction),
             "batch_size": whole(self.batch_size),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -54,6 +55,7 @@ _ADAPTED: BoundedCache[str, tuple[MaskedLM, list[Epoch]]] = BoundedCache(
 )
 
 
+@dataclass(eq=False, repr=False)
 class PCPClassifier(SemiSupervisedClassifier):
     """Prompt-based continued pre-training: teach the model the task's texts and template.
 
@@ -118,11 +120,6 @@ class PCPClassifier(SemiSupervisedClassifier):
     n_truncated_ : int
         Lines of which the text was shortened; the template never is.
 
-    Raises
-    ------
-    InputError, TemplateError, VerbalizerError, LabelWordError, TuningError, CheckpointError
-        From ``fit``, before long work; the estimator then stays as it was.
-
     See Also
     --------
     Pretraining : Settings of masked language modelling.
@@ -142,37 +139,23 @@ class PCPClassifier(SemiSupervisedClassifier):
     >>> PromptClassifier(model=clf.model_, tuning="head")  # doctest: +SKIP
     """
 
-    model_: MaskedLM
-    data_hash_: str
-    n_lines_: int
-    pretraining_history_: list[Epoch]
+    model_: MaskedLM = field(init=False)
+    data_hash_: str = field(init=False)
+    n_lines_: int = field(init=False)
+    pretraining_history_: list[Epoch] = field(init=False)
 
-    def __init__(
-        self,
-        estimator: BaseEstimator | None = None,
-        *,
-        predictor: PromptClassifier | None = None,
-        objective: Objective = "prompt",
-        pattern: Pattern = "hard",
-        label_source: LabelSource = "predicted",
-        min_confidence: float = 0.0,
-        pretraining: Pretraining | None = None,
-        max_unlabeled: int = 1000,
-        checkpoint_dir: str | Path | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 1,
-    ) -> None:
-        self.estimator = estimator
-        self.predictor = predictor
-        self.objective = objective
-        self.pattern = pattern
-        self.label_source = label_source
-        self.min_confidence = min_confidence
-        self.pretraining = pretraining
-        self.max_unlabeled = max_unlabeled
-        self.checkpoint_dir = checkpoint_dir
-        self.random_state = random_state
-        self.verbose = verbose
+    estimator: BaseEstimator | None = None
+    _: KW_ONLY
+    predictor: PromptClassifier | None = None
+    objective: Objective = "prompt"
+    pattern: Pattern = "hard"
+    label_source: LabelSource = "predicted"
+    min_confidence: float = 0.0
+    pretraining: Pretraining | None = None
+    max_unlabeled: int = 1000
+    checkpoint_dir: str | Path | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 1
 
     def _load_models(self) -> None:
         forget_pretraining()

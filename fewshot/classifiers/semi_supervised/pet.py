@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -41,6 +41,7 @@ Ensemble: TypeAlias = Literal["weighted", "uniform"]
 _FINAL_EPOCHS = 3  # the official code's
 
 
+@dataclass(eq=False, repr=False)
 class PETClassifier(SemiSupervisedClassifier):
     """Pattern-exploiting training: several templates teach one classifier on unlabelled texts.
 
@@ -109,11 +110,6 @@ class PETClassifier(SemiSupervisedClassifier):
     n_truncated_ : int
         Unlabelled texts that were shortened for the final classifier.
 
-    Raises
-    ------
-    InputError, TemplateError, VerbalizerError, LabelWordError, TuningError, CheckpointError
-        From ``fit``, before any member is trained; the estimator then stays as it was.
-
     See Also
     --------
     LiSTClassifier : Sessions of teacher and student with one template and few tuned parameters.
@@ -135,37 +131,22 @@ class PETClassifier(SemiSupervisedClassifier):
     >>> clf.fit(["A fine film."], ["pos"], unlabeled=Unlabeled(reviews))  # doctest: +SKIP
     """
 
-    soft_labels_: npt.NDArray[np.float64]
-    member_weights_: npt.NDArray[np.float64]
+    soft_labels_: npt.NDArray[np.float64] = field(init=False)
+    member_weights_: npt.NDArray[np.float64] = field(init=False)
 
-    def __init__(
-        self,
-        estimator: PromptClassifier | None = None,
-        *,
-        templates: Sequence[MemberTemplate] | None = None,
-        n_repetitions: int = 1,
-        ensemble: Ensemble = "weighted",
-        temperature: float = 2.0,
-        final_estimator: PromptClassifier | FineTuneClassifier | None = None,
-        mlm_weight: float = 0.0,
-        generations: int = 0,
-        max_unlabeled: int = 1000,
-        checkpoint_dir: str | Path | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 1,
-    ) -> None:
-        self.estimator = estimator
-        self.templates = templates
-        self.n_repetitions = n_repetitions
-        self.ensemble = ensemble
-        self.temperature = temperature
-        self.final_estimator = final_estimator
-        self.mlm_weight = mlm_weight
-        self.generations = generations
-        self.max_unlabeled = max_unlabeled
-        self.checkpoint_dir = checkpoint_dir
-        self.random_state = random_state
-        self.verbose = verbose
+    estimator: PromptClassifier | None = None
+    _: KW_ONLY
+    templates: Sequence[MemberTemplate] | None = None
+    n_repetitions: int = 1
+    ensemble: Ensemble = "weighted"
+    temperature: float = 2.0
+    final_estimator: PromptClassifier | FineTuneClassifier | None = None
+    mlm_weight: float = 0.0
+    generations: int = 0
+    max_unlabeled: int = 1000
+    checkpoint_dir: str | Path | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 1
 
     def _plan(self, given: FitArguments) -> EnsemblePlan:
         _check_settings(self)

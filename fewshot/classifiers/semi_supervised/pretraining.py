@@ -82,13 +82,7 @@ class Pretraining(BaseEstimator):
     warmup_ratio: float = 0.06
 
     def check(self) -> None:
-        """Check all settings.
-
-        Raises
-        ------
-        InputError
-            If one is out of range.
-        """
+        """Raise an InputError at a setting that is out of range."""
         limits = {
             "learning_rate": positive(self.learning_rate),
             "num_epochs": whole(self.num_epochs, 0),
@@ -220,12 +214,6 @@ def _as_array(history: list[Epoch]) -> npt.NDArray[np.float64]:
 
 def _as_history(array: npt.NDArray[Any]) -> list[Epoch]:
     return [
-        Epoch(
-            epoch=int(epoch),
-            loss=float(loss),
-            learning_rate=float(rate),
-            tokens=int(tokens),
-            seconds=float(seconds),
-        )
-        for epoch, loss, rate, tokens, seconds in array
+        Epoch(epoch=int(epoch), loss=loss, learning_rate=rate, tokens=int(tokens), seconds=seconds)
+        for epoch, loss, rate, tokens, seconds in array.tolist()
     ]

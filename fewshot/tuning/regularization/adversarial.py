@@ -60,43 +60,18 @@ class FGM(BaseEstimator):
     epsilon: float = 1.0
 
     def check(self) -> None:
-        """Check the settings.
-
-        Raises
-        ------
-        TuningError
-            If one is out of range.
-        """
+        """Raise a TuningError at a setting that is out of range."""
         check_settings(self, {"epsilon": positive(self.epsilon)}, TuningError, is_part=True)
 
     def passes(self) -> float:
-        """Return the additional cost of a step in forward passes.
-
-        Returns
-        -------
-        float
-        """
+        """Return the additional cost of a step in forward passes."""
         return 4.0  # forward, backward, and the gradient of the embeddings
 
     def moved_scores(
         self, loss: Tensor, noise: list[Tensor], scores: Callable[[], Tensor], embeddings: nn.Module
     ) -> Tensor:
-        """Score again, with embeddings moved along the gradient of a loss.
-
-        Parameters
-        ----------
-        loss : Tensor of shape ()
-        noise : list of Tensor
-            The zeros that were added to the embeddings when the loss was computed.
-        scores : callable
-            Runs the model on the same batch.
-        embeddings : Module
-            The model's token embeddings.
-
-        Returns
-        -------
-        Tensor of shape (n, n_classes)
-        """
+        """Score a batch again, [n, n_classes], with embeddings moved along the loss's gradient."""
+        # The noise is the zeros that were added to the embeddings when the loss was computed.
         radius = self.epsilon * embedding_scale(embeddings)
         gradients = torch.autograd.grad(loss, noise, retain_graph=True)
         moved = [norm_ball_step(gradient, radius) for gradient in gradients]
@@ -143,43 +118,18 @@ class SMART(BaseEstimator):
     weight: float = 1.0
 
     def check(self) -> None:
-        """Check the settings.
-
-        Raises
-        ------
-        TuningError
-            If one is out of range.
-        """
+        """Raise a TuningError at a setting that is out of range."""
         limits = {"epsilon": positive(self.epsilon), "weight": positive(self.weight)}
         check_settings(self, limits, TuningError, is_part=True)
 
     def passes(self) -> float:
-        """Return the additional cost of a step in forward passes.
-
-        Returns
-        -------
-        float
-        """
+        """Return the additional cost of a step in forward passes."""
         return 5.0  # forward twice, backward, and the gradient of the embeddings
 
     def roughness(
         self, clean: Tensor, scores: Callable[[], Tensor], embeddings: nn.Module
     ) -> Tensor:
-        """Return how far the worst small change moves predictions, row by row.
-
-        Parameters
-        ----------
-        clean : Tensor of shape (n, n_classes)
-            Scores of the batch as it is.
-        scores : callable
-            Runs the model on the same batch.
-        embeddings : Module
-            The model's token embeddings.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-        """
+        """Return how far the worst small change moves predictions from the clean scores, [n]."""
         radius, noise = self.epsilon * embedding_scale(embeddings), EmbeddingNoise(embeddings)
         with noise.watch(_FIRST_NOISE * radius) as watched:
             distance = symmetric_kl(scores(), clean.detach()).sum()

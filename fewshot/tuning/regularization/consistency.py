@@ -67,13 +67,7 @@ class TemplateConsistency(BaseEstimator):
     divergence: Divergence = "jensen-shannon"
 
     def check(self) -> None:
-        """Check the settings.
-
-        Raises
-        ------
-        TuningError
-            If one is out of range.
-        """
+        """Raise a TuningError at a setting that is out of range."""
         limits = {
             "weight": not_negative(self.weight),
             "divergence": one_of(self.divergence, get_args(Divergence)),
@@ -81,23 +75,7 @@ class TemplateConsistency(BaseEstimator):
         check_settings(self, limits, TuningError, is_part=True)
 
     def wordings(self, template: Template) -> tuple[Template, ...]:
-        """Return the wordings of a template other than itself.
-
-        Parameters
-        ----------
-        template : Template
-
-        Returns
-        -------
-        tuple of Template
-
-        Raises
-        ------
-        TemplateError
-            If one cannot be parsed, or has a field that the template lacks.
-        TuningError
-            If there is none.
-        """
+        """Return the wordings of a template other than itself; raise a TuningError for none."""
         others = tuple(w for w in read_wordings(self.templates, template) if w != template)
         if not others:
             raise TuningError(
@@ -107,31 +85,11 @@ class TemplateConsistency(BaseEstimator):
         return others
 
     def disagreement(self, scores: Tensor, others: Tensor) -> Tensor:
-        """Return the divergence of the predictions with two wordings for each row.
-
-        Parameters
-        ----------
-        scores, others : Tensor of shape (n, n_classes)
-            With the classifier's template, and with the other one.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-        """
+        """Return the divergence of scores [n, n_classes] in the template and another wording."""
         if self.divergence == "reference":
             return kl_divergence(scores.detach(), others)
         return jensen_shannon(torch.stack([scores, others]))
 
     def weight_at(self, progress: float) -> float:
-        """Return the weight of the divergence at a share of the steps.
-
-        Parameters
-        ----------
-        progress : float
-            Share of the steps that are done.
-
-        Returns
-        -------
-        float
-        """
+        """Return the weight of the divergence when a share of the steps is done."""
         return self.weight * min(1.0, progress / _RAMP)

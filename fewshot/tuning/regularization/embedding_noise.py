@@ -29,11 +29,8 @@ class EmbeddingNoise:
             added.append(noise.requires_grad_())
             return output + added[-1]
 
-        handle = self._embeddings.register_forward_hook(add)
-        try:
+        with self._embeddings.register_forward_hook(add):
             yield added
-        finally:
-            handle.remove()
 
     @contextmanager
     def apply(self, noise: list[Tensor]) -> Iterator[None]:
@@ -43,11 +40,8 @@ class EmbeddingNoise:
         def add(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
             return output + next(left)
 
-        handle = self._embeddings.register_forward_hook(add)
-        try:
+        with self._embeddings.register_forward_hook(add):
             yield
-        finally:
-            handle.remove()
 
 
 def embedding_scale(embeddings: nn.Module) -> float:

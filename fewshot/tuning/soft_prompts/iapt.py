@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fewshot.data.settings import check_settings, whole
 from fewshot.errors import TuningError
-from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, Setting, before
+from fewshot.models.added_modules import AddedModules, EmbeddedPrompts, before
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone, embedding_width, encoder_layers
 from fewshot.prompting.template import Template
@@ -122,22 +122,13 @@ class GeneratedPrompt(AddedModules):
     def __init__(self, model: Backbone, *, length: int, bottleneck: int, share_every: int) -> None:
         super().__init__()
         config = model.config
-        self._bottleneck, self._share_every = bottleneck, share_every
+        self.length, self.bottleneck, self.share_every = length, bottleneck, share_every
         n_generators = -(-config.num_hidden_layers // share_every)
         self.generators = nn.ModuleList(
             PromptGenerator(config.hidden_size, bottleneck, length) for _ in range(n_generators)
         )
         self.activations = nn.ModuleList(Rational() for _ in range(config.num_hidden_layers))
         self.register_buffer("start", torch.zeros(length, embedding_width(model)))
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
-        return {
-            "length": self.n_inserted,
-            "bottleneck": self._bottleneck,
-            "share_every": self._share_every,
-        }
 
     @property
     def n_inserted(self) -> int:
@@ -167,7 +158,7 @@ class GeneratedPrompt(AddedModules):
         # Another prompt may have been inserted in front of these tokens since.
         shift = states.shape[1] - now.attention.shape[1]
         attention = nn.functional.pad(now.attention, (shift, 0), value=1)
-        generator = self.generators[now.n_layers // self._share_every]
+        generator = self.generators[now.n_layers // self.share_every]
         tokens = generator(states, attention, self.activations[now.n_layers])
         first, last = 1 + shift, 1 + shift + self.n_inserted
         moved = torch.cat([states[:, :first], states[:, first:last] + tokens, states[:, last:]], 1)

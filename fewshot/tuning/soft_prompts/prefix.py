@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fewshot.data.settings import check_settings, is_whole, one_of
 from fewshot.errors import TuningError
-from fewshot.models.added_modules import AddedModules, Setting
+from fewshot.models.added_modules import AddedModules
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone
 from fewshot.prompting.prompts import Prompts
@@ -107,11 +107,6 @@ class PrefixModules(AddedModules):
         self.keys, self.values = (
             nn.ParameterList(_SPREAD * torch.randn(shape) for _ in self._names) for _ in range(2)
         )
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """What it was built with."""
-        return {"length": self.length}
 
     def attach(self, model: Backbone) -> None:
         """Put the prefixes into the attention of all layers."""

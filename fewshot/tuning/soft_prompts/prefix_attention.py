@@ -93,17 +93,12 @@ def attend(
         n_new = sum(part.shape[2] for part in keys)
         own = KeysValues(torch.cat([*keys, own.keys], 2), torch.cat([*values, own.values], 2))
         if attention_mask is not None:
-            seen = attention_mask.new_full(
-                (*attention_mask.shape[:-1], n_new), _seen(attention_mask)
-            )
+            is_read = True if attention_mask.dtype == torch.bool else 0.0
+            seen = attention_mask.new_full((*attention_mask.shape[:-1], n_new), is_read)
             attention_mask = torch.cat([seen, attention_mask], -1)
     return nn.functional.scaled_dot_product_attention(
         query, own.keys, own.values, attn_mask=attention_mask, dropout_p=dropout, scale=scaling
     )
-
-
-def _seen(attention_mask: Tensor) -> float | bool:
-    return True if attention_mask.dtype == torch.bool else 0.0
 
 
 def _use_interface(model: Backbone, module: nn.Module) -> None:
