@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from fewshot import __version__
 from fewshot.benchmark.data_sets.data_set import DataSetInfo, Split
 from fewshot.benchmark.data_sets.splits import Text
-from fewshot.benchmark.measures import TokenCount, trainable_parameters
+from fewshot.benchmark.measures import Estimator, TokenCount, trainable_parameters
 from fewshot.benchmark.methods import (
     build_method,
     load_models,
@@ -46,9 +46,6 @@ _PACKAGES = (
 )  # fmt: skip
 _FRAMES_SHOWN, _WARNINGS_KEPT, _WARNING_LENGTH, _LABELS_SHOWN = 3, 5, 200, 3
 _MEGABYTE = 2**20
-
-# Any: an estimator, for which scikit-learn has no type.
-Estimator = Any
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from fewshot.benchmark.data_sets.splits import Text
 from fewshot.classifiers.base import TextClassifier
 from fewshot.models.masked_lm import MaskedLM
 
-# Any: an estimator, for which scikit-learn has no type.
+# Any: an estimator, for which scikit-learn has no type; it need not be a BaseEstimator.
 Estimator = Any
 
 

@@ -14,6 +14,7 @@ from sklearn.utils import get_tags
 
 import fewshot
 from fewshot.benchmark.data_sets.data_set import DataSetInfo
+from fewshot.benchmark.measures import Estimator
 from fewshot.benchmark.selection import candidates
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifiers.base import TextClassifier
@@ -40,9 +41,6 @@ SHORT_NAMES: dict[str, str] = {
 _OWN_SETTINGS: dict[str, dict[str, Any]] = {"majority": {"strategy": "prior"}}
 _NESTED_KEYS = {"estimator", "settings"}
 _N_TEMPLATES = 4  # of an ensemble: each member costs a fit
-
-# Any: an estimator, for which scikit-learn has no type; it need not be a BaseEstimator.
-Estimator = Any
 
 
 def build_method(method: MethodSpec, data: DataSetInfo, seed: int) -> Estimator:

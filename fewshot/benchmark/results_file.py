@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,25 +21,19 @@ _DIFFERENCES_SHOWN = 5
 _HEADER_START = len('{"kind": "header"')  # bytes that identify a truncated header
 
 
+@dataclass(frozen=True)
 class ResultsFile:
     """A results file open for writing; see :func:`open_results`."""
 
-    def __init__(
-        self,
-        path: Path | None,  # None keeps the cells in memory only
-        descriptor: int | None,  # of the open file
-        header: Header,
-        cells: dict[CellKey, Cell],  # those in the file
-    ) -> None:
-        self.header = header
-        self.cells = cells
-        self._path = path
-        self._descriptor = descriptor
+    path: Path | None  # None keeps the cells in memory only
+    descriptor: int | None  # of the open file
+    header: Header
+    cells: dict[CellKey, Cell]  # those in the file
 
     def append(self, cell: Cell) -> None:
         """Write a cell to the disk."""
-        if self._descriptor is not None and self._path is not None:
-            _append(self._descriptor, cell.to_line(), self._path)
+        if self.descriptor is not None and self.path is not None:
+            _append(self.descriptor, cell.to_line(), self.path)
         self.cells[cell.key] = cell
 
 

@@ -116,7 +116,8 @@ class LMBFFVerbalizer(LabelledVerbalizer):
         return self._best(self._task(X, y, model, template), n)
 
     def _best(self, task: VerbalizerTask, n: int) -> list[Verbalizer]:
-        self._check()
+        limits = {"n_candidates": whole(self.n_candidates), "beam_size": whole(self.beam_size)}
+        check_settings(self, limits, VerbalizerError)
         states = labelled_states(task, type(self).__name__)
         words, tokens = whole_words(task.lm)
         if self.n_candidates > len(words) or len(words) < len(task.classes):
@@ -139,10 +140,6 @@ class LMBFFVerbalizer(LabelledVerbalizer):
             self.beam_size,
         )
         return [_verbalizer(task, words, distinct[row], means) for row in found.words[:n]]
-
-    def _check(self) -> None:
-        limits = {"n_candidates": whole(self.n_candidates), "beam_size": whole(self.beam_size)}
-        check_settings(self, limits, VerbalizerError)
 
     def _check_size(self, n_texts: int, n_classes: int) -> None:
         n_scored = self.n_candidates * (1 + self.beam_size * (n_classes - 1))

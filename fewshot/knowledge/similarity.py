@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -172,12 +172,6 @@ def _cross_encoder(model: CrossEncoder | str | Path) -> CrossEncoder:
 @lru_cache(maxsize=1)
 def _loaded(name: str) -> CrossEncoder:
     with quiet_transformers():
-        found: CrossEncoder = load_by_name(name, "cross-encoder", _from_name)
-    return found
-
-
-def _from_name(name: str, *, local_files_only: bool) -> CrossEncoder:
-    found: CrossEncoder = CrossEncoder(
-        name, local_files_only=local_files_only, trust_remote_code=False
-    )
+        load = partial(CrossEncoder, trust_remote_code=False)
+        found: CrossEncoder = load_by_name(name, "cross-encoder", load)
     return found

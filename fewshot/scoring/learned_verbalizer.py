@@ -89,15 +89,10 @@ class VerbalizerTask:
 
         Parameters
         ----------
-        classes : sequence of str or int
-            All labels, sorted.
-        lm : MaskedLM
-        template : Template
+        classes, lm, template, max_length, multi_token
+            As in the constructor; `max_length` is by default the model's.
         data : TrainingData, optional
             Texts, with or without labels.
-        max_length : int, optional
-            The most tokens of a prompt; by default the model's.
-        multi_token : {"mean", "first", "masks"}, default="mean"
 
         Returns
         -------

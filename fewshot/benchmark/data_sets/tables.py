@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fewshot.benchmark.data_sets.splits import LabeledTexts, Text
+from fewshot.data.examples import can_be_encoded
 from fewshot.errors import HubError, InputError, did_you_mean
 from fewshot.models.hub import hub_answers
 
@@ -109,7 +110,7 @@ def read_texts(rows: Sequence[Row], fields: Sequence[str], source: object) -> tu
         raise InputError(
             f"{source}, {_lines(rows, blank)}: no text in {names}; fill in or delete the rows"
         )
-    broken = [i for i, record in enumerate(records) if not _is_encodable("".join(record))]
+    broken = [i for i, record in enumerate(records) if not can_be_encoded("".join(record))]
     if broken:
         raise InputError(
             f"{source}, {_lines(rows, broken)}: a lone surrogate in {names}: the text was decoded "
@@ -264,14 +265,6 @@ def _column(rows: Sequence[Row], name: str, source: object) -> list[Any]:
             f"the columns are {found}"
         )
     return [row.values[name] for row in rows]
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _label(value: object) -> str | int | None:

@@ -229,19 +229,17 @@ def _checked_weights(settings: LiSTClassifier) -> MetaWeights | None:
     weights = settings.weights
     is_name, expected = one_of(weights, get_args(Weights))
     is_known = is_name or isinstance(weights, MetaWeights)
-    check_settings(
-        settings,
-        {
-            "n_sessions": whole(settings.n_sessions),
-            "n_steps": whole(settings.n_steps),
-            "batch_size": whole(settings.batch_size),
-            "temperature": positive(settings.temperature),
-            "min_confidence": share(settings.min_confidence),
-            "weights": (is_known, f"{expected} or MetaWeights(...)"),
-            "max_unlabeled": whole(settings.max_unlabeled),
-            "verbose": one_of(settings.verbose, (0, 1)),
-        },
-    )
+    limits = {
+        "n_sessions": whole(settings.n_sessions),
+        "n_steps": whole(settings.n_steps),
+        "batch_size": whole(settings.batch_size),
+        "temperature": positive(settings.temperature),
+        "min_confidence": share(settings.min_confidence),
+        "weights": (is_known, f"{expected} or MetaWeights(...)"),
+        "max_unlabeled": whole(settings.max_unlabeled),
+        "verbose": one_of(settings.verbose, (0, 1)),
+    }
+    check_settings(settings, limits)
     if isinstance(weights, MetaWeights):
         weights.check()
         return weights

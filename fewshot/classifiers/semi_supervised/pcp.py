@@ -218,17 +218,15 @@ class PCPClassifier(SemiSupervisedClassifier):
 
 def _checked_pretraining(settings: PCPClassifier) -> Pretraining:
     """Check the settings; return those of pre-training."""
-    check_settings(
-        settings,
-        {
-            "objective": one_of(settings.objective, get_args(Objective)),
-            "pattern": one_of(settings.pattern, get_args(Pattern)),
-            "label_source": one_of(settings.label_source, get_args(LabelSource)),
-            "min_confidence": share(settings.min_confidence),
-            "max_unlabeled": whole(settings.max_unlabeled),
-            "verbose": one_of(settings.verbose, (0, 1)),
-        },
-    )
+    limits = {
+        "objective": one_of(settings.objective, get_args(Objective)),
+        "pattern": one_of(settings.pattern, get_args(Pattern)),
+        "label_source": one_of(settings.label_source, get_args(LabelSource)),
+        "min_confidence": share(settings.min_confidence),
+        "max_unlabeled": whole(settings.max_unlabeled),
+        "verbose": one_of(settings.verbose, (0, 1)),
+    }
+    check_settings(settings, limits)
     pretraining = Pretraining() if settings.pretraining is None else settings.pretraining
     if not isinstance(pretraining, Pretraining):
         raise InputError(f"pretraining is Pretraining(...) or None, got {pretraining!r}")

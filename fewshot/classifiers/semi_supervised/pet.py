@@ -189,18 +189,16 @@ class PETClassifier(SemiSupervisedClassifier):
 
 
 def _check_settings(settings: PETClassifier) -> None:
-    check_settings(
-        settings,
-        {
-            "n_repetitions": whole(settings.n_repetitions),
-            "ensemble": one_of(settings.ensemble, get_args(Ensemble)),
-            "temperature": positive(settings.temperature),
-            "mlm_weight": share(settings.mlm_weight),
-            "generations": whole(settings.generations, 0),
-            "max_unlabeled": whole(settings.max_unlabeled),
-            "verbose": one_of(settings.verbose, (0, 1)),
-        },
-    )
+    limits = {
+        "n_repetitions": whole(settings.n_repetitions),
+        "ensemble": one_of(settings.ensemble, get_args(Ensemble)),
+        "temperature": positive(settings.temperature),
+        "mlm_weight": share(settings.mlm_weight),
+        "generations": whole(settings.generations, 0),
+        "max_unlabeled": whole(settings.max_unlabeled),
+        "verbose": one_of(settings.verbose, (0, 1)),
+    }
+    check_settings(settings, limits)
 
 
 def _check_members(
