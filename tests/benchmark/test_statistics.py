@@ -103,3 +103,9 @@ def test_ranks_are_those_computed_by_hand() -> None:
     ranks = mean_ranks([accuracy, loss], [True, False])
 
     assert ranks == {"a": 2.0, "b": 1.75, "c": 2.25}
+
+
+def test_scores_that_differ_by_rounding_share_a_rank() -> None:
+    ranks = mean_ranks([{"a": 0.1 + 0.2, "b": 0.3, "c": 0.5}], [True])
+
+    assert ranks == {"a": 2.5, "b": 2.5, "c": 1.0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 
 from fewshot.data.cache import BoundedCache
@@ -81,3 +83,18 @@ def test_all_can_be_forgotten():
 
     assert known.size == 0
     assert known.get("a", lambda: "y") == "y"
+
+
+def test_a_thread_waits_until_another_has_written():
+    known = cache()
+    threads = [Thread(target=work) for work in (lambda: known.keep({"a": "b"}), known.clear)]
+
+    with known._lock:
+        for thread in threads:
+            thread.start()
+            thread.join(0.05)
+        are_waiting = [thread.is_alive() for thread in threads]
+    for thread in threads:
+        thread.join()
+
+    assert are_waiting == [True, True]

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from fewshot.classifiers.tfidf import TfidfClassifier
-from fewshot.data.sampling import KShotSplit, hold_out, k_shot_sample, stratified_sample
+from fewshot.data.sampling import KShotSplit, _shares, hold_out, k_shot_sample, stratified_sample
 from fewshot.errors import InputError
 
 LABELS = ["a"] * 20 + ["b"] * 12 + ["c"] * 10
@@ -222,3 +222,8 @@ def test_hold_out_that_takes_nothing_is_refused():
         hold_out(np.array([0, 1]), 0.1, np.random.default_rng(0))
     with pytest.raises(InputError, match="validation_fraction is from 0 to below 1"):
         hold_out(np.array([0, 1]), 1.0, np.random.default_rng(0))
+
+
+def test_what_is_left_goes_to_the_largest_remainders():
+    # Exactly 2, 1.2 and 0.8 of 4.
+    assert _shares(np.array([5, 3, 2]), 4).tolist() == [2, 1, 1]

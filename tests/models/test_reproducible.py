@@ -9,14 +9,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from fewshot.models.reproducible import (
+    exclusive_global_state,
     limited_threads,
     map_single_threaded,
     thread_share,
     threads_of_a_worker,
+    torch_seed,
 )
 
 
@@ -147,3 +150,23 @@ def test_processes_of_joblib_say_once_what_they_cost(tmp_path):
     )
 
     assert done.stderr.count("each process of n_jobs loads torch and the model again") == 1
+
+
+@pytest.mark.parametrize("enter", [lambda: torch_seed(rng()), exclusive_global_state])
+def test_threads_that_seed_wait_for_one_another(enter):
+    def work():
+        with enter():
+            pass
+
+    thread = threading.Thread(target=work)
+    with torch_seed(rng()):
+        thread.start()
+        thread.join(0.05)
+        is_waiting = thread.is_alive()
+    thread.join()
+
+    assert is_waiting
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

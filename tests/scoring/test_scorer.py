@@ -176,14 +176,19 @@ def test_texts_scored_part_by_part_have_the_same_scores(tiny_bert, multi_token, 
     template = Template("{text} it was {mask}.", shorten="chunk")
     scorer = make_scorer(tiny_bert, pattern=template, multi_token=multi_token, max_length=9)
     encoded = encode(scorer, TEXTS)
-    whole, prior = scorer.class_scores(encoded), scorer.calibrated(encoded, np.ones(4)).prior
+    weights = np.array([1.0, 2.0, 3.0, 9.0])
+    whole, prior = scorer.class_scores(encoded), scorer.calibrated(encoded, weights).prior
+    by_pool, shares = scorer.calibrated_by_pool(encoded, weights)
 
     monkeypatch.setattr("fewshot.scoring.scorer._VALUES_AT_ONCE", 1)
     monkeypatch.setattr("fewshot.scoring.scorer._FEWEST_AT_ONCE", 3)
 
     assert len(list(scorer._parts(encoded))) == 2
     np.testing.assert_array_equal(scorer.class_scores(encoded), whole)
-    torch.testing.assert_close(scorer.calibrated(encoded, np.ones(4)).prior, prior)
+    torch.testing.assert_close(scorer.calibrated(encoded, weights).prior, prior)
+    by_parts, found = scorer.calibrated_by_pool(encoded, weights)
+    torch.testing.assert_close(by_parts.prior, by_pool.prior)
+    assert found == pytest.approx(shares)
 
 
 def test_vectors_take_the_place_of_the_decoders_rows(tiny_bert):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fewshot.errors import TuningError
-from fewshot.training.loop import Learner, TrainSettings, train
+from fewshot.training.loop import Learner, TrainSettings, TrainStep, train
 from fewshot.training.losses import soft_cross_entropy
 
 
@@ -130,6 +130,7 @@ def test_matrices_are_decayed_and_biases_are_not():
     )
 
     assert float(model.weight[0, 1].detach()) == pytest.approx(10 * (1 - 0.1 * 0.5), abs=1e-3)
+    assert float(model.bias[1].detach()) == pytest.approx(10, abs=1e-3)
 
 
 def test_large_gradients_are_clipped():
@@ -340,3 +341,22 @@ def test_a_silent_run_prints_nothing(capfd):
     run(Linear(X))
 
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_held_out_loss_is_a_weighted_mean():
+    model = Linear([0.0, 2.0, 0.0], w=1.0)
+
+    rows = run(
+        model, np.eye(2)[[0, 1, 0]], [1.0, 1.0, 3.0], valid=np.array([1, 2]),
+        num_epochs=1, learning_rate=1e-12,
+    )  # fmt: skip
+
+    # -log p: of example 1 log(1 + e^-2) at weight 1, of example 2 log 2 at weight 3.
+    expected = (math.log1p(math.exp(-2)) + 3 * math.log(2)) / 4
+    assert rows[0]["valid_loss"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_losses_of_a_step_are_averaged_by_weight():
+    step = TrainStep(np.arange(2), torch.eye(2), torch.tensor([2.0, 0.5]))
+
+    assert float(step.mean(torch.tensor([1.0, 2.0]))) == 1.5

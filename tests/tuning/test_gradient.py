@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.token_masking import TokenMasking
 from fewshot.scoring.heads import fit_state_head
 from fewshot.tuning import BitFit, Full, LoRA, Training
-from fewshot.tuning.gradient import held_out_rows
+from fewshot.tuning.gradient import _default_share, held_out_rows
 from tests.tuning.tasks import make_task
 
 
@@ -209,3 +212,26 @@ def test_a_last_step_that_diverges_is_an_error(tiny_bert, kind):
         TuningError, match=r"not finite numbers.*at the last step; lower learning_r"
     ):
         strategy.tune(make_task(tiny_bert))
+
+
+def test_classes_without_a_label_do_not_count_in_the_default_share(tiny_bert):
+    targets = np.eye(3)[[0] * 5 + [1] * 5]
+
+    share = _default_share(make_task(tiny_bert, targets=targets))
+
+    assert share == pytest.approx(0.7 * 5 / (5 + 4))  # five labels of each class that has some
+
+
+def test_masked_language_modelling_reads_only_texts_without_a_label(tiny_bert, monkeypatch):
+    task = replace(make_task(tiny_bert, weights=[1.0] * 4 + [0.0] * 6), mlm_weight=0.5)
+    unlabeled = {tuple(ids) for ids in task.views[1].ids[4:]}
+    read, plain = set(), TokenMasking.hide
+
+    def noted(masking, lines, *rest):
+        read.update(map(tuple, lines))
+        return plain(masking, lines, *rest)
+
+    monkeypatch.setattr(TokenMasking, "hide", noted)
+    Full(1e-3, num_epochs=3).tune(task)
+
+    assert read == unlabeled

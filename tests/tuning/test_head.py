@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.special import softmax
 
+from fewshot.scoring.heads import StateHead
 from fewshot.tuning import Head
+from fewshot.tuning.head import _matching_temperature
 from tests.tuning.tasks import make_task
 
 
@@ -37,3 +40,12 @@ def test_under_a_huge_penalty_the_calibrated_prompt_decides(tiny_bert):
 
     total = result.head.add(scores, task.scorer.mean_states(encoded))
     np.testing.assert_allclose(softmax(total, axis=1), softmax(scores, axis=1), atol=1e-6)
+
+
+def test_a_text_without_weight_does_not_change_how_sure_a_regression_is():
+    head = StateHead(np.zeros(1), 1.0, np.array([[2.0, 0.0]]))
+    targets = np.array([[0.9, 0.1], [0.5, 0.5]])
+
+    found = _matching_temperature(head, np.ones((2, 1)), targets, np.array([1.0, 0.0]))
+
+    assert found == pytest.approx(2 / np.log(9), rel=1e-4)  # softmax([2, 0] / T) is [0.9, 0.1]

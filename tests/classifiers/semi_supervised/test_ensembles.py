@@ -107,3 +107,17 @@ def test_ipet_ends_when_a_class_is_never_predicted():
     clf.fit(texts, labels, unlabeled=Unlabeled(far))
 
     assert len([row for row in clf.history_ if "generation" in row]) == 8
+
+
+def test_a_pattern_weighs_its_accuracy_on_weighted_texts():
+    def weight(of_sports):
+        clf = pet(generations=0)
+        weights = [of_sports if label == "sports" else 1.0 for label in Y]
+        clf.fit(X, Y, unlabeled=Unlabeled(POOL), sample_weight=weights)
+        return np.array([row["weight"] for row in clf.history_ if "weight" in row])
+
+    plain, sports, politics = weight(1.0), weight(1e9), weight(1e-9)
+
+    # The accuracy on all texts is the mean of those on either class, five texts each.
+    np.testing.assert_allclose(plain, (sports + politics) / 2, atol=1e-6)
+    assert (sports != politics).any()

@@ -112,3 +112,11 @@ def test_batches_hold_every_row_once_and_little_padding():
     assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
     padded = sum(len(batch) * lengths[batch].max() for batch in batches)
     assert padded < 1.05 * lengths.sum()
+
+
+def test_each_epoch_hides_other_tokens(lm):
+    still = Pretraining(1e-12, 2, batch_size=12)
+
+    _, history = run(lm, corpus(lm), still)
+
+    assert history[0]["loss"] != pytest.approx(history[1]["loss"], rel=1e-6)

@@ -19,7 +19,8 @@ N_LABELLED, N_POOL, N_TEST, WIDTH = 20, 150, 500, 10
 def planted(weights, seed):
     """Learn two clouds of points from labels of which 30 % are flipped.
 
-    Returns the mean weight of right and of flipped labels, and the accuracy on other points.
+    Returns the mean weight of all, of right and of flipped labels, and the accuracy on
+    other points.
     """
     rng = np.random.default_rng(seed)
     n = N_LABELLED + N_POOL
@@ -48,7 +49,8 @@ def planted(weights, seed):
 
     found = training.mean_weights(pool)
     right = layer(x[n:]).argmax(1).numpy() == truth[n:]
-    return np.nanmean(found[~is_flipped]), np.nanmean(found[is_flipped]), right.mean()
+    mean = training.sums.sum() / training.n_drawn.sum()
+    return mean, np.nanmean(found[~is_flipped]), np.nanmean(found[is_flipped]), right.mean()
 
 
 def test_the_texts_compared_with_are_of_all_classes_alike():
@@ -81,8 +83,9 @@ def test_the_texts_compared_with_are_of_all_classes_alike():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_flipped_labels_weigh_less_and_do_less_harm_than_with_uniform_weights(seed):
-    right, flipped, accuracy = planted(MetaWeights(warmup_fraction=0.3), seed)
+    mean, right, flipped, accuracy = planted(MetaWeights(warmup_fraction=0.3), seed)
     *_, uniform = planted(None, seed)
 
+    assert mean == pytest.approx(1, abs=0.02), "the weights of a step sum to 1"
     assert right > 2 * flipped
     assert accuracy > uniform + 0.02
