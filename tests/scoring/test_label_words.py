@@ -216,3 +216,18 @@ def test_the_example_of_parallel_multi_mask_pet():
 
     assert scores[0, 0].item() == pytest.approx(-1.714798, abs=1e-6)
     assert scores[0, 1].item() == pytest.approx(np.log(0.5))
+
+
+def test_the_tokens_of_each_word_and_the_mean_vectors_of_classes():
+    tokenizer = wordpiece_tokenizer()
+    words = resolve({"neg": ["dreadful", "bad"], "pos": "great"}, tokenizer)
+    places = torch.arange(len(words.tokens)).double()
+
+    vectors = words.class_vectors(places[:, None])  # the vector of a token is its place
+
+    ids = [words.token_ids(word).tolist() for word in range(3)]
+    assert ids == tokenizer(["dreadful", "bad", "great"], add_special_tokens=False)["input_ids"]
+    dreadful, bad, great = [
+        np.mean([words.tokens.tolist().index(token) for token in row]) for row in ids
+    ]
+    assert vectors.flatten().tolist() == pytest.approx([(dreadful + bad) / 2, great])

@@ -93,3 +93,13 @@ def test_the_best_mask_decides_and_the_mean_breaks_ties():
     assert scores.argmax(1).tolist() == [1]
     assert scores.exp().sum().item() == pytest.approx(1)
     assert abs(float(scores[0, 0] - scores[0, 1])) < 1e-2
+
+
+def test_states_are_compared_mask_by_mask():
+    states = torch.tensor([[[3.0, 4.0], [0.0, 2.0]], [[2.0, 0.0], [-1.0, 0.0]]])
+    prototypes = torch.tensor([[[1.0, 0.0], [5.0, 0.0]]])
+
+    distances = squared_distances(states, prototypes)
+
+    # The cosines are 0.6 and 0 in the first text, 1 and -1 in the second.
+    assert distances.flatten().tolist() == pytest.approx([0.8, 2.0, 0.0, 4.0], abs=1e-6)

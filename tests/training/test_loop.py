@@ -113,6 +113,7 @@ def test_the_first_step_is_adams():
     # Adam's first step is the learning rate against the gradient's sign.
     assert model.weight.tolist() == [pytest.approx([-0.1, 0.1], abs=1e-4)]
     assert model.bias.tolist() == pytest.approx([-0.1, 0.1], abs=1e-4)
+    assert model.weight.grad is None  # the next step would add to it
 
 
 def test_matrices_are_decayed_and_biases_are_not():
