@@ -14,7 +14,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from fewshot.errors import ModelError
-from fewshot.models.embedded import EMBEDDED, encoder_folder
+from fewshot.models.embedded import EMBEDDED, EmbeddedModel, encoder_folder, local_encoder
 from fewshot.models.hub import NO_CODE, load_by_name, unusable
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.quiet import quiet_transformers
@@ -127,6 +127,21 @@ def _load(model: str | Path | SentenceTransformer) -> SentenceTransformer:
     if foreign:
         raise ModelError(f"{name!r} names the classes {foreign}; {NO_CODE}")
     return load_by_name(name, _KIND, from_name)
+
+
+def embedded_origin(transformer: SentenceTransformer) -> EmbeddedModel | None:
+    """Return the embedded model whose encoder this is, to the last bit, apart from its length."""
+    config = getattr(getattr(transformer[0], "auto_model", None), "config", None)
+    path = getattr(config, "_name_or_path", None)
+    model = next((one for one in EMBEDDED.values() if str(local_encoder(one)) == path), None)
+    if model is None:
+        return None
+    own = from_name(str(path), local_files_only=True)
+    own.max_seq_length = transformer.max_seq_length
+    expected, state = own.state_dict(), transformer.state_dict()
+    is_alike = repr(own) == repr(transformer) and expected.keys() == state.keys()
+    is_same = is_alike and all(torch.equal(t, state[name].to(t)) for name, t in expected.items())
+    return model if is_same else None
 
 
 def foreign_modules(folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers.initialization import no_init_weights
 
 from fewshot.errors import PersistenceError
+from fewshot.models.embedded import EMBEDDED
 from fewshot.models.quiet import quiet_transformers
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
@@ -120,6 +121,8 @@ def _is_sentence_transformer(value: object) -> bool:
 
 
 def _encode_sentence(value: SentenceTransformer, writer: Writer, path: str) -> Json:
+    from fewshot.models.sentence_encoder import embedded_origin  # takes seconds
+
     foreign = [
         type(module).__name__
         for module in value
@@ -130,6 +133,9 @@ def _encode_sentence(value: SentenceTransformer, writer: Writer, path: str) -> J
             f"{path} holds modules of other packages, {foreign}, whose code could not be loaded; "
             "use a sentence encoder of sentence-transformers' own modules"
         )
+    origin = embedded_origin(value)
+    if origin is not None:
+        return {"embedded": origin.name, "of": origin.sha256, "max_length": value.max_seq_length}
     folder = writer.new_folder("encoders")
     with quiet_transformers():
         value.save(str(folder), create_model_card=False, safe_serialization=True)
@@ -137,8 +143,16 @@ def _encode_sentence(value: SentenceTransformer, writer: Writer, path: str) -> J
 
 
 def _decode_sentence(content: Any, reader: Reader) -> SentenceTransformer:
-    from fewshot.models.sentence_encoder import foreign_modules, from_name  # takes seconds
+    from fewshot.models.sentence_encoder import SentenceEncoder, foreign_modules, from_name
 
+    if isinstance(content, dict):
+        if EMBEDDED[content["embedded"]].sha256 != content["of"]:
+            raise PersistenceError(
+                f"the estimator was saved with another encoder of {content['embedded']!r}; install "
+                "the version of fewshot that its config.json names, or fit it again"
+            )
+        loaded = SentenceEncoder.load(content["embedded"], content["max_length"])
+        return loaded.transformer.eval()
     folder = reader.subfolder(content)
     foreign = foreign_modules(folder)
     if foreign:

@@ -325,6 +325,26 @@ def test_the_embedded_model_is_stored_as_a_reference(tmp_path):
 
 
 @needs_mini
+@pytest.mark.parametrize("max_length", [None, 40])
+def test_a_sentence_encoder_of_an_embedded_model_is_stored_as_a_reference_until_it_is_tuned(
+    tmp_path, max_length
+):
+    clf = SetFitClassifier(num_epochs=0, max_length=max_length, random_state=0).fit(TEXTS, LABELS)
+    clf.save(tmp_path / "frozen")
+
+    loaded = fewshot.load(tmp_path / "frozen")
+
+    assert sum(p.stat().st_size for p in (tmp_path / "frozen").rglob("*.*")) < 60_000
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
+    with torch.no_grad():
+        next(clf.encoder_.parameters())[7, 0] += 1e-6
+    clf.save(tmp_path / "tuned")
+    tuned = fewshot.load(tmp_path / "tuned")
+    assert (tmp_path / "tuned" / "encoders" / "0" / "model.safetensors").exists()
+    assert np.array_equal(tuned.predict_proba(NEW), clf.predict_proba(NEW))
+
+
+@needs_mini
 def test_of_a_tuned_embedded_model_only_the_changed_tensors_are_stored(tmp_path):
     clf = _prompt("fewshot-mini", TUNINGS["bitfit"]).fit(TEXTS, LABELS)
     with torch.no_grad():  # a bias: tuned, and so not shared with other tests' fewshot-mini
