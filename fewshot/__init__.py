@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fewshot.classifiers.batch_predictor import BatchPredictor
     from fewshot.classifiers.fine_tune import FineTuneClassifier
     from fewshot.classifiers.prompt import PromptClassifier
     from fewshot.classifiers.semi_supervised.list import LiSTClassifier, list_adapter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchPredictor",
     "FineTuneClassifier",
     "KShotSplit",
     "LiSTClassifier",
@@ -57,6 +59,7 @@ __all__ = [
 
 # Loaded when asked for, so that importing the package imports neither torch nor transformers.
 _MODULES = {
+    "classifiers.batch_predictor": ("BatchPredictor",),
     "classifiers.fine_tune": ("FineTuneClassifier",),
     "classifiers.prompt": ("PromptClassifier",),
     "classifiers.semi_supervised.list": ("LiSTClassifier", "list_adapter"),

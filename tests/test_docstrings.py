@@ -79,7 +79,8 @@ def _internal_docstrings(path: Path) -> Iterator[tuple[str, str]]:
             name = f"{prefix}{child.name}"
             is_method = is_public and not child.name.startswith("_")
             is_full = (module, name) in _DESCRIBED_IN_FULL or is_method
-            if not is_full:
+            is_help = any("app.command" in ast.unparse(d) for d in child.decorator_list)
+            if not (is_full or is_help):
                 yield name, ast.get_docstring(child) or ""
             yield from walk(child, f"{name}.", is_full and isinstance(child, ast.ClassDef))
 

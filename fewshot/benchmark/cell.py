@@ -35,6 +35,7 @@ from fewshot.benchmark.results_file import now
 from fewshot.benchmark.selection import choose
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifiers.base import TextClassifier
+from fewshot.data.labels import Label
 from fewshot.data.unlabeled import Unlabeled
 from fewshot.errors import InputError
 from fewshot.models.hardware import device_name, measured_memory
@@ -198,7 +199,7 @@ def _megabytes(n_bytes: int | None) -> float | None:
     return None if n_bytes is None else n_bytes / _MEGABYTE
 
 
-def _warn_unknown(predicted: Sequence[str], labels: Sequence[str]) -> None:
+def _warn_unknown(predicted: Sequence[str], labels: Sequence[Label]) -> None:
     unknown = sorted(set(predicted) - set(labels))
     if unknown:
         n_wrong = sum(label in unknown for label in predicted)

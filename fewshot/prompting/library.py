@@ -18,6 +18,7 @@ from fewshot.prompting.yaml_files import (
     read_typed_label,
     read_typed_words,
     read_yaml,
+    write_yaml,
 )
 
 if TYPE_CHECKING:
@@ -111,6 +112,23 @@ class Task:
     def verbalizer(self) -> Verbalizer:
         """The verbalizer named ``"default"``."""
         return self.verbalizers[_DEFAULT]
+
+    def to_yaml(self, path: str | os.PathLike[str]) -> None:
+        """Write a file that :func:`load_task` reads; it appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+        """
+        is_int = all(isinstance(label, int) for label in self.labels)
+        content = {key: getattr(self, key) for key in _TEXTS} | {
+            "label_type": "int" if is_int else "str",
+            "fields": list(self.fields),
+            "labels": list(self.labels),
+            "templates": [template.text for template in self.templates],
+            "verbalizers": {name: words._plain() for name, words in self.verbalizers.items()},
+        }
+        write_yaml(Path(path), content)
 
 
 def load_task(name: str | os.PathLike[str]) -> Task:

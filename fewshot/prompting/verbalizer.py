@@ -305,13 +305,13 @@ class Verbalizer:
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
         """Write a file that :meth:`from_file` reads; it appears whole or not at all."""
-        is_weighted = any(weight != 1.0 for row in self._entries for _, weight in row)
-        content: Mapping[Label, object] = (
-            {label: dict(row) for label, row in self._items()}
-            if is_weighted
-            else {label: list(words) for label, words in self.label_words.items()}
-        )
-        write_label_words(Path(path), content)
+        write_label_words(Path(path), self._plain())
+
+    def _plain(self) -> dict[Label, object]:
+        """Return words by label, as YAML files have them, with weights if any differs from 1."""
+        if any(weight != 1.0 for row in self._entries for _, weight in row):
+            return {label: dict(row) for label, row in self._items()}
+        return {label: list(words) for label, words in self.label_words.items()}
 
     def __repr__(self) -> str:
         shown = [f"{label!r}: {_show(row)}" for label, row in self._items()]

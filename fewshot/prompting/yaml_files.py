@@ -76,8 +76,13 @@ def read_typed_words(label_type: object, label_words: object, source: str) -> di
 def write_label_words(path: Path, label_words: Mapping[Label, object]) -> None:
     """Write a file that :func:`read_yaml` and :func:`read_typed_words` read."""
     label_type = "int" if all(isinstance(label, int) for label in label_words) else "str"
+    write_yaml(path, {"label_type": label_type, "label_words": dict(label_words)})
+
+
+def write_yaml(path: Path, content: Mapping[str, object]) -> None:
+    """Write a file that :func:`read_yaml` reads."""
     text = yaml.safe_dump(
-        {"label_type": label_type, "label_words": dict(label_words)},
+        dict(content),
         allow_unicode=True,
         sort_keys=False,
         default_flow_style=None,

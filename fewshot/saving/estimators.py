@@ -105,6 +105,11 @@ def load_estimator(folder: str | Path, model: str | Path | MaskedLM | None = Non
     return estimator
 
 
+def saved_fingerprint(folder: Path) -> str:
+    """Return a digest of a saved estimator, which differs if any of its files does."""
+    return _content_sha256(_read_config(folder))
+
+
 def _codecs(given: GivenBackbone) -> tuple[Codec, ...]:
     return (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC, given.codec, *MODEL_CODECS)
 

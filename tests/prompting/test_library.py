@@ -114,6 +114,13 @@ def test_default_words_are_one_piece_in_the_vocabulary_of_fewshot_mini(name):
     assert [word for word in words if word not in vocabulary] == []
 
 
+@pytest.mark.parametrize("name", ["emerging_nlp", "mnli", "sst2"])  # weights, pairs, ints
+def test_a_task_that_is_written_is_read_again(name, tmp_path):
+    load_task(name).to_yaml(tmp_path / "own.yaml")
+
+    assert load_task(tmp_path / "own.yaml") == load_task(name)
+
+
 def test_an_unknown_task_names_the_nearest_and_all():
     with pytest.raises(InputError, match=r"no task 'agnews'.*did you mean 'ag_news'.*'yelp_full'"):
         load_task("agnews")

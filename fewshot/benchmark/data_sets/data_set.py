@@ -13,6 +13,7 @@ import numpy as np
 
 from fewshot.benchmark.data_sets.splits import LabeledTexts, Pool, ShotFiles, Text
 from fewshot.benchmark.metrics import METRICS
+from fewshot.data.labels import Label
 from fewshot.data.sampling import stratified_sample
 from fewshot.data.settings import is_whole
 from fewshot.errors import InputError
@@ -40,8 +41,8 @@ class DataSetInfo:
 
     title: str
     templates: tuple[Template, ...]  # the default one first
-    verbalizer: Verbalizer
-    labels: tuple[str, ...]
+    verbalizer: Verbalizer | None  # None: the names of the labels
+    labels: tuple[Label, ...]
     metric: str
     data_hash: str
 

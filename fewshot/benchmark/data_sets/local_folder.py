@@ -18,13 +18,8 @@ from fewshot.benchmark.data_sets.splits import (
     clean_unlabeled,
     without,
 )
-from fewshot.benchmark.data_sets.tables import (
-    Row,
-    read_labeled,
-    read_lines,
-    read_table,
-    read_texts,
-)
+from fewshot.benchmark.data_sets.tables import read_labeled, read_texts
+from fewshot.data.table_files import Row, read_lines, read_table
 from fewshot.errors import InputError
 
 

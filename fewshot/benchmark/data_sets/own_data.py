@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.splits import Content, LabeledTexts, Pool, clean_pool, halved
-from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labeled, read_table
+from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labeled
+from fewshot.data.table_files import read_table
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
@@ -79,7 +80,7 @@ def load_own_data(own: OwnData) -> DataSet:
         title=own.name if own.title is None else own.title,
         licence=_TERMS,
         source=own.source,
-        templates=(_default_template(own),),
+        templates=(default_template(own.columns),),
         verbalizer=_verbalizer(own, content.labels),
         metric="accuracy",
         training=content.training,
@@ -136,11 +137,12 @@ def _content(own: OwnData) -> Content:
     return Content(Pool(pool), test, labels, notes)
 
 
-def _default_template(own: OwnData) -> Template:
-    if len(own.columns) == 1:
+def default_template(fields: Sequence[str]) -> Template:
+    """Return the template of texts with these fields."""
+    if len(fields) == 1:
         return Template(DEFAULT_TEMPLATE)
-    slots = " ".join(f"{{{column}}}" for column in own.columns)
-    return Template(DEFAULT_TEMPLATE.replace("{text}", slots), own.columns)
+    slots = " ".join(f"{{{name}}}" for name in fields)
+    return Template(DEFAULT_TEMPLATE.replace("{text}", slots), tuple(fields))
 
 
 def _verbalizer(own: OwnData, labels: tuple[str, ...]) -> Verbalizer:

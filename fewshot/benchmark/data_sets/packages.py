@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fewshot.benchmark.data_sets.splits import Content, LabeledTexts, halved
-from fewshot.benchmark.data_sets.tables import read_labeled, read_table
+from fewshot.benchmark.data_sets.tables import read_labeled
+from fewshot.data.table_files import read_table
 from fewshot.errors import InputError, MissingExtraError
 
 _BBC_LABELS = {"sports": "sport"}  # the folder's name -> the label of the original data set

@@ -125,7 +125,7 @@ def test_plots_of_films_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"no bz2", "not a bzip2 file"), (bz2.compress(b"\xff"), "not UTF-8 text")],
+    [(b"no bz2", "cannot be read"), (bz2.compress(b"\xff"), "not UTF-8 text")],
 )
 def test_a_damaged_package_says_how_to_mend_it(
     tmp_path: Path, content: bytes, message: str

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.benchmark.data_sets.tables import Row, read_labeled, read_table, read_texts
+from fewshot.benchmark.data_sets.tables import read_labeled, read_texts
+from fewshot.data.table_files import Row, read_table
 from fewshot.errors import InputError
 from tests.benchmark.data_sets.data_folder import write
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,43 +25,56 @@ def capture_demo(monkeypatch: pytest.MonkeyPatch, status: int = 0) -> list[tuple
 
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["--help"])
+    status = cli.main(["--help"])
 
     shown = capsys.readouterr().out
-    assert stopped.value.code == 0
-    assert "demo" in shown
-    assert "tasks" in shown
-    assert "benchmark" in shown
-    assert "report" in shown
-    assert "download" in shown
+    assert status == 0
+    for name in ("fit", "predict", "evaluate", "zero-shot", "words", "init", "info", "tasks"):
+        assert f" {name} " in shown
+    for name in ("demo", "benchmark", "report", "download"):
+        assert f" {name} " in shown
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "evaluate", "zero-shot", "words", "init"])
+def test_help_of_a_command_ends_with_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, "--help"]) == 0
+
+    assert f"fewshot {command} " in capsys.readouterr().out.split("Examples:")[1]
 
 
 def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["--version"])
+    assert cli.main(["--version"]) == 0
 
-    assert stopped.value.code == 0
     assert capsys.readouterr().out == f"fewshot {__version__}\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "required: command"),
-        (["demos"], "invalid choice: 'demos'"),
-        (["demo", "--seeds", "0"], "--seeds: expected 1 or more, got 0"),
-        (["demo", "--shots", "many"], "--shots: invalid"),
+        (["demos"], "No such command 'demos'. Did you mean 'demo'?"),
+        (["demo", "--seeds", "0"], "Invalid value for '--seeds'"),
+        (["demo", "--shots", "many"], "unable to parse string as an integer"),
+        (["predict", "model", "in.csv", "out.csv", "--probs"], "--proba"),
     ],
 )
 def test_wrong_arguments_exit_with_2(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(arguments)
+    status = cli.main(arguments)
 
-    assert stopped.value.code == 2
-    assert message in capsys.readouterr().err
+    assert status == 2
+    assert message in re.sub(r"[│\s]+", " ", capsys.readouterr().err)  # without the box
+
+
+def test_without_typer_the_error_has_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "typer.main", None)
+
+    assert cli.main(["tasks"]) == 1
+    assert 'pip install "fewshot[cli]"' in capsys.readouterr().err
 
 
 def test_the_demo_has_the_settings_of_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,9 +201,7 @@ def test_tasks_lists_the_library(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_loads_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys; from fewshot.cli import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit: pass\n"
+        "import sys; from fewshot.cli import main; main(['--help'])\n"
         "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers')))"
     )
 

@@ -1,0 +1,246 @@
+"""Labels and probabilities for tables: batches of an engine, parts of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from fewshot.classifiers.base import TextClassifier
+from fewshot.data.settings import check_settings, or_none, proportion
+from fewshot.errors import InputError, PersistenceError, did_you_mean
+from fewshot.saving.estimators import load_estimator, saved_fingerprint
+
+_MODELS_KEPT = 4  # by a process
+_LOADING = Lock()  # threads of one process load a model once
+
+
+@dataclass(frozen=True)
+class BatchPredictor:
+    """Predict batches of a table with a saved classifier, in any process of any engine.
+
+    It is a small picklable function that carries the path of the folder and a fingerprint of what
+    it holds: weights never go through a scheduler. Each process loads the classifier when the
+    first batch arrives, and keeps it. Engines call it for each batch: ``ds.map_batches(predictor)``
+    in Ray Data, ``df.map_partitions(predictor)`` in Dask, ``dataset.map(predictor, batched=True)``
+    in `datasets`.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by ``save``; every process must be able to read it.
+    text : str, sequence of str or mapping of str to str, optional
+        The column of the texts; several columns in the order of the template's fields, or columns
+        by field. By default the columns that are named as the fields are.
+    proba : bool, default=False
+        Whether to add the probability of each class.
+    min_confidence : float, optional
+        Below it the label is None.
+    prefix : str, default=""
+        Begins the names of the columns that are added: ``label``, ``score`` (the probability of
+        the most likely class) and, with `proba`, ``proba_<class>``.
+
+    Raises
+    ------
+    PersistenceError
+        If there is no saved classifier, or, in another process, a different one.
+    InputError
+        If a column is missing, or one that is added is there already.
+
+    See Also
+    --------
+    load : The classifier itself.
+
+    Examples
+    --------
+    >>> from fewshot import BatchPredictor
+    >>> predictor = BatchPredictor("ticket-model", text="body")  # doctest: +SKIP
+    >>> predictor({"body": ["Where is my parcel?"]})  # doctest: +SKIP
+    {'body': ['Where is my parcel?'], 'label': ['shipping'], 'score': [0.93]}
+    """
+
+    folder: str | Path
+    text: str | Sequence[str] | Mapping[str, str] | None = None
+    proba: bool = False
+    min_confidence: float | None = None
+    prefix: str = ""
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self, {"min_confidence": or_none(self.min_confidence, proportion)})
+        path = Path(self.folder).resolve()
+        object.__setattr__(self, "folder", path)
+        object.__setattr__(self, "fingerprint", saved_fingerprint(path))
+
+    def __call__(self, batch: Any) -> Any:
+        """Return a batch of the same kind with the new columns; for a list, a list of dicts."""
+        classifier = self.classifier()
+        names = _column_names(batch)
+        columns = text_columns(fields_of(classifier), self.text, names)
+        check_added(added_names(classifier, self.proba, self.prefix), names)
+        texts = _texts(batch, columns)
+        added = label_columns(
+            classifier, texts, self.proba, self.min_confidence, prefix=self.prefix
+        )
+        return _extended(batch, added, next(iter(columns)))
+
+    def classifier(self) -> TextClassifier:
+        """Return the classifier, which is loaded once per process.
+
+        Returns
+        -------
+        estimator
+        """
+        with _LOADING:
+            return _loaded(str(self.folder), self.fingerprint)
+
+
+def fields_of(classifier: Any) -> tuple[str, ...]:
+    """Return the fields of the texts that a fitted classifier takes."""
+    if hasattr(classifier, "fields_"):
+        return tuple(classifier.fields_)
+    return tuple(classifier.template_.field_names)
+
+
+def text_columns(
+    fields: Sequence[str],
+    given: str | Sequence[str] | Mapping[str, str] | None,
+    names: Sequence[str] | None,  # None: rows that are texts themselves
+) -> dict[str, str]:
+    """Return the column of each field."""
+    if given is None:
+        columns = dict(zip(fields, fields, strict=True))
+    elif isinstance(given, Mapping):
+        columns = dict(given)
+    else:
+        listed = [given] if isinstance(given, str) else list(given)
+        by_name = dict(zip(listed, listed, strict=True))
+        is_named = set(by_name) == set(fields)
+        if not is_named and len(listed) != len(fields):
+            raise InputError(
+                f"the classifier takes the fields {list(fields)}, got {len(listed)} columns: "
+                f"{listed}; name a column for each"
+            )
+        columns = by_name if is_named else dict(zip(fields, listed, strict=True))
+    if set(columns) != set(fields):
+        raise InputError(
+            f"the classifier takes the fields {list(fields)}, got columns for {list(columns)}"
+        )
+    for name in columns.values():
+        if names is not None and name not in names:
+            raise InputError(
+                f"no column {name!r}{did_you_mean(name, names)}; the columns are {list(names)}"
+            )
+    return {name: columns[name] for name in fields}
+
+
+def added_names(classifier: TextClassifier, proba: bool, prefix: str) -> list[str]:
+    """Return the names of the columns that predictions add."""
+    classes = [f"proba_{label}" for label in classifier.classes_] if proba else []
+    return [f"{prefix}{name}" for name in ("label", "score", *classes)]
+
+
+def check_added(added: Sequence[str], names: Sequence[str] | None) -> None:
+    """Refuse to replace columns."""
+    taken = [name for name in added if name in ([] if names is None else names)]
+    if taken:
+        raise InputError(
+            f"there is a column {taken[0]!r} already; give the predictions' columns another name "
+            "with a prefix, such as 'predicted_'"
+        )
+
+
+def label_columns(
+    classifier: TextClassifier,
+    texts: Any,
+    proba: bool = False,
+    min_confidence: float | None = None,
+    *,
+    prefix: str = "",
+) -> dict[str, list[Any]]:
+    """Predict texts; return the columns that :func:`added_names` names."""
+    names = added_names(classifier, proba, prefix)
+    if not len(texts):
+        return {name: [] for name in names}
+    scores = classifier._decision_scores(texts)  # the most likely class is that of `predict`
+    rows, best = softmax(scores, axis=1), scores.argmax(1)
+    labels, confidence = classifier.classes_[best].tolist(), rows.max(1)
+    if min_confidence is not None:
+        pairs = zip(labels, confidence >= min_confidence, strict=True)
+        labels = [label if is_sure else None for label, is_sure in pairs]
+    columns = [labels, confidence.tolist(), *(rows.T.tolist() if proba else [])]
+    return dict(zip(names, columns, strict=True))
+
+
+@lru_cache(maxsize=_MODELS_KEPT)
+def _loaded(folder: str, fingerprint: str) -> TextClassifier:
+    if saved_fingerprint(Path(folder)) != fingerprint:
+        raise PersistenceError(
+            f"{folder} holds another classifier than when the predictor was made; make it again "
+            "after saving, or save to a new folder"
+        )
+    classifier: TextClassifier = load_estimator(folder)
+    if "verbose" in classifier.get_params():
+        classifier.set_params(verbose=0)
+    return classifier
+
+
+def _is_frame(batch: Any) -> bool:
+    return hasattr(batch, "columns") and hasattr(batch, "iloc")
+
+
+def _is_arrow(batch: Any) -> bool:
+    return hasattr(batch, "append_column")
+
+
+def _column_names(batch: Any) -> list[str] | None:
+    """Return the names of the columns; None for a list of texts."""
+    if _is_arrow(batch):
+        return list(batch.column_names)
+    if _is_frame(batch):
+        return list(batch.columns)
+    if isinstance(batch, Mapping):
+        return list(batch)
+    first = next(iter(batch), None)
+    return list(first) if isinstance(first, Mapping) else None
+
+
+def _texts(batch: Any, columns: Mapping[str, str]) -> list[Any]:
+    """Return texts, or for several fields mappings."""
+    if isinstance(batch, (list, tuple)):
+        rows = [row if isinstance(row, Mapping) else {} for row in batch]
+        if batch and not isinstance(batch[0], Mapping):
+            return list(batch)
+        values = [[row.get(name) for row in rows] for name in columns.values()]
+    elif _is_arrow(batch):
+        values = [batch.column(name).to_pylist() for name in columns.values()]
+    else:
+        values = [list(batch[name]) for name in columns.values()]
+    if len(values) == 1:
+        return list(values[0])
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _extended(batch: Any, added: Mapping[str, list[Any]], field_name: str) -> Any:
+    """Return a batch with further columns."""
+    if _is_arrow(batch):
+        import pyarrow
+
+        for name, values in added.items():
+            batch = batch.append_column(name, pyarrow.array(values))
+        return batch
+    if _is_frame(batch):
+        return batch.assign(**added)
+    if isinstance(batch, Mapping):
+        is_array = any(isinstance(values, np.ndarray) for values in batch.values())
+        return {**batch, **({n: np.array(v) for n, v in added.items()} if is_array else added)}
+    rows = [row if isinstance(row, Mapping) else {field_name: row} for row in batch]
+    return [
+        {**row, **{name: values[i] for name, values in added.items()}} for i, row in enumerate(rows)
+    ]

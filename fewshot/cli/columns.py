@@ -1,0 +1,78 @@
+"""Which columns of a table hold the texts and the labels: given, or guessed and said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from fewshot.classifiers.batch_predictor import text_columns
+from fewshot.cli.show import note
+from fewshot.data.table_files import Row
+from fewshot.errors import InputError, did_you_mean
+
+_TEXT_NAMES = (
+    *("text", "texts", "body", "message", "sentence", "content", "review", "comment", "question"),
+    *("utterance", "query", "ticket", "description", "abstract", "document", "title"),
+)
+_LABEL_NAMES = (
+    *("label", "labels", "class", "category", "target", "topic", "intent", "sentiment", "y"),
+)
+
+
+def find_text(
+    rows: Sequence[Row],
+    given: Sequence[str] | None,
+    fields: Sequence[str] | None = None,  # None: those that are given
+    label: str | None = None,
+) -> dict[str, str]:
+    """Return the columns of the texts by field."""
+    names = [name for name in rows[0].values if name != label]
+    if not given:
+        if fields is not None and all(name in names for name in fields):
+            return {name: name for name in fields}
+        if fields is not None and len(fields) > 1:
+            raise InputError(
+                f"the texts have the fields {list(fields)}, and the columns are {names}; give "
+                f"--text {fields[0]}=COLUMN, and so on"
+            )
+        column = _guess(rows, names)
+        if column not in ("text", names[0] if len(names) == 1 else None):
+            note(f"Texts are in the column {column!r}; --text names another.")
+        return {"text" if fields is None else fields[0]: column}
+    if any(name not in names and "=" in name for name in given):
+        by_field = dict(name.partition("=")[::2] for name in given)
+        return text_columns(list(by_field) if fields is None else fields, by_field, names)
+    if fields is None:
+        fields = ["text"] if len(given) == 1 else given
+    return text_columns(fields, given, names)
+
+
+def find_label(rows: Sequence[Row], given: str | None) -> str:
+    """Return the column of the labels."""
+    names = list(rows[0].values)
+    if given is None:
+        known = [name for name in _LABEL_NAMES for own in names if own.lower() == name]
+        if known:
+            return next(name for name in names if name.lower() == known[0])
+        raise InputError(f"which column holds the labels? Give --label, one of {names}")
+    if given not in names:
+        raise InputError(
+            f"no column {given!r}{did_you_mean(given, names)}; the columns are {names}"
+        )
+    return given
+
+
+def _guess(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return a column that is named as those of texts are, or has the longest texts."""
+    by_name = {name.lower(): name for name in reversed(names)}
+    for known in _TEXT_NAMES:
+        if known in by_name:
+            return by_name[known]
+    lengths = {}
+    for name in names:
+        texts = [value for row in rows if isinstance(value := row.values.get(name), str)]
+        if texts:
+            lengths[name] = fmean(map(len, texts))
+    if not lengths:
+        raise InputError(f"no column holds text; the columns are {list(names)}")
+    return max(lengths, key=lambda name: lengths[name])

@@ -1,0 +1,100 @@
+"""What ``fit`` reads and builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fewshot.benchmark.data_sets.data_set import DataSetInfo
+from fewshot.benchmark.data_sets.tables import read_labeled, read_texts
+from fewshot.benchmark.methods import build_method, takes_unlabeled
+from fewshot.benchmark.spec import MethodSpec
+from fewshot.cli.columns import find_label, find_text
+from fewshot.cli.prompts import Prompt, read_training_prompt
+from fewshot.data.labels import Label
+from fewshot.data.table_files import read_table
+from fewshot.data.unlabeled import Unlabeled
+from fewshot.errors import InputError
+
+
+@dataclass(frozen=True)
+class LabeledFile:
+    """Labeled texts of a file, and how they are prompted."""
+
+    path: Path
+    columns: dict[str, str]  # by field
+    texts: list[Any]
+    labels: list[Label]
+    prompt: Prompt
+
+    def fit(self, classifier: Any, more: Sequence[Any]) -> None:
+        """Fit a classifier to the texts, and to others without labels."""
+        if more and takes_unlabeled(classifier):
+            classifier.fit(self.texts, self.labels, unlabeled=Unlabeled(list(more)))
+        else:  # those without a label serve calibration
+            labels = [*self.labels, *[None] * len(more)]
+            classifier.fit([*self.texts, *more], labels)
+
+
+def read_labeled_file(
+    path: Path,
+    text: Sequence[str] | None,
+    label: str | None,
+    task: str | None,
+    template: str | None,
+) -> LabeledFile:
+    """Read a file of labeled texts."""
+    prompt = read_training_prompt(task, template)
+    rows = read_table(path)
+    column = find_label(rows, label)
+    columns = find_text(rows, text, prompt.fields, column)
+    found = read_labeled(rows, list(columns.values()), column, path)
+    labels = prompt.typed(found.labels)
+    if len(set(labels)) < 2:
+        raise InputError(
+            f"{path} has only the label {labels[0]!r} in {column!r}; add texts of another label"
+        )
+    return LabeledFile(path, columns, by_field(found.texts, columns), labels, prompt)
+
+
+def read_unlabeled(
+    path: Path, columns: Mapping[str, str] | None, text: Sequence[str] | None = None
+) -> list[Any]:
+    """Read a file of texts, in the same columns as the labeled ones if it has them."""
+    rows = read_table(path)
+    if columns is None or not all(name in rows[0].values for name in columns.values()):
+        columns = find_text(rows, text, None if columns is None else tuple(columns))
+    return by_field(read_texts(rows, list(columns.values()), path), columns)
+
+
+def by_field(texts: Sequence[Any], columns: Mapping[str, str]) -> list[Any]:
+    """Return texts of several columns under the names of their fields."""
+    if len(columns) == 1:
+        return list(texts)
+    return [{name: text[column] for name, column in columns.items()} for text in texts]
+
+
+def build(method: str, data: LabeledFile, settings: Mapping[str, Any], seed: int) -> Any:
+    """Build the classifier of a method as benchmarks do, with settings where they belong."""
+    info = DataSetInfo(
+        title=str(data.path),
+        templates=data.prompt.templates or (data.prompt.template_for(data.columns),),
+        verbalizer=data.prompt.verbalizer,
+        labels=tuple(sorted(set(data.labels), key=str)),
+        metric="accuracy",
+        data_hash="",
+    )
+    classifier = build_method(MethodSpec(method, method), info, seed)
+    if not hasattr(classifier, "save"):
+        raise InputError(f"{method!r} cannot be saved; it is for comparisons")
+    known = classifier.get_params(deep=True)
+    for name, value in settings.items():
+        places = [place for place in (f"estimator__{name}", name) if place in known]
+        if value is not None and not places:
+            raise InputError(f"--{name} is not a setting of {method!r}; leave it out")
+        if value is not None:
+            classifier.set_params(**{places[0]: value})
+    shown = {"verbose": 1} if "verbose" in known else {}
+    return classifier.set_params(**shown)

@@ -1,0 +1,195 @@
+"""Predictions from a file to a file: ``predict`` and ``zero-shot``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewshot import __version__
+from fewshot.cli.show import (
+    AsJson,
+    FileFormat,
+    Force,
+    ModelName,
+    TaskName,
+    TemplateText,
+    Text,
+    check_new,
+    examples,
+    note,
+    progress_of,
+    show_json,
+)
+from fewshot.data.table_files import PIPE
+from fewshot.errors import InputError
+
+if TYPE_CHECKING:
+    from fewshot.cli.streams import Part, Prediction, Source, Target
+
+app = typer.Typer()
+_CALIBRATION_TEXTS = 1000
+
+_Input = Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet; - for a pipe.")]
+_Proba = Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")]
+_Least = Annotated[
+    float | None,
+    typer.Option("--min-confidence", min=0, max=1, help="Below it the label stays empty."),
+]
+_Prefix = Annotated[
+    str, typer.Option("--prefix", help="Begins the names of the new columns, label and score.")
+]
+_SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad", help="Set broken rows aside, in OUTPUT.bad.jsonl, instead of stopping."
+    ),
+]
+_PartRows = Annotated[
+    int,
+    typer.Option("--part-rows", min=1, help="Rows per part: at most so many are done again."),
+]
+
+
+@app.command(
+    epilog=examples(
+        "fewshot predict model tickets.csv labeled.csv",
+        "fewshot predict model pairs.tsv out.jsonl --text premise=first --text hypothesis=second",
+        "cat tickets.csv | fewshot predict model - - --min-confidence 0.8 > labeled.csv",
+    )
+)
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder that 'fewshot fit' has written.")],
+    input: _Input,  # noqa: A002  # its name on the help page
+    output: Annotated[Path, typer.Argument(help="File of the suffix's format; - for a pipe.")],
+    text: Text = None,
+    proba: _Proba = False,
+    min_confidence: _Least = None,
+    prefix: _Prefix = "",
+    skip_bad: _SkipBad = False,
+    part_rows: _PartRows = 8192,
+    format: FileFormat = None,  # noqa: A002
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predict the rows of a file with a saved classifier.
+
+    The output has all columns of the input, in the same order of rows, and those of the
+    predictions. A command that was interrupted resumes when it is repeated.
+    """
+    from fewshot.classifiers.batch_predictor import BatchPredictor, fields_of
+    from fewshot.cli.columns import find_text
+    from fewshot.cli.streams import Prediction
+
+    source, target = _files(input, output, format, part_rows, skip_bad=skip_bad, force=force)
+    first, parts = _peeked(source)
+    predictor = BatchPredictor(model)
+    classifier = predictor.classifier()
+    columns = find_text(first.rows, text, fields_of(classifier))
+    digest = f"{__version__} {predictor.fingerprint}"
+    prediction = Prediction(classifier, digest, columns, proba, min_confidence, prefix)
+    _run(prediction, source, parts, target, as_json=as_json)
+
+
+@app.command(
+    "zero-shot",
+    epilog=examples(
+        'fewshot zero-shot tickets.csv --labels "refund request,login problem" --output out.csv',
+        "fewshot zero-shot reviews.tsv --task sst2 --output out.tsv --proba",
+    ),
+)
+def zero_shot(
+    input: _Input,  # noqa: A002
+    output: Annotated[Path, typer.Option("--output", help="File to write; - for a pipe.")],
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="Names of the classes, parted by commas.")
+    ] = None,
+    task: TaskName = None,
+    template: TemplateText = None,
+    model: ModelName = "fewshot-mini",
+    text: Text = None,
+    proba: _Proba = False,
+    min_confidence: _Least = None,
+    prefix: _Prefix = "",
+    skip_bad: _SkipBad = False,
+    part_rows: _PartRows = 8192,
+    format: FileFormat = None,  # noqa: A002
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Classify the rows of a file by the names of the classes, without any label.
+
+    Scores are calibrated on a thousand of the file's texts.
+    """
+    from fewshot.classifiers.prompt import PromptClassifier
+    from fewshot.cli.columns import find_text
+    from fewshot.cli.prompts import read_prompt
+    from fewshot.cli.streams import Prediction
+    from fewshot.models.fingerprint import fingerprint
+
+    source, target = _files(input, output, format, part_rows, skip_bad=skip_bad, force=force)
+    first, parts = _peeked(source)
+    given = [name.strip() for name in labels.split(",")] if labels is not None else None
+    prompt = read_prompt(task, template, given)
+    columns = find_text(first.rows, text, prompt.fields)
+    classifier = PromptClassifier(
+        prompt.template_for(columns), prompt.verbalizer, model=model, tuning="none", verbose=0
+    )
+    _, texts = source.texts(first, columns)
+    step = max(1, len(texts) // _CALIBRATION_TEXTS)
+    classifier.fit(texts[::step])
+    digest = f"{__version__} {fingerprint([classifier, classifier.model_, classifier.prior_])}"
+    prediction = Prediction(classifier, digest, columns, proba, min_confidence, prefix)
+    _run(prediction, source, parts, target, as_json=as_json)
+
+
+def _files(
+    path: Path, output: Path, form: str | None, part_rows: int, *, skip_bad: bool, force: bool
+) -> tuple[Source, Target]:
+    """Check what is read and written before any work."""
+    from fewshot.cli.streams import Source, Target
+
+    source = Source(path, form if path == PIPE else None, skip_bad, part_rows)
+    target = Target(output, form if output == PIPE else None)
+    if output == PIPE and skip_bad:
+        raise InputError("--skip-bad sets rows aside beside the output; name an output file")
+    _ = target.form  # refuses an unknown suffix
+    check_new(output, force=force)
+    if skip_bad:
+        check_new(target.bad_file, force=force)
+    return source, target
+
+
+def _peeked(source: Source) -> tuple[Part, Iterator[Part]]:
+    """Return the first part, and all of them."""
+    parts = source.parts()
+    first = next(parts)
+    return first, chain([first], parts)
+
+
+def _run(
+    prediction: Prediction, source: Source, parts: Iterator[Part], target: Target, *, as_json: bool
+) -> None:
+    from fewshot.cli.streams import line_count, predict_stream
+
+    with progress_of(line_count(source)) as progress:
+        summary = predict_stream(prediction, source, parts, target, progress)
+    done: dict[str, Any] = asdict(summary)
+    if as_json and target.path != PIPE:
+        show_json(done)
+        return
+    rate = (summary.rows - summary.resumed) / max(summary.seconds, 1e-9)
+    speed = f"{summary.seconds:.1f} s ({rate:,.0f} per second)"
+    note(f"{summary.rows:,} rows in {speed}: {target.path}")
+    by_count = sorted(summary.labels.items(), key=lambda item: -item[1])
+    note(", ".join(f"{label} {count:,}" for label, count in by_count))
+    if summary.resumed:
+        note(f"{summary.resumed:,} rows were done by an earlier run.")
+    if summary.unsure:
+        note(f"{summary.unsure:,} rows have no label: their scores are too low.")
+    if summary.bad:
+        note(f"{summary.bad:,} rows were set aside: {target.bad_file}")

@@ -1,0 +1,139 @@
+"""BatchPredictor: any kind of batch, in any process, loaded once."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from fewshot import BatchPredictor, TfidfClassifier
+from fewshot.classifiers import batch_predictor
+from fewshot.errors import InputError, PersistenceError
+from tests.tiny_estimators import X, Y, prompt
+
+TEXTS = ["football goal", "vote", "the law of the world"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "model"
+    prompt().fit(X, Y).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(folder):
+    clf = BatchPredictor(folder).classifier()
+    return clf.predict(TEXTS).tolist(), clf.predict_proba(TEXTS)
+
+
+BATCHES = {
+    "lists": lambda: {"body": list(TEXTS)},
+    "arrays": lambda: {"body": np.array(TEXTS)},
+    "frame": lambda: pd.DataFrame({"body": TEXTS}),
+    "table": lambda: pa.table({"body": TEXTS}),
+    "record batch": lambda: pa.RecordBatch.from_pydict({"body": TEXTS}),
+    "mappings": lambda: [{"body": text} for text in TEXTS],
+}
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+def test_a_batch_of_any_kind_gets_the_columns_of_predict(kind, folder, expected):
+    batch = BATCHES[kind]()
+    labels, proba = expected
+
+    found = BatchPredictor(folder, text="body", proba=True)(batch)
+
+    assert type(found) is type(batch)
+    if isinstance(found, list):
+        found = {name: [row[name] for row in found] for name in found[0]}
+    elif hasattr(found, "to_pydict"):
+        found = found.to_pydict()
+    names = ["body", "label", "score", "proba_politics", "proba_sports"]
+    assert list(found) == names
+    assert list(found["body"]) == TEXTS
+    assert list(found["label"]) == labels
+    assert list(found["score"]) == proba.max(1).tolist()
+    assert list(found["proba_politics"]) == proba[:, 0].tolist()
+    assert list(found["proba_sports"]) == proba[:, 1].tolist()
+
+
+def test_texts_become_rows(folder, expected):
+    found = BatchPredictor(folder)(TEXTS)
+
+    assert [row["text"] for row in found] == TEXTS
+    assert [row["label"] for row in found] == expected[0]
+
+
+def test_labels_below_the_confidence_are_none(folder, expected):
+    least = float(sorted(expected[1].max(1))[1])
+
+    found = BatchPredictor(folder, text="t", min_confidence=least)({"t": TEXTS})
+
+    assert [label is None for label in found["label"]] == [p < least for p in found["score"]]
+    assert found["label"].count(None) == 1
+
+
+def test_an_empty_batch_gets_the_columns_too(folder):
+    assert BatchPredictor(folder)({"text": []}) == {"text": [], "label": [], "score": []}
+
+
+def test_a_pickle_is_small_and_a_process_loads_once(folder, monkeypatch):
+    loads = []
+    load = batch_predictor.load_estimator
+    monkeypatch.setattr(batch_predictor, "load_estimator", lambda f: loads.append(f) or load(f))
+    batch_predictor._loaded.cache_clear()
+    content = pickle.dumps(BatchPredictor(folder))
+
+    for _ in range(3):
+        pickle.loads(content)(["goal"])
+
+    assert len(content) < 1000
+    assert len(loads) == 1
+
+
+def test_another_classifier_in_the_folder_is_refused(tmp_path):
+    TfidfClassifier().fit(X, Y).save(tmp_path / "model")
+    predictor = BatchPredictor(tmp_path / "model")
+    TfidfClassifier().fit(X, Y[::-1]).save(tmp_path / "model")
+
+    with pytest.raises(PersistenceError, match="holds another classifier than when"):
+        predictor(["goal"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"text": "bdoy"}, r"no column 'bdoy' \(did you mean 'body'\?\)"),
+        ({}, "no column 'text'; the columns are"),
+        ({"text": ["body", "label"]}, r"takes the fields \['text'\], got 2 columns"),
+        ({"text": {"title": "body"}}, r"takes the fields \['text'\], got columns for \['title'\]"),
+        ({"text": "body"}, "there is a column 'label' already.*prefix"),
+        ({"text": "body", "min_confidence": 2}, "min_confidence is from 0 to 1, or None, got 2"),
+    ],
+)
+def test_what_does_not_fit_is_named(settings, message, folder):
+    with pytest.raises(InputError, match=message):
+        BatchPredictor(folder, **settings)({"body": TEXTS, "label": Y[:3]})
+
+
+def test_a_prefix_keeps_columns_apart(folder):
+    found = BatchPredictor(folder, text="body", prefix="p_")({"body": TEXTS, "label": Y[:3]})
+
+    assert list(found) == ["body", "label", "p_label", "p_score"]
+
+
+def test_fields_of_pairs_are_given_by_name_or_order(tmp_path):
+    pairs = [{"a": text, "b": "world"} for text in X]
+    TfidfClassifier().fit(pairs, Y).save(tmp_path / "pairs")
+    batch = {"one": ["football goal"], "two": ["world"]}
+    expected = BatchPredictor(tmp_path / "pairs")([{"a": "football goal", "b": "world"}])[0]
+
+    by_order = BatchPredictor(tmp_path / "pairs", text=["one", "two"])(batch)
+    by_name = BatchPredictor(tmp_path / "pairs", text={"b": "two", "a": "one"})(batch)
+
+    assert by_order["score"] == by_name["score"] == [expected["score"]]

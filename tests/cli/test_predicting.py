@@ -1,0 +1,242 @@
+"""From a file to a file: columns, formats, broken rows, interruptions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import fewshot
+from fewshot import cli
+from fewshot.data.table_files import read_table
+from tests.tiny_estimators import POOL, X, Y, prompt
+
+MODEL = "model"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / MODEL
+    prompt().fit(X, Y).save(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def in_an_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write_table(path: str, texts: list[str]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "body"), *enumerate(texts)])
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_rows_keep_their_columns_and_get_those_of_predict(model: Path, suffix: str) -> None:
+    write_table("in.csv", POOL)
+
+    assert run("predict", model, "in.csv", f"out.{suffix}", "--part-rows", 7, "--proba") == 0
+
+    rows = [row.values for row in read_table(Path(f"out.{suffix}"))]
+    clf = fewshot.load(model)
+    assert list(rows[0]) == ["id", "body", "label", "score", "proba_politics", "proba_sports"]
+    assert [(row["id"], row["body"]) for row in rows] == [
+        (str(i), text) for i, text in enumerate(POOL)
+    ]
+    assert [row["label"] for row in rows] == clf.predict(POOL).tolist()
+    found = [[float(row["proba_politics"]), float(row["proba_sports"])] for row in rows]
+    assert found == clf.predict_proba(POOL).tolist()
+    assert sorted(path.name for path in Path().iterdir()) == ["in.csv", f"out.{suffix}"]
+
+
+def test_the_summary_for_machines_counts_rows_and_labels(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table("in.csv", POOL)
+
+    assert run("predict", model, "in.csv", "out.csv", "--json", "--min-confidence", 0.6) == 0
+
+    done = json.loads(capsys.readouterr().out)
+    scores = fewshot.load(model).predict_proba(POOL).max(1)
+    assert done["rows"] == len(POOL) == 36
+    assert done["unsure"] == int((scores < 0.6).sum())
+    assert sum(done["labels"].values()) == len(POOL) - done["unsure"]
+    labels = [row.values["label"] for row in read_table(Path("out.csv"))]
+    assert labels.count("") == done["unsure"]
+
+
+def test_a_pipe_is_read_and_written(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table("in.csv", POOL)
+    run("predict", model, "in.csv", "out.csv")
+    given = io.TextIOWrapper(io.BytesIO(Path("in.csv").read_bytes()))
+    taken = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdin", given)
+    monkeypatch.setattr(sys, "stdout", taken)
+
+    assert run("predict", model, "-", "-", "--part-rows", 5) == 0
+
+    assert taken.buffer.getvalue() == Path("out.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in.csv", "there.csv"], "there.csv is there already; give another name, or --force"),
+        (["absent.csv", "out.csv"], "absent.csv: the file cannot be read: No such file"),
+        (["in.csv", "no/out.csv"], "there is no folder 'no'; make it first"),
+        (["in.csv", "out.xlsx"], "out.xlsx: the suffix gives the format and must be one of"),
+        (["in.csv", "out.csv", "--text", "bdoy"], "no column 'bdoy' (did you mean 'body'?)"),
+        (["labeled.csv", "out.csv"], "there is a column 'label' already"),
+        (["empty.csv", "out.csv"], "empty.csv: the file has no rows; add texts"),
+        (["header.csv", "out.csv"], "header.csv: the file has no rows; add texts"),
+        (["blank.csv", "out.csv"], "blank.csv, line 3: no text in 'text'"),
+        (["-", "out.csv", "--format", "xlsx"], "a format is one of ['csv', 'tsv', 'jsonl'"),
+        (["in.csv", "-", "--skip-bad"], "name an output file"),
+    ],
+)
+def test_what_is_wrong_is_a_line_and_not_a_traceback(
+    model: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table("in.csv", POOL)
+    Path("there.csv").write_text("mine")
+    Path("labeled.csv").write_text("text,label\na,b\n")
+    Path("empty.csv").write_text("")
+    Path("header.csv").write_text("text,id\n")
+    Path("blank.csv").write_text("text,id\na,1\n ,2\n")
+
+    status = run("predict", model, *arguments)
+
+    shown = capsys.readouterr()
+    assert status == 1
+    assert shown.out == ""
+    assert shown.err.splitlines()[-1].startswith("fewshot: ")
+    assert message in shown.err.splitlines()[-1]
+    assert Path("there.csv").read_text() == "mine"
+    assert not Path("out.csv").exists()
+
+
+def test_a_model_that_is_not_there_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table("in.csv", POOL)
+
+    assert run("predict", "absent", "in.csv", "out.csv") == 1
+    assert "/absent'; give the folder that" in capsys.readouterr().err
+
+
+def test_broken_rows_are_set_aside_and_the_others_predicted(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f'{i},"{text}"\r\n' for i, text in enumerate(POOL)]
+    rows[3] = '3,"a goal",too,many\r\n'
+    rows[8] = '8,"never closed\r\n'
+    rows[20] = "20, \r\n"
+    rows[21] = '21,"two\r\nlines"\r\n'
+    Path("in.csv").write_bytes(("\ufeffid,body\r\n" + "".join(rows)).encode())
+
+    assert run("predict", model, "in.csv", "out.csv") == 1
+    assert "in.csv, line 5: expected 2 columns" in capsys.readouterr().err
+    assert run("predict", model, "in.csv", "out.csv", "--skip-bad", "--part-rows", 5) == 0
+
+    kept = [i for i in range(len(POOL)) if i not in (3, 8, 20)]
+    done = [row.values for row in read_table(Path("out.csv"))]
+    assert [int(row["id"]) for row in done] == kept
+    texts = [POOL[i] if i != 21 else "two\r\nlines" for i in kept]
+    assert [row["label"] for row in done] == fewshot.load(model).predict(texts).tolist()
+    bad = [row.values for row in read_table(Path("out.csv.bad.jsonl"))]
+    assert [row["line"] for row in bad] == [5, 10, 22]
+    assert bad[1]["content"] == '8,"never closed\r\n'
+
+
+def test_rows_of_json_with_a_new_key_are_refused_where_columns_are_fixed(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("in.jsonl").write_text('{"text": "a"}\n{"text": "b", "n": 1}\n')
+
+    assert run("predict", model, "in.jsonl", "out.csv") == 1
+    assert "in.jsonl, line 2: the column 'n' is not in the first row" in capsys.readouterr().err
+    assert run("predict", model, "in.jsonl", "out.jsonl") == 0
+
+
+def test_a_killed_command_resumes_and_gives_what_an_undisturbed_one_gives(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [f"{POOL[i % len(POOL)]} {i}" for i in range(20_000)]
+    write_table("in.csv", texts)
+    command = ["predict", str(model), "in.csv", "out.csv", "--part-rows", "50"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(fewshot.__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-m", "fewshot", *command], env=environment)
+    try:
+        while len(list(Path().glob(".out.csv.parts/*.json"))) < 3 and process.poll() is None:
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert not Path("out.csv").exists()
+
+    assert run(*command, "--json") == 0
+    resumed = json.loads(capsys.readouterr().out)
+    assert run("predict", model, "in.csv", "whole.csv", "--part-rows", 50) == 0
+
+    assert 150 <= resumed["resumed"] < resumed["rows"] == 20_000
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert not Path(".out.csv.parts").exists()
+
+
+def test_parts_of_other_settings_or_rows_are_not_taken(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table("in.csv", ["goal", "vote", "law", "team"])
+    Path("in.csv").write_text(f"{Path('in.csv').read_text()}9,a,b\n")
+    command = ["predict", model, "in.csv", "out.csv", "--part-rows", 2, "--json"]
+    assert run(*command) == 1  # at its last row, after two parts
+
+    write_table("in.csv", ["goal", "vote", "another", "team"])
+    capsys.readouterr()
+    assert run(*command) == 0
+    assert json.loads(capsys.readouterr().out)["resumed"] == 2
+
+    texts = ["goal", "vote", "another", "team"]
+    expected = fewshot.load(model).predict_proba(texts).max(1).tolist()
+    assert [float(row.values["score"]) for row in read_table(Path("out.csv"))] == expected
+
+
+def test_a_disk_that_is_full_is_a_line_and_what_was_done_is_kept(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = pytest.importorskip("resource", reason="limits of files are those of POSIX")
+    write_table("in.csv", POOL)
+    command = ["predict", model, "in.csv", "out.csv", "--part-rows", 5, "--json"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # room for parts only
+        assert run(*command) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large" in capsys.readouterr().err
+    assert not Path("out.csv").exists()
+
+    assert run(*command) == 0
+    assert json.loads(capsys.readouterr().out)["resumed"] == len(POOL)
+
+
+def test_two_runs_do_not_write_one_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from filelock import FileLock
+
+    write_table("in.csv", POOL)
+    Path(".out.csv.parts").mkdir()
+    with FileLock(".out.csv.parts/running.lock"):
+        assert run("predict", model, "in.csv", "out.csv") == 1
+
+    assert "another run is writing out.csv" in capsys.readouterr().err
