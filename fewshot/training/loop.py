@@ -187,7 +187,7 @@ def train(
     with torch_seed(rng), limited_threads(batch_tokens), bar:
         for epoch in range(settings.num_epochs):
             started = time.perf_counter()
-            loss = run.epoch(_batches(chosen, settings.batch_size, rng), bar)
+            loss = run.epoch(in_batches(rng.permutation(chosen), settings.batch_size), bar)
             row = Epoch(
                 epoch=epoch,
                 loss=loss,
@@ -249,8 +249,7 @@ class _Run:
 
     def evaluate(self, held_out: Batch) -> float:
         """Return the weighted mean loss of held-out examples."""
-        starts = range(0, len(held_out), self.settings.batch_size)
-        batches = [held_out[start : start + self.settings.batch_size] for start in starts]
+        batches = list(in_batches(held_out, self.settings.batch_size))
         with torch.no_grad():
             losses = [float(self.learner.task_loss(self._train_step(batch))) for batch in batches]
         total = sum(len(batch) * loss for batch, loss in zip(batches, losses, strict=True))
@@ -290,7 +289,7 @@ def _tensor(values: npt.NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(values).float()
 
 
-def _batches(chosen: Batch, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-    order = rng.permutation(chosen)
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+def in_batches(rows: Batch, batch_size: int) -> Iterator[Batch]:
+    """Cut rows into batches; the last may be smaller."""
+    for start in range(0, len(rows), batch_size):
+        yield rows[start : start + batch_size]

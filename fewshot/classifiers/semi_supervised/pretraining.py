@@ -27,7 +27,7 @@ from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.models.token_masking import TokenMasking, masked_loss
 from fewshot.prompting.shortening import Ids
 from fewshot.training.history import Epoch
-from fewshot.training.loop import Optimizer, TrainSettings
+from fewshot.training.loop import Optimizer, TrainSettings, in_batches
 from fewshot.training.rounds import Rounds
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-6  # of Adam; Shi and Lipani (2023), as in RoBERTa
@@ -192,12 +192,9 @@ def even_batches(
     """Yield all rows in batches of similar length, so that little is padding."""
     # The order is random but for the grouping within every fifty batches.
     order = rng.permutation(len(lengths))
-    chunk = _BATCHES_SORTED * batch_size
-    batches = []
-    for start in range(0, len(order), chunk):
-        rows = order[start : start + chunk]
-        rows = rows[np.argsort(lengths[rows], kind="stable")]
-        batches += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+    batches: list[npt.NDArray[np.int64]] = []
+    for rows in in_batches(order, _BATCHES_SORTED * batch_size):
+        batches += in_batches(rows[np.argsort(lengths[rows], kind="stable")], batch_size)
     for number in rng.permutation(len(batches)):
         yield batches[number]
 

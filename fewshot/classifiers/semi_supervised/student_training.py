@@ -19,7 +19,7 @@ from fewshot.classifiers.semi_supervised.meta_weights import (
 from fewshot.data.sampling import hold_out
 from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.training.history import Epoch
-from fewshot.training.loop import Batch, Learner, Optimizer, TrainSettings, TrainStep
+from fewshot.training.loop import Batch, Learner, Optimizer, TrainSettings, TrainStep, in_batches
 from fewshot.tuning.task import TuningTask
 
 
@@ -114,12 +114,10 @@ class StudentTraining:
         mean = np.nan
         for _ in range(self.settings.num_epochs):
             total = 0.0
-            order = rng.permutation(self.labeled)
-            for start in range(0, len(order), self.settings.batch_size):
-                batch = order[start : start + self.settings.batch_size]
+            for batch in in_batches(rng.permutation(self.labeled), self.settings.batch_size):
                 loss = self._train_step(batch).task_loss(self.learner.scores(batch))
                 total += len(batch) * self._step(loss, batch)
-            mean = total / len(order)
+            mean = total / len(self.labeled)
         return mean
 
     def _meta_weights(self, batch: Batch, compared: Batch) -> Tensor:
@@ -162,6 +160,4 @@ def endless_batches(
             of_class = [places[classes[places] == label] for label in np.unique(classes)]
             turns = np.concatenate([np.arange(len(part)) for part in of_class])
             places = np.concatenate(of_class)[np.lexsort((rng.random(len(rows)), turns))]
-        order = rows[places]
-        for start in range(0, len(order), batch_size):
-            yield order[start : start + batch_size]
+        yield from in_batches(rows[places], batch_size)
