@@ -1,6 +1,6 @@
 """Whatever is passed: an error of the library, or probabilities that keep its promises.
 
-A hundred cases by default; thousands with ``FEWSHOT_EXAMPLES=5000``.
+Sixty cases by default; thousands with ``FEWSHOT_EXAMPLES=5000``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from fewshot import PromptClassifier, TfidfClassifier
 from fewshot.errors import FewShotError
+from fewshot.tuning import Full
 from tests.tiny_estimators import tiny_lm
 
-_N_EXAMPLES = int(os.environ.get("FEWSHOT_EXAMPLES", "100"))
+_N_EXAMPLES = int(os.environ.get("FEWSHOT_EXAMPLES", "60"))
 _LM = tiny_lm()
 _NEW = ["football vote", "", "a law of the world"]
 
@@ -29,40 +30,59 @@ _texts = st.one_of(
     st.text(max_size=20),
     st.sampled_from(["[MASK]", "{text}", "\x00", "\ud800", "🎉", "a" * 2000]),
 )
+
+
+def _mostly(good, odd):
+    """Draw a usable value nine times out of ten: most cases should reach a fit."""
+    return st.integers(0, 9).flatmap(lambda case: odd if case == 9 else good)
+
+
 _odd = st.one_of(st.none(), st.integers(), st.floats(), st.booleans(), st.binary(max_size=3))
-_rows = st.one_of(
-    st.lists(_texts, min_size=2, max_size=8),
-    st.lists(st.tuples(_texts, _texts), min_size=2, max_size=4),
-    st.lists(st.fixed_dictionaries({"text": _texts}), min_size=1, max_size=4),
-    st.lists(st.one_of(_texts, _odd, st.lists(_texts, max_size=2)), max_size=6),
+_rows = _mostly(
+    st.lists(_texts.filter(lambda text: text != "\ud800"), min_size=2, max_size=8),
+    st.one_of(
+        st.lists(st.tuples(_texts, _texts), min_size=2, max_size=4),
+        st.lists(st.fixed_dictionaries({"text": _texts}), min_size=1, max_size=4),
+        st.lists(st.one_of(_texts, _odd, st.lists(_texts, max_size=2)), max_size=6),
+    ),
 )
+_names = st.sampled_from(["sports", "politics"])
 _labels = st.one_of(
-    st.sampled_from(["sports", "politics"]),
+    _names,
     st.sampled_from([0, 1]),
     st.sampled_from(["sports", "politics", "animal", None]),
     st.one_of(st.text(max_size=8), st.integers(), _odd),
 )
 _good = st.floats(1e-3, 1e3)
 _weights = st.one_of(_good, st.just(0.0), st.floats(), st.integers(-1, 3))
-_templates = st.one_of(
-    st.none(),
-    st.sampled_from(["{text} {mask}", "{mask}: {text}", "{text:bare} was {mask}.", "{a} {mask}"]),
-    st.lists(
-        st.sampled_from(["{text}", "{mask}", "{sep}", "{soft:2}", "{b:whole}", " was ", "{", "}"]),
-        max_size=5,
-    ).map("".join),
-    st.text(max_size=12),
-)
-_verbalizers = st.one_of(
-    st.none(),
-    st.just({"sports": ["football", "goal"], "politics": "vote"}),
-    st.just({0: "football", 1: ["vote", "law"]}),
-    st.dictionaries(
-        _labels, st.one_of(_texts, st.lists(st.one_of(_words, _texts), max_size=3)), max_size=3
+_templates = _mostly(
+    st.sampled_from([None, "{text} {mask}", "{mask}: {text}", "{text:bare} was {mask}."]),
+    st.one_of(
+        st.lists(
+            st.sampled_from(
+                ["{text}", "{mask}", "{sep}", "{soft:2}", "{b:whole}", " it ", "{", "}"]
+            ),
+            max_size=5,
+        ).map("".join),
+        st.text(max_size=12),
     ),
 )
-_class_weights = st.one_of(
-    st.none(), st.just("balanced"), st.text(max_size=3), st.dictionaries(_labels, _weights)
+_verbalizers = _mostly(
+    st.sampled_from([None, {"sports": ["football", "goal"], "politics": "vote"}]),
+    st.one_of(
+        st.just({0: "football", 1: ["vote", "law"]}),
+        st.dictionaries(
+            _labels, st.one_of(_texts, st.lists(st.one_of(_words, _texts), max_size=3)), max_size=3
+        ),
+    ),
+)
+_class_weights = _mostly(
+    st.one_of(st.none(), st.just("balanced"), st.dictionaries(_names, _good, min_size=1)),
+    st.one_of(st.text(max_size=3), st.dictionaries(_labels, _weights)),
+)
+_class_priors = _mostly(
+    st.sampled_from([None, "uniform", {"sports": 0.9, "politics": 0.1}]),
+    st.dictionaries(_labels, _weights),
 )
 
 
@@ -75,11 +95,12 @@ def _estimators(draw):
         draw(_templates),
         draw(_verbalizers),
         model=_LM,
-        tuning=draw(st.sampled_from(["none", "head"])),
+        tuning=draw(st.sampled_from(["none", "head", Full(num_epochs=1)])),
         calibration=draw(st.sampled_from(["auto", "none", "contextual", "domain", "pmi"])),
         aggregation=draw(st.sampled_from(["auto", "mean", "max", "logsumexp"])),
         multi_token=draw(st.sampled_from(["mean", "masks"])),
         class_weight=class_weight,
+        class_prior=draw(_class_priors),
         max_length=64,
         random_state=0,
         verbose=0,
@@ -90,10 +111,12 @@ def _estimators(draw):
 def _cases(draw):
     """Draw texts and as many labels and weights, mostly; labels are of one kind, mostly."""
     X = draw(_rows)
-    n_labels = len(X) + draw(st.sampled_from([0, 0, 0, 0, 1]))
-    kind = draw(st.sampled_from([st.sampled_from(["sports", "politics"]), _labels]))
-    y = draw(st.one_of(st.none(), *[st.lists(kind, min_size=n_labels, max_size=n_labels)] * 4))
-    of_rows = draw(st.sampled_from([_good, st.one_of(_good, st.just(0.0)), _weights]))
+    n_labels = len(X) + draw(_mostly(st.just(0), st.just(1)))
+    more = st.lists(_names, min_size=n_labels - 2, max_size=n_labels - 2)
+    good = more.map(lambda labels: ["sports", "politics", *labels]).flatmap(st.permutations)
+    odd = st.lists(_labels, min_size=n_labels, max_size=n_labels)
+    y = draw(_mostly(good if n_labels > 1 else odd, st.one_of(st.none(), odd)))
+    of_rows = draw(_mostly(st.just(st.one_of(_good, st.just(0.0))), st.just(_weights)))
     weights = st.lists(of_rows, min_size=len(X), max_size=len(X))
     return X, y, draw(st.one_of(st.none(), weights))
 
@@ -134,8 +157,8 @@ def _check_other_orders_and_scales(clf, X, y, weights, new, found):
         np.testing.assert_array_equal(clf.predict_proba(new), found)
 
 
-def test_the_cases_reach_both_ends():
-    outcomes = set()
+def test_about_half_of_the_cases_are_fitted():
+    outcomes = []
 
     @settings(max_examples=60, derandomize=True, deadline=None, database=None)
     @given(_estimators(), _cases())
@@ -145,10 +168,10 @@ def test_the_cases_reach_both_ends():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 clf.fit(X, y, sample_weight=weights)
-            outcomes.add((type(clf).__name__, "fitted"))
+            outcomes.append("fitted")
         except FewShotError:
-            outcomes.add((type(clf).__name__, "refused"))
+            outcomes.append("refused")
 
     tried()
 
-    assert len(outcomes) == 4
+    assert 20 < outcomes.count("fitted") < 55

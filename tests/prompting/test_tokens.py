@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import pytest
 
@@ -11,6 +12,7 @@ from fewshot.errors import TemplateError
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.prompting.tokens import (
+    TOKENIZER_LOCK,
     count_soft,
     encode,
     marks_spaces,
@@ -140,3 +142,15 @@ def test_ordinary_tokens_are_the_first_whole_words_of_the_vocabulary(tiny):
 
     assert len(names) == 20
     assert all(name.isalpha() and len(name) > 1 for name in names)
+
+
+def test_a_thread_waits_for_the_state_of_the_tokenizer():
+    thread = Thread(target=encode, args=(wordpiece_tokenizer(), ["a"]))
+
+    with TOKENIZER_LOCK:
+        thread.start()
+        thread.join(0.05)
+        is_waiting = thread.is_alive()
+    thread.join()
+
+    assert is_waiting

@@ -228,3 +228,15 @@ def test_many_classes_are_scored_from_the_same_states(tiny_bert):
     expected = few.class_scores(encode(few, TEXTS))
     np.testing.assert_allclose(ours[:, 1] - ours[:, 0], expected[:, 1] - expected[:, 0], atol=1e-5)
     np.testing.assert_allclose(np.exp(ours).sum(1), 1.0, atol=1e-6)
+
+
+def test_another_wording_is_calibrated_as_on_the_same_texts(tiny_bert):
+    scorer, other = make_scorer(tiny_bert), Template("{mask} news: {text}")
+    before, weights = encode(scorer, TEXTS), np.array([1.0, 2.0, 3.0, 9.0])
+    after = encode(replace(scorer, template=other), TEXTS)
+
+    moved = scorer.calibrated(before, weights).reworded(other, before, after, weights)
+
+    assert moved.template == other
+    anew = replace(scorer, template=other).calibrated(after, weights)
+    torch.testing.assert_close(moved.prior, anew.prior)

@@ -358,6 +358,6 @@ def test_the_held_out_loss_is_a_weighted_mean():
 
 
 def test_losses_of_a_step_are_averaged_by_weight():
-    step = TrainStep(np.arange(2), torch.eye(2), torch.tensor([2.0, 0.5]))
+    step = TrainStep(np.arange(2), torch.eye(2), torch.tensor([2.0, 1.0]))
 
-    assert float(step.mean(torch.tensor([1.0, 2.0]))) == 1.5
+    assert float(step.mean(torch.tensor([1.0, 2.0]))) == 2.0
