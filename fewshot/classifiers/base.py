@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,23 @@ _BAR_DELAY = 2.0  # seconds; a short run shows no bar
 _COLLAPSED_SHARE = 0.9
 _COLLAPSE_MIN = 20  # predictions; fewer may well be of one class
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def in_plain_torch(method: _Method) -> _Method:
+    """Run a method as if the caller had set no autocast, inference mode or default device."""
+
+    @functools.wraps(method)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if "torch" not in sys.modules:  # nobody has set any
+            return method(*args, **kwargs)
+        from fewshot.models.reproducible import plain_torch
+
+        with plain_torch():
+            return method(*args, **kwargs)
+
+    return run  # type: ignore[return-value]  # of the method's signature
+
 
 class TextClassifier(ClassifierMixin, BaseEstimator):
     """Base of the classifiers of this package.
@@ -41,6 +60,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         """Return unnormalized log-probabilities, [n, n_classes]."""
 
+    @in_plain_torch
     def _decision_scores(self, X: Any) -> npt.NDArray[np.float64]:
         """Return finite scores with the offsets of class weights and shares, [n, n_classes]."""
         check_is_fitted(self)

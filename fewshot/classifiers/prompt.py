@@ -13,7 +13,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot.classifiers.base import DryRun, score_in_parts, warn_truncated
+from fewshot.classifiers.base import DryRun, in_plain_torch, score_in_parts, warn_truncated
 from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
 from fewshot.classifiers.scorer_classifier import ScorerClassifier
@@ -165,6 +165,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
     random_state: int | np.random.RandomState | None = None
     verbose: int = 1
 
+    @in_plain_torch
     def fit(self, X: Any = None, y: Any = None, *, sample_weight: Any = None) -> PromptClassifier:
         """Learn from a few labelled texts, or from none.
 
@@ -212,6 +213,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         self.parameter_report_ = report
         return self
 
+    @in_plain_torch
     def dry_run(self, X: Any = None, y: Any = None) -> DryRun:
         """Estimate the cost of ``fit``, without learning anything.
 
@@ -245,6 +247,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
             seconds=passes * n_tokens / speed,
         )
 
+    @in_plain_torch
     def transform(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the states at the mask, as features for other estimators.
 

@@ -17,6 +17,7 @@ from fewshot.classifiers.class_words import (
     resolve_words,
 )
 from fewshot.data.classes import class_offset, class_shares, class_targets
+from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, checked_state, new_rng, one_of
 from fewshot.data.training_data import TrainingData, read_training_data
@@ -26,7 +27,7 @@ from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
-from fewshot.scoring.calibration import Calibration
+from fewshot.scoring.calibration import Calibration, calibration_examples
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer, Views
@@ -174,9 +175,10 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
     check_head(words, lm)
     aggregation = resolve_aggregation(settings.aggregation, verbalizer)
     scorer = PromptScorer(lm, template, words, aggregation, room)
+    examples = calibration_examples(template.field_names, "pmi") if data is None else data.examples
+    views, wordings = _prompts(scorer, examples, tuning, max_length)  # which check the template
     if data is None:
         return PromptPlan(settings, tuning, verbalizer, scorer)
-    views, wordings = _prompts(scorer, data, tuning, max_length)
     return PromptPlan(settings, tuning, verbalizer, scorer, data, targets, weights, views, wordings)
 
 
@@ -225,12 +227,12 @@ def _read(
 
 
 def _prompts(
-    scorer: PromptScorer, data: TrainingData, tuning: Tuning, max_length: int
+    scorer: PromptScorer, examples: Examples, tuning: Tuning, max_length: int
 ) -> tuple[Views, dict[Template, Views]]:
     """Build the prompts of the texts, and those in the other wordings of the tuning."""
     template, lm = scorer.template, scorer.lm
     wordings = tuning.wordings(template)
-    slots = tokenize_slots(lm.tokenizer, [template, *wordings], data.examples, lm.tokens)
+    slots = tokenize_slots(lm.tokenizer, [template, *wordings], examples, lm.tokens)
     try:
         views = scorer.views_of(slots)
         return views, {w: replace(scorer, template=w).views_of(slots) for w in wordings}

@@ -77,7 +77,9 @@ class SequenceModel:
         """Tune a copy of the encoder together with the head."""
         lm = self.lm.copy(self._is_tuned)
         width, n_classes = self.coef.shape
-        head = nn.utils.skip_init(nn.Linear, width, n_classes, device=lm.device)
+        head = nn.utils.skip_init(
+            nn.Linear, width, n_classes, device=lm.device, dtype=torch.float32
+        )
         with torch.no_grad():
             head.weight.copy_(torch.from_numpy(self.coef.T))
             head.bias.copy_(torch.from_numpy(self.intercept))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, TypeVar
 
-from fewshot.classifiers.base import DryRun, TextClassifier
+from fewshot.classifiers.base import DryRun, TextClassifier, in_plain_torch
 from fewshot.data.classes import class_offset
 from fewshot.data.labels import Label
 
@@ -31,6 +31,7 @@ class SupervisedClassifier(TextClassifier):
     def _cost(self, plan: Any) -> DryRun:
         """Estimate what it costs."""
 
+    @in_plain_torch
     def fit(self: _Fitted, X: Any, y: Any, *, sample_weight: Any = None) -> _Fitted:
         """Learn from labelled texts.
 
@@ -59,6 +60,7 @@ class SupervisedClassifier(TextClassifier):
         self.class_offset_ = class_offset(self.classes_.tolist(), self.class_weight)
         return self
 
+    @in_plain_torch
     def dry_run(self, X: Any, y: Any) -> DryRun:
         """Estimate the cost of ``fit``, without learning anything.
 

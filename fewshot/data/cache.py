@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from threading import Lock
 from typing import Generic, TypeVar
+
+from fewshot.data.locks import brief_lock
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+# Clones of an estimator share a model, and a search may use threads.
+_LOCK = brief_lock()
 
 
 class BoundedCache(Generic[Key, Value]):
@@ -19,7 +23,6 @@ class BoundedCache(Generic[Key, Value]):
         self._values: OrderedDict[Key, Value] = OrderedDict()
         self._sizes: dict[Key, int] = {}
         self._size = 0
-        self._lock = Lock()  # clones of an estimator share a model, and a search may use threads
 
     @property
     def size(self) -> int:
@@ -44,7 +47,7 @@ class BoundedCache(Generic[Key, Value]):
 
     def known(self, keys: Iterable[Key]) -> dict[Key, Value]:
         """Return the values of those keys that are known, which counts as using them."""
-        with self._lock:
+        with _LOCK:
             found = {key: self._values[key] for key in keys if key in self._values}
             for key in found:
                 self._values.move_to_end(key)
@@ -55,7 +58,7 @@ class BoundedCache(Generic[Key, Value]):
         sizes = {key: self._size_of(value) for key, value in values.items()}
         if len(sizes) > 1 and sum(sizes.values()) > self._limit:
             return
-        with self._lock:
+        with _LOCK:
             for key, value in values.items():
                 self._size += sizes[key] - self._sizes.get(key, 0)
                 self._values[key], self._sizes[key] = value, sizes[key]
@@ -66,7 +69,7 @@ class BoundedCache(Generic[Key, Value]):
 
     def clear(self) -> None:
         """Forget all values."""
-        with self._lock:
+        with _LOCK:
             self._values.clear()
             self._sizes.clear()
             self._size = 0

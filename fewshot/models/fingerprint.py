@@ -35,15 +35,15 @@ def fingerprint(value: Any) -> str:
 def model_fingerprint(lm: MaskedLM) -> str:
     """Return a digest of a model's weights, added modules and vocabulary."""
     # Cached per model; recomputed when the weights change.
-    version = sum(parameter._version for _, parameter in lm.named_parameters())
-    if lm not in _KNOWN or _KNOWN[lm][0] != version:
+    state = lm.weights_state()
+    if lm not in _KNOWN or _KNOWN[lm][0] != state:
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         for name, tensor in _tensors(lm):
             digest.update(name.encode())
             digest.update(_bytes(tensor))
         vocabulary = sorted(lm.tokenizer.get_vocab().items())
         digest.update(json.dumps(vocabulary).encode("ascii"))
-        _KNOWN[lm] = version, digest.hexdigest()
+        _KNOWN[lm] = state, digest.hexdigest()
     return _KNOWN[lm][1]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from threading import RLock
 from typing import Any, TypeAlias
 
 import torch
 import transformers
 
 from fewshot.data.cache import BoundedCache
+from fewshot.data.locks import LongLock
 from fewshot.errors import ModelError
 from fewshot.models.embedded import EMBEDDED
 from fewshot.models.hub import load_by_name
@@ -18,15 +18,16 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.merging import load_embedded
 from fewshot.models.peft import ADAPTER_CONFIG, adapter_base, load_adapters
 from fewshot.models.quiet import quiet_transformers
-from fewshot.models.reproducible import warn_in_worker
+from fewshot.models.reproducible import plain_torch, warn_in_worker
 
 FolderState: TypeAlias = tuple[tuple[str, int, int], ...]
 
 _LOADED_AT_ONCE = 2
 _LOADED: BoundedCache[tuple[str, FolderState], MaskedLM] = BoundedCache(_LOADED_AT_ONCE)
-_LOCK = RLock()
+_LOCK = LongLock()
 
 
+@plain_torch()
 def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     """Return a masked language model by name; one that was just loaded is shared.
 

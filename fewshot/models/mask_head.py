@@ -105,8 +105,8 @@ class MaskHead:
                 full = _stub_encoder(self._model)(inputs_embeds=states).logits[..., tokens]
         except (RuntimeError, TypeError, AttributeError, ValueError) as error:
             raise ModelError(
-                f"the MLM head of {type(self._model).__name__} cannot be run on chosen states: "
-                f"{error}"
+                f"{type(self._model).__name__} cannot be used: its MLM head needs more than the "
+                f"last states of the encoder ({error}); use a model such as BERT or RoBERTa"
             ) from error
         try:
             with torch.inference_mode():
@@ -139,13 +139,21 @@ class _StubEncoder(nn.Module):
         object.__setattr__(self, "_encoder", encoder)
 
     def forward(self, *_: object, **kwargs: Tensor) -> BaseModelOutput:
-        return BaseModelOutput(last_hidden_state=kwargs["inputs_embeds"])
+        return _States(last_hidden_state=kwargs["inputs_embeds"])
 
     def __getattr__(self, name: str) -> Any:  # as in nn.Module
         try:
             return super().__getattr__(name)
         except AttributeError:
             return getattr(object.__getattribute__(self, "_encoder"), name)
+
+
+class _States(BaseModelOutput):
+    """States alone: what heads pass on besides, such as attentions, is None."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
 
 
 def _identity(states: Tensor) -> Tensor:

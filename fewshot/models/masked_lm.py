@@ -14,12 +14,12 @@ import transformers
 from torch import Tensor, nn
 
 from fewshot.data.cache import BoundedCache
-from fewshot.errors import ModelError
 from fewshot.models.added_modules import AddedModules, Stacked, detach
 from fewshot.models.mask_head import MaskHead
+from fewshot.models.model_checks import check_fits, check_runs, is_half
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.peft import merge_adapters
-from fewshot.models.reproducible import map_single_threaded, n_copies
+from fewshot.models.reproducible import map_single_threaded, n_copies, plain_torch
 from fewshot.models.state_cache import MaskStates, StateCache
 from fewshot.prompting.prompts import TEXTS_REMEMBERED, Prompts, Rows, TokenCache, plan_batches
 
@@ -42,11 +42,17 @@ class MaskedLM:
     """A masked language model and its tokenizer, ready to score label words.
 
     Pass one as ``model=`` of an estimator to use a model that you have loaded or trained yourself,
-    or to choose the device. It works with any ``AutoModelForMaskedLM`` that has a mask token: the
-    encoder runs on batches of similar length, the model's own MLM head only on the states at the
-    masks, and the decoder only on the rows of label words. The weights are never changed: tuning
-    works on a :meth:`copy`, so clones of an estimator and folds of a search share one object
-    (``copy.deepcopy`` returns the object itself).
+    or to choose the device. It works with nearly every ``AutoModelForMaskedLM`` that has a mask
+    token (not with Reformer and Perceiver): the encoder runs on batches of similar length, the
+    model's own MLM head only on the states at the masks, and the decoder only on the rows of label
+    words. The weights are never changed: tuning works on a :meth:`copy`, so clones of an estimator
+    and folds of a search share one object (``copy.deepcopy`` returns the object itself).
+
+    A model in float32 that is on the device already shares its numbers, and what changes them in
+    place (an optimizer, ``load_state_dict``) counts from the next call on. What replaces tensors or
+    modules (``to``, ``half``, ``assign=True``) leaves this object as it is: wrap the model again.
+    A model in half precision is computed in float32, on a copy. Computing does not depend on the
+    caller's autocast, inference mode or default device.
 
     Parameters
     ----------
@@ -77,8 +83,9 @@ class MaskedLM:
     Raises
     ------
     ModelError
-        If the tokenizer has no mask token, the MLM head cannot be run on chosen states, or the
-        model has adapters that cannot become part of its weights, such as prompts.
+        If the tokenizer has no mask token or more tokens than the model has embeddings, weights
+        are not finite, the MLM head cannot be run on chosen states, or the model has adapters that
+        cannot become part of its weights, such as prompts.
 
     See Also
     --------
@@ -91,6 +98,7 @@ class MaskedLM:
     >>> PromptClassifier(model=lm).fit(X, y)  # doctest: +SKIP
     """
 
+    @plain_torch()
     def __init__(
         self,
         model: transformers.PreTrainedModel | PeftModel,
@@ -100,26 +108,15 @@ class MaskedLM:
         batch_tokens: int | None = None,
         name: str | None = None,
     ) -> None:
-        if getattr(tokenizer, "mask_token_id", None) is None:
-            raise ModelError(
-                f"{name or type(model).__name__} has no mask token, so it cannot fill in a "
-                "template; use a masked language model such as BERT, RoBERTa or 'fewshot-mini'"
-            )
         model = merge_adapters(model)
-        if getattr(model, "get_output_embeddings", lambda: None)() is None:
-            raise ModelError(
-                f"{name or type(model).__name__} has no MLM head; load it with AutoModelForMaskedLM"
-            )
-        if next(model.parameters()).dtype not in (torch.float32, torch.float64):
-            raise ModelError(
-                f"{name or type(model).__name__} is in {next(model.parameters()).dtype}, in which "
-                "tuning gives NaN; load it with dtype=torch.float32, or call model.float()"
-            )
+        check_fits(model, tokenizer, name or type(model).__name__)
         self.tokenizer = tokenizer
         self.name = name
         self.counts = EncoderCounts()
         self.tokens: TokenCache = BoundedCache(TEXTS_REMEMBERED)
-        self._set_model(_on_device(model, device), None)
+        own = _own(model, device).eval()
+        check_runs(own, tokenizer.mask_token_id, name or type(model).__name__)
+        self._set_model(own, None)
         default = default_batch_tokens(self.device)
         self.batch_tokens = default if batch_tokens is None else batch_tokens
 
@@ -131,7 +128,7 @@ class MaskedLM:
             added.attach(model)
         self.mask_head = MaskHead(model)
         self._cache = StateCache()
-        self._version = self._count_changes()
+        self._weights = self.weights_state()
 
     @property
     def device(self) -> torch.device:
@@ -175,9 +172,9 @@ class MaskedLM:
         -------
         MaskStates
         """
-        version = self._count_changes()
-        if version != self._version:  # the caller trained the model that was wrapped
-            self._cache, self._version = StateCache(), version
+        weights = self.weights_state()
+        if weights != self._weights:  # the caller trained the model that was wrapped
+            self._cache, self._weights = StateCache(), weights
         return self._cache.fill(prompts, self._encode)
 
     def forward(self, prompts: Prompts) -> tuple[Tensor, Tensor]:
@@ -298,6 +295,15 @@ class MaskedLM:
         if self.added is not None:
             self.added.train(mode)
 
+    def weights_state(self) -> int:
+        """Return a number that differs after a change of the weights in place."""
+        # torch does not count changes through `parameter.data`; a row and a column show them.
+        parameters = [parameter.detach() for _, parameter in self.named_parameters()]
+        changes = [(p.data_ptr(), p._version) for p in parameters]
+        sample = [part for p in parameters for part in ((p[0], p[..., 0]) if p.ndim > 1 else (p,))]
+        values = torch.cat([part.flatten().float() for part in sample]).cpu().numpy()
+        return hash((tuple(changes), values.tobytes()))
+
     def freeze(self) -> None:
         """End tuning: no more gradients, and states of the old weights are forgotten."""
         for _, parameter in self.named_parameters():
@@ -367,10 +373,6 @@ class MaskedLM:
         if self.added is not None:
             yield from self.added.buffers()
 
-    def _count_changes(self) -> int:
-        """Return a number that grows with each change of a parameter in place."""
-        return sum(parameter._version for _, parameter in self.named_parameters())
-
     def _encode(self, prompts: Prompts) -> MaskStates:
         is_cpu = self.device.type == "cpu"
         batches = plan_batches(prompts.lengths, self.batch_tokens, "none" if is_cpu else "batch")
@@ -408,17 +410,19 @@ class MaskedLM:
         self.counts.tokens += int(prompts.lengths.sum())
 
 
-def _on_device(
-    model: transformers.PreTrainedModel, device: str | None
-) -> transformers.PreTrainedModel:
+def _own(model: transformers.PreTrainedModel, device: str | None) -> transformers.PreTrainedModel:
     """Return the model on a device, with modules of its own and frozen parameters."""
-    # A model that stays where it is shares its numbers; one that moves is copied, since `to` would
-    # move the caller's tensors.
+    # A model that stays as it is shares its numbers; one that moves or is in half precision is
+    # copied, since `to` would change the caller's tensors. Half precision gives NaN in training.
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     wanted, now = torch.device(device), next(model.parameters()).device
-    if now.type != wanted.type or wanted.index not in (None, now.index):
+    is_there = now.type == wanted.type and wanted.index in (None, now.index)
+    is_ready = is_there and not is_half(model) and not next(model.parameters()).is_inference()
+    if not is_ready:
         moved: transformers.PreTrainedModel = copy.deepcopy(model)
+        if is_half(model):
+            moved.float().config.dtype = torch.float32
         moved.to(torch.device(device))  # type: ignore[arg-type]  # decorated without types
         return moved.requires_grad_(requires_grad=False)
     memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}

@@ -116,6 +116,11 @@ def weight_of(model: nn.Module, name: str) -> Tensor:
 
 def embedding_width(model: Backbone) -> int:
     """Return the width of the word embeddings, which may be less than that of the states."""
+    if model.config.is_encoder_decoder:
+        raise TuningError(
+            f"vectors cannot take the place of tokens in {type(model).__name__}, which reads them "
+            "twice, in its encoder and its decoder; use tuning='full', 'bitfit', 'norm' or 'head'"
+        )
     table: Tensor = model.get_input_embeddings().get_parameter("weight")
     return int(table.shape[1])
 

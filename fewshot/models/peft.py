@@ -124,7 +124,9 @@ def _check_there(folder: Path, name: str) -> None:
 
 
 def _check_kind(config: Any, source: object) -> None:
-    """Refuse prompt learning: such prompts are no part of a model's weights."""
+    """Refuse prompt learning, no part of a model's weights, and names of modules to import."""
+    if getattr(config, "megatron_config", None) is not None:
+        raise ModelError(f"{source} names the module {config.megatron_core!r}, which is not run")
     if config.is_prompt_learning:
         raise ModelError(
             f"{source} has {config.peft_type.value} of peft, whose virtual tokens cannot be taken "

@@ -13,16 +13,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from multiprocessing import current_process
-from threading import Lock, current_thread, main_thread
+from threading import current_thread, main_thread
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fewshot.data.locks import LongLock
 from fewshot.errors import FewShotWarning, warn_user
 
 # Rows from which a product gives each row the same bits (measured with MKL, one thread).
@@ -30,7 +31,7 @@ SMALLEST_PRODUCT = 16
 
 _TOKENS_PER_THREAD = 256
 _TRAINS_ON_ONE: ContextVar[bool] = ContextVar("_TRAINS_ON_ONE", default=False)
-_SEED_LOCK = Lock()
+_SEED_LOCK = LongLock()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -128,6 +129,26 @@ def threads_of_a_worker(n_threads: int) -> Iterator[None]:
             yield
     finally:
         _TRAINS_ON_ONE.reset(token)
+
+
+# ---- Contexts of the caller -------------------------------------------------------------------
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Compute in float32, with gradients and on the model's device, whatever the caller has set."""
+    # Autocast, inference mode and default devices hold for a thread: those that we start have none.
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(mode=False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
 
 
 # ---- Seeds ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from sentence_transformers import SentenceTransformer
 from fewshot.errors import ModelError
 from fewshot.models.embedded import EMBEDDED, EmbeddedModel, encoder_folder, local_encoder
 from fewshot.models.hub import NO_CODE, load_by_name, unusable
+from fewshot.models.model_checks import check_weights
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import map_single_threaded, n_copies, warn_in_worker
@@ -23,6 +25,10 @@ from fewshot.prompting.prompts import Rows, plan_batches
 from fewshot.prompting.tokens import token_ids
 
 _KIND, _PACKAGE = "sentence encoder", "sentence_transformers"
+# Modules that read no name of a class from a folder, but for a Dense layer's activation.
+_MODULES = ("Transformer", "Pooling", "Normalize", "Dense", "Dropout", "LayerNorm")
+_IDENTITY = "torch.nn.modules.linear.Identity"
+_ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDENTITY)}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class SentenceEncoder:
                 "the sentence encoder has no tokenizer of transformers; use one that is made of a "
                 "transformer model and pooling, such as 'fewshot-mini'"
             )
+        check_weights(transformer, "the sentence encoder")
         self.transformer = transformer
 
     @classmethod
@@ -121,11 +128,11 @@ def _load(model: str | Path | SentenceTransformer) -> SentenceTransformer:
     if name in EMBEDDED:
         return from_name(str(encoder_folder(EMBEDDED[name])), local_files_only=True)
     try:
-        foreign = foreign_modules(Path(name))
+        foreign = foreign_names(Path(name))
     except ValueError as error:
         raise unusable(name, _KIND, error) from error
     if foreign:
-        raise ModelError(f"{name!r} names the classes {foreign}; {NO_CODE}")
+        raise ModelError(f"{name!r} names {foreign}, which is not run; {NO_CODE}")
     return load_by_name(name, _KIND, from_name)
 
 
@@ -144,16 +151,33 @@ def embedded_origin(transformer: SentenceTransformer) -> EmbeddedModel | None:
     return model if is_same else None
 
 
-def foreign_modules(folder: Path) -> list[str]:
-    """Return the classes that a folder names whose code is not of sentence-transformers."""
+def foreign_names(folder: Path) -> list[str]:
+    """Return the classes and functions that a folder would have imported, but for known ones."""
+    # Whatever the installed version imports: others, such as Router, name classes of their own.
     file = folder / "modules.json"
     if not file.is_file():
         return []
     try:
-        names = [row["type"] for row in json.loads(file.read_text(encoding="utf-8"))]
-        return [name for name in names if not name.startswith(f"{_PACKAGE}.")]
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        names = [row["type"] for row in rows if not _is_known(row["type"])]
+        return names + [name for row in rows for name in _foreign_functions(folder, row["path"])]
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{file.name} is not a list of modules: {error!r}") from error
+
+
+def _is_known(name: str) -> bool:
+    package, _, own = name.partition(".")
+    return package == _PACKAGE and own.rpartition(".")[2] in _MODULES
+
+
+def _foreign_functions(folder: Path, path: str) -> list[str]:
+    """Return the functions in a module's settings that are none of torch's activations."""
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        return [path]
+    file = folder / path / "config.json"
+    settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    name = str(settings.get("activation_function", _IDENTITY))
+    return [] if _ACTIVATION.fullmatch(name) else [name]
 
 
 def from_name(name: str, *, local_files_only: bool) -> SentenceTransformer:

@@ -15,7 +15,14 @@ from fewshot.data.examples import Examples
 from fewshot.errors import ModelError, TemplateError
 from fewshot.prompting.shortening import Ids, fit_slots, is_cut
 from fewshot.prompting.template import Mask, Separator, Slot, Soft, Template, Text
-from fewshot.prompting.tokens import TOKENIZER_LOCK, Tokenizer, encode, marks_spaces, soft_ids
+from fewshot.prompting.tokens import (
+    TOKENIZER_LOCK,
+    Tokenizer,
+    added_special,
+    encode,
+    marks_spaces,
+    soft_ids,
+)
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 Padding: TypeAlias = Literal["none", "batch"]
@@ -255,5 +262,6 @@ def _plain(ids: Ids, tokenizer: Tokenizer) -> Ids:
     """Make special tokens unknown: a Unigram vocabulary holds "<mask>" as a piece of text too."""
     if tokenizer.unk_token_id is None:
         return ids
-    special = np.array(tokenizer.all_special_ids, dtype=np.int32)
+    kept = tokenizer.convert_tokens_to_ids(added_special(tokenizer))
+    special = np.setdiff1d(tokenizer.all_special_ids, kept)
     return np.where(np.isin(ids, special), np.int32(tokenizer.unk_token_id), ids)

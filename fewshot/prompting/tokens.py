@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Sequence
 from itertools import islice
-from threading import Lock
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from fewshot.data.locks import brief_lock
 from fewshot.errors import TemplateError
 from fewshot.prompting.shortening import Ids
 from fewshot.prompting.template import Soft, Template
@@ -16,10 +19,12 @@ from fewshot.prompting.template import Soft, Template
 Tokenizer: TypeAlias = Any  # transformers' tokenizers share no usable static type
 
 # Whether "[MASK]" in a text is special is a state of the tokenizer that each call sets.
-TOKENIZER_LOCK = Lock()
+TOKENIZER_LOCK = brief_lock()
 
 _SPACE_MARKS = "▁Ġ"  # that unigram and byte-level tokens start with
 _FREQUENT = 5000  # Lester et al. (2021), section 3.2
+# Tokenizers that keep the tokens that users have added, with these.
+_KEEPING: WeakKeyDictionary[Tokenizer, tuple[list[str], Tokenizer]] = WeakKeyDictionary()
 
 
 def encode(
@@ -30,9 +35,10 @@ def encode(
     with_special: bool = False,
     max_length: int | None = None,
 ) -> list[list[int]]:
-    """Return the ids of texts, in which names of special tokens are plain text."""
+    """Return the ids of texts, in which only special tokens that users have added are special."""
+    keeping = _keeping_added(tokenizer)
     with TOKENIZER_LOCK:
-        encoded = tokenizer(
+        encoded = keeping(
             list(texts),
             text_pair=None if pairs is None else list(pairs),
             add_special_tokens=with_special,
@@ -95,6 +101,29 @@ def ordinary_tokens(tokenizer: Tokenizer, n_tokens: int = _FREQUENT) -> Ids:
     starts = marks if any(name.startswith(marks) for name in names.values()) else ""
     words = (i for i, name in names.items() if name.startswith(starts) and _is_word(name))
     return np.fromiter(islice(words, n_tokens), dtype=np.int32)
+
+
+def added_special(tokenizer: Tokenizer) -> list[str]:
+    """Return the special tokens without a role, such as markers that users have added."""
+    named = {str(name) for name in tokenizer.special_tokens_map.values() if isinstance(name, str)}
+    return [str(token) for token in tokenizer.all_special_tokens if str(token) not in named]
+
+
+def _keeping_added(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer to which special tokens without a role are ordinary tokens."""
+    # The others are text: "[MASK]" in a review is no mask. One without a fast backend splits all.
+    added = added_special(tokenizer)
+    if not added or not tokenizer.is_fast:
+        return tokenizer
+    if tokenizer not in _KEEPING or _KEEPING[tokenizer][0] != added:
+        backend = tokenizer.backend_tokenizer
+        content = json.loads(backend.to_str())
+        for token in content["added_tokens"]:
+            token["special"] = token["special"] and token["content"] not in added
+        twin = copy.copy(tokenizer)
+        twin._tokenizer = type(backend).from_str(json.dumps(content))
+        _KEEPING[tokenizer] = added, twin
+    return _KEEPING[tokenizer][1]
 
 
 def _word_ids(tokenizer: Tokenizer, soft: Soft, template: Template, after_space: bool) -> Ids:

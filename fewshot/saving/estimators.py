@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from fewshot import __version__
 from fewshot.errors import PersistenceError
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.models.reproducible import plain_torch
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Codec, Reader, Writer
 from fewshot.saving.folders import check_files, left_aside, list_files, written_aside
@@ -50,6 +51,7 @@ def save_estimator(
         _write(estimator, aside, given)
 
 
+@plain_torch()
 def load_estimator(folder: str | Path, model: str | Path | MaskedLM | None = None) -> Any:
     """Load a saved estimator, offline and without running anything that the folder holds.
 

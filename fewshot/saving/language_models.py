@@ -17,6 +17,7 @@ from fewshot.models.fingerprint import model_fingerprint
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.merging import embedded_fingerprint
+from fewshot.models.model_checks import check_weights
 from fewshot.saving.added import decode_added, encode_added
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
@@ -95,6 +96,8 @@ class GivenBackbone:
             for name, parameter in tuned.model.named_parameters():
                 if name in changed:
                     parameter.copy_(reader.tensors[changed[name]])
+        for part in (tuned.model, *filter(None, [tuned.added])):
+            check_weights(part, f"the model saved in {reader.folder}")
         tuned.freeze()
         return tuned
 

@@ -11,6 +11,7 @@ from transformers.initialization import no_init_weights
 
 from fewshot.errors import PersistenceError
 from fewshot.models.embedded import EMBEDDED
+from fewshot.models.model_checks import check_weights
 from fewshot.models.quiet import quiet_transformers
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
@@ -144,6 +145,7 @@ def _encode_sentence(value: SentenceTransformer, writer: Writer, path: str) -> J
 
 def _decode_sentence(content: Any, reader: Reader) -> SentenceTransformer:
     from fewshot.models.sentence_encoder import SentenceEncoder, foreign_modules, from_name
+    from fewshot.models.sentence_encoder import foreign_names, from_name  # takes seconds
 
     if isinstance(content, dict):
         if EMBEDDED[content["embedded"]].sha256 != content["of"]:
@@ -154,12 +156,13 @@ def _decode_sentence(content: Any, reader: Reader) -> SentenceTransformer:
         loaded = SentenceEncoder.load(content["embedded"], content["max_length"])
         return loaded.transformer.eval()
     folder = reader.subfolder(content)
-    foreign = foreign_modules(folder)
+    foreign = foreign_names(folder)
     if foreign:
-        raise PersistenceError(f"{folder} names the classes {foreign}, whose code is not run")
+        raise PersistenceError(f"{folder} names {foreign}, whose code is not run")
     encoder = from_name(str(folder), local_files_only=True)
     for parameter in encoder.parameters():
         parameter.data = parameter.data.clone()  # see fewshot.saving.tensors.read_tensors
+    check_weights(encoder, str(folder))
     return encoder.eval()
 
 

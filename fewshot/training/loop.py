@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from fewshot.errors import TuningError
+from fewshot.errors import ModelError, TuningError
 from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.training.history import Epoch
 from fewshot.training.losses import distillation_loss, soft_cross_entropy
@@ -88,6 +88,12 @@ class Optimizer:
             group["lr"] = rate * group["factor"]
         self.n_done += 1
         if not bool(loss.isfinite()):
+            if self.n_done == 1:
+                raise ModelError(
+                    f"the loss is {loss.item()} before the first step: the weights or states of "
+                    "the model hold NaN or infinity for these texts, or the targets do; load the "
+                    "model again, and check it with tuning='none'"
+                )
             raise TuningError(
                 f"the loss is {loss.item()} at step {self.n_done} of {self.n_steps}: it has "
                 f"diverged; lower {self._rate_name}, which is {self.settings.learning_rate}"

@@ -212,8 +212,8 @@ class Block(nn.Module):
         super().__init__()
         is_linear = activation == "linear"
         self.function, self.scaling = _FUNCTIONS[activation], scaling
-        self.down = nn.Linear(width, size, bias=not is_linear)
-        self.up = nn.Linear(size, width, bias=not is_linear)
+        self.down = nn.Linear(width, size, bias=not is_linear, dtype=torch.float32)
+        self.up = nn.Linear(size, width, bias=not is_linear, dtype=torch.float32)
         if is_linear:
             nn.init.normal_(self.down.weight, std=_LINEAR_SPREAD)
             nn.init.normal_(self.up.weight, std=_LINEAR_SPREAD)

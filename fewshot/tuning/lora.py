@@ -112,8 +112,8 @@ class LoRAModules(AddedModules):
         super().__init__()
         self.targets, self.rank, self.alpha = list(targets), rank, alpha
         weights = [weight_of(model, name) for name in targets]
-        self.down = nn.ParameterList(torch.empty(rank, w.shape[1]) for w in weights)  # A
-        self.up = nn.ParameterList(torch.zeros(w.shape[0], rank) for w in weights)  # B
+        self.down = nn.ParameterList(w.new_empty(rank, w.shape[1]) for w in weights)  # A
+        self.up = nn.ParameterList(w.new_zeros(w.shape[0], rank) for w in weights)  # B
         for matrix in self.down:
             nn.init.kaiming_uniform_(matrix, a=math.sqrt(5))  # as the reference code of LoRA
         self.dropout, self._drop = dropout, nn.Dropout(dropout)

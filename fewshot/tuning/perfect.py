@@ -149,7 +149,9 @@ class LabelVectors(AddedModules):
         super().__init__()
         self.n_classes, self.n_masks = n_classes, n_masks
         width = model.config.hidden_size
-        self.vectors = nn.Parameter(_SPREAD * torch.randn(n_classes, n_masks, width))
+        self.vectors = nn.Parameter(
+            _SPREAD * torch.randn(n_classes, n_masks, width, dtype=torch.float32)
+        )
 
     @property
     def skips_head(self) -> bool:

@@ -26,7 +26,7 @@ class PositionOffset(nn.Module):
         super().__init__()
         # Kaiming-uniform with a = sqrt(5) over the rank: |A| <= 1 / sqrt(rank).
         bound = 1 / math.sqrt(rank) if rank else 0.0
-        start = (2 * torch.rand(n_positions, rank) - 1) * bound
+        start = (2 * torch.rand(n_positions, rank, dtype=torch.float32) - 1) * bound
         self.positions = nn.Parameter(start)  # A, [n_positions, rank]
         self.directions = nn.Parameter(torch.zeros(rank, width))  # B
         self.scale = _ALPHA / math.sqrt(rank) if rank else 0.0
@@ -87,4 +87,4 @@ class PromptSpaces(nn.Module):
 
 
 def _normal(shape: tuple[int, ...]) -> nn.Parameter:
-    return nn.Parameter(_SCALE * torch.randn(*shape))
+    return nn.Parameter(_SCALE * torch.randn(*shape, dtype=torch.float32))

@@ -29,7 +29,7 @@ class InsertedPrompt(SoftTokens):
     def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()
         self.length = length
-        self.prompt = nn.Parameter(torch.zeros(length, embedding_width(model)))
+        self.prompt = nn.Parameter(torch.zeros(length, embedding_width(model), dtype=torch.float32))
 
     @property
     def n_inserted(self) -> int:
@@ -106,7 +106,7 @@ class TemplateTokens(SoftTokens):
     def __init__(self, model: Backbone, *, length: int) -> None:
         super().__init__()
         self.length = length
-        self.tokens = nn.Parameter(torch.zeros(length, embedding_width(model)))
+        self.tokens = nn.Parameter(torch.zeros(length, embedding_width(model), dtype=torch.float32))
 
     @property
     def vectors(self) -> Tensor:

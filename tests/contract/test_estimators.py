@@ -170,6 +170,21 @@ def test_global_random_states_are_as_before(estimator):
     assert np.array_equal(states[2], np.random.get_state()[1])
 
 
+def test_contexts_of_the_caller_change_nothing(estimator, fitted):
+    torch.set_default_device("meta")
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+            again = outputs(fit(estimator, X, Y))
+            other = outputs(fitted)
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+
+    np.testing.assert_array_equal(again, outputs(fitted))
+    np.testing.assert_array_equal(other, outputs(fitted))
+
+
 def test_the_given_model_is_never_changed(estimator):
     before = [parameter.clone() for parameter in weights_of(estimator)]
 

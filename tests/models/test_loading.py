@@ -117,9 +117,17 @@ def _wider(folder: Path) -> None:
     file.write_text(json.dumps(config | {"intermediate_size": 2 * config["intermediate_size"]}))
 
 
+def _not_finite(folder: Path) -> None:
+    model, tokenizer = tiny_bert()
+    model.cls.predictions.transform.dense.weight.data[0, 0] = float("nan")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
+        (_not_finite, r"not finite numbers, in \['cls.predictions.transform.dense.weight'\]"),
         (_without_head, r"no weights for .*cls.predictions.*without its MLM head"),
         (lambda folder: save_tiny(folder, "causal"), "masked language model"),
         (Path.mkdir, "cannot load a masked language model from"),
@@ -131,7 +139,16 @@ def _wider(folder: Path) -> None:
         (_wider, "cannot load the weights of"),
         (lambda folder: None, "there is no folder"),
     ],
-    ids=["no head", "causal", "empty", "broken config", "truncated", "other sizes", "missing"],
+    ids=[
+        "NaN",
+        "no head",
+        "causal",
+        "empty",
+        "broken config",
+        "truncated",
+        "other sizes",
+        "missing",
+    ],
 )
 def test_a_folder_that_does_not_fit_is_refused(tmp_path, write, message):
     write(tmp_path / "model")

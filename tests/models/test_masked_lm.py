@@ -158,6 +158,7 @@ def test_nothing_as_wide_as_the_vocabulary_is_computed(lm, family, monkeypatch):
     torch.set_num_threads(1)  # what is computed on other threads is not seen
     n_rows = len(lm.model.get_input_embeddings().weight)
     fresh = fresh_copy(lm)
+    monkeypatch.setattr(MaskedLM, "weights_state", lambda self: 0)  # looks at a column, untouched
 
     with _Sizes() as sizes:
         mask = torch.from_numpy(fresh.states(prompts_for(fresh)).mask)
@@ -379,23 +380,85 @@ def test_speed_is_measured_without_counting(bert):
     assert bert.counts.prompts == 0
 
 
-def test_a_model_in_half_precision_is_refused():
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float16, 2**-10), (torch.bfloat16, 2**-7)], ids=str
+)
+def test_a_model_in_half_precision_is_computed_in_full(dtype, bound):
     model, tokenizer = tiny_models.tiny_bert()
+    exact = MaskedLM(copy.deepcopy(model), tokenizer)
+    prompts = prompts_for(exact)
 
-    with pytest.raises(ModelError, match=r"in torch.float16.*call model.float\(\)"):
-        MaskedLM(model.half(), tokenizer)
+    lm = MaskedLM(model.to(dtype), tokenizer)
+
+    assert {p.dtype for p in model.parameters()} == {dtype}  # the caller's stays as it was
+    assert {p.dtype for p in lm.model.parameters()} == {torch.float32}
+    rounded = MaskedLM(model.float(), tokenizer)
+    np.testing.assert_array_equal(lm.states(prompts).mask, rounded.states(prompts).mask)
+    difference = np.abs(lm.states(prompts).mask - exact.states(prompts).mask).max()
+    assert 0 < difference < 4 * bound * np.abs(exact.states(prompts).mask).max()
 
 
-def test_states_are_computed_anew_when_the_wrapped_model_was_trained():
+# ---- What the caller does to a wrapped model --------------------------------------------------
+
+
+def _train(model):
+    model.train().requires_grad_(True)
+    model(input_ids=torch.arange(8)[None]).logits.square().mean().backward()
+    torch.optim.SGD(model.parameters(), 0.1).step()
+    model.eval()
+
+
+def _double_in_place(model):
+    model.load_state_dict({n: 2 * t if n.endswith("weight") else t for n, t in _state(model)})
+
+
+def _state(model):
+    return [(name, tensor.clone()) for name, tensor in model.state_dict().items()]
+
+
+def _double_past_the_count(model):
+    for parameter in model.parameters():
+        parameter.data.mul_(2)
+
+
+def _one_row(model):
+    model.get_input_embeddings().weight.data[7] += 1.0  # as users initialize a token
+
+
+@pytest.mark.parametrize("change", [_train, _double_in_place, _double_past_the_count, _one_row])
+def test_states_are_those_of_the_weights_as_they_are_now(change):
     model, tokenizer = tiny_models.tiny_bert()
     lm = MaskedLM(model, tokenizer)
-    template = Template("{text} {mask}")
-    slots = tokenize_slots(tokenizer, [template], Examples({"text": ["good film"]}))
-    prompts = build_prompts(tokenizer, template, slots, max_length=16)
+    prompts = prompts_for(lm, [tokenizer.decode([7])])
     before = lm.states(prompts).mask
 
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(1.5)
+    change(model)
 
     assert not np.allclose(lm.states(prompts).mask, before)
+    again = MaskedLM(model, tokenizer).states(prompts)
+    np.testing.assert_array_equal(lm.states(prompts).mask, again.mask)
+
+
+def _assign(model):
+    model.load_state_dict({name: 2 * tensor for name, tensor in _state(model)}, assign=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _assign,
+        lambda model: model.half(),
+        lambda model: model.resize_token_embeddings(400),
+        lambda model: model.train(),
+    ],
+    ids=["assign", "half", "resize", "train"],
+)
+def test_what_replaces_tensors_of_the_callers_model_leaves_the_wrapped_one(change):
+    model, tokenizer = tiny_models.tiny_bert()
+    lm = MaskedLM(model, tokenizer)
+    prompts = prompts_for(lm)
+    before = lm.states(prompts).mask
+
+    change(model)
+
+    np.testing.assert_array_equal(fresh_copy(lm).states(prompts).mask, before)

@@ -141,6 +141,27 @@ def test_full_width_letters_that_are_normalised_to_a_mask_stay_text(make, text):
     assert (prompts.ids[0] == tokenizer.mask_token_id).sum() == 1
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (wordpiece_tokenizer, "[E1] team [/E1] win it was [MASK] ."),
+        (tiny_models.byte_bpe_tokenizer, "[E1] Ġteam Ġ [/E1] Ġwin Ġit Ġwas <mask> ."),
+        (tiny_models.unigram_tokenizer, "[E1] ▁team [/E1] ▁win ▁it ▁was <mask> ▁ ."),
+    ],
+    ids=["wordpiece", "byte_bpe", "unigram"],
+)
+def test_special_tokens_that_users_have_added_stay_special_and_no_others(make, words):
+    tokenizer = make()
+    before = build(tokenizer, "{text} it was {mask}.", ["[MASK] </s> team"]).ids[0]
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[E1]", "[/E1]"]})
+
+    prompts = build(tokenizer, "{text} it was {mask}.", ["[E1] team [/E1] win", "[MASK] </s> team"])
+
+    tokens = tokenizer.convert_ids_to_tokens(prompts.ids[0])
+    assert tokens[1:-1] == words.split()
+    np.testing.assert_array_equal(prompts.ids[1], before)
+
+
 def test_a_mask_token_in_the_fixed_text_is_refused(wordpiece):
     with pytest.raises(TemplateError, match=r"holds the token '\[MASK\]'; write \{mask\}"):
         build(wordpiece, "[MASK] {text} {mask}", ["x"])

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 
-from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.base import TextClassifier, in_plain_torch
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.prompt import PromptClassifier
@@ -58,6 +58,7 @@ class SemiSupervisedClassifier(TextClassifier):
     def _learn(self, plan: Any, rounds: Rounds) -> dict[str, Any]:
         """Do the work; return the fitted attributes by name."""
 
+    @in_plain_torch
     def fit(
         self: _Fitted,
         X: Any = None,

@@ -96,7 +96,7 @@ class StudentTraining:
         compared = endless_batches(self.compared, n_compared, rng, classes)
         for step in range(self.n_pool_steps):
             batch = next(batches)
-            weights = torch.full((len(batch),), 1.0 / len(batch))
+            weights = torch.full((len(batch),), 1.0 / len(batch), dtype=torch.float32)
             is_warm = step >= n_warm
             if meta is not None and is_warm:
                 weights = self._meta_weights(batch, next(compared))

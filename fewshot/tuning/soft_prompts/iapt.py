@@ -128,7 +128,9 @@ class GeneratedPrompt(AddedModules):
             PromptGenerator(config.hidden_size, bottleneck, length) for _ in range(n_generators)
         )
         self.activations = nn.ModuleList(Rational() for _ in range(config.num_hidden_layers))
-        self.register_buffer("start", torch.zeros(length, embedding_width(model)))
+        self.register_buffer(
+            "start", torch.zeros(length, embedding_width(model), dtype=torch.float32)
+        )
 
     @property
     def n_inserted(self) -> int:

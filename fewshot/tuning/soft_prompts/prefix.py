@@ -105,7 +105,8 @@ class PrefixModules(AddedModules):
         n_heads = int(model.config.num_attention_heads)
         shape = (n_heads, length, int(model.config.hidden_size) // n_heads)
         self.keys, self.values = (
-            nn.ParameterList(_SPREAD * torch.randn(shape) for _ in self._names) for _ in range(2)
+            nn.ParameterList(_SPREAD * torch.randn(shape, dtype=torch.float32) for _ in self._names)
+            for _ in range(2)
         )
 
     def attach(self, model: Backbone) -> None:
@@ -138,4 +139,4 @@ def _random_tokens(prompts: Prompts, n: int) -> tuple[Tensor, Tensor]:
     """Draw places of tokens, from each prompt about as many: row numbers and positions."""
     rows = torch.arange(n) % len(prompts)
     lengths = torch.from_numpy(prompts.lengths)[rows]
-    return rows, (torch.rand(n) * lengths).long()
+    return rows, (torch.rand(n, dtype=torch.float32) * lengths).long()

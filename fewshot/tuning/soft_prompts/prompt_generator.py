@@ -51,10 +51,10 @@ class PromptGenerator(nn.Module):
 
     def __init__(self, width: int, bottleneck: int, n_tokens: int) -> None:
         super().__init__()
-        noise = _SCALE * torch.randn(width, bottleneck)
+        noise = _SCALE * torch.randn(width, bottleneck, dtype=torch.float32)
         self.down = nn.Parameter(noise)
         self.down_bias = nn.Parameter(torch.zeros(bottleneck))
-        queries = _SCALE * torch.randn(bottleneck, n_tokens)
+        queries = _SCALE * torch.randn(bottleneck, n_tokens, dtype=torch.float32)
         self.pool = nn.Parameter(queries)
         self.up = nn.Parameter(torch.zeros(bottleneck, width))
         self.up_bias = nn.Parameter(torch.zeros(width))
