@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +17,7 @@ import fewshot
 from fewshot.benchmark.data_sets.data_set import DataSetInfo
 from fewshot.benchmark.measures import Estimator
 from fewshot.benchmark.selection import candidates
-from fewshot.benchmark.spec import MethodSpec
+from fewshot.benchmark.spec import MethodSpec, Spec
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.errors import BenchmarkError, did_you_mean
@@ -40,6 +41,7 @@ SHORT_NAMES: dict[str, str] = {
 # Not "most_frequent", whose probabilities are 0 and 1: these are the shares of the classes.
 _OWN_SETTINGS: dict[str, dict[str, Any]] = {"majority": {"strategy": "prior"}}
 _NESTED_KEYS = {"estimator", "settings"}
+_TRUSTED = ("fewshot", "sklearn")  # packages whose classes a spec may name by itself
 _N_TEMPLATES = 4  # of an ensemble: each member costs a fit
 
 
@@ -128,7 +130,42 @@ def _import(path: str, place: str) -> Any:  # a class or a function
             f"{place}: {module_name!r} has no class or function "
             f"{name!r}{did_you_mean(name, dir(module))}"
         )
+    is_class = hasattr(target, "get_params") or is_dataclass(target)
+    if _is_trusted(path) and not (inspect.isclass(target) and is_class):
+        raise BenchmarkError(
+            f"{place}: {path!r} is no class of an estimator; functions can only be named in "
+            "modules of your own"
+        )
     return target
+
+
+def check_imports(spec: Spec) -> None:
+    """Refuse import paths outside scikit-learn and this package, before anything is imported."""
+    for method in spec.methods:
+        for path in _paths({"estimator": method.estimator, "settings": method.settings}):
+            if not _is_trusted(path):
+                raise BenchmarkError(
+                    f"method {method.name!r}: {path!r} is code of neither scikit-learn nor "
+                    "fewshot, which a spec runs only if you allow it: allow_imports=True, or "
+                    "--allow-imports on the command line"
+                )
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """Yield the paths of an estimator's description and of those nested in it."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("estimator"), str) and set(value) <= _NESTED_KEYS:
+            yield value["estimator"]
+        for item in value.values():
+            yield from _paths(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths(item)
+
+
+def _is_trusted(path: str) -> bool:
+    module = path.partition(":")[0]
+    return ":" not in path or module.partition(".")[0] in _TRUSTED
 
 
 def _with_estimators(value: Any, place: str) -> Any:

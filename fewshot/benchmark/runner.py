@@ -17,6 +17,7 @@ from fewshot.benchmark.data_sets.data_set import DataSet, Split
 from fewshot.benchmark.data_sets.loading import load_data_set
 from fewshot.benchmark.methods import (
     build_method,
+    check_imports,
     load_models,
     needs_labels,
     takes_unlabeled,
@@ -40,6 +41,7 @@ def run(
     results: str | Path | None = None,
     n_jobs: int | None = None,
     retry_failed: bool = False,
+    allow_imports: bool = False,
     verbose: int = 1,
 ) -> Results:
     """Run a benchmark, or resume an interrupted one.
@@ -62,6 +64,9 @@ def run(
         -1 for all cores.
     retry_failed : bool, default=False
         Whether cells that failed in an earlier run are run again.
+    allow_imports : bool, default=False
+        Whether the spec may name code outside scikit-learn and this package, which is run. Allow it
+        only for specs that you trust as you would a script.
     verbose : {0, 1}, default=1
         1 writes a line per cell to the standard error.
 
@@ -92,6 +97,8 @@ def run(
     ... )  # doctest: +SKIP
     """
     spec = load_spec(spec)
+    if not allow_imports:
+        check_imports(spec)
     workers = _count_workers(n_jobs)
     data_sets = _load_data_sets(spec, data_dir)
     estimators = _build_methods(spec, data_sets)

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
 from fewshot.classifiers.base import TextClassifier
+from fewshot.data.locks import LongLock
 from fewshot.data.settings import check_settings, or_none, proportion
 from fewshot.errors import InputError, PersistenceError, did_you_mean
 from fewshot.saving.estimators import load_estimator, saved_fingerprint
 
 _MODELS_KEPT = 4  # by a process
-_LOADING = Lock()  # threads of one process load a model once
+_LOADING = LongLock()  # threads of one process load a model once
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,13 @@ def benchmark(
     report: Annotated[
         Path | None, typer.Option(help="Write the report to this folder at the end.")
     ] = None,
+    allow_imports: Annotated[
+        bool,
+        typer.Option(
+            "--allow-imports",
+            help="Let the spec run code outside scikit-learn and fewshot, as a script would.",
+        ),
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run failed cells again.")
     ] = False,
@@ -105,6 +112,7 @@ def benchmark(
         results=file,
         n_jobs=n_jobs,
         retry_failed=retry_failed,
+        allow_imports=allow_imports,
         verbose=0 if quiet else 1,
     )
     n_failed = sum(not cell.is_done for cell in found.cells)

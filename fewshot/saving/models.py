@@ -144,8 +144,7 @@ def _encode_sentence(value: SentenceTransformer, writer: Writer, path: str) -> J
 
 
 def _decode_sentence(content: Any, reader: Reader) -> SentenceTransformer:
-    from fewshot.models.sentence_encoder import SentenceEncoder, foreign_modules, from_name
-    from fewshot.models.sentence_encoder import foreign_names, from_name  # takes seconds
+    from fewshot.models.sentence_encoder import SentenceEncoder, foreign_names, from_name
 
     if isinstance(content, dict):
         if EMBEDDED[content["embedded"]].sha256 != content["of"]:

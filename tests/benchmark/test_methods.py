@@ -235,6 +235,9 @@ def test_loading_forgets_the_models_that_an_earlier_fit_adapted(
         ("prompt", {}, {"tuning": ["ful"]}, "grid: {'tuning': 'ful'} cannot be set: .*'full'"),
         (":X", {}, {}, "no estimator ':X'"),
         (".module:X", {}, {}, "no estimator '.module:X'"),
+        ("sklearn.pipeline:make_pipeline", {}, {}, "is no class of an estimator; functions"),
+        ("fewshot:load", {}, {}, "'fewshot:load' is no class of an estimator"),
+        ("sklearn.utils:Bunch", {}, {}, "'sklearn.utils:Bunch' is no class of an estimator"),
         (f"{SPECS}:Raising", {}, {}, "cannot be built: out of order"),
     ],
 )

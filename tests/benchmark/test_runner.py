@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import joblib
 import numpy as np
 import pytest
 
+from fewshot.benchmark import runner
 from fewshot.benchmark.results import Cell, CellKey, read_results
-from fewshot.benchmark.runner import run
 from fewshot.errors import BenchmarkError, FewShotError, InputError
 from tests.benchmark.specs import NO_SETFIT, Learning, Spy, small_spec
 
 SPECS = "tests.benchmark.specs"
+run = partial(runner.run, allow_imports=True)
 SPY = {"name": "Spy", "estimator": f"{SPECS}:Spy"}
 FAILING = {"name": "Failing", "estimator": f"{SPECS}:Failing"}
 
@@ -43,6 +45,25 @@ def only(name: str) -> dict[str, Any]:
 def cells_of(folder: Path, *names: str, n_jobs: int = 1, **changes: Any) -> dict[str, list[Cell]]:
     results = run(small_spec(folder, *map(only, names), **changes), n_jobs=n_jobs, verbose=0)
     return {name: [cell for cell in results.cells if cell.method == name] for name in names}
+
+
+# ---- Code that a spec names -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_code_of_others_is_not_even_imported_unless_it_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_nested: bool
+) -> None:
+    (tmp_path / "evil_module.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    evil = {"estimator": "evil_module:Evil"}
+    nested = {"estimator": "sklearn.pipeline:Pipeline", "settings": {"steps": [["a", evil]]}}
+    method = {"name": "Evil"} | (nested if is_nested else evil)
+
+    with pytest.raises(BenchmarkError, match=r"method 'Evil': 'evil_module:Evil' is code of nei"):
+        runner.run(small_spec(tmp_path, method), verbose=0)
+
+    assert not (tmp_path / "ran").exists()
 
 
 # ---- Methods that do as they please -----------------------------------------------------------

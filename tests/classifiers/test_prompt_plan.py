@@ -7,7 +7,7 @@ import pytest
 
 from fewshot import PromptClassifier
 from fewshot.classifiers.prompt_plan import plan_fit, resolve_template
-from fewshot.errors import InputError
+from fewshot.errors import InputError, TemplateError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.tuning import Full, NoTuning
@@ -52,6 +52,14 @@ def test_without_texts_there_are_no_prompts(lm):
 
     assert (plan.n_texts, plan.n_truncated, plan.views) == (0, 0, {})
     assert isinstance(plan.tuning, NoTuning)
+
+
+@pytest.mark.parametrize("X", [None, TEXTS])
+def test_a_mask_token_in_the_template_is_refused_with_and_without_texts(lm, X):
+    clf = make(lm, template="{text} [MASK] {mask}", tuning="none", calibration="none")
+
+    with pytest.raises(TemplateError, match=r"holds the token '\[MASK\]'; write \{mask\}"):
+        clf.fit(X)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,8 @@ def test_a_benchmark_is_run_and_reported(
     monkeypatch.chdir(tmp_path)
     spec = write_spec(tmp_path, "Slow")
 
-    status = cli.main(["benchmark", str(spec), "--report", "my report", "--quiet"])
+    options = ["--allow-imports", "--report", "my report", "--quiet"]
+    status = cli.main(["benchmark", str(spec), *options])
 
     shown = capsys.readouterr()
     assert status == 0
@@ -168,7 +169,10 @@ def test_the_status_of_a_benchmark_with_failed_cells_is_1(
     results = tmp_path / "results.jsonl"
 
     status = cli.main(
-        ["benchmark", str(write_spec(tmp_path, "Failing")), "--results", str(results)]
+        [
+            *("benchmark", str(write_spec(tmp_path, "Failing"))),
+            *("--allow-imports", "--results", str(results)),
+        ]
     )
 
     assert status == 1

@@ -158,7 +158,7 @@ def test_vectors_in_place_of_tokens_are_refused_where_these_are_read_twice(famil
         "{text} {mask}", {"a": "good", "b": "bad"}, model=lm, tuning=tuning, verbose=0
     )
 
-    with pytest.raises(TuningError, match="reads them twice.*use tuning='full'"):
+    with pytest.raises(TuningError, match=r"reads them twice.*use tuning='full'"):
         clf.fit(["nice", "poor"], ["a", "b"])
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import sklearn
 import torch
+from safetensors.torch import load_file, save_file
 
 import fewshot
 from fewshot import (
@@ -30,7 +31,7 @@ from fewshot import (
     TfidfClassifier,
     Verbalizer,
 )
-from fewshot.errors import PersistenceError
+from fewshot.errors import ModelError, PersistenceError
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Reader, Writer
 from fewshot.saving.estimators import save_estimator
@@ -160,20 +161,82 @@ def test_a_sentence_encoder_with_code_of_its_own_is_refused(tmp_path):
         save_estimator(SetFitClassifier(encoder), tmp_path / "saved")
 
 
-def test_a_sentence_encoder_that_names_code_is_not_loaded(tmp_path):
+def test_weights_that_are_not_finite_are_refused_by_name_when_loaded(tmp_path):
     clf = SetFitClassifier(_sentence_encoder(tmp_path / "tiny"))
-    save_estimator(clf, tmp_path / "saved")
-    file = tmp_path / "saved" / "encoders" / "0" / "modules.json"
-    modules = json.loads(file.read_text())
-    modules[1]["type"] = "evil.Pooling"
-    file.write_text(json.dumps(modules))
-    files = json.loads((tmp_path / "saved" / "config.json").read_text())["files"]
-    data = file.read_bytes()
-    entry = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    _edit(tmp_path / "saved", files=files | {"encoders/0/modules.json": entry})
+    next(clf.model.parameters()).data[0, 0] = float("nan")
+    save_estimator(clf, tmp_path / "encoder")
+    whole = _prompt()
+    save_estimator(whole, tmp_path / "whole")
+    file = tmp_path / "whole" / "tensors.safetensors"
+    tensors = load_file(file)
+    bias = next(name for name in tensors if name.endswith("predictions.transform.dense.bias"))
+    save_file(tensors | {bias: tensors[bias] * float("nan")}, file)
+    _sign(tmp_path / "whole")
 
-    with pytest.raises(PersistenceError, match=r"evil\.Pooling.*not run"):
+    with pytest.raises(ModelError, match=r"not finite numbers, in \[.*word_embeddings"):
+        fewshot.load(tmp_path / "encoder")
+    with pytest.raises(ModelError, match=r"not finite numbers, in \[.*transform.dense.bias"):
+        fewshot.load(tmp_path / "whole")
+
+
+def _of_another_type(name: str):
+    def edit(folder: Path) -> None:
+        file = folder / "modules.json"
+        modules = json.loads(file.read_text())
+        file.write_text(json.dumps([*modules[:1], {**modules[1], "type": name}]))
+
+    return edit
+
+
+def _with_dense(activation: str, path: str = "2_Dense"):
+    def edit(folder: Path) -> None:
+        file = folder / "modules.json"
+        row = {"idx": 2, "name": "2", "path": path, "type": "sentence_transformers.models.Dense"}
+        file.write_text(json.dumps([*json.loads(file.read_text()), row]))
+        (folder / "2_Dense").mkdir()
+        settings = {"in_features": 32, "out_features": 32, "bias": True}
+        content = json.dumps({**settings, "activation_function": activation})
+        (folder / "2_Dense" / "config.json").write_text(content)
+
+    return edit
+
+
+def _sign(folder: Path) -> None:
+    """Sign an edited folder again, as anybody can."""
+    files = {
+        path.relative_to(folder).as_posix(): {
+            "size": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in folder.rglob("*")
+        if path.is_file() and path != folder / "config.json"
+    }
+    _edit(folder, files=files)
+
+
+@pytest.mark.parametrize(
+    ("edit", "name"),
+    [
+        (_of_another_type("evil_module.Pooling"), r"evil_module\.Pooling"),
+        (_of_another_type("sentence_transformers.models.Router"), r"models\.Router"),
+        (_of_another_type("sentence_transformers.models.WordEmbeddings"), "WordEmbeddings"),
+        (_with_dense("evil_module.run"), r"evil_module\.run"),
+        (_with_dense("torch.hub.load"), r"torch\.hub\.load"),
+        (_with_dense("torch.nn.modules.activation.Tanh", "../2_Dense"), r"\.\./2_Dense"),
+    ],
+    ids=["module", "router", "words", "activation", "of torch", "elsewhere"],
+)
+def test_a_sentence_encoder_that_names_code_is_not_loaded(edit, name, tmp_path, monkeypatch):
+    save_estimator(SetFitClassifier(_sentence_encoder(tmp_path / "tiny")), tmp_path / "saved")
+    edit(tmp_path / "saved" / "encoders" / "0")
+    _sign(tmp_path / "saved")
+    (tmp_path / "evil_module.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(PersistenceError, match=f"{name}.*not run"):
         fewshot.load(tmp_path / "saved")
+
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_tfidf_classifier_is_loaded_with_int_labels_and_other_alphabets(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from fewshot.errors import TuningError
+from fewshot.errors import ModelError, TuningError
 from fewshot.training.loop import Learner, TrainSettings, TrainStep, train
 from fewshot.training.losses import soft_cross_entropy
 
@@ -69,6 +69,11 @@ def test_training_lowers_the_loss_of_the_learner():
 def test_training_that_diverges_is_an_error():
     with pytest.raises(TuningError, match=r"the loss is (nan|inf) .*lower learning_rate"):
         run(Linear(X), learning_rate=1e38, num_epochs=20, max_grad_norm=1e38)
+
+
+def test_a_loss_that_is_nan_before_the_first_step_is_the_models():
+    with pytest.raises(ModelError, match="loss is nan before the first step: the weights or"):
+        run(Linear([np.nan] * len(X)))
 
 
 # ---- Steps and schedules ----------------------------------------------------------------------
