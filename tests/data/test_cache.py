@@ -6,6 +6,7 @@ from threading import Thread
 
 import pytest
 
+from fewshot.data import cache as cache_module
 from fewshot.data.cache import BoundedCache
 
 
@@ -89,7 +90,7 @@ def test_a_thread_waits_until_another_has_written():
     known = cache()
     threads = [Thread(target=work) for work in (lambda: known.keep({"a": "b"}), known.clear)]
 
-    with known._lock:
+    with cache_module._LOCK:
         for thread in threads:
             thread.start()
             thread.join(0.05)
