@@ -72,14 +72,17 @@ def _accuracies(
         [tokenizer.convert_tokens_to_ids(list(w)) for w in words], device=device
     )
     short = [" ".join(text.split()[:70]) for text in texts]
+    template = template.replace("[MASK]", tokenizer.mask_token)
     prompts = sorted((template.format(text), i) for i, text in enumerate(short))
     prompts.sort(key=lambda prompt: len(prompt[0]))
     scores = np.zeros((len(texts), len(words)))
     for begin in range(0, len(prompts), 32):
         part = prompts[begin : begin + 32]
         inputs = tokenizer([text for text, _ in part], padding=True, return_tensors="pt").to(device)
-        hidden = model.bert(**inputs).last_hidden_state[inputs.input_ids == tokenizer.mask_token_id]
-        log_probs = model.cls(hidden).float().log_softmax(-1)  # [n, vocabulary]
+        is_mask = inputs.input_ids == tokenizer.mask_token_id
+        hidden = model.base_model(**inputs).last_hidden_state[is_mask]
+        head = model.cls if hasattr(model, "cls") else model.lm_head
+        log_probs = head(hidden).float().log_softmax(-1)  # [n, vocabulary]
         scores[[i for _, i in part]] = log_probs[:, word_ids].mean(-1).cpu().numpy()
     calibrated = scores - scores.mean(axis=0)
     return [round(float((s.argmax(1) == labels).mean()), 4) for s in (scores, calibrated)]
