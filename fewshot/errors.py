@@ -113,7 +113,7 @@ class CoverageWarning(FewShotWarning):
 
 
 class LabelWordWarning(FewShotWarning):
-    """Label words are split into pieces, or their weights are not used."""
+    """Classes have no label words, numbers stand for them, or weights of words are not used."""
 
 
 class LeakageWarning(FewShotWarning):

@@ -18,7 +18,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from fewshot.data.examples import Examples, is_sequence, plain_text
+from fewshot.data.examples import Examples, as_list, is_sequence, plain_text
 from fewshot.errors import CollapseWarning, ModelError, TruncationWarning, warn_user
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         float
         """
         if is_sequence(y):
-            y = [plain_text(label) if isinstance(label, str) else label for label in y]
+            y = [plain_text(label) if isinstance(label, str) else label for label in as_list(y)]
         return float(super().score(X, y, sample_weight))
 
     def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from fewshot.data.classes import class_labels
-from fewshot.data.labels import Label
+from fewshot.data.labels import Label, read_label_set
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import LabelWordError, LabelWordWarning, VerbalizerError, warn_user
+from fewshot.knowledge.soft import SoftVerbalizer
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
 from fewshot.scoring.prototypes import LabelEmbeddings
-from fewshot.tuning import Tuning
+from fewshot.tuning import NoTuning, Tuning
+
+_C_WITHOUT_WORDS = 1.0  # docs/automatic_label_words.md
 
 
 def read_verbalizer(
@@ -31,21 +34,29 @@ def resolve_classes(
     verbalizer: Verbalizer | LearnedVerbalizer | None,
     labels: Sequence[Label] | None,
     data: TrainingData | None,
-) -> list[Label]:
-    """Return the classes, sorted: those of the words, of `labels`, or those that occur."""
+) -> tuple[list[Label], list[Label]]:
+    """Return the classes, sorted (of words, of `labels`, or those that occur), and their names."""
+    # Names differ from the classes where numbers in y stand for them.
+    names = None if labels is None else read_label_set(labels)
     if isinstance(verbalizer, Verbalizer):
-        labels = verbalizer.labels if labels is None else verbalizer.subset(labels).labels
-    elif data is None and labels is None:
+        names = verbalizer.labels if names is None else verbalizer.subset(names).labels
+    elif data is None and names is None:
         raise VerbalizerError(
             "without data there are no labels to take label words from; pass verbalizer= or labels="
         )
-    return class_labels(None if data is None else data.labels, labels)
+    classes = class_labels(None if data is None else data.labels, names)
+    return classes, classes if names is None else sorted(names)
 
 
 def resolve_words(
-    verbalizer: Verbalizer | LearnedVerbalizer | None, tuning: Tuning, task: VerbalizerTask
+    verbalizer: Verbalizer | LearnedVerbalizer | None,
+    tuning: Tuning,
+    task: VerbalizerTask,
+    names: Sequence[Label],
 ) -> tuple[Verbalizer | None, LabelWords | LabelEmbeddings]:
     """Return the words (by default the labels) and what is scored at the mask."""
+    if isinstance(verbalizer, Verbalizer):
+        verbalizer = _numbered(verbalizer, names, task.classes)
     if not tuning.uses_label_words:
         given = None if isinstance(verbalizer, LearnedVerbalizer) else verbalizer
         return given, tuning.label_embeddings(task.classes, task.lm)
@@ -53,9 +64,37 @@ def resolve_words(
         found = verbalizer.resolve_words(task)
         return found.verbalizer, found.label_words(task)
     if verbalizer is None:
-        verbalizer = Verbalizer.from_labels(task.classes)
-    words = LabelWords.resolve(verbalizer, task.classes, task.lm.tokenizer, task.multi_token)
-    return verbalizer, words
+        return _named_words(tuning, task, names)
+    return verbalizer, task.label_words(verbalizer)
+
+
+def _numbered(
+    verbalizer: Verbalizer, names: Sequence[Label], classes: Sequence[Label]
+) -> Verbalizer:
+    """Return the words of names under the classes that stand for them."""
+    if list(names) == list(classes):
+        return verbalizer
+    numbers = dict(zip(map(str, names), classes, strict=True))
+    return verbalizer.subset(names).rename(numbers)
+
+
+def _named_words(
+    tuning: Tuning, task: VerbalizerTask, names: Sequence[Label]
+) -> tuple[Verbalizer | None, LabelWords | LabelEmbeddings]:
+    """Return the names of the classes as words, or where they are none, vectors to be learned."""
+    try:
+        verbalizer = _numbered(Verbalizer.from_labels(names), names, task.classes)
+        return verbalizer, task.label_words(verbalizer)
+    except (VerbalizerError, LabelWordError) as error:
+        if isinstance(tuning, NoTuning):
+            raise
+        warn_user(
+            f"{error}. Without words, {tuning} learns the classes from the labelled texts alone, "
+            "by a regression on states of the model",
+            LabelWordWarning,
+        )
+    found = SoftVerbalizer(C=_C_WITHOUT_WORDS).resolve_words(task)
+    return found.verbalizer, found.label_words(task)
 
 
 def resolve_aggregation(

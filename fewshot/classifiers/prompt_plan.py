@@ -21,13 +21,14 @@ from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, checked_state, new_rng, one_of
 from fewshot.data.training_data import TrainingData, read_training_data
-from fewshot.errors import InputError, TemplateError, TuningError
+from fewshot.errors import InputError, LabelWordError, TemplateError, TuningError
 from fewshot.models.loading import load_masked_lm
 from fewshot.prompting.prompts import tokenize_slots
 from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.calibration import Calibration, calibration_examples
+from fewshot.scoring.label_words import MultiToken
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer, Views
@@ -163,7 +164,7 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
     check_template_tokens(lm, template, is_tuned=tuning.tunes_virtual_tokens)
     max_length = lm.checked_max_length(settings.max_length)
     room = tuning.room(max_length, template)
-    classes = resolve_classes(given, settings.labels, data)
+    classes, names = resolve_classes(given, settings.labels, data)
     class_offset(classes, settings.class_weight, settings.class_prior)  # checks them
     task = VerbalizerTask(tuple(classes), lm, template, room, settings.multi_token)
     if data is not None:
@@ -171,7 +172,7 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
         targets, weights = class_targets(data, classes, class_weight)
         counted = np.where(data.labels.is_labeled, data.sample_weight, 0.0)
         task = replace(task, examples=data.examples, targets=targets, sample_weight=counted)
-    verbalizer, words = resolve_words(given, tuning, task)
+    verbalizer, words = resolve_words(given, tuning, task, names)
     check_head(words, lm)
     aggregation = resolve_aggregation(settings.aggregation, verbalizer)
     scorer = PromptScorer(lm, template, words, aggregation, room)
@@ -200,6 +201,8 @@ def _check_settings(settings: PromptClassifier) -> None:
         "verbose": one_of(settings.verbose, (0, 1)),
     }
     check_settings(settings, limits)
+    multi_token = one_of(settings.multi_token, get_args(MultiToken))
+    check_settings(settings, {"multi_token": multi_token}, LabelWordError)
     checked_state(settings.random_state)
 
 

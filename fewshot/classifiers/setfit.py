@@ -151,9 +151,9 @@ class SetFitClassifier(SupervisedClassifier):
         pairs = plan.source.draw(plan.rng)
         lengths = plan.tokens.lengths
         settings = PairTraining(
-            learning_rate=self.learning_rate,
-            num_epochs=self.num_epochs,
-            batch_size=self.batch_size,
+            learning_rate=float(self.learning_rate),  # setfit looks for pairs in others
+            num_epochs=int(self.num_epochs),
+            batch_size=int(self.batch_size),
             batch_tokens=int(2 * self.batch_size * lengths.mean()),
             seed=int(plan.rng.integers(2**31)),
             show_progress=self.verbose > 0,

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.data.examples import Examples
+from fewshot.data.examples import Examples, shorten
 from fewshot.data.labels import Label, Labels, read_label_set
+from fewshot.data.settings import one_of
 from fewshot.data.training_data import TrainingData, read_training_data
-from fewshot.errors import InputError, UnlabeledWarning, warn_user
+from fewshot.errors import InputError, LabelWordWarning, UnlabeledWarning, warn_user
 
 _LEAST_WEIGHT = np.finfo(np.float64).tiny  # in place of a weight of 0, whose log is infinite
 _SUM_TOLERANCE = 1e-6
@@ -44,6 +45,7 @@ def read_labeled_texts(
             UnlabeledWarning,
         )
     classes = class_labels(data.labels, labels)
+    _refuse_label_column(data)
     targets, weights = class_targets(data, classes, class_weight)
     used = np.flatnonzero(weights > 0)
     if not len(used):
@@ -53,10 +55,32 @@ def read_labeled_texts(
     return LabeledTexts(classes, data.examples.take(used), targets[used], weights[used])
 
 
+def _refuse_label_column(data: TrainingData) -> None:
+    labels = [str(label) for label in data.labels.values[data.labels.is_labeled]]
+    texts = data.examples.take(np.flatnonzero(data.labels.is_labeled)).columns
+    copies = [name for name, column in texts.items() if column == labels]
+    if copies and len(texts) > 1:
+        raise InputError(
+            f"the column {copies[0]!r} of X equals y, and all columns of X are read as text: drop "
+            f"it (of a DataFrame: X.drop(columns={copies[0]!r})), or pass one column as X"
+        )
+
+
 def class_labels(labels: Labels | None, given: Sequence[Label] | None = None) -> list[Label]:
     """Return the classes: those given, else those that occur; sorted."""
     found = [] if labels is None else labels.classes()
     classes = found if given is None else sorted(read_label_set(given))
+    if _are_numbers(found, classes):
+        warn_user(
+            f"y holds numbers and the classes are named: 0 to {len(classes) - 1} stand for "
+            f"{classes}, sorted as scikit-learn numbers labels (in voting, stacking, "
+            "cross_val_predict). If yours mean others, number the labels of the verbalizer, or "
+            "those in labels=, in the same way",
+            LabelWordWarning,
+        )
+        return list(range(len(classes)))
+    if given is not None and found == list(range(len(found))) == classes[: len(found)]:
+        _warn_fewer(found, classes)
     unknown = [label for label in found if label not in classes]
     if unknown:
         raise InputError(
@@ -98,10 +122,10 @@ def class_offset(
     if isinstance(class_weight, Mapping):
         weights = _by_class(classes, class_weight, "class_weight", default=1.0)
         offset += np.log(np.maximum(weights, _LEAST_WEIGHT))
-    elif class_weight is not None and class_weight != "balanced":
+    elif not (class_weight is None or one_of(class_weight, ["balanced"])[0]):
         raise InputError(
             "class_weight is None, 'balanced' or a mapping of labels to weights, "
-            f"got {class_weight!r}"
+            f"got {shorten(class_weight)}"
         )
     shares = class_shares(classes, class_prior)
     return offset if shares is None else offset + np.log(shares * len(classes))
@@ -129,21 +153,49 @@ def class_shares(classes: Sequence[Label], class_prior: Any) -> npt.NDArray[np.f
 
 
 def label_array(classes: Sequence[Label]) -> npt.NDArray[Any]:
-    """Return classes as ``classes_`` holds them: int64, or object for str."""
-    return np.array(classes, dtype=np.int64 if isinstance(classes[0], int) else object)
+    """Return classes as ``classes_`` holds them: int64, bool, or object for str."""
+    kind = type(classes[0])
+    return np.array(classes, dtype=object if kind is str else kind)
 
 
 def _minus_one_advice(labels: Labels | None) -> str:
     n_rows = 0 if labels is None else labels.n_minus_one
-    return f"; {n_rows} rows with -1 count as unlabelled" if n_rows else ""
+    return (
+        f"; {n_rows} rows with -1 count as unlabelled (OutputCodeClassifier marks classes so; use "
+        "OneVsRestClassifier)"
+        if n_rows
+        else ""
+    )
+
+
+def _are_numbers(found: Sequence[Label], classes: Sequence[Label]) -> bool:
+    """Return whether found labels are places of named classes; the last must be among them."""
+    # Fewer classes would have been numbered otherwise, so that the last number shows that none
+    # is missing.
+    is_named = bool(classes) and isinstance(classes[0], str)
+    is_int = bool(found) and type(found[0]) is int
+    return is_named and is_int and min(found) == 0 and max(found) == len(classes) - 1
+
+
+def _warn_fewer(found: Sequence[Label], classes: Sequence[Label]) -> None:
+    missing = classes[len(found) :]
+    if found and missing and type(found[0]) is int:
+        warn_user(
+            f"y holds the labels {found} of {classes}. If scikit-learn numbered them (in voting, "
+            "stacking, cross_val_predict), they stand for others: there, name the classes of y "
+            "only, 0 to n-1, with Verbalizer.rename",
+            LabelWordWarning,
+        )
 
 
 def _advice(unknown: Sequence[Label], classes: Sequence[Label]) -> str:
-    is_numbered = all(isinstance(label, int) and 0 <= label < len(classes) for label in unknown)
+    is_numbered = all(isinstance(label, int) and -1 <= label < len(classes) for label in unknown)
     if isinstance(classes[0], str) and isinstance(unknown[0], int):
         return (
-            "scikit-learn makes numbers of labels in cross_val_predict(method='predict_proba'), "
-            "in stacking and in voting: number them yourself there, with Verbalizer.rename"
+            f"Numbers, which scikit-learn makes of labels, stand for the sorted classes if all "
+            f"{len(classes)} are in y, else name those of y with labels=. Where classes are taken "
+            "two at a time (OneVsRestClassifier, OneVsOneClassifier), leave out verbalizer and "
+            "labels"
         )
     if is_numbered:
         return (

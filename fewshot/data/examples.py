@@ -12,6 +12,7 @@ from fewshot.errors import InputError
 
 _TEXT = "text"
 _ROWS_SHOWN = 5
+_SHOWN = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,13 @@ def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
     # Examples were checked when they were made, so that only the fields are selected.
     if isinstance(X, Examples):
         return _selected(X, fields)
-    if not is_sequence(X):
-        raise InputError(
-            f"X is a sequence of texts, got {shorten_repr(X)}; for one text write X=[text]"
-        )
     columns = _table_columns(X)
     if columns is None:
+        if not is_sequence(X):
+            raise InputError(
+                f"X is a sequence of texts, got {shorten_repr(X)}; for one text write X=[text], "
+                "for a lazy table X.collect()"
+            )
         rows = _rows(X)
         columns = _row_columns(rows, fields) if rows else {}
     columns = _needed(columns, fields)
@@ -61,12 +63,14 @@ def is_sequence(values: object) -> bool:
     """Return whether values are ordered rows: no text, mapping, set, number or sparse matrix."""
     if isinstance(values, (str, bytes, Mapping, Set)) or hasattr(values, "toarray"):
         return False
+    if hasattr(values, "collect"):  # a lazy table, whose iteration raises errors of its own
+        return False
     return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN or pandas' NA, none of which equals itself."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    """Return whether a value is None, NaN, masked, or pandas' NA or NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
@@ -76,10 +80,24 @@ def plain_text(text: str) -> str:
     return str.__str__(text)
 
 
+def as_list(values: Iterable[Any]) -> list[Any]:
+    """Return rows as a list; Arrow's own scalars become Python's values."""
+    rows: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+    return rows
+
+
+def shorten(value: Any) -> str:
+    """Return the beginning of a value's repr, for a message."""
+    try:
+        shown = repr(value)
+    except ValueError:  # an int of more digits than Python prints
+        return "an int of thousands of digits"
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
+
+
 def shorten_repr(value: Any) -> str:
     """Return the type and the beginning of a value, for a message."""
-    shown = repr(value)
-    return f"{type(value).__name__} {shown if len(shown) <= 60 else shown[:57] + '...'}"
+    return f"{type(value).__name__} {shorten(value)}"
 
 
 def _selected(examples: Examples, fields: Sequence[str] | None) -> Examples:
@@ -88,15 +106,26 @@ def _selected(examples: Examples, fields: Sequence[str] | None) -> Examples:
 
 
 def _table_columns(X: Any) -> dict[str, list[Any]] | None:
-    """Return the columns of a DataFrame or a datasets.Dataset, else None."""
-    if hasattr(X, "column_names") and hasattr(X, "features"):  # datasets.Dataset
-        return {str(name): list(X[name]) for name in X.column_names}
-    if hasattr(X, "columns") and hasattr(X, "iloc"):  # pandas.DataFrame
-        names = [str(name) for name in X.columns]
-        if len(set(names)) < len(names):
-            raise InputError(f"X has two columns of one name among {names}; rename or drop one")
-        return {str(name): list(X.iloc[:, i]) for i, name in enumerate(X.columns)}
-    return None
+    """Return the columns of a table, else None."""
+    keys = _column_keys(X)
+    if keys is None:
+        return None
+    names = [str(name) for name in keys]
+    if len(set(names)) < len(names):
+        raise InputError(f"X has two columns of one name among {names}; rename or drop one")
+    if hasattr(X, "iloc"):
+        return {name: list(X.iloc[:, i]) for i, name in enumerate(names)}
+    return {name: as_list(X[key]) for name, key in zip(names, keys, strict=True)}
+
+
+def _column_keys(X: Any) -> Sequence[Any] | None:
+    if hasattr(X, "iloc") or hasattr(X, "get_columns"):  # a DataFrame of pandas, of polars
+        keys = getattr(X, "columns", None)
+    elif hasattr(X, "column_names"):  # a datasets.Dataset, a pyarrow.Table
+        keys = X.column_names
+    else:  # a structured array of NumPy
+        keys = getattr(getattr(X, "dtype", None), "names", None)
+    return None if keys is None else list(keys)
 
 
 def can_be_encoded(text: str) -> bool:
@@ -111,7 +140,7 @@ def can_be_encoded(text: str) -> bool:
 def _rows(X: Iterable[Any]) -> list[Any]:
     if getattr(X, "ndim", 1) > 1:
         return [row[0] if len(row) == 1 else tuple(row) for row in X]
-    return list(X)
+    return as_list(X)
 
 
 def _row_columns(rows: list[Any], fields: Sequence[str] | None) -> dict[str, list[Any]]:

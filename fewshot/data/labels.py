@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeAlias
@@ -12,10 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import DataConversionWarning
 
-from fewshot.data.examples import is_missing, is_sequence, plain_text, shorten_repr
+from fewshot.data.examples import (
+    as_list,
+    can_be_encoded,
+    is_missing,
+    is_sequence,
+    plain_text,
+    shorten_repr,
+)
 from fewshot.errors import InputError, VerbalizerError, warn_user
 
-Label: TypeAlias = str | int
+Label: TypeAlias = str | int  # bool is one, too: it is an int
 
 UNLABELED = -1  # among ints, as in sklearn.semi_supervised
 
@@ -24,7 +31,7 @@ UNLABELED = -1  # among ints, as in sklearn.semi_supervised
 class Labels:
     """Labels of texts, some of which may be missing."""
 
-    values: npt.NDArray[Any]  # [n], int64 or object; -1 or None where there is no label
+    values: npt.NDArray[Any]  # [n], int64, bool or object; -1 or None where there is no label
     is_labeled: npt.NDArray[np.bool_]  # [n]
 
     def __len__(self) -> int:
@@ -45,7 +52,7 @@ def read_labels(y: Any, n_examples: int) -> Labels:
     if isinstance(y, Labels):
         labels = y
     elif is_sequence(y):
-        values = list(y)
+        values = as_list(y)
         labels = _to_array([_read_label(value, row) for row, value in enumerate(values)])
         _warn_members(values)
     else:
@@ -62,10 +69,12 @@ def read_labels(y: Any, n_examples: int) -> Labels:
     return labels
 
 
-def read_label_set(labels: object) -> tuple[Label, ...]:
+def read_label_set(labels: Any) -> tuple[Label, ...]:
     """Read the distinct labels that a caller names, in their order."""
     # Raises VerbalizerError: they come from `labels=` or from a verbalizer.
-    if isinstance(labels, str) or not isinstance(labels, Iterable):
+    # An iterator would be empty in the next fit.
+    is_list = isinstance(labels, Iterable) and getattr(labels, "ndim", 1) == 1
+    if isinstance(labels, (str, Iterator)) or not is_list:
         raise VerbalizerError(
             f"labels is a list of all labels, such as ['no', 'yes'], got {labels!r}"
         )
@@ -73,7 +82,7 @@ def read_label_set(labels: object) -> tuple[Label, ...]:
     if len(read) < 2:
         raise VerbalizerError(f"expected at least two labels, got {list(read)}")
     if len({type(label) for label in read}) > 1:
-        raise VerbalizerError(f"expected labels all of str or all of int, got {list(read)}")
+        raise VerbalizerError(f"expected labels all of str, of int or of bool, got {list(read)}")
     repeated = [label for label, count in Counter(read).items() if count > 1]
     if repeated:
         raise VerbalizerError(f"the label {repeated[0]!r} is duplicated in {list(read)}")
@@ -83,15 +92,15 @@ def read_label_set(labels: object) -> tuple[Label, ...]:
 def _to_array(labels: list[Label | None]) -> Labels:
     kinds = {type(label) for label in labels if label is not None}
     if len(kinds) > 1:
-        examples = [next(x for x in labels if isinstance(x, kind)) for kind in (str, int)]
-        raise InputError(f"labels are all str or all int, got both, for example {examples}")
+        examples = list({type(label): label for label in labels if label is not None}.values())
+        raise InputError(f"labels are all str or all int (or all bool), got for example {examples}")
     too_long = [label for label in labels if isinstance(label, int) and not _fits(label)]
     if too_long:
         raise InputError(
             f"labels that are int have 64 bits at most, got {shorten_repr(too_long[0])}"
         )
-    if kinds == {int} and None not in labels:
-        values: npt.NDArray[Any] = np.array(labels, dtype=np.int64)
+    if kinds <= {int, bool} and None not in labels:
+        values: npt.NDArray[Any] = np.array(labels, dtype=np.int64 if kinds == {int} else bool)
         return Labels(values, values != UNLABELED)
     values = np.empty(len(labels), dtype=object)
     values[:] = labels
@@ -120,8 +129,10 @@ def _read_label(value: Any, row: int) -> Label | None:
     if is_missing(value):
         return None
     if isinstance(value, (bool, np.bool_)):
-        raise InputError(f"labels are str or int, got the bool {value} in row {row}; use 0 and 1")
+        return bool(value)
     if isinstance(value, str):
+        if not can_be_encoded(value):
+            raise InputError(f"the label {value!r} in row {row} holds a lone surrogate")
         return plain_text(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
@@ -135,8 +146,12 @@ def _read_label(value: Any, row: int) -> Label | None:
 
 def _read_named_label(label: object) -> Label:
     if isinstance(label, str):
+        if not can_be_encoded(label):
+            raise VerbalizerError(f"the label {label!r} holds a lone surrogate")
         return plain_text(label)
-    if isinstance(label, bool) or not isinstance(label, Integral):
+    if isinstance(label, (bool, np.bool_)):
+        return bool(label)
+    if not isinstance(label, Integral):
         raise VerbalizerError(f"a label is a str or an int, got {type(label).__name__}: {label!r}")
     if label == UNLABELED:
         raise VerbalizerError("the label -1 marks unlabelled rows; use another number, such as 0")

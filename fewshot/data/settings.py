@@ -9,7 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from sklearn.utils import check_random_state
 
+from fewshot.data.examples import shorten
 from fewshot.errors import FewShotError, InputError
+
+_LARGEST = 2**63 - 1  # an int that arrays and tensors hold
 
 # Whether a value is good, and what is expected of it.
 Limit: TypeAlias = "tuple[bool, str]"
@@ -26,7 +29,7 @@ def check_settings(
     of_class = f" of {type(settings).__name__}" if is_part else ""
     for name, (is_good, expected) in limits.items():
         if not is_good:
-            raise error(f"{name}{of_class} is {expected}, got {getattr(settings, name)!r}")
+            raise error(f"{name}{of_class} is {expected}, got {shorten(getattr(settings, name))}")
 
 
 def whole(value: Any, least: int = 1) -> Limit:
@@ -68,7 +71,8 @@ def or_none(value: Any, limit: Callable[[Any], Limit]) -> Limit:
 
 def is_whole(value: Any, least: int) -> bool:
     """Return whether a value is a whole number, and not below the least."""
-    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+    is_int = not isinstance(value, bool) and isinstance(value, Integral)
+    return is_int and least <= int(value) <= _LARGEST
 
 
 def is_number(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,11 +75,20 @@ def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
         return np.ones(n_examples)
     expected = f"sample_weight is {n_examples} finite numbers, 0 or more and not all zero"
     try:
-        weights = np.array(sample_weight, dtype=np.float64)
+        is_stream = isinstance(sample_weight, Iterator)
+        given = list(sample_weight) if is_stream else sample_weight
+        weights = np.array(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{expected}, one for each text: {error}") from error
-    if weights.shape != (n_examples,) or not _are_weights(weights):
+    if weights.shape != (n_examples,):
         raise InputError(f"{expected}, one for each text; got shape {weights.shape}")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise InputError(f"{expected}; got {weights[bad[0]]} in row {bad[0]}")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not 0 < total < np.inf:
+        raise InputError(f"{expected}, and so is their sum; got a sum of {total}")
     return weights
 
 
@@ -87,7 +96,3 @@ def _mean_weight(weights: npt.NDArray[np.float64]) -> float:
     """Return the mean of the weights above 0, so that only ratios of weights count."""
     used = weights[weights > 0]
     return float(used.mean()) if len(used) else 1.0
-
-
-def _are_weights(values: npt.NDArray[np.float64]) -> bool:
-    return bool(np.isfinite(values).all() and (values >= 0).all() and values.any())

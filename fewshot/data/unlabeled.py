@@ -54,8 +54,9 @@ class Unlabeled:
     __slots__ = ("_is_read", "_texts")
 
     def __init__(self, texts: Any) -> None:  # of the many kinds above
-        is_one = isinstance(texts, (str, bytes, Mapping, Set))
-        if is_one or isinstance(texts, Unlabeled) or not isinstance(texts, Iterable):
+        is_one = isinstance(texts, (str, bytes, Mapping, Set)) or hasattr(texts, "collect")
+        is_many = isinstance(texts, Iterable) or hasattr(texts, "column_names")
+        if is_one or isinstance(texts, Unlabeled) or not is_many:
             raise InputError(
                 "Unlabeled takes a sequence or stream of texts, such as Unlabeled([text, ...]), "
                 f"got {type(texts).__name__}"
@@ -169,7 +170,10 @@ def _parts(texts: Any) -> Iterator[Any]:
     elif hasattr(texts, "iloc"):  # of pandas
         for start in range(0, len(texts), _BATCH):
             yield texts.iloc[start : start + _BATCH]
-    elif getattr(texts, "ndim", 1) > 1:  # an array, whose rows hold a text for each field
+    elif hasattr(texts, "slice"):  # of polars or pyarrow
+        for start in range(0, len(texts), _BATCH):
+            yield texts.slice(start, _BATCH)
+    elif isinstance(texts, np.ndarray):  # its rows may hold a text for each field
         for start in range(0, len(texts), _BATCH):
             yield texts[start : start + _BATCH]
     else:

@@ -136,7 +136,7 @@ def _predicted(names: Names, task: VerbalizerTask, tokens: torch.Tensor) -> npt.
 def _embedded(names: Names, task: VerbalizerTask, tokens: torch.Tensor) -> npt.NDArray[np.float64]:
     rows = task.lm.mask_head.decoder_rows(tokens)
     verbalizer = Verbalizer({label: list(words) for label, words in names.items()})
-    words = LabelWords.resolve(verbalizer, task.classes, task.lm.tokenizer, warn_split=False)
+    words = LabelWords.resolve(verbalizer, task.classes, task.lm.tokenizer)
     pieces = task.lm.mask_head.decoder_rows(words.tokens)
     means = words.class_vectors(pieces)  # [classes, hidden]
     unit = torch.nn.functional.normalize

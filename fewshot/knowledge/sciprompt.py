@@ -262,7 +262,7 @@ class SciPromptSoftVerbalizer(SciPromptVerbalizer):
     def resolve_words(self, task: VerbalizerTask) -> ResolvedVerbalizer:
         """Find words and make vectors; see :meth:`LearnedVerbalizer.resolve_words`."""
         verbalizer = self._find_words(task)
-        words = LabelWords.resolve(verbalizer, task.classes, task.lm.tokenizer, warn_split=False)
+        words = LabelWords.resolve(verbalizer, task.classes, task.lm.tokenizer)
         rows = task.lm.mask_head.decoder_rows(words.tokens).cpu()
         with torch.inference_mode():
             vectors = words.class_vectors(rows)

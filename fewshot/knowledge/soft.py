@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fewshot.data.settings import check_settings, one_of, positive, whole
-from fewshot.errors import VerbalizerError
+from fewshot.errors import LabelWordError, VerbalizerError
 from fewshot.knowledge.labelled import labelled_states
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import segment_sum
@@ -46,7 +46,8 @@ class SoftVerbalizer(LearnedVerbalizer):
     ----------
     verbalizer : Verbalizer, mapping or LearnedVerbalizer, optional
         The words to start from: given, or found in ``fit``, for example by
-        :class:`~fewshot.knowledge.PetalVerbalizer`. By default the names of the labels.
+        :class:`~fewshot.knowledge.PetalVerbalizer`. By default the names of the labels; where they
+        are no words (numbers, bools, emoji), the vectors are learned from labelled texts alone.
     C : float, default=10.0
         Inverse penalty on how far the regression moves the vectors from the words; states are
         centred and have a mean squared norm of 1.
@@ -81,9 +82,17 @@ class SoftVerbalizer(LearnedVerbalizer):
         """Make the vectors of all classes; see :meth:`LearnedVerbalizer.resolve_words`."""
         limits = {"C": positive(self.C), "start": one_of(self.start, get_args(Start))}
         check_settings(self, limits, VerbalizerError, is_part=True)
-        verbalizer = self._words(task)
-        vectors = _mean_rows(verbalizer, task)
         labelled = np.flatnonzero(task.sample_weight > 0)
+        try:
+            given = self._words(task)
+            verbalizer: Verbalizer | None = given
+            vectors = _mean_rows(given, task)
+        except (VerbalizerError, LabelWordError):
+            # Without words, labelled texts alone decide, from vectors that score classes alike.
+            if self.verbalizer is not None or self.start != "states" or not len(labelled):
+                raise
+            verbalizer = None
+            vectors = torch.zeros(len(task.classes), task.lm.state_size)
         if self.start == "states" and len(labelled):
             states = task.mask_states(labelled)[:, 0].numpy()
             shares = task.sample_weight[labelled, None] * task.targets[labelled]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TypeAlias
 
@@ -99,9 +99,8 @@ def name_words(labels: Sequence[Label]) -> dict[Label, list[str]]:
         example = ", ".join(f'{name!r}: "..."' for name in labels[:_SHOWN_LABELS])
         raise VerbalizerError(
             f"the labels {list(labels[:_SHOWN_LABELS])} are not words that a language model could "
-            f"put at the mask; say what they mean: verbalizer={{{example}}}. (If your labels are "
-            "words: cross_val_predict of probabilities, voting and stacking number them first; "
-            "give int labels and a verbalizer there)"
+            f"put at the mask; say what they mean: verbalizer={{{example}}}, or, if scikit-learn "
+            "numbered your labels (in voting, stacking, cross_val_predict), name them with labels="
         )
     parts: dict[Label, list[str]] = {
         label: [word for word in map(_clean, _ALTERNATIVES.split(_shorten(str(label)))) if word]
@@ -118,7 +117,7 @@ def _pair_words(label: Label, words: object) -> list[tuple[object, object]]:
         return [(words, 1.0)]
     if isinstance(words, Mapping):
         return list(words.items())
-    if isinstance(words, (set, frozenset)) or not isinstance(words, Iterable):
+    if isinstance(words, (set, frozenset, Iterator)) or not isinstance(words, Iterable):
         raise VerbalizerError(
             f"the words of label {label!r} are a str, a list, or a mapping of words to weights, "
             f"got {type(words).__name__}: {words!r}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
+from fewshot.data.examples import can_be_encoded
 from fewshot.errors import TemplateError
 from fewshot.prompting.openprompt import read_openprompt
 
@@ -142,6 +143,8 @@ class Template:
                 f"a template is a string such as '{{text}} It was {{mask}}.', "
                 f"got {type(self.text).__name__}: {self.text!r}"
             )
+        if not can_be_encoded(self.text):
+            raise TemplateError(f"the template {self.text!r} holds a lone surrogate")
         object.__setattr__(self, "segments", tuple(_parse(self.text)))
         _check_mask(self.text, self.segments)
         object.__setattr__(self, "fields", _checked_fields(self))

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from fewshot.data.examples import shorten
 from fewshot.data.labels import Label, read_label_set
+from fewshot.data.settings import is_whole
 from fewshot.errors import VerbalizerError
 from fewshot.prompting.yaml_files import check_keys, read_text, read_typed_words, read_yaml
 
@@ -63,8 +65,8 @@ class LabelWordRows:
 def read_label_words(path: Path, index: int) -> LabelWordRows:
     """Read one verbalizer (in PET's files, a pattern id) of a file; the suffix gives the format."""
     suffix = path.suffix.lower()
-    if isinstance(index, bool) or index < 0:
-        raise VerbalizerError(f"index is a number from 0, got {index!r}")
+    if not is_whole(index, 0):
+        raise VerbalizerError(f"index is a number from 0, got {shorten(index)}")
     if suffix in _YAML_SUFFIXES:
         return _pick([_read_own(path)], index, path)
     if suffix in _JSON_SUFFIXES:

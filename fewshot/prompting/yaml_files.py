@@ -12,7 +12,8 @@ from fewshot.data.files import write_whole
 from fewshot.data.labels import Label
 from fewshot.errors import FewShotError, VerbalizerError, did_you_mean
 
-_LABEL_TYPES = ("str", "int")
+_LABEL_TYPES = ("str", "int", "bool")
+_BOOLS = {"true": True, "false": False}
 _YAML_WIDTH = 100
 
 _Number = TypeVar("_Number", int, float)
@@ -44,13 +45,17 @@ def read_yaml(path: Path) -> dict[str, object]:
 
 
 def read_typed_label(label_type: object, label: object, source: str) -> Label:
-    """Turn a string of a YAML file into a label of `label_type`, which is "str" or "int"."""
+    """Turn a string of a YAML file into a label of one of the label types."""
     if label_type not in _LABEL_TYPES:
         raise VerbalizerError(
             f"{source}: label_type is one of {list(_LABEL_TYPES)}, got {label_type!r}"
         )
     if not isinstance(label, str):
         raise VerbalizerError(f"{source}: expected a label, got {label!r}")
+    if label_type == "bool" and label not in _BOOLS:
+        raise VerbalizerError(f"{source}: a label of type bool is true or false, got {label!r}")
+    if label_type == "bool":
+        return _BOOLS[label]
     return _number(int, label, f"{source}: the label") if label_type == "int" else label
 
 
@@ -75,7 +80,7 @@ def read_typed_words(label_type: object, label_words: object, source: str) -> di
 
 def write_label_words(path: Path, label_words: Mapping[Label, object]) -> None:
     """Write a file that :func:`read_yaml` and :func:`read_typed_words` read."""
-    label_type = "int" if all(isinstance(label, int) for label in label_words) else "str"
+    label_type = type(next(iter(label_words))).__name__
     write_yaml(path, {"label_type": label_type, "label_words": dict(label_words)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fewshot.data.labels import Label
-from fewshot.errors import LabelWordError, LabelWordWarning, warn_user
+from fewshot.errors import LabelWordError
 from fewshot.prompting.tokens import encode
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import segment_sum
@@ -20,7 +20,6 @@ from fewshot.scoring.aggregation import segment_sum
 MultiToken: TypeAlias = Literal["first", "mean", "masks"]
 
 _SPACE_PIECES = frozenset({"▁", "Ġ"})
-_WORDS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -51,23 +50,15 @@ class LabelWords:
         classes: Sequence[Label],
         tokenizer: Any,  # transformers' tokenizers share no usable static type
         multi_token: MultiToken = "mean",
-        *,
-        warn_split: bool = True,
     ) -> LabelWords:
         """Look up the token ids of all label words, of the classes in the order given."""
-        # `warn_split` warns of words in several pieces that share a mask. Raises a LabelWordError
-        # if a word is unknown to the tokenizer, or words of two classes become the same tokens.
-        if multi_token not in get_args(MultiToken):
-            raise LabelWordError(
-                f"multi_token is one of {list(get_args(MultiToken))}, got {multi_token!r}"
-            )
+        # Raises a LabelWordError if a word is unknown to the tokenizer, or words of two classes
+        # become the same tokens.
         label_words, word_weights = verbalizer.label_words, verbalizer.weights
         words = tuple(tuple(label_words[label]) for label in classes)
         pieces = _known_ids(classes, words, tokenizer)
         scored = [[ids[:1] if multi_token == "first" else ids for ids in row] for row in pieces]
         _check_distinct(classes, words, scored)
-        if warn_split and multi_token != "masks":
-            _warn_split(words, pieces, multi_token)
         weights = [list(word_weights[label]) for label in classes]
         return cls(tuple(classes), words, *_tensors(scored, weights), multi_token)
 
@@ -185,26 +176,6 @@ def _check_distinct(
                     "the same tokens, so these classes cannot be told apart by them; change one, "
                     "or use multi_token='mean' or 'masks' if only their first pieces are equal"
                 )
-
-
-def _warn_split(
-    words: Sequence[Sequence[str]], pieces: list[list[list[int]]], multi_token: str
-) -> None:
-    split = [
-        word
-        for row, row_ids in zip(words, pieces, strict=True)
-        for word, ids in zip(row, row_ids, strict=True)
-        if len(ids) > 1
-    ]
-    if split:
-        shown = ", ".join(map(repr, split[:_WORDS_SHOWN]))
-        more = f" and {len(split) - _WORDS_SHOWN} more" if len(split) > _WORDS_SHOWN else ""
-        warn_user(
-            f"the tokenizer splits the label words {shown}{more} into pieces; they are scored "
-            f"with multi_token={multi_token!r}. multi_token='masks' gives each piece a mask, words "
-            "in one piece are best",
-            LabelWordWarning,
-        )
 
 
 def _tensors(

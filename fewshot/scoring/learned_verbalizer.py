@@ -160,9 +160,7 @@ class VerbalizerTask:
         -------
         LabelWords
         """
-        return LabelWords.resolve(
-            verbalizer, self.classes, self.lm.tokenizer, self.multi_token, warn_split=False
-        )
+        return LabelWords.resolve(verbalizer, self.classes, self.lm.tokenizer, self.multi_token)
 
     def scorer(self, verbalizer: Verbalizer, aggregation: Aggregation = "mean") -> PromptScorer:
         """Return a scorer with these words, calibrated over the texts if there are any.

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
-from fewshot.data.settings import check_settings, positive, share, whole
+from fewshot.data.settings import check_settings, one_of, positive, share, whole
 from fewshot.errors import TuningError
 from fewshot.models.added_modules import AddedModules, after
 from fewshot.models.masked_lm import MaskedLM
@@ -182,7 +182,8 @@ def _target_names(targets: Any, layers: Sequence[EncoderLayer]) -> list[str]:
     """Return the names of all target modules, the lowest layer first."""
     known = get_args(Target)
     is_several = isinstance(targets, Collection) and not isinstance(targets, str)
-    if not is_several or not targets or any(target not in known for target in targets):
+    given = list(targets) if is_several else []
+    if not given or not all(one_of(target, known)[0] for target in given):
         raise TuningError(f"targets of LoRA are some of {list(known)}, got {targets!r}")
     names: list[str] = []
     for layer in layers:

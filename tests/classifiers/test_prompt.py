@@ -346,11 +346,6 @@ def test_folds_are_searched_in_other_processes(lm):
     assert np.array_equal(here.predict_proba(NEW), there.predict_proba(NEW))
 
 
-def test_where_scikit_learn_makes_numbers_of_labels_the_error_says_so(lm):
-    with pytest.raises(InputError, match=r"makes numbers of labels.*Verbalizer.rename"):
-        cross_val_predict(make(lm, tuning="head"), *toy(), cv=3, method="predict_proba")
-
-
 def test_a_class_missing_from_a_fold_is_no_problem(lm):
     X = [*TEXTS, "an animal"]
     y = [*numbered_labels(LABELS), 2]

@@ -43,6 +43,16 @@ def test_fitted_attributes(fitted):
     assert epoch["tokens"] > 24 * 2 * 3
 
 
+def test_numbers_of_any_type_are_settings(transformer, fitted):
+    clf = make(transformer, batch_size=np.int64(16), num_epochs=np.int32(1))
+    one = make(transformer, learning_rate=1, max_pairs=2).fit(TEXTS, LABELS)
+
+    clf.set_params(learning_rate=np.float64(1e-3)).fit(TEXTS, LABELS)
+
+    assert np.array_equal(clf.predict_proba(TEXTS), fitted.predict_proba(TEXTS))
+    assert one.classes_.tolist() == ["neg", "pos"]
+
+
 def test_no_epoch_leaves_the_encoder_as_it_is(transformer):
     clf = make(transformer, num_epochs=0).fit(TEXTS, LABELS)
 

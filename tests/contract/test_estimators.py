@@ -15,6 +15,8 @@ import datasets
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.base import clone, is_classifier
@@ -24,10 +26,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import fewshot
-from fewshot import PromptClassifier, Unlabeled
+from fewshot import PCPClassifier, PETClassifier, PromptClassifier, Unlabeled
 from fewshot.classifiers.base import TextClassifier
-from fewshot.errors import FewShotWarning, InputError, TruncationWarning
-from fewshot.knowledge import LearnedVerbalizer
+from fewshot.errors import (
+    FewShotWarning,
+    InputError,
+    LabelWordError,
+    LabelWordWarning,
+    TruncationWarning,
+    VerbalizerError,
+)
+from fewshot.knowledge import LearnedVerbalizer, SoftVerbalizer
 from tests.tiny_estimators import ESTIMATORS, POOL, X, Y, fit, is_meta, more_texts, with_settings
 
 NEW = ["the football player", "a law", "", "🎉 日本 [MASK]", "vote vote vote goal"]
@@ -39,6 +48,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
 def has_words(clf) -> bool:
     """Tell whether an estimator is a PromptClassifier, or made of one."""
     return isinstance(clf, PromptClassifier) or is_meta(clf)
+
+
+def has_names(clf) -> bool:
+    """Tell whether an estimator finds words for the names of classes."""
+    verbalizer = getattr(clf, "verbalizer", None)
+    return verbalizer is not None and not isinstance(verbalizer, SoftVerbalizer)
 
 
 def model_of(clf):
@@ -284,6 +299,32 @@ def test_integer_labels_come_back_as_integers(estimator):
     assert clf.predict(NEW).dtype == np.int64
 
 
+@pytest.mark.parametrize(
+    ("politics", "sports"), [(False, True), ("0", "1"), ("👍", "👎"), ("体育", "政治"), (3, 7)]
+)
+def test_labels_without_words_are_learned_and_come_back(estimator, fitted, politics, sports):
+    clf = clone(estimator)
+    y = [sports if label == "sports" else politics for label in Y]
+    needs_words = isinstance(clf, (PETClassifier, PCPClassifier))
+    if has_names(clf):
+        pytest.skip("may find words even for these")
+    if needs_words or getattr(clf, "tuning", None) == "none":
+        with pytest.raises((VerbalizerError, LabelWordError, InputError), match=r"words|script"):
+            fit(clf, X, y)
+        return
+
+    if has_words(clf) and getattr(clf, "verbalizer", None) is None:
+        with pytest.warns(LabelWordWarning, match="learns the classes from the labelled texts"):
+            fit(clf, X, y)
+    else:
+        fit(clf, X, y)
+    if not has_words(clf):
+        np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
+
+    assert clf.classes_.tolist() == [politics, sports]
+    assert {type(label) for label in clf.predict(X).tolist()} == {type(sports)}
+
+
 def test_pairs_are_classified(estimator):
     pairs = [(text, "news") for text in X]
     clf = clone(estimator)
@@ -412,17 +453,48 @@ def test_order_duplicates_and_other_texts_do_not_matter(fitted):
         pd.Series,
         lambda texts: pd.DataFrame({"text": texts}),
         lambda texts: datasets.Dataset.from_dict({"text": texts})["text"],
+        lambda texts: pl.DataFrame({"text": texts}),
+        lambda texts: pa.table({"text": texts}),
+        iter,
     ],
-    ids=["tuple", "array", "Series", "DataFrame", "datasets"],
+    ids=["tuple", "array", "Series", "DataFrame", "datasets", "polars", "pyarrow", "iterator"],
 )
 def test_containers_give_equal_output(fitted, container):
     assert np.array_equal(outputs(fitted, container(NEW)), outputs(fitted))
 
 
-def test_containers_are_learned_from_alike(estimator, fitted):
-    clf = fit(clone(estimator), pd.Series(X, index=range(7, 17)), pd.Series(Y, index=range(10)))
+@pytest.mark.parametrize(
+    ("texts", "labels"),
+    [
+        (pd.Series(X, index=range(7, 17)), pd.Series(Y, index=range(10))),
+        (pl.DataFrame({"text": X}), pl.Series(Y)),
+        (pa.table({"text": X}), pa.chunked_array([Y])),
+    ],
+    ids=["pandas", "polars", "pyarrow"],
+)
+def test_containers_are_learned_from_alike(estimator, fitted, texts, labels):
+    clf = fit(clone(estimator), texts, labels)
 
     np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
+    assert clf.score(texts, labels) == clf.score(X, Y)
+
+
+def test_iterators_are_read_once(estimator, fitted):
+    clf = fit(clone(estimator), iter(X), iter(Y), sample_weight=iter([1.0] * len(X)))
+
+    np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
+    assert clf.score(iter(X), iter(Y)) == clf.score(X, Y)
+
+
+@pytest.mark.parametrize("table", [pl.DataFrame, pa.table])
+def test_pools_of_tables_are_read_by_the_names_of_columns(estimator, fitted, table):
+    if not is_meta(estimator):
+        pytest.skip("has no pool")
+
+    pool = Unlabeled(table({"id": ["x"] * len(POOL[::3]), "text": POOL[::3]}))
+    clf = clone(estimator).fit(X, Y, unlabeled=pool)
+
+    assert np.array_equal(outputs(clf), outputs(fitted))
 
 
 def test_odd_texts_are_classified(fitted):

@@ -30,7 +30,7 @@ _BAD = {
     "fewer labels": ({"y": Y[:-1]}, "differ in length"),
     "one class": ({"y": ["sports"] * 10}, "two|2 classes|one class"),
     "mixed labels": ({"y": [*Y[:-1], 1]}, "all str or all int"),
-    "bools": ({"y": [True, False] * 5}, "bool"),
+    "mixed bools": ({"y": [True, 2] * 5}, "all bool"),
     "a matrix of labels": ({"y": np.zeros((10, 2))}, r"one label for each text"),
     "too few weights": ({"sample_weight": [1.0]}, "sample_weight is 10 finite numbers"),
     "negative weights": ({"sample_weight": [-1.0] * 10}, "sample_weight is 10 finite numbers"),
@@ -81,7 +81,7 @@ def test_a_label_that_was_not_named_is_refused(estimator):
     [
         ("ab", r"labels is a list of all labels.* got 'ab'"),
         (3, r"labels is a list of all labels.* got 3"),
-        (["politics", 1], r"labels all of str or all of int, got \['politics', 1\]"),
+        (["politics", 1], r"labels all of str, of int or of bool, got \['politics', 1\]"),
         (["politics", "sports", "politics"], "the label 'politics' is duplicated"),
         (["politics", None], "a label is a str or an int, got NoneType"),
     ],

@@ -88,6 +88,11 @@ _SHARED = [
     ("estimator", FineTuneClassifier(), InputError, "is a PromptClassifier"),
     ("estimator", "prompt", InputError, "is a PromptClassifier"),
     ("estimator", PromptClassifier, InputError, "is a PromptClassifier"),
+    ("labels", 0, VerbalizerError, "labels is a list of all labels, .* got 0"),
+    ("labels", iter("ab"), VerbalizerError, "labels is a list of all labels, .* got <"),
+    ("class_weight", np.array([1.0, 2.0]), InputError, "class_weight is None, .* got array"),
+    ("class_prior", np.array([0.5, 0.5]), InputError, "class_prior is None, .* got array"),
+    ("num_epochs", 10**400, InputError, "num_epochs is a whole number, .* got 1000.*\\.\\.\\.$"),
     ("max_unlabeled", 0, InputError, "max_unlabeled is a whole number, at least 1"),
     ("max_unlabeled", True, InputError, "max_unlabeled is a whole number, at least 1"),
     ("max_unlabeled", None, InputError, "max_unlabeled is a whole number, at least 1"),
@@ -133,6 +138,10 @@ _SETTINGS = [
     ("prompt", {"calibration": "x"}, InputError, "calibration is one of"),
     ("prompt", {"aggregation": "x"}, FewShotError, "aggregation is one of"),
     ("prompt", {"multi_token": "x"}, LabelWordError, "multi_token is one of"),
+    ("prompt", {"multi_token": np.array([])}, LabelWordError, "multi_token is one of"),
+    ("prompt", {"verbalizer": _OTHERS, "labels": 0}, VerbalizerError, "is a list .* got 0"),
+    ("prompt", {"template": "a \udc80 {mask} {text}"}, TemplateError, "lone surrogate"),
+    ("list", {"tuning": STRATEGIES["bitfit"]().set_params(training=3)}, TuningError, "got 3"),
     ("prompt", {"template": "{text} is"}, TemplateError, r"exactly one \{mask\}"),
     ("prompt", {"template": "{text {mask}"}, TemplateError, "position 0"),
     ("prompt", {"template": "{a} {mask} {b}"}, InputError, r"fields \('a', 'b'\)"),
@@ -288,6 +297,8 @@ _GRADIENTS = [
     ("C", 0, "positive, or None, got 0"),
     ("C", float("nan"), "positive, or None, got nan"),
     ("training", "fgm", "a Training or None, got 'fgm'"),
+    ("words", "a \udc80", "a str without lone surrogates, got"),
+    ("words", 3, "a str without lone surrogates, got 3"),
 ]
 _TEMPLATE = "A {mask} text: {text}"
 _LENGTH = "length of SoftPrompt is a whole number, at least 1, or None, got"
@@ -312,7 +323,7 @@ _STRATEGIES = [
     (LoRA(dropout=1.0), "dropout of LoRA is from 0 to below 1, got 1.0"),
     *(
         (LoRA(targets=targets), r"targets of LoRA are some of \['query', .*got ")
-        for targets in ("query", ["q"], None, ["query", ["key"]], [])
+        for targets in ("query", ["q"], None, ["query", ["key"]], [], np.array([1.0, 2.0]))
     ),
     (Adapter(reduction=0), "reduction of Adapter is a whole number, at least 1, got 0"),
     (Adapter(reduction=64), "reduction of Adapter is at most 32, the width of .*, got 64"),
@@ -343,6 +354,7 @@ _STRATEGIES = [
         r"SoftPrompt\(length=92\) puts 92 virtual .* leaves no room for the tex",
     ),
     (SoftPrompt(initial="word"), "initial of SoftPrompt is one of .*got 'word'"),
+    (SoftPrompt(initial=np.array([1.0, 2.0])), "initial of SoftPrompt is one of .*got array"),
 ]
 _TRAINING = [
     ({"weight_decay": -0.1}, "weight_decay of Training is 0 or more, got -0.1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fewshot.data.classes import (
@@ -15,7 +16,7 @@ from fewshot.data.classes import (
 )
 from fewshot.data.labels import read_labels
 from fewshot.data.training_data import read_training_data
-from fewshot.errors import InputError, UnlabeledWarning, VerbalizerError
+from fewshot.errors import InputError, LabelWordWarning, UnlabeledWarning, VerbalizerError
 
 
 def test_classes_are_those_that_occur_sorted():
@@ -44,7 +45,11 @@ def test_given_classes_become_plain_values():
             "labels is a list of all labels.* got 'ab'",
         ),
         (2, VerbalizerError, "labels is a list of all labels.* got 2"),
-        (["a", 1], VerbalizerError, r"expected labels all of str or all of int, got \['a', 1\]"),
+        (
+            ["a", 1],
+            VerbalizerError,
+            r"expected labels all of str, of int or of bool, got \['a', 1\]",
+        ),
         (["a", "b", "a"], VerbalizerError, "the label 'a' is duplicated"),
         (["a", 1.5], VerbalizerError, "a label is a str or an int, got float: 1.5"),
     ],
@@ -59,6 +64,44 @@ def test_a_label_that_is_not_given_is_named():
         InputError, match=r"labels \['x'\], which are unknown; known are \['a', 'b'\]"
     ):
         class_labels(read_labels(["a", "x"], 2), ["a", "b"])
+
+
+def test_numbers_stand_for_sorted_names_if_the_last_is_among_them():
+    for found in ([0, 1, 2], [2, 0, 0]):
+        with pytest.warns(LabelWordWarning, match=r"0 to 2 stand for \['a', 'b', 'c'\], sorted"):
+            assert class_labels(read_labels(found, 3), ["c", "a", "b"]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("found", [[0, 1, 1], [1, 2, 3], [2, 1, 1], [True, False, True], [5, 0, 2]])
+def test_numbers_that_may_stand_for_other_classes_are_refused(found):
+    with pytest.raises(InputError, match=r"unknown; known are \['a', 'b', 'c'\].*labels="):
+        class_labels(read_labels(found, 3), ["a", "b", "c"])
+
+
+def test_numbers_of_fewer_classes_than_are_known_are_warned_of():
+    with pytest.warns(LabelWordWarning, match=r"\[0, 1\] of \[0, 1, 2\].*stand for others"):
+        assert class_labels(read_labels([0, 1], 2), [0, 1, 2]) == [0, 1, 2]
+
+
+def test_bools_are_classes_of_their_own_kind():
+    classes = class_labels(read_labels([True, False], 2))
+
+    assert label_array(classes).dtype == bool
+    assert label_array(classes).tolist() == [False, True]
+
+
+def test_a_column_that_equals_the_labels_is_refused_where_all_are_read():
+    def read(X, y):
+        return read_labeled_texts(X, y, None, labels=None, class_weight=None)
+
+    table = pd.DataFrame({"text": ["x", "y", "z"], "label": ["a", "b", "a"]})
+
+    with pytest.raises(InputError, match=r"the column 'label' of X equals y.*X.drop\(columns='lab"):
+        read(table, [*table["label"][:2], None])
+    with pytest.raises(InputError, match="the column 'label' of X equals y"):
+        read(table.assign(label=["0", "1", "1"]), [0, 1, 1])
+    assert len(read(table, ["a", "a", "b"]).targets) == 3
+    assert len(read(table[["label"]], table["label"]).targets) == 3  # the only text there is
 
 
 def test_one_class_is_too_few():

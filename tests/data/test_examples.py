@@ -5,6 +5,8 @@ from __future__ import annotations
 import datasets
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from fewshot.data.examples import Examples, read_examples
@@ -27,11 +29,18 @@ TEXTS = ["first text", "", "third 🎉"]
         lambda texts: pd.DataFrame({"anything": texts}),
         lambda texts: datasets.Dataset.from_dict({"words": texts})["words"],
         lambda texts: datasets.Dataset.from_dict({"words": texts}),
+        pl.Series,
+        lambda texts: pl.DataFrame({"words": texts}),
+        pa.array,
+        lambda texts: pa.chunked_array([texts[:1], texts[1:]]),
+        lambda texts: pa.table({"words": texts}),
+        lambda texts: pd.Series(texts, dtype=pd.ArrowDtype(pa.string())),
         iter,
     ],
     ids=[
         "list", "tuple", "str array", "object array", "column vector", "Series",
         "Series with an index", "string Series", "DataFrame", "datasets column", "Dataset",
+        "polars Series", "polars DataFrame", "Array", "ChunkedArray", "Table", "Arrow Series",
         "iterator",
     ],
 )  # fmt: skip
@@ -51,8 +60,23 @@ def test_every_container_of_texts_gives_the_same_column(container):
         lambda rows: [{"b": b, "a": a, "c": "more"} for a, b in rows],
         lambda rows: pd.DataFrame([{"b": b, "c": 1, "a": a} for a, b in rows]),
         lambda rows: datasets.Dataset.from_list([{"b": b, "a": a} for a, b in rows]),
+        lambda rows: pl.DataFrame([{"b": b, "c": 1, "a": a} for a, b in rows]),
+        lambda rows: pa.Table.from_pylist([{"b": b, "c": 1, "a": a} for a, b in rows]),
+        lambda rows: pa.RecordBatch.from_pylist([{"b": b, "a": a} for a, b in rows]),
+        lambda rows: np.array([(b, a) for a, b in rows], dtype=[("b", "U2"), ("a", "U2")]),
     ],
-    ids=["tuples", "lists", "array", "mappings", "DataFrame", "Dataset"],
+    ids=[
+        "tuples",
+        "lists",
+        "array",
+        "mappings",
+        "DataFrame",
+        "Dataset",
+        "polars",
+        "Table",
+        "RecordBatch",
+        "structured array",
+    ],
 )
 def test_every_container_of_pairs_gives_the_same_columns(container):
     examples = read_examples(container([("a0", "b0"), ("a1", "b1")]), ["a", "b"])
@@ -122,6 +146,8 @@ _BAD = [
         r"'b' is missing in X, which has the columns \['a', 'c'\]",
     ),
     (pd.DataFrame([["a", "b"]], columns=["text"] * 2), ["text"], "two columns of one name"),
+    (pa.table([["a"], ["b"]], names=["text"] * 2), ["text"], "two columns of one name"),
+    (pl.LazyFrame({"text": ["a"]}), ["text"], r"got LazyFrame .*a lazy table X.collect\(\)"),
 ]
 
 

@@ -6,14 +6,18 @@ from enum import Enum
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
 from fewshot.data.labels import read_label_set, read_labels
 from fewshot.errors import InputError, VerbalizerError
 
+_CONTAINERS = [list, tuple, np.array, pd.Series, pd.Categorical, pl.Series, pa.array, iter]
 
-@pytest.mark.parametrize("container", [list, tuple, np.array, pd.Series, iter])
+
+@pytest.mark.parametrize("container", [*_CONTAINERS, lambda y: pa.chunked_array([y])])
 def test_every_container_of_labels_gives_the_same_array(container):
     labels = read_labels(container(["b", "a", "b"]), 3)
 
@@ -39,6 +43,37 @@ def test_minus_one_among_integers_marks_an_unlabelled_row():
     assert labels.classes() == [0, 1]
 
 
+@pytest.mark.parametrize(
+    "y",
+    [
+        pd.array([3, None, 0], dtype="Int64"),
+        pd.Series([3, None, 0], dtype=pd.ArrowDtype(pa.int64())),
+        pd.Series([3, None, 0]),
+        pl.Series([3, None, 0]),
+        pa.array([3, None, 0]),
+        np.ma.array([3, 1, 0], mask=[0, 1, 0]),
+    ],
+    ids=["Int64", "ArrowDtype", "float", "polars", "pyarrow", "masked"],
+)
+def test_a_missing_number_is_a_missing_label_in_every_container(y):
+    labels = read_labels(y, 3)
+
+    assert labels.values.tolist() == [3, None, 0]
+    assert labels.is_labeled.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    "y", [[True, False], np.array([True, False]), pd.array([True, False], dtype="boolean")]
+)
+def test_bools_stay_bools(y):
+    labels = read_labels(y, 2)
+
+    assert labels.values.dtype == bool
+    assert labels.classes() == [False, True]
+    assert read_labels([True, None], 2).classes() == [True]
+    assert read_label_set([np.True_, False]) == (True, False)
+
+
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 def test_none_marks_an_unlabelled_row(missing):
     assert read_labels(["b", missing, "a"], 3).is_labeled.tolist() == [True, False, True]
@@ -60,9 +95,11 @@ def test_a_length_that_differs_is_refused():
         (None, "requires y"),
         ("ab", "y is a sequence of labels"),
         (5, "y is a sequence of labels"),
-        ([True, False], "got the bool True in row 0; use 0 and 1"),
+        ([True, 2], r"or all bool\), got for example \[True, 2\]"),
+        (["a\udc80", "b"], "the label .* in row 0 holds a lone surrogate"),
+        ([10**5000, 1], "int an int of thousands of digits"),
         ([0, 1.5], "got float 1.5 in row 1"),
-        (["a", 1], "all str or all int, got both, for example"),
+        (["a", 1], r"all str or all int .*, got for example \['a', 1\]"),
         ([2**70, 1], "labels that are int have 64 bits at most"),
         ([1e20, None], "labels that are int have 64 bits at most"),
         (["a", ("b",)], "labels are str or int, got tuple"),
@@ -95,3 +132,14 @@ def test_labels_that_are_members_of_an_enum_are_their_value():
 def test_a_named_label_has_64_bits_at_most():
     with pytest.raises(VerbalizerError, match="64 bits at most"):
         read_label_set([2**63, 1])
+
+
+@pytest.mark.parametrize("labels", [0, np.array(1), np.array([["a", "b"]]), iter(["a", "b"])])
+def test_what_is_no_list_of_labels_or_is_empty_when_read_again_is_refused(labels):
+    with pytest.raises(VerbalizerError, match=r"labels is a list of all labels, .*, got "):
+        read_label_set(labels)
+
+
+def test_a_named_label_holds_no_lone_surrogate():
+    with pytest.raises(VerbalizerError, match="lone surrogate"):
+        read_label_set(["a\udc80", "b"])

@@ -46,6 +46,27 @@ def test_weights_that_are_no_numbers_are_refused_as_ours(weights):
         read_training_data(["x", "y"], [0, 1], weights)
 
 
+def test_weights_may_come_from_an_iterator():
+    assert read_training_data(["x", "y"], [0, 1], iter([1.0, 3.0])).sample_weight.tolist() == [
+        0.5,
+        1.5,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0, np.nan], "got nan in row 1"),
+        ([-2.0, 1.0], "got -2.0 in row 0"),
+        ([1e308, 1e308], "so is their sum; got a sum of inf"),
+        ([1, 10**400], "int too large"),
+    ],
+)
+def test_the_bad_weight_is_named(weights, message):
+    with pytest.raises(InputError, match=message):
+        read_training_data(["x", "y"], [0, 1], weights)
+
+
 def test_weights_that_are_all_zero_are_refused():
     with pytest.raises(InputError, match="sample_weight"):
         read_training_data(["x", "y"], [0, 1], [0.0, 0.0])

@@ -414,7 +414,7 @@ def test_soft_words_are_one_vector_a_class(lm):
     words = clf.label_words_
     assert words.vectors.shape == (2, lm.state_size)
     assert clf.verbalizer_["business"] == ("business", "market", "basketball")
-    hard = LabelWords.resolve(clf.verbalizer_, LABELS, lm.tokenizer, warn_split=False)
+    hard = LabelWords.resolve(clf.verbalizer_, LABELS, lm.tokenizer)
     rows = lm.mask_head.decoder_rows(hard.tokens)
     first = rows[hard.index[0]] * clf.verbalizer_.weights["business"][0]
     second = rows[hard.index[1]] * clf.verbalizer_.weights["business"][1]

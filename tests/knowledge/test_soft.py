@@ -311,9 +311,14 @@ def test_prototypes_need_labels(lm):
         clf.fit(TEXTS, Y)
 
 
-def test_int_labels_need_words_to_begin_with(lm):
-    with pytest.raises(FewShotError, match="are not words"):
-        classifier(lm, SoftVerbalizer()).fit(TEXTS, [0, 1] * 4)
+def test_vectors_of_labels_that_are_no_words_are_learned_from_labels_alone(lm):
+    clf = classifier(lm, SoftVerbalizer()).fit(TEXTS, [0, 1] * 4)
+
+    assert clf.verbalizer_ is None
+    assert clf.score(TEXTS, [0, 1] * 4) == 1.0
+    for verbalizer, y in ((SoftVerbalizer(), None), (SoftVerbalizer(start="words"), [0, 1] * 4)):
+        with pytest.raises(FewShotError, match="are not words"):
+            classifier(lm, verbalizer, labels=[0, 1], tuning="none").fit(TEXTS, y)
 
 
 def test_vectors_need_a_decoder_with_rows():

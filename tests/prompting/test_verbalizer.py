@@ -57,6 +57,22 @@ def test_numpy_labels_become_plain_ones():
     assert numbers[np.int64(1)] == ("good",)
 
 
+def test_bools_are_labels_and_come_back_from_files(tmp_path):
+    verbalizer = Verbalizer({False: "bad", np.True_: "good"})
+
+    verbalizer.to_yaml(tmp_path / "words.yaml")
+
+    assert verbalizer.labels == (False, True)
+    assert [type(label) for label in verbalizer] == [bool, bool]
+    assert Verbalizer.from_file(tmp_path / "words.yaml") == verbalizer
+    assert Verbalizer.from_dict(json.loads(json.dumps(verbalizer.to_dict()))) == verbalizer
+
+
+def test_words_of_an_iterator_are_refused_since_it_is_empty_when_read_again():
+    with pytest.raises(VerbalizerError, match=r"a list, or a mapping .* got list_iterator"):
+        Verbalizer({"a": iter(["x"]), "b": "y"})
+
+
 def test_the_caller_s_mapping_is_neither_changed_nor_kept():
     words = {"neg": ["bad "], "pos": {"good": 1.0}}
     before = copy.deepcopy(words)
@@ -191,11 +207,11 @@ def test_an_unknown_label_names_the_known_ones():
         ({"neg": 3, "pos": "good"}, "words of label 'neg' are.*got int: 3"),
         ({"neg": ["bad", 3], "pos": "good"}, "a label word is a str, got int: 3 in label 'neg'"),
         ({"neg": b"bad", "pos": "good"}, "a label word is a str, got int: 98 in label 'neg'"),
-        ({True: "good", False: "bad"}, "a label is a str or an int, got bool: True"),
+        ({1.0: "good", False: "bad"}, "a label is a str or an int, got float: 1.0"),
         ({1.0: "good", 2.0: "bad"}, "a label is a str or an int, got float: 1.0"),
         ({None: "good", "neg": "bad"}, "a label is a str or an int, got NoneType"),
         ({-1: "bad", 1: "good"}, "the label -1 marks unlabelled rows; use another number"),
-        ({0: "bad", "pos": "good"}, r"all of str or all of int, got \[0, 'pos'\]"),
+        ({0: "bad", "pos": "good"}, r"all of str, of int or of bool, got \[0, 'pos'\]"),
         ({0: {"bad": -1.0}, 1: "good"}, "weight of 'bad' in label 0 is a finite .* got -1.0"),
         ({0: {"bad": float("nan")}, 1: "good"}, "weight of 'bad' in label 0 .* got nan"),
         ({0: {"bad": float("inf")}, 1: "good"}, "weight of 'bad' in label 0 .* got inf"),

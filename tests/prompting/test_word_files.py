@@ -127,8 +127,8 @@ def test_files_hold_verbalizers(write, name, text, arguments, expected):
         ("w.yaml", "label_type: str\nlabel_words: [a]", "expected 'label: .* for each label"),
         (
             "w.yaml",
-            "label_type: bool\nlabel_words: {a: [b], c: [d]}",
-            r"\['str', 'int'\], got 'bool'",
+            "label_type: float\nlabel_words: {a: [b], c: [d]}",
+            r"\['str', 'int', 'bool'\], got 'float'",
         ),
         (
             "w.yaml",
@@ -165,6 +165,8 @@ def test_a_missing_file_and_a_binary_file_are_refused(tmp_path):
     [
         ({"index": 1}, r"index=1, but the file holds 1 verbalizer\(s\), counted from 0"),
         ({"index": -1}, "index is a number from 0, got -1"),
+        ({"index": None}, "index is a number from 0, got None"),
+        ({"index": "0"}, "index is a number from 0, got '0'"),
         ({"labels": ["a"]}, r"expected at least two labels, got \['a'\]"),
         ({"labels": ["a", "b", "c"]}, r"a line for each of the 3 labels \['a', 'b', 'c'\], got 2"),
         ({"labels": "ab"}, r"labels is a list of all labels.*, got 'ab'"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.errors import LabelWordError, LabelWordWarning
+from fewshot.errors import LabelWordError
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import aggregate, word_log_probs
 from fewshot.scoring.label_words import LabelWords
@@ -57,8 +57,7 @@ def test_nothing_is_padded_where_one_class_has_hundreds_of_words():
     table = {f"w{i}": [100 + i] for i in range(350)} | {"phrase": [1, 2, 3, 4, 5, 6]}
     many = {"A": [f"w{i}" for i in range(300)], **{f"{c}": f"w{300 + c}" for c in range(49)}}
 
-    with pytest.warns(LabelWordWarning):
-        words = resolve(many | {"B": "phrase"}, TableTokenizer(**table))
+    words = resolve(many | {"B": "phrase"}, TableTokenizer(**table))
 
     assert len(words.n_pieces) == 300 + 49 + 1
     assert len(words.index) == 300 + 49 + 6
@@ -108,8 +107,7 @@ def test_token_id_zero_is_a_token_like_any_other():
 def test_a_piece_with_token_id_zero_counts_in_a_split_word():
     tokenizer = TableTokenizer(split=[3, 0], one=[1])
 
-    with pytest.warns(LabelWordWarning):
-        words = resolve({"A": ["split"], "B": ["one"]}, tokenizer)
+    words = resolve({"A": ["split"], "B": ["one"]}, tokenizer)
 
     assert words.n_pieces.tolist() == [2, 1]
     logits = torch.tensor([[4.0, 1.0, 0.0, 2.0]])
@@ -151,31 +149,22 @@ def test_first_pieces_that_are_equal_are_refused_only_where_first_pieces_count()
 
     with pytest.raises(LabelWordError, match="use multi_token='mean' or 'masks'"):
         resolve(label_words, tokenizer, "first")
-    with pytest.warns(LabelWordWarning):
-        resolve(label_words, tokenizer, "mean")
-
-
-def test_an_unknown_way_to_score_pieces_is_refused():
-    with pytest.raises(LabelWordError, match=r"multi_token is one of .*'masks'.*, got 'max'"):
-        resolve({"a": "great", "b": "bad"}, wordpiece_tokenizer(), "max")
+    assert resolve(label_words, tokenizer, "mean").n_pieces.tolist() == [2, 2]
 
 
 # ---- Words of several pieces ------------------------------------------------------------------
 
 
-def test_split_words_are_warned_of_by_name():
-    with pytest.warns(LabelWordWarning, match="splits .*'wonderful', 'dreadful'.*'mean'"):
-        resolve({"pos": ["great", "wonderful"], "neg": "dreadful"}, wordpiece_tokenizer())
-
-
-def test_nothing_is_warned_of_where_each_piece_has_its_mask():
+@pytest.mark.parametrize("multi_token", ["first", "mean", "masks"])
+def test_names_of_several_words_are_the_normal_case_and_nothing_is_warned_of(multi_token):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        resolve({"pos": "wonderful", "neg": "bad"}, wordpiece_tokenizer(), "masks")
+        words = resolve({"pos": "great film", "neg": "bad"}, wordpiece_tokenizer(), multi_token)
+
+    assert words.n_pieces.tolist() == [1 if multi_token == "first" else 2, 1]
 
 
 @pytest.mark.parametrize(("multi_token", "score"), [("first", 4.0), ("mean", 2.5)])
-@pytest.mark.filterwarnings("ignore::fewshot.errors.LabelWordWarning")
 def test_pieces_at_one_mask_by_hand(multi_token, score):
     words = resolve({"A": "split", "B": "one"}, TableTokenizer(split=[2, 0], one=[1]), multi_token)
     logits = torch.tensor([[1.0, 0.5, 4.0]])

@@ -262,7 +262,8 @@ def _student_tuning(tuning: str | Tuning | None, teacher: Tuning) -> GradientTun
             f"students of LiSTClassifier score label words, which {student} has not; use another "
             "tuning, such as 'lora'"
         )
-    training = Training() if student.training is None else student.training
+    # What is no Training at all is refused by the check of the student.
+    training = student.training if isinstance(student.training, Training) else Training()
     if training.regularizes() or training.patience is not None or training.validation_fraction:
         raise InputError(
             "students of LiSTClassifier learn from a teacher, with a loss and a number of steps "

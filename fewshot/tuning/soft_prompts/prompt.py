@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fewshot.data.settings import check_settings, is_whole
+from fewshot.data.examples import can_be_encoded
+from fewshot.data.settings import check_settings, is_whole, one_of
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
@@ -53,10 +54,16 @@ class PromptTuning(ModuleTuning):
         low = self._smallest_length
         is_good = self.length is None or is_whole(self.length, low)
         expected = f"a whole number, at least {low}, or None"
-        check_settings(self, {"length": (is_good, expected)}, TuningError, is_part=True)
+        words: object = self.words
+        is_text = isinstance(words, str) and can_be_encoded(words)
+        limits = {
+            "length": (is_good, expected),
+            "words": (is_text, "a str without lone surrogates"),
+        }
+        check_settings(self, limits, TuningError, is_part=True)
         if isinstance(self.initial, MaskedLM):
             self._check_start(lm, self.initial, template)
-        elif self.initial not in get_args(Initial):
+        elif not one_of(self.initial, get_args(Initial))[0]:
             raise TuningError(
                 f"initial of {type(self).__name__} is one of {list(get_args(Initial))}, or the "
                 f"model_ of a fitted classifier, got {self.initial!r}"
