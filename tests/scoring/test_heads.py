@@ -202,3 +202,28 @@ def test_a_temperature_divides_the_sum():
     )
 
     np.testing.assert_allclose(warm, cold / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.01, 100.0])
+def test_the_size_of_the_states_does_not_matter(factor):
+    states, targets, _, weights = some_data(3)
+
+    head, other = (
+        fit_state_head(factor * states, targets, weights, C=1.0) for factor in (1, factor)
+    )
+
+    np.testing.assert_allclose(other.coef, head.coef, atol=1e-5)
+
+
+@pytest.mark.parametrize("fit", [fit_state_head, fit_linear_head])
+def test_a_weight_of_two_is_the_row_twice(fit):
+    states, targets, _, _ = some_data(3)
+    weights = np.ones(len(states))
+    weights[:5] = 2.0
+
+    heavy = fit(states, targets, weights, C=1.0)
+    twice = fit(
+        *(np.concatenate([rows, rows[:5]]) for rows in (states, targets)), np.ones(45), C=1.0
+    )
+
+    np.testing.assert_allclose(twice.coef, heavy.coef, atol=1e-3)

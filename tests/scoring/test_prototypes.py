@@ -9,6 +9,7 @@ import torch
 
 from fewshot.scoring.prototypes import (
     LabelEmbeddings,
+    _nearest,
     class_prototypes,
     matching_scores,
     multi_class_hinge,
@@ -103,3 +104,10 @@ def test_states_are_compared_mask_by_mask():
 
     # The cosines are 0.6 and 0 in the first text, 1 and -1 in the second.
     assert distances.flatten().tolist() == pytest.approx([0.8, 2.0, 0.0, 4.0], abs=1e-6)
+
+
+def test_of_equally_near_masks_the_mean_over_masks_breaks_the_tie():
+    near = _nearest(torch.tensor([[[1.0, 2.0, 3.0], [1.0, 1.5, 1.6]]]))
+
+    assert near.shape == (1, 2)
+    assert near[0, 1] < near[0, 0]
