@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 IS_CHECKOUT = (ROOT / "verbalizers").is_dir() and (ROOT / "pyproject.toml").is_file()
 TASKS = sorted(path.stem for path in (ROOT / "verbalizers").glob("*.yaml"))
-MOST_DELTA_BYTES, MOST_WHEEL_BYTES = 125 * 10**5, 22 * 10**6
+MOST_DELTA_BYTES, MOST_WHEEL_BYTES = 125 * 10**5, 23 * 10**6
 
 pytestmark = pytest.mark.skipif(not IS_CHECKOUT, reason="needs the checkout or the sdist")
 

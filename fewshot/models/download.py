@@ -66,7 +66,7 @@ def download_model(name: str, say: Callable[[str], object]) -> Path:
             raise _full(model) from error
         raise HubError(
             f"cannot download {model.encoder} to {model.cache.parent}: {error}; the same command "
-            f"resumes, and {CACHE_VARIABLE} names another folder"
+            f"resumes; for another folder, set {CACHE_VARIABLE}"
         ) from error
 
 
