@@ -121,9 +121,11 @@ class Anchor:
         self._encoder, self._data = encoder, data
         shape = (len(data.ids), encoder.config.hidden_size)
         if rank() == 0 and not file.exists():
-            kept = np.lib.format.open_memmap(file, "w+", np.float16, shape)
+            aside = file.with_suffix(".part")
+            kept = np.lib.format.open_memmap(aside, "w+", np.float16, shape)
             kept[:] = np.nan
             kept.flush()
+            aside.rename(file)
         share_number(0.0)  # the others wait for the file
         self._kept = np.lib.format.open_memmap(file, "r+")
         if self._kept.shape != shape:
