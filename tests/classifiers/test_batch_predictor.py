@@ -62,6 +62,27 @@ def test_a_batch_of_any_kind_gets_the_columns_of_predict(kind, folder, expected)
     assert list(found["proba_sports"]) == proba[:, 1].tolist()
 
 
+def test_datasets_maps_it_over_batches(folder, expected):
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict({"body": TEXTS})
+
+    found = data.map(BatchPredictor(folder, text="body"), batched=True, batch_size=2)
+
+    assert found.column_names == ["body", "label", "score"]
+    assert list(found["label"]) == expected[0]
+    assert list(found["score"]) == expected[1].max(1).tolist()
+
+
+def test_dask_maps_it_over_partitions(folder, expected):
+    dataframe = pytest.importorskip("dask.dataframe", reason="Dask is not installed")
+    data = dataframe.from_pandas(pd.DataFrame({"body": TEXTS}), npartitions=2)
+
+    found = data.map_partitions(BatchPredictor(folder, text="body")).compute(scheduler="sync")
+
+    assert found["body"].tolist() == TEXTS
+    assert found["label"].tolist() == expected[0]
+
+
 def test_texts_become_rows(folder, expected):
     found = BatchPredictor(folder)(TEXTS)
 

@@ -120,14 +120,12 @@ def test_pairs_and_a_task_with_numbered_labels(backbone: Path) -> None:
         (["train.csv", "--method", "tfidf", "--tuning", "head"], "--tuning is not a setting of"),
         (["train.csv", "--task", "sst2"], "has the label 'politics', the task has ['0', '1']"),
         (["train.csv", "--task", "sst3"], "no task 'sst3' in the library (did you mean 'sst5'"),
-        (["numbers.csv"], "labels"),
     ],
 )
 def test_what_cannot_be_fitted_is_a_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("one.csv", ("text", "label"), [("x", "a"), ("y", "a")])
-    write("numbers.csv", ("text", "label"), [("x", "0"), ("y", "1")])
 
     assert run("fit", *arguments, "--output", "model") == 1
 
