@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fewshot.classifiers.batch_predictor import BatchPredictor
+    from fewshot.classifiers.embedding import EmbeddingClassifier
     from fewshot.classifiers.fine_tune import FineTuneClassifier
     from fewshot.classifiers.prompt import PromptClassifier
     from fewshot.classifiers.semi_supervised.list import LiSTClassifier, list_adapter
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchPredictor",
+    "EmbeddingClassifier",
     "FineTuneClassifier",
     "KShotSplit",
     "LiSTClassifier",
@@ -60,6 +62,7 @@ __all__ = [
 # Loaded when asked for, so that importing the package imports neither torch nor transformers.
 _MODULES = {
     "classifiers.batch_predictor": ("BatchPredictor",),
+    "classifiers.embedding": ("EmbeddingClassifier",),
     "classifiers.fine_tune": ("FineTuneClassifier",),
     "classifiers.prompt": ("PromptClassifier",),
     "classifiers.semi_supervised.list": ("LiSTClassifier", "list_adapter"),

@@ -6,6 +6,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewshot import (
+    EmbeddingClassifier,
     FineTuneClassifier,
     LiSTClassifier,
     PCPClassifier,
@@ -15,6 +16,7 @@ from fewshot import (
     TfidfClassifier,
 )
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+from fewshot.classifiers.sentence_classifier import SentenceClassifier
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Full, Head, LoRA
 from tests.numeric import LABEL_WORDS, NumericAdapter
@@ -38,6 +40,7 @@ _SUPERVISED = [
     _prompt(Full(learning_rate=1e-2, num_epochs=5, batch_size=16)),
     TfidfClassifier(C=100.0),
     FineTuneClassifier(_LM, learning_rate=2e-2, num_epochs=12, batch_size=16, **QUIET),
+    EmbeddingClassifier(tiny_sentence_transformer(tiny_numeric_model(64))),
     SetFitClassifier(
         tiny_sentence_transformer(tiny_numeric_model(64)),
         learning_rate=1e-5,
@@ -57,7 +60,7 @@ def _expected_failures(adapter: NumericAdapter) -> dict[str, str]:
         return {"check_classifiers_train": "zero-shot learns nothing from the labels"}
     reason = "only ratios of weights count, while more rows say more against what the model knew"
     expected = {"check_sample_weight_equivalence_on_dense_data": reason}
-    if isinstance(adapter.estimator, SetFitClassifier):
+    if isinstance(adapter.estimator, SentenceClassifier):
         reason = "joblib hashes a SentenceTransformer and its copy differently; the contract has it"
         expected["check_estimators_overwrite_params"] = reason
     return expected

@@ -28,15 +28,19 @@ _WORDS_SHOWN = 5
 def demo_spec(seeds: int, shots: int, test_size: int) -> dict[str, Any]:
     """Return the spec of the demo; the baselines are part of every benchmark."""
     tunings = ((_ZERO_SHOT, "none"), (_TUNED, "head"), ("Prompt, all tuned", "full"))
+    embeddings = (("Class names", "names"), ("Embeddings", "embedding"))
     return {
         "name": "News topics from a handful of labels",
         "methods": [
-            {
-                "name": name,
-                "estimator": "prompt",
-                "settings": {"tuning": tuning, "calibration": "domain"},
-            }
-            for name, tuning in tunings
+            *(
+                {
+                    "name": name,
+                    "estimator": "prompt",
+                    "settings": {"tuning": tuning, "calibration": "domain"},
+                }
+                for name, tuning in tunings
+            ),
+            *({"name": name, "estimator": estimator} for name, estimator in embeddings),
         ],
         "data_sets": ["bbc_news"],
         "shots": [shots],

@@ -33,13 +33,18 @@ def _short_name(class_name: str) -> str:
     return _WITH_HYPHEN.get(stem, stem)
 
 
-# Import paths: of the classifiers that the package exports, and of the majority.
+# Import paths: of the classifiers that the package exports, of the majority, and of the nearest
+# class name.
 SHORT_NAMES: dict[str, str] = {
     "majority": "sklearn.dummy:DummyClassifier",
+    "names": "fewshot:EmbeddingClassifier",
     **{_short_name(n): f"fewshot:{n}" for n in fewshot.__all__ if n.endswith(_SUFFIX)},
 }
 # Not "most_frequent", whose probabilities are 0 and 1: these are the shares of the classes.
-_OWN_SETTINGS: dict[str, dict[str, Any]] = {"majority": {"strategy": "prior"}}
+_OWN_SETTINGS: dict[str, dict[str, Any]] = {
+    "majority": {"strategy": "prior"},
+    "names": {"head": "names"},
+}
 _NESTED_KEYS = {"estimator", "settings"}
 _TRUSTED = ("fewshot", "sklearn")  # packages whose classes a spec may name by itself
 _N_TEMPLATES = 4  # of an ensemble: each member costs a fit

@@ -9,29 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from fewshot.classifiers.base import DryRun, score_in_parts, warn_truncated
-from fewshot.classifiers.supervised import PASSES_PER_STEP, SupervisedClassifier
+from fewshot.classifiers.base import DryRun
+from fewshot.classifiers.sentence_classifier import EncodedTexts, SentenceClassifier
+from fewshot.classifiers.supervised import PASSES_PER_STEP
 from fewshot.classifiers.text_pairs import PairSampling, PairSource
-from fewshot.data.classes import LabeledTexts, label_array, read_labeled_texts
-from fewshot.data.examples import Examples, read_examples
+from fewshot.data.classes import LabeledTexts, read_labeled_texts
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, new_rng, one_of, or_none, positive, whole
-from fewshot.scoring.heads import LinearHead, fit_linear_head
+from fewshot.scoring.heads import fit_linear_head
 from fewshot.training.history import Epoch
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-    from fewshot.models.sentence_encoder import SentenceEncoder, TokenizedTexts
 
 
 _C = 1.0  # scikit-learn's default, which setfit uses
 
 
 @dataclass(eq=False, repr=False)
-class SetFitClassifier(SupervisedClassifier):
+class SetFitClassifier(SentenceClassifier):
     """Classify texts with SetFit (Tunstall et al., 2022), by way of the setfit package.
 
     A sentence encoder is tuned on pairs of the labelled texts (same class: alike, other class:
@@ -115,31 +112,17 @@ class SetFitClassifier(SupervisedClassifier):
     verbose: int = 1
 
     def _learn(self, plan: _Plan) -> SetFitClassifier:
-        warn_truncated(plan.tokens.n_truncated, len(plan.texts), plan.encoder.max_length)
         history = self._tune(plan)
-        embeddings = plan.encoder.embed(plan.tokens)
+        embeddings = plan.encoded.encoder.embed(plan.encoded.tokens)
         head = fit_linear_head(embeddings, plan.data.targets, plan.data.weights, C=_C)
-        self.classes_ = label_array(plan.data.classes)
-        self.encoder_ = plan.encoder.transformer
-        self.coef_, self.intercept_ = head.coef, head.intercept
+        self._set_learned(plan.data.classes, plan.encoded, head, history)
         self.n_pairs_ = plan.source.n_pairs
-        self.fields_ = list(plan.data.examples.fields)
-        self.history_ = history
-        self.n_truncated_ = plan.tokens.n_truncated
         return self
 
     def _cost(self, plan: _Plan) -> DryRun:
-        n_tokens = int(plan.tokens.lengths.sum())
         n_pairs = plan.source.n_pairs
-        mean_length = n_tokens / len(plan.texts)
-        n_read = n_tokens + self.num_epochs * 2 * n_pairs * mean_length * PASSES_PER_STEP
-        return DryRun(
-            n_texts=len(plan.texts),
-            n_tokens=n_tokens,
-            n_truncated=plan.tokens.n_truncated,
-            n_steps=self.num_epochs * -(-n_pairs // self.batch_size),
-            seconds=n_read / plan.encoder.tokens_per_second(plan.tokens),
-        )
+        passes = 2 * self.num_epochs * n_pairs / len(plan.encoded.texts) * PASSES_PER_STEP
+        return plan.encoded.cost(passes, self.num_epochs * -(-n_pairs // self.batch_size))
 
     def _tune(self, plan: _Plan) -> list[Epoch]:
         """Tune the plan's encoder, which is a copy."""
@@ -149,7 +132,7 @@ class SetFitClassifier(SupervisedClassifier):
             return []
         started = time.perf_counter()
         pairs = plan.source.draw(plan.rng)
-        lengths = plan.tokens.lengths
+        lengths = plan.encoded.tokens.lengths
         settings = PairTraining(
             learning_rate=float(self.learning_rate),  # setfit looks for pairs in others
             num_epochs=int(self.num_epochs),
@@ -158,7 +141,9 @@ class SetFitClassifier(SupervisedClassifier):
             seed=int(plan.rng.integers(2**31)),
             show_progress=self.verbose > 0,
         )
-        history = train_on_pairs(plan.encoder.transformer, plan.texts, pairs, settings)
+        history = train_on_pairs(
+            plan.encoded.encoder.transformer, plan.encoded.texts, pairs, settings
+        )
         for row in history:
             row["tokens"] = int(lengths[pairs[:, :2]].sum())
             row["seconds"] = (time.perf_counter() - started) / len(history)
@@ -175,9 +160,8 @@ class SetFitClassifier(SupervisedClassifier):
             data.targets.argmax(1), self.sampling_strategy, self.num_iterations, self.max_pairs
         )
         rng = new_rng(self.random_state)
-        texts = data.examples.joined()
         encoder = SentenceEncoder.load(self.model, self.max_length)
-        return _Plan(data, texts, encoder, encoder.tokenize(texts), source, rng)
+        return _Plan(data, EncodedTexts.of(encoder, data.examples), source, rng)
 
     def _load_models(self) -> None:
         from fewshot.classifiers import pair_training  # noqa: F401  # loads setfit: takes seconds
@@ -189,34 +173,12 @@ class SetFitClassifier(SupervisedClassifier):
         tuned = self.encoder_.parameters() if self.num_epochs else ()
         return super()._n_trainable() + sum(parameter.numel() for parameter in tuned)
 
-    def _n_tokens(self, X: Any) -> int | None:
-        from fewshot.models.sentence_encoder import SentenceEncoder
-
-        # Each text is embedded once, besides training.
-        joined = read_examples(X, self.fields_).joined()
-        lengths = SentenceEncoder(self.encoder_).tokenize(joined).lengths
-        return sum(int(epoch["tokens"]) for epoch in self.history_) + int(lengths.sum())
-
-    def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        from fewshot.models.sentence_encoder import SentenceEncoder
-
-        encoder = SentenceEncoder(self.encoder_)
-        head = LinearHead(self.coef_, self.intercept_)
-
-        def score(part: Examples) -> tuple[npt.NDArray[np.float64], int]:
-            tokens = encoder.tokenize(part.joined())
-            return head.log_probabilities(encoder.embed(tokens)), tokens.n_truncated
-
-        return score_in_parts(read_examples(X, self.fields_), score, encoder.max_length)
-
 
 class _Plan(NamedTuple):
     """A fit, checked."""
 
     data: LabeledTexts
-    texts: list[str]
-    encoder: SentenceEncoder
-    tokens: TokenizedTexts
+    encoded: EncodedTexts
     source: PairSource
     rng: np.random.Generator
 

@@ -68,8 +68,8 @@ def fit(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Such as prompt, setfit, tfidf, pet, list, pcp. By default prompt, with "
-            "unlabeled texts pet."
+            help="Such as prompt, embedding, setfit, tfidf, pet, list, pcp. By default prompt, "
+            "with unlabeled texts pet."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,

@@ -39,24 +39,22 @@ class TermEncoder:
         return np.stack(self._known.fill(texts, self._unit))
 
     def _unit(self, texts: list[str]) -> list[npt.NDArray[np.float32]]:
-        embeddings = self._encoder.embed(self._encoder.tokenize(texts))
+        embeddings = self._encoder.unit(self._encoder.tokenize(texts))
         self.n_passes += 1
         self.n_texts += len(texts)
-        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        unit: npt.NDArray[np.float32] = (embeddings / np.maximum(norms, 1e-12)).astype(np.float32)
-        return list(unit)
+        return list(embeddings.astype(np.float32))
 
 
 def term_encoder(model: str | Path | SentenceTransformer) -> TermEncoder:
     """Return the shared encoder of a name or folder, or a new one of a loaded model."""
     if isinstance(model, (str, Path)):
         return _shared_encoder(str(model))
-    return TermEncoder(SentenceEncoder.load(model, None))
+    return TermEncoder(SentenceEncoder.frozen(model, None))
 
 
 @lru_cache(maxsize=2)
 def _shared_encoder(name: str) -> TermEncoder:
-    return TermEncoder(SentenceEncoder.load(name, None))
+    return TermEncoder(SentenceEncoder.frozen(name, None))
 
 
 def cosines(

@@ -22,8 +22,8 @@ from fewshot.models.reproducible import plain_torch, warn_in_worker
 
 FolderState: TypeAlias = tuple[tuple[str, int, int], ...]
 
-_LOADED_AT_ONCE = 2
-_LOADED: BoundedCache[tuple[str, FolderState], MaskedLM] = BoundedCache(_LOADED_AT_ONCE)
+LOADED_AT_ONCE = 2
+_LOADED: BoundedCache[tuple[str, FolderState], MaskedLM] = BoundedCache(LOADED_AT_ONCE)
 _LOCK = LongLock()
 
 
@@ -75,7 +75,7 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
         )
     name = str(Path(model).expanduser()) if str(model).startswith("~") else str(model)
     with _LOCK:  # the second of two threads gets what the first one loads
-        return _LOADED.get((name, _folder_state(Path(name))), partial(_load, name))
+        return _LOADED.get((name, folder_state(Path(name))), partial(_load, name))
 
 
 def load_uncounted(model: str | Path | MaskedLM) -> MaskedLM:
@@ -84,7 +84,7 @@ def load_uncounted(model: str | Path | MaskedLM) -> MaskedLM:
     return MaskedLM(lm.model, lm.tokenizer, name=lm.name)
 
 
-def _folder_state(folder: Path) -> FolderState:
+def folder_state(folder: Path) -> FolderState:
     """Return name, size and time of a folder's files, which change when its model is replaced."""
     if not folder.is_dir():
         return ()

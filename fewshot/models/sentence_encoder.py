@@ -7,16 +7,20 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
 
+from fewshot.data.cache import BoundedCache
 from fewshot.errors import ModelError
 from fewshot.models.embedded import EMBEDDED, EmbeddedModel, encoder_folder, local_encoder
 from fewshot.models.hub import NO_CODE, load_by_name, unusable
+from fewshot.models.loading import LOADED_AT_ONCE, FolderState, folder_state
 from fewshot.models.model_checks import check_weights
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.quiet import quiet_transformers
@@ -29,6 +33,8 @@ _KIND, _PACKAGE = "sentence encoder", "sentence_transformers"
 _MODULES = ("Transformer", "Pooling", "Normalize", "Dense", "Dropout", "LayerNorm")
 _IDENTITY = "torch.nn.modules.linear.Identity"
 _ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDENTITY)}")
+_LOADED: BoundedCache[tuple[str, FolderState], SentenceTransformer] = BoundedCache(LOADED_AT_ONCE)
+_SHORTEST = 1e-12  # an embedding of zeros stays one
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,19 @@ class TokenizedTexts:
 class SentenceEncoder:
     """A ``SentenceTransformer`` whose embeddings do not depend on the rest of the batch."""
 
-    def __init__(self, transformer: SentenceTransformer) -> None:
+    def __init__(self, transformer: SentenceTransformer, max_length: int | None = None) -> None:
         if not callable(getattr(transformer, "tokenizer", None)):
             raise ModelError(
                 "the sentence encoder has no tokenizer of transformers; use one that is made of a "
                 "transformer model and pooling, such as 'fewshot-mini'"
             )
         check_weights(transformer, "the sentence encoder")
+        limit = transformer.max_seq_length if max_length is None else max_length
+        longest = _longest(transformer)
+        if max_length is not None:
+            check_max_length(max_length, longest)
         self.transformer = transformer
+        self.max_length = longest if limit is None else int(limit)  # the most tokens of a text
 
     @classmethod
     def load(
@@ -62,17 +73,23 @@ class SentenceEncoder:
     ) -> SentenceEncoder:
         """Load an encoder, or copy one that is loaded, so that the caller may change it."""
         warn_in_worker()
-        encoder = cls(_load(model))
-        if max_length is not None:
-            check_max_length(max_length, _longest(encoder.transformer))
-            encoder.transformer.max_seq_length = max_length
+        found = _load(model)
+        encoder = cls(copy.deepcopy(found) if found is model else found, max_length)
+        encoder.transformer.max_seq_length = encoder.max_length
         return encoder
 
-    @property
-    def max_length(self) -> int:
-        """The most tokens of a text."""
-        limit = self.transformer.max_seq_length
-        return _longest(self.transformer) if limit is None else int(limit)
+    @classmethod
+    def frozen(
+        cls, model: str | Path | SentenceTransformer, max_length: int | None
+    ) -> SentenceEncoder:
+        """Load an encoder that is not changed; its weights are shared, also by name."""
+        warn_in_worker()
+        if isinstance(model, (str, Path)):
+            key = str(model), folder_state(Path(model))
+            return cls(_LOADED.get(key, partial(_load, model)), max_length)
+        found = _load(model)
+        shared: dict[int, Any] = {id(t): t for t in (*found.parameters(), *found.buffers())}
+        return cls(copy.deepcopy(found, shared), max_length)
 
     def tokenize(self, texts: list[str]) -> TokenizedTexts:
         """Tokenise texts, cut to ``max_length``."""
@@ -93,6 +110,10 @@ class SentenceEncoder:
         for rows, found in parts:
             embeddings[rows] = found.numpy()
         return embeddings
+
+    def unit(self, texts: TokenizedTexts) -> npt.NDArray[np.float64]:
+        """Embed texts as vectors of length 1, [n, hidden]."""
+        return unit_length(self.embed(texts))
 
     def tokens_per_second(self, texts: TokenizedTexts) -> float:
         """Measure how fast the encoder runs on a few of these texts."""
@@ -116,9 +137,16 @@ class SentenceEncoder:
         return found[: len(rows)].float()
 
 
+def unit_length(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return vectors [n, hidden] divided by their lengths."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: npt.NDArray[np.float64] = vectors / np.maximum(lengths, _SHORTEST)
+    return unit
+
+
 def _load(model: str | Path | SentenceTransformer) -> SentenceTransformer:
     if isinstance(model, SentenceTransformer):
-        return copy.deepcopy(model)
+        return model
     if not isinstance(model, (str, Path)):
         raise ModelError(
             "model is 'fewshot-mini', a folder, a hub id or a SentenceTransformer, "

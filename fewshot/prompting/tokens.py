@@ -36,6 +36,8 @@ def encode(
     max_length: int | None = None,
 ) -> list[list[int]]:
     """Return the ids of texts, in which only special tokens that users have added are special."""
+    if not len(texts):  # which tokenizers do not take
+        return []
     keeping = _keeping_added(tokenizer)
     with TOKENIZER_LOCK:
         encoded = keeping(

@@ -99,7 +99,8 @@ def test_the_demo_compares_prompts_with_the_baselines() -> None:
     spec = load_spec(demo.demo_spec(seeds=2, shots=4, test_size=50))
 
     names = ["Majority", "TF-IDF", "Prompt, zero-shot", "Prompt, head tuned", "Prompt, all tuned"]
-    assert [method.name for method in spec.methods] == [*names, "SetFit"]
+    names += ["Class names", "Embeddings", "SetFit"]
+    assert [method.name for method in spec.methods] == names
     assert [(d.name, d.shots, d.seeds, d.test_size) for d in spec.data_sets] == [
         ("bbc_news", (4,), (0, 1), 50)
     ]

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from fewshot import LiSTClassifier, PCPClassifier, PETClassifier
 from fewshot.classifiers.semi_supervised.pcp import forget_pretraining
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+from fewshot.classifiers.sentence_classifier import SentenceClassifier
 from fewshot.errors import CheckpointError, CheckpointWarning
 from fewshot.knowledge import PrototypeVerbalizer, SoftVerbalizer
 from fewshot.tuning import BitFit, Full
@@ -63,8 +64,8 @@ def test_a_fit_that_is_stopped_leaves_the_estimator_as_it_was(fitted, stop, monk
         monkeypatch.setattr(LogisticRegression, "fit", stop)
         clf = fitted
     else:
-        sentences = "max_pairs" in params
-        model = tiny_sentence_transformer(tiny_bert()) if sentences else tiny_lm()
+        is_sentences = isinstance(fitted, SentenceClassifier)
+        model = tiny_sentence_transformer(tiny_bert()) if is_sentences else tiny_lm()
         clf = changed(fitted, {"estimator__model" if is_meta(fitted) else "model": model})
         watch(clf, 1, stop)  # in training, or in scoring where nothing is trained
     before = dict(vars(clf))

@@ -1,0 +1,249 @@
+"""EmbeddingClassifier: a frozen sentence encoder with logistic regression, or with class names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.classifiers.base import DryRun
+from fewshot.classifiers.class_words import read_verbalizer, resolve_classes
+from fewshot.classifiers.sentence_classifier import EncodedTexts, SentenceClassifier
+from fewshot.data.classes import LabeledTexts, class_offset, read_labeled_texts
+from fewshot.data.examples import Examples
+from fewshot.data.labels import Label
+from fewshot.data.settings import check_settings, one_of, positive
+from fewshot.data.training_data import read_training_data
+from fewshot.errors import InputError, VerbalizerError
+from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.heads import LinearHead, fit_linear_head
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from sklearn.utils import Tags
+
+    from fewshot.models.sentence_encoder import SentenceEncoder, TokenizedTexts
+
+EmbeddingHead: TypeAlias = Literal["auto", "names"]
+
+_TEMPERATURE = 0.05  # divides cosines; docs/defaults.md
+_NO_TEXTS = Examples({"text": []})
+
+
+@dataclass(eq=False, repr=False)
+class EmbeddingClassifier(SentenceClassifier):
+    """Classify texts by the embeddings of a frozen sentence encoder.
+
+    With labels, logistic regression learns from the embeddings: seconds, whatever the encoder, and
+    strong with many classes. Without any, a text is of the class whose name, or description, its
+    embedding is nearest to. Both are baselines that every tuned model has to beat.
+
+    Parameters
+    ----------
+    model : str, Path or SentenceTransformer, default="fewshot-mini"
+        The encoder of an embedded model, a folder, a hub id, or a loaded model. Its weights are
+        shared, not copied: do not train it afterwards.
+    verbalizer : Verbalizer or mapping, optional
+        Names or descriptions of the classes, one or several each, such as ``{"refund": "a customer
+        wants money back"}``. By default the names of the labels, which must be str then.
+    head : {"auto", "names"}, default="auto"
+        What scores the embeddings: logistic regression where texts have labels, else the cosine to
+        the names; or the names in any case.
+    C : float, default=100.0
+        Inverse strength of the L2 penalty of the regression. Embeddings have length 1.
+    max_length : int, optional
+        The most tokens of a text; by default what the encoder is set to.
+    class_weight : None, "balanced" or dict, default=None
+    labels : sequence of str or int, optional
+        All labels. Without labelled texts they, or a verbalizer, are needed.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    head_ : {"regression", "names"}
+        What scores the embeddings.
+    encoder_ : SentenceTransformer
+    max_length_ : int
+        The most tokens of a text.
+    coef_ : ndarray of shape (hidden, n_classes)
+        Of the regression; or the embeddings of the names, divided by a temperature.
+    intercept_ : ndarray of shape (n_classes,)
+    fields_ : list of str
+        The fields of the texts seen in ``fit``; several are joined.
+    history_ : list
+        Empty: nothing is trained in epochs.
+    n_truncated_ : int
+        Texts passed to ``fit`` that were shortened.
+
+    See Also
+    --------
+    PromptClassifier : Also uses what a masked language model knows of words.
+    SetFitClassifier : Tunes the encoder, in minutes.
+
+    References
+    ----------
+    Reimers and Gurevych (2019), Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks.
+
+    Examples
+    --------
+    >>> from fewshot import EmbeddingClassifier
+    >>> clf = EmbeddingClassifier(labels=["refund request", "login problem"]).fit()
+    >>> clf.predict(["I want my money back.", "My password is wrong."]).tolist()
+    ['refund request', 'login problem']
+    """
+
+    model: str | Path | SentenceTransformer = "fewshot-mini"
+    verbalizer: Verbalizer | Mapping[Any, Any] | None = None
+    _: KW_ONLY
+    head: EmbeddingHead = "auto"
+    C: float = 100.0
+    max_length: int | None = None
+    class_weight: str | dict[Label, float] | None = None
+    labels: Sequence[Label] | None = None
+
+    def fit(
+        self, X: Any = None, y: Any = None, *, sample_weight: Any = None
+    ) -> EmbeddingClassifier:
+        """Learn from labelled texts, or from the names of the classes.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame; optional
+        y : sequence of str or int, optional
+            Rows with -1 (among ints) or None have no label, and are left out. Without any label
+            the names of the classes are compared with the texts.
+        sample_weight : sequence of float, optional
+            Weights of the texts; those of weight 0 are left out.
+
+        Returns
+        -------
+        EmbeddingClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        InputError, VerbalizerError, ModelError
+            If a text, label, weight, name, setting or model cannot be used; the estimator then
+            stays as it was, as after the others.
+        HubError, MissingExtraError
+            If the model is neither on disk nor reachable, or a package is not installed.
+        """
+        return super().fit(X, y, sample_weight=sample_weight)
+
+    def dry_run(self, X: Any = None, y: Any = None) -> DryRun:
+        """Estimate the cost of ``fit``, without learning anything.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        DryRun
+            Texts, tokens, truncated texts and the estimated seconds.
+
+        Raises
+        ------
+        InputError, VerbalizerError
+            As in :meth:`fit`.
+        """
+        return super().dry_run(X, y)
+
+    def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
+        from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
+
+        limits = {"head": one_of(self.head, get_args(EmbeddingHead)), "C": positive(self.C)}
+        check_settings(self, limits)
+        if X is None and y is not None:
+            raise InputError("y was passed without X; pass the texts too, or neither")
+        given = _given_names(self.verbalizer)
+        data = None if X is None else read_training_data(X, y, sample_weight)
+        is_named = given is not None or self.labels is not None
+        if data is None and not is_named:
+            raise InputError(
+                "there are neither labelled texts nor names of classes; pass X and y, or name the "
+                "classes with labels= or verbalizer="
+            )
+        has_labels = data is not None and bool(data.labels.is_labeled.any())
+        if self.head == "auto" and (has_labels or not is_named):
+            labels = resolve_classes(given, self.labels, data)[0] if is_named else None
+            labeled = read_labeled_texts(
+                data, y, None, labels=labels, class_weight=self.class_weight
+            )
+            encoder = SentenceEncoder.frozen(self.model, self.max_length)
+            return _Plan(EncodedTexts.of(encoder, labeled.examples), labeled.classes, labeled)
+        classes, names = resolve_classes(given, self.labels, data)
+        class_offset(classes, self.class_weight)  # checks it
+        words = Verbalizer.from_labels(names) if given is None else given
+        encoder = SentenceEncoder.frozen(self.model, self.max_length)
+        examples = _NO_TEXTS if data is None else data.examples
+        encoded = EncodedTexts.of(encoder, examples)
+        return _Plan(encoded, classes, names=[words[name] for name in names])
+
+    def _learn(self, plan: _Plan) -> EmbeddingClassifier:
+        encoder = plan.encoded.encoder
+        if plan.labeled is None:
+            vectors = _name_vectors(encoder, plan.names)
+            head = LinearHead(vectors.T / _TEMPERATURE, np.zeros(len(vectors)))
+        else:
+            features = self._embed(encoder, plan.encoded.tokens)
+            head = fit_linear_head(features, plan.labeled.targets, plan.labeled.weights, C=self.C)
+        self._set_learned(plan.classes, plan.encoded, head, [])
+        self.head_ = "names" if plan.labeled is None else "regression"
+        return self
+
+    def _cost(self, plan: _Plan) -> DryRun:
+        return plan.encoded.cost(0.0, 0) if plan.encoded.texts else DryRun()
+
+    def _embed(self, encoder: SentenceEncoder, tokens: TokenizedTexts) -> npt.NDArray[np.float64]:
+        return encoder.unit(tokens)
+
+    def _load_models(self) -> None:
+        from fewshot.models.sentence_encoder import SentenceEncoder
+
+        SentenceEncoder.frozen(self.model, None)  # by name it is shared
+
+    def _n_trainable(self) -> int:
+        return super()._n_trainable() if self.head_ == "regression" else 0
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        is_named = self.labels is not None or self.verbalizer is not None
+        tags.target_tags.required = self.head == "auto" and not is_named
+        return tags
+
+
+class _Plan(NamedTuple):
+    """A fit, checked."""
+
+    encoded: EncodedTexts
+    classes: Sequence[Label]
+    labeled: LabeledTexts | None = None
+    names: Sequence[Sequence[str]] = ()  # of the classes, if they score
+
+
+def _given_names(verbalizer: Verbalizer | Mapping[Any, Any] | None) -> Verbalizer | None:
+    given = read_verbalizer(verbalizer)
+    if given is None or isinstance(given, Verbalizer):
+        return given
+    raise VerbalizerError(
+        "verbalizer is a Verbalizer or a mapping of labels to names or descriptions, got "
+        f"{type(given).__name__}, which finds words for a masked language model"
+    )
+
+
+def _name_vectors(
+    encoder: SentenceEncoder, names: Sequence[Sequence[str]]
+) -> npt.NDArray[np.float64]:
+    """Return the mean embedding of the names of each class, of length 1, [n_classes, hidden]."""
+    from fewshot.models.sentence_encoder import unit_length
+
+    flat = encoder.unit(encoder.tokenize([name for row in names for name in row]))
+    starts = np.cumsum([0, *map(len, names)])[:-1]
+    return unit_length(np.add.reduceat(flat, starts, axis=0))

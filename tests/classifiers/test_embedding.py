@@ -1,0 +1,149 @@
+"""The frozen sentence encoder: regression on its embeddings, or the nearest class name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import fewshot
+from fewshot import EmbeddingClassifier
+from fewshot.errors import InputError, VerbalizerError
+from tests.tiny_models import save_tiny, tiny_bert
+from tests.tiny_sentences import tiny_sentence_transformer
+
+TEXTS = ["a great film", "an awful film", "great fun", "awful", "great", "bad awful film"]
+LABELS = ["pos", "neg", "pos", "neg", "pos", "neg"]
+NAMES = {"neg": ["awful", "bad"], "pos": ["great film"]}
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    return tiny_sentence_transformer(tiny_bert())
+
+
+def unit(transformer, texts) -> np.ndarray:
+    return transformer.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+
+
+def test_it_is_the_regression_of_scikit_learn_on_embeddings_of_length_one(transformer):
+    clf = EmbeddingClassifier(transformer, C=3.0).fit(TEXTS, LABELS)
+
+    twin = LogisticRegression(C=3.0, max_iter=1000).fit(unit(transformer, TEXTS), LABELS)
+    expected = twin.predict_proba(unit(transformer, ["a film", "great"]))
+    assert clf.predict_proba(["a film", "great"]) == pytest.approx(expected, abs=1e-4)
+    assert (clf.head_, clf.history_, clf.coef_.shape) == ("regression", [], (32, 2))
+    assert clf._n_trainable() == 32 * 2 + 2
+
+
+def test_without_labels_the_nearest_name_decides(transformer):
+    clf = EmbeddingClassifier(transformer, NAMES).fit()
+
+    awful, bad, great = unit(transformer, ["awful", "bad", "great film"])
+    neg = (awful + bad) / np.linalg.norm(awful + bad)
+    texts = unit(transformer, ["a film", "bad"])
+    cosines = np.column_stack([texts @ neg, texts @ great])
+    expected = np.exp(cosines / 0.05) / np.exp(cosines / 0.05).sum(1, keepdims=True)
+    assert clf.predict_proba(["a film", "bad"]) == pytest.approx(expected, abs=1e-4)
+    assert (clf.head_, clf._n_trainable()) == ("names", 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "data"),
+    [
+        ({"verbalizer": NAMES}, ()),
+        ({"verbalizer": NAMES}, (TEXTS,)),
+        ({"verbalizer": NAMES}, (TEXTS, [None] * 6)),
+        ({"verbalizer": NAMES, "labels": ["pos", "neg"]}, (TEXTS,)),
+        ({"verbalizer": NAMES, "head": "names"}, (TEXTS, LABELS)),
+    ],
+)
+def test_names_need_no_label_and_take_nothing_from_those_there_are(transformer, settings, data):
+    clf = EmbeddingClassifier(transformer, **settings).fit(*data)
+
+    expected = EmbeddingClassifier(transformer, NAMES).fit().predict_proba(TEXTS)
+    assert np.array_equal(clf.predict_proba(TEXTS), expected)
+    assert clf.classes_.tolist() == ["neg", "pos"]
+
+
+def test_the_names_of_the_labels_are_the_default(transformer):
+    spelled = {"BadFilm": "bad film", "GoodFun": "good fun"}
+
+    clf = EmbeddingClassifier(transformer, labels=list(spelled)).fit()
+
+    expected = EmbeddingClassifier(transformer, spelled).fit().predict_proba(TEXTS)
+    assert np.array_equal(clf.predict_proba(TEXTS), expected)
+
+
+@pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
+def test_numbers_in_y_stand_for_names(transformer):
+    clf = EmbeddingClassifier(transformer, NAMES, head="names").fit(TEXTS, [1, 0] * 3)
+
+    expected = EmbeddingClassifier(transformer, NAMES).fit().predict_proba(TEXTS)
+    assert np.array_equal(clf.predict_proba(TEXTS), expected)
+    assert clf.classes_.tolist() == [0, 1]
+
+
+def test_names_are_saved(transformer, tmp_path):
+    clf = EmbeddingClassifier(transformer, {0: "bad", 1: "good"}, max_length=5).fit()
+    clf.save(tmp_path / "names")
+
+    again = fewshot.load(tmp_path / "names")
+
+    assert again.head_ == "names"
+    assert again.classes_.dtype == np.int64
+    with pytest.warns(UserWarning, match="to fit 5 tokens"):
+        found = again.predict_proba(["one two three four five six"])
+    with pytest.warns(UserWarning, match="to fit 5 tokens"):
+        assert np.array_equal(found, clf.predict_proba(["one two three four five six"]))
+
+
+def test_the_weights_are_shared_and_the_length_of_the_given_encoder_stays(transformer):
+    clf = EmbeddingClassifier(transformer, max_length=5).fit(TEXTS, LABELS)
+
+    pairs = zip(transformer.parameters(), clf.encoder_.parameters(), strict=True)
+    assert all(a.data_ptr() == b.data_ptr() for a, b in pairs)
+    assert (clf.max_length_, transformer.max_seq_length) == (5, 96)
+
+
+def test_an_encoder_by_name_is_loaded_once(tmp_path):
+    folder = save_tiny(tmp_path / "plain")
+
+    one, other = (EmbeddingClassifier(folder).fit(TEXTS, LABELS) for _ in range(2))
+
+    assert one.encoder_ is other.encoder_
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "error", "message"),
+    [
+        ({}, (), InputError, "neither labelled texts nor names of classes; pass X and y, or name"),
+        ({}, (TEXTS,), InputError, "requires y to be passed, but the target y is None"),
+        ({"verbalizer": NAMES}, (None, LABELS), InputError, "y was passed without X"),
+        ({"labels": [0, 1]}, (), VerbalizerError, r"labels \[0, 1\] are not words .* verbalizer="),
+        ({"verbalizer": NAMES, "labels": ["pos", "x"]}, (), VerbalizerError, "'x'"),
+        ({"head": "names"}, (TEXTS, ["pos"] * 6), InputError, "2 classes at least, got 1"),
+    ],
+)
+def test_what_names_no_classes_is_refused(transformer, settings, data, error, message):
+    with pytest.raises(error, match=message):
+        EmbeddingClassifier(transformer, **settings).fit(*data)
+
+
+def test_a_dry_run_counts_tokens(transformer):
+    cost = EmbeddingClassifier(transformer).dry_run(["great film"] * 4, [0, 1] * 2)
+
+    assert (cost.n_texts, cost.n_tokens, cost.n_steps) == (4, 16, 0)
+    assert cost.seconds > 0
+    assert EmbeddingClassifier(transformer, NAMES).dry_run().n_texts == 0
+
+
+def test_training_the_copy_of_another_estimator_does_not_change_it(transformer):
+    clf = EmbeddingClassifier(transformer).fit(TEXTS, LABELS)
+    before = clf.predict_proba(TEXTS)
+
+    fewshot.SetFitClassifier(
+        transformer, learning_rate=0.1, max_pairs=4, random_state=0, verbose=0
+    ).fit(TEXTS, LABELS)
+
+    assert np.array_equal(clf.predict_proba(TEXTS), before)
