@@ -19,7 +19,7 @@ from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.knowledge import GivenTerms, SoftVerbalizer, VocabularyWords
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.tuning import BitFit, Full, Head, LoRA
+from fewshot.tuning import BitFit, Contrastive, Full, Head, LoRA
 from tests.tiny_models import tiny_bert
 from tests.tiny_sentences import tiny_sentence_transformer
 
@@ -85,6 +85,7 @@ ESTIMATORS = {
         )
     ),
     "prompt-full": lambda: prompt(Full(num_epochs=2, learning_rate=1e-3)),
+    "prompt-contrastive": lambda: prompt(Contrastive(num_epochs=2, learning_rate=1e-3)),
     "prompt-lora": lambda: prompt(LoRA(2, num_epochs=2)),
     "prompt-soft": lambda: prompt(BitFit(num_epochs=2), verbalizer=SoftVerbalizer()),
     "tfidf": TfidfClassifier,

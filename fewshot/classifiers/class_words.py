@@ -59,7 +59,7 @@ def resolve_words(
         verbalizer = _numbered(verbalizer, names, task.classes)
     if not tuning.uses_label_words:
         given = None if isinstance(verbalizer, LearnedVerbalizer) else verbalizer
-        return given, tuning.label_embeddings(task.classes, task.lm)
+        return given, tuning.label_embeddings(task.classes, task.lm, given, names)
     if isinstance(verbalizer, LearnedVerbalizer):
         found = verbalizer.resolve_words(task)
         return found.verbalizer, found.label_words(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from fewshot.data.labels import Label
+
+States: TypeAlias = Literal["mask", "mean"]  # at the masks, or the mean over the prompt
 
 _MARGIN = 1.0
 _LOG_TEMPERATURES = (-7.0, 1.0)
@@ -20,11 +23,14 @@ _TIE = 1e-3  # weight of the mean over the masks: it decides only where the best
 class LabelEmbeddings:
     """A vector for each class and mask in place of label words."""
 
-    # Prototypes are the mean states of each class's examples at each mask.
+    # Prototypes are the mean states of each class's examples at each mask, or the states of the
+    # classes' names.
 
     classes: tuple[Label, ...]
     vectors: Tensor  # [n_classes, n_masks, hidden]
     temperature: float  # divides squared distances
+    states: States = "mask"  # what the vectors are compared with
+    names: tuple[str, ...] = ()  # of the classes, if the vectors are their states
 
     @property
     def mask_counts(self) -> tuple[int, ...]:

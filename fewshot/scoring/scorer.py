@@ -26,7 +26,7 @@ from fewshot.scoring.calibration import (
 )
 from fewshot.scoring.heads import StateHead
 from fewshot.scoring.label_words import LabelWords
-from fewshot.scoring.prototypes import LabelEmbeddings
+from fewshot.scoring.prototypes import LabelEmbeddings, States
 
 Views: TypeAlias = dict[int, Prompts]  # prompts of the same examples, by number of masks
 Encoded: TypeAlias = dict[int, tuple[Prompts, MaskStates]]
@@ -74,7 +74,7 @@ class PromptScorer:
         """Return calibrated and aggregated log-probabilities of the label words, [n, n_classes]."""
         with torch.inference_mode():
             if isinstance(self.words, LabelEmbeddings):
-                parts = [self.words.scores(self.states_at_masks(encoded))]
+                parts = [self.words.scores(self.label_states(encoded, self.words.states))]
             else:
                 parts = [self._classes(self.word_scores(part)) for part in self._parts(encoded)]
         # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
@@ -90,6 +90,12 @@ class PromptScorer:
         prompts, states = encoded[min(encoded)]
         mask = torch.from_numpy(states.mask).double()
         return _example_mean(mask, prompts.examples, prompts.n_examples)
+
+    def label_states(self, encoded: Encoded, states: States) -> Tensor:
+        """Return the states that label embeddings are compared with, [n_examples, n_masks, h]."""
+        if states == "mask":
+            return self.states_at_masks(encoded)
+        return torch.from_numpy(self.mean_states(encoded))[:, None]
 
     def mask_states(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Return states at the (first) mask, [n_examples, hidden]."""
@@ -176,26 +182,29 @@ class PromptScorer:
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
         """Score a batch of examples with gradients, [n, n_classes]."""
         if isinstance(self.words, LabelEmbeddings):
-            return self.words.train_scores(self.train_states(views, batch))
+            return self.words.train_scores(self.train_states(views, batch, self.words.states))
         logits = {}
         for n_masks, prompts in views.items():
-            mask, examples = self._forward(prompts, batch)
+            mask, _, examples = self._forward(prompts, batch)
             logits[n_masks] = _example_mean(self._token_scores(mask).cpu(), examples, len(batch))
         return self._classes(self._from_tokens(logits))
 
-    def train_states(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
-        """Return states at all masks of a batch of examples with gradients, [n, masks, hidden]."""
-        mask, examples = self._forward(views[min(views)], batch)
-        return _example_mean(mask.cpu(), examples, len(batch))
+    def train_states(
+        self, views: Views, batch: npt.NDArray[np.int64], states: States = "mask"
+    ) -> Tensor:
+        """Return :meth:`label_states` of a batch of examples with gradients, [n, masks, hidden]."""
+        mask, mean, examples = self._forward(views[min(views)], batch)
+        chosen = mask if states == "mask" else mean[:, None]
+        return _example_mean(chosen.cpu(), examples, len(batch))
 
     def _forward(
         self, prompts: Prompts, batch: npt.NDArray[np.int64]
-    ) -> tuple[Tensor, npt.NDArray[np.int64]]:
-        """Return states at the masks of a batch's prompts, and each prompt's place in the batch."""
+    ) -> tuple[Tensor, Tensor, npt.NDArray[np.int64]]:
+        """Return states at the masks of a batch's prompts, their means, and places in the batch."""
         chosen = prompts.take(np.flatnonzero(np.isin(prompts.examples, batch)))
-        mask, _ = self.lm.forward(chosen)
+        mask, mean = self.lm.forward(chosen)
         place = {example: i for i, example in enumerate(batch)}
-        return mask, np.array([place[example] for example in chosen.examples])
+        return mask, mean, np.array([place[example] for example in chosen.examples])
 
     @property
     def label_words(self) -> LabelWords:

@@ -32,6 +32,26 @@ def distillation_loss(
     return temperature**2 * (losses * weights).mean()
 
 
+def contrastive_losses(
+    states: Tensor, names: Tensor, targets: Tensor, temperature: float
+) -> Tensor:
+    """Return the contrastive loss of each text [n] by its cosines with texts and class names."""
+    # The mean of two losses. Multiple negatives ranking: the name of the text's class among all
+    # names. SupCon (Khosla et al., 2020, equation 2): texts and name of its class among all others.
+    # `states` [n, hidden] and `names` [n_classes, hidden]; of soft targets [n, n_classes] a pair is
+    # positive by the share of classes that both have.
+    one = nn.functional.normalize(states, dim=-1)
+    members = torch.cat([one, nn.functional.normalize(names, dim=-1)])
+    logits = one @ members.T / temperature  # [n, n + n_classes]
+    ranking = -(targets * logits[:, len(one) :].log_softmax(-1)).sum(-1)
+    classes = torch.cat([targets, torch.eye(len(names)).to(targets)])
+    itself = torch.eye(len(one), len(members), dtype=torch.bool, device=logits.device)
+    positive = (targets @ classes.T).masked_fill(itself, 0.0)
+    log_shares = logits.masked_fill(itself, -torch.inf).log_softmax(-1).masked_fill(itself, 0.0)
+    supervised = -(positive * log_shares).sum(-1) / positive.sum(-1)
+    return (ranking + supervised) / 2
+
+
 def kl_divergence(scores: Tensor, others: Tensor) -> Tensor:
     """Return KL(p || q) for each row, p from the first scores, q from the others."""
     # torch's first argument is the second distribution of the formula.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fewshot.errors import TuningError, did_you_mean
 from fewshot.tuning.adapter import Adapter
+from fewshot.tuning.contrastive import Contrastive
 from fewshot.tuning.gradient import GradientTuning
 from fewshot.tuning.half import Half
 from fewshot.tuning.head import Head
@@ -29,6 +30,7 @@ __all__ = [
     "STRATEGIES",
     "Adapter",
     "BitFit",
+    "Contrastive",
     "DePT",
     "EmbeddingsHead",
     "Full",
@@ -61,6 +63,7 @@ STRATEGIES: dict[str, type[Tuning]] = {
     "embeddings_head": EmbeddingsHead,
     "half": Half,
     "full": Full,
+    "contrastive": Contrastive,
     "adapter": Adapter,
     "lora": LoRA,
     "prefix": Prefix,

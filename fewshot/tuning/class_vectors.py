@@ -7,9 +7,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from fewshot.data.examples import Examples
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.prototypes import LabelEmbeddings, prototypes_of
-from fewshot.scoring.scorer import PromptScorer
+from fewshot.scoring.scorer import PromptScorer, Views
 from fewshot.tuning.task import TuningTask
 
 _NAME = "label_words.vectors"
@@ -40,7 +41,10 @@ def with_trained_classes(task: TuningTask) -> TuningTask:
     # With plain label words it is the same.
     scorer = task.scorer
     words = scorer.words
-    if isinstance(words, LabelEmbeddings):
+    if isinstance(words, LabelEmbeddings) and words.names:
+        states = scorer.label_states(scorer.encode(name_views(scorer)), words.states)
+        words = replace(words, vectors=states.float())
+    elif isinstance(words, LabelEmbeddings):
         states = scorer.states_at_masks(scorer.encode(task.views))
         shares = torch.from_numpy(task.sample_weight[:, None] * task.targets)
         found = prototypes_of(words.classes, states, shares)
@@ -50,6 +54,14 @@ def with_trained_classes(task: TuningTask) -> TuningTask:
     elif words.is_tuned and words.vectors is not None:
         words = replace(words, vectors=words.vectors.detach().cpu())
     return replace(task, scorer=replace(scorer, words=words))
+
+
+def name_views(scorer: PromptScorer) -> Views:
+    """Return the prompts of class names: they take the place of the text, in its first field."""
+    names = scorer.words.names if isinstance(scorer.words, LabelEmbeddings) else ()
+    first, *others = scorer.template.field_names
+    blank = {name: [""] * len(names) for name in others}
+    return scorer.views(Examples({first: list(names)} | blank))
 
 
 def _vectors(scorer: PromptScorer) -> dict[str, nn.Parameter]:

@@ -223,6 +223,14 @@ class GradientTuning(Tuning):
         super().set_params(**params)
         return self
 
+    def _check_own_loss(self) -> None:
+        """Refuse training that adds to a cross-entropy, for a strategy with another loss."""
+        if self._training.regularizes():
+            raise TuningError(
+                f"{type(self).__name__} has a loss of its own, which takes no adversarial, "
+                "r_drop or consistency of Training; leave these out"
+            )
+
     @property
     def _training(self) -> Training:
         return Training() if self.training is None else self.training

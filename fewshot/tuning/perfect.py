@@ -17,6 +17,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone, encoder_layers, norm_names
 from fewshot.models.reproducible import torch_seed
 from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.prototypes import LabelEmbeddings, matching_scores, multi_class_hinge
 from fewshot.training.loop import TrainStep
 from fewshot.training.losses import smoothed
@@ -91,13 +92,15 @@ class Perfect(GradientTuning):
         }
         check_settings(self, limits, TuningError, is_part=True)
         encoder_layers(lm.model)  # raises if they are not known
-        if self._training.regularizes():
-            raise TuningError(
-                f"{type(self).__name__} has a loss of its own, which takes no adversarial, "
-                "r_drop or consistency of Training; leave these out"
-            )
+        self._check_own_loss()
 
-    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:
+    def label_embeddings(
+        self,
+        classes: Sequence[Label],
+        lm: MaskedLM,
+        verbalizer: Verbalizer | None = None,
+        names: Sequence[Label] | None = None,
+    ) -> LabelEmbeddings:
         """Return zeros for each class and mask; see :meth:`Tuning.label_embeddings`."""
         blank = torch.zeros(len(classes), int(self.n_masks), lm.model.config.hidden_size)
         return LabelEmbeddings(tuple(classes), blank, 1.0)

@@ -14,6 +14,7 @@ from fewshot.data.labels import Label
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
+from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.tuning.task import TuningResult, TuningTask
 
@@ -88,13 +89,23 @@ class Tuning(BaseEstimator, ABC):
         """
         return ()
 
-    def label_embeddings(self, classes: Sequence[Label], lm: MaskedLM) -> LabelEmbeddings:
+    def label_embeddings(
+        self,
+        classes: Sequence[Label],
+        lm: MaskedLM,
+        verbalizer: Verbalizer | None = None,
+        names: Sequence[Label] | None = None,
+    ) -> LabelEmbeddings:
         """Return what is scored before tuning in place of label words.
 
         Parameters
         ----------
         classes : sequence of str or int
         lm : MaskedLM
+        verbalizer : Verbalizer, optional
+            The words of the classes, if some were given.
+        names : sequence of str or int, optional
+            The names of the classes in their order, where numbers stand for them.
 
         Returns
         -------

@@ -44,6 +44,7 @@ from fewshot.tuning import (
     SMART,
     STRATEGIES,
     Adapter,
+    Contrastive,
     DePT,
     Full,
     Half,
@@ -220,6 +221,7 @@ _SETTINGS = [
     ),
     ("list", {"tuning": "head"}, InputError, "LiSTClassifier tune by gradients, .* got 'head'"),
     ("list", {"tuning": Perfect()}, InputError, "score label words"),
+    ("list", {"tuning": "contrastive"}, InputError, "score label words"),
     ("list", {"tuning": Full(training=Training(patience=2))}, InputError, "patience"),
     ("list", {"tuning": Full(training=Training(r_drop=1.0))}, InputError, "r_drop"),
     ("list", {"tuning": Full(training=Training(validation_fraction=0.2))}, InputError, "validatio"),
@@ -308,6 +310,10 @@ _GRADIENTS = [
 _TEMPLATE = "A {mask} text: {text}"
 _LENGTH = "length of SoftPrompt is a whole number, at least 1, or None, got"
 _STRATEGIES = [
+    (Contrastive(temperature=0), "temperature of Contrastive is positive, got 0"),
+    (Contrastive(states="cls"), r"states of Contrastive is one of \['mask', 'mean'\], got 'cls'"),
+    (Contrastive(training=Training(adversarial="fgm")), "Contrastive has a loss of its own"),
+    (Contrastive(training=Training(validation_fraction=0.2)), "leave validation_fraction out"),
     (Full(embeddings="some"), "embeddings of Full is one of .*, got 'some'"),
     (Half(ratio=1.5), "ratio of Half is from 0 to 1, got 1.5"),
     (Half(ratio=-0.1), "ratio of Half is from 0 to 1, got -0.1"),

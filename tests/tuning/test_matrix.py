@@ -29,6 +29,7 @@ REFUSED = {
 }
 # The models' weights are large and random; so are the steps that they need.
 RATES = {
+    "contrastive": 1e-3,
     "full": 1e-3,
     "half": 2e-3,
     "last": 2e-3,
