@@ -20,6 +20,7 @@ __all__ = [
     "CoverageWarning",
     "FewShotError",
     "FewShotWarning",
+    "FileError",
     "HubError",
     "InputError",
     "LabelWordError",
@@ -72,16 +73,20 @@ class HubError(FewShotError, OSError):
     """A model is neither on disk nor reachable on the hub."""
 
 
-class PersistenceError(FewShotError, ValueError):
-    """A saved folder is missing, truncated, altered or of a newer version."""
+class FileError(FewShotError, OSError, ValueError):
+    """A file is missing or cannot be read or written: a full disk, a read-only folder."""
+
+
+class PersistenceError(FileError):
+    """A saved folder is missing, truncated, altered or of a newer version, or cannot be written."""
 
 
 class BenchmarkError(FewShotError, ValueError):
     """A benchmark's spec, data or results file is not usable."""
 
 
-class CheckpointError(FewShotError, ValueError):
-    """A checkpoint folder belongs to another fit, holds other files, or is damaged."""
+class CheckpointError(FileError):
+    """A checkpoint folder belongs to another fit, holds other files, is damaged or not writable."""
 
 
 class MissingExtraError(FewShotError, ImportError):

@@ -19,6 +19,7 @@ from fewshot.benchmark.spec_reader import load_spec
 from fewshot.benchmark.statistics import Estimate
 from fewshot.benchmark.summary import Entry, summarize
 from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.data.files import user_path
 
 _ZERO_SHOT, _TUNED = "Prompt, zero-shot", "Prompt, head tuned"
 _HEADER = ("Method", "Accuracy", "Macro-F1", "Fit s", "Predict s", "Tokens")
@@ -52,6 +53,7 @@ def demo_spec(seeds: int, shots: int, test_size: int) -> dict[str, Any]:
 def run_demo(content: Mapping[str, Any], folder: Path, out: TextIO) -> int:
     """Run a spec like demo_spec's, show a table, and write a report; return the exit status."""
     started = time.perf_counter()
+    folder = user_path(folder)
     make_folder(folder)  # before the work, so that nothing is lost if it cannot be written
     spec = load_spec(content)
     (entry,) = spec.data_sets

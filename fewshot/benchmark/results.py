@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_type_hints
 
+from fewshot.data.files import content_sha256, parse_json, read_bytes, user_path
+from fewshot.data.forms import misfit
 from fewshot.errors import BenchmarkError
 
-FORMAT = 1
+FORMAT = 2  # with a digest in each line
+_FORMAT_WITHOUT_DIGESTS = 1
 _TEXT_SHOWN = 60  # characters of a line
 
 
@@ -131,7 +135,7 @@ class Header:
     spec_hash: str
     created: str  # in UTC
     fewshot: str  # version of the package
-    format: int = FORMAT
+    format: int = FORMAT  # older ones are read, and continued as they are
 
     def to_line(self) -> str:
         """Return the line of the results file, with its line end."""
@@ -166,11 +170,13 @@ class Results:
     cells: tuple[Cell, ...]
 
 
-def read_results(path: str | Path) -> Results:
+def read_results(path: str | os.PathLike[str]) -> Results:
     """Read a results file.
 
     A last line without a line end is ignored: its writing was interrupted, and the cell is run
-    again on resume.
+    again on resume. All other lines are checked: the types of their fields, their SHA-256 (files
+    of format 1, from before 2026-11-28, have none), and that no cell is there twice, unless it
+    had failed.
 
     Parameters
     ----------
@@ -183,7 +189,9 @@ def read_results(path: str | Path) -> Results:
     Raises
     ------
     BenchmarkError
-        If the file cannot be read, has a newer format, or is not a results file.
+        If the file has a newer format, is not a results file, or is damaged; names the line.
+    FileError
+        If the file cannot be read.
 
     See Also
     --------
@@ -195,12 +203,8 @@ def read_results(path: str | Path) -> Results:
     >>> from fewshot.benchmark import read_results
     >>> cells = read_results("quick.jsonl").cells  # doctest: +SKIP
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8", "replace")
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be read: {error}") from error
-    lines = text.split("\n")[:-1]
+    path = user_path(path)
+    lines = read_bytes(path).split(b"\n")[:-1]
     if not lines:
         raise BenchmarkError(
             f"{path}: not a results file: it has no complete line; run the benchmark"
@@ -209,54 +213,90 @@ def read_results(path: str | Path) -> Results:
     cells: dict[CellKey, Cell] = {}
     for number, line in enumerate(lines[1:], start=2):
         place = f"{path}, line {number}"
-        cell = _cell(_content(line, "cell", place), place)
+        content = _content(line, "cell", place)
+        _check_digest(content, header.format, place)
+        cell = _cell(content, place)
+        before = cells.get(cell.key)
+        if before is not None and (before.is_done or before == cell):
+            raise BenchmarkError(f"{place}: {cell.key} is there already; delete one of its lines")
         cells[cell.key] = cell
     return Results(header, tuple(cells.values()))
 
 
-def _content(line: str, kind: str, place: str) -> dict[str, Any]:
+def _content(line: bytes, kind: str, place: str) -> dict[str, Any]:
     try:
-        content = json.loads(line)
-    except ValueError as error:
+        content = parse_json(line, parse_constant=_refuse_constant)
+    except ValueError as error:  # also for what is not UTF-8
         raise BenchmarkError(f"{place}: not JSON: {error}; repair or delete the line") from error
     if not isinstance(content, dict) or content.get("kind") != kind:
-        raise BenchmarkError(
-            f"{place}: expected a {kind} of a benchmark, got {line[:_TEXT_SHOWN]!r}"
-        )
+        raise BenchmarkError(f"{place}: expected a {kind} of a benchmark, got {_shown(line)}")
     return content
 
 
-def _header(line: str, path: Path) -> Header:
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _shown(line: bytes) -> str:
+    return repr(line[:_TEXT_SHOWN].decode(errors="replace"))
+
+
+def _check_digest(content: dict[str, Any], found: int, place: str) -> None:
+    """Check the digest of a line; those of format 1 may have none."""
+    digest = content.pop("sha256", None)
+    if digest is None and found == _FORMAT_WITHOUT_DIGESTS:
+        return
+    if digest != content_sha256(content):
+        raise BenchmarkError(
+            f"{place}: the line was altered: its SHA-256 is another; delete it to have the cell "
+            "run again"
+        )
+
+
+def _header(line: bytes, path: Path) -> Header:
     try:
         content = _content(line, "header", f"{path}, line 1")
     except BenchmarkError as error:  # repairing or deleting that line would not help
         raise BenchmarkError(
-            f"{path}: not a results file: it begins with {line[:_TEXT_SHOWN]!r}; name another one"
+            f"{path}: not a results file: it begins with {_shown(line)}; name another one"
         ) from error
     found = content.get("format")
-    if found != FORMAT:
+    if type(found) is not int or found not in (_FORMAT_WITHOUT_DIGESTS, FORMAT):
         raise BenchmarkError(
-            f"{path}: the file's format is {found!r}, this version of fewshot reads {FORMAT}; "
-            "use the version that wrote it, or another results file"
+            f"{path}: the file's format is {found!r:.20}, this version of fewshot reads 1 to "
+            f"{FORMAT}; use the version that wrote it, or another results file"
         )
-    try:
-        return Header(content["spec"], content["spec_hash"], content["created"], content["fewshot"])
-    except KeyError as error:
-        raise BenchmarkError(f"{path}, line 1: the header has no {error}") from error
+    _check_digest(content, found, f"{path}, line 1")
+    return Header(**_values(content, Header, f"{path}, line 1"))
 
 
 def _cell(content: dict[str, Any], place: str) -> Cell:
-    known = {item.name for item in fields(Cell)}
-    values = {name: value for name, value in content.items() if name in known}
-    values["warnings"] = tuple(content.get("warnings", ()))  # JSON has lists only
-    try:
-        return Cell(**values)
-    except TypeError as error:
-        raise BenchmarkError(f"{place}: not a cell of this format: {error}") from error
+    values = _values(content, Cell, place)
+    values["warnings"] = tuple(values.get("warnings", ()))  # JSON has lists only
+    return Cell(**values)
+
+
+def _values(content: dict[str, Any], kind: type[Cell | Header], place: str) -> dict[str, Any]:
+    """Return the values of a dataclass's fields if they have its types."""
+    hints = get_type_hints(kind)
+    values = {name: value for name, value in content.items() if name in hints}
+    problems = [
+        f"it has no {item.name!r}"
+        for item in fields(kind)
+        if item.name not in values and item.default is item.default_factory is MISSING
+    ]
+    problems += filter(None, (misfit(values[name], hints[name], name, []) for name in values))
+    if problems:
+        raise BenchmarkError(
+            f"{place}: not a {kind.__name__.lower()} of this format: {problems[0]}; delete the line"
+        )
+    return values
 
 
 def _line(content: Mapping[str, Any]) -> str:
-    return json.dumps(_plain(content), ensure_ascii=False, allow_nan=False) + "\n"
+    plain = _plain(content)
+    signed = plain | {"sha256": content_sha256(plain)}
+    return json.dumps(signed, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 from fewshot import __version__
 from fewshot.benchmark.results import Cell, CellKey, Header, read_results
 from fewshot.benchmark.spec import Spec
-from fewshot.errors import BenchmarkError
+from fewshot.data.files import disk_errors, read_bytes, user_path
+from fewshot.errors import BenchmarkError, FileError
 
 _DIFFERENCES_SHOWN = 5
 _HEADER_START = len('{"kind": "header"')  # bytes that identify a truncated header
@@ -38,30 +39,30 @@ class ResultsFile:
 
 
 @contextmanager
-def open_results(path: Path | None, spec: Spec) -> Iterator[ResultsFile]:
+def open_results(path: str | Path | None, spec: Spec) -> Iterator[ResultsFile]:
     """Open a new results file, or that of an interrupted run of the same spec."""
     # A truncated last line is removed. The file `.<name>.lock` beside it is locked while the
     # results file is open; the system unlocks it when the process ends, however it ends.
     if path is None:
         yield ResultsFile(None, None, _new_header(spec), {})
         return
+    path = user_path(path)
     if not path.name:
         raise BenchmarkError(f"{path}: results go to a file, and this is a folder; name a file")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        with disk_errors(path, "cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     except Timeout as error:
         raise BenchmarkError(
             f"{path}: another benchmark is writing this file; wait until it is done, or name "
             "another results file"
         ) from error
-    except OSError as error:
+    except OSError:
         lock.release()
-        raise BenchmarkError(
-            f"{path}: the results file cannot be written: {error.strerror}; name another one"
-        ) from error
+        raise
     try:
         yield _resume(path, descriptor, spec)
     finally:
@@ -81,7 +82,7 @@ def now() -> str:
 
 def _resume(path: Path, descriptor: int, spec: Spec) -> ResultsFile:
     """Read the cells, and only then remove a truncated last line."""
-    content = path.read_bytes()
+    content = read_bytes(path)
     end = content.rfind(b"\n") + 1
     if end:
         results = read_results(path)
@@ -100,13 +101,11 @@ def _resume(path: Path, descriptor: int, spec: Spec) -> ResultsFile:
 
 def _append(descriptor: int, line: str, path: Path) -> None:
     content = line.encode()
-    try:
+    with disk_errors(path, "has no room for a cell"):
         written = os.write(descriptor, content)
         os.fsync(descriptor)
-    except OSError as error:
-        raise BenchmarkError(f"{path}: a cell cannot be written: {error.strerror}") from error
     if written < len(content):
-        raise BenchmarkError(f"{path}: the disk is full; make room and run the same command again")
+        raise FileError(f"{path}: the disk is full; make room and run the same command again")
 
 
 def _check_same(path: Path, header: Header, spec: Spec) -> None:

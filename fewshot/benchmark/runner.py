@@ -102,7 +102,7 @@ def run(
     workers = _count_workers(n_jobs)
     data_sets = _load_data_sets(spec, data_dir)
     estimators = _build_methods(spec, data_sets)
-    with open_results(None if results is None else Path(results), spec) as file:
+    with open_results(results, spec) as file:
         _check_same_data(file, data_sets)
         keys = _list_cells(spec, estimators)
         kept = {key for key, cell in file.cells.items() if cell.is_done or not retry_failed}

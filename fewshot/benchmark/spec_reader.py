@@ -17,6 +17,7 @@ from fewshot.benchmark.spec import (
     MethodSpec,
     Spec,
 )
+from fewshot.data.files import parse_json, user_path
 from fewshot.errors import BenchmarkError, VerbalizerError, did_you_mean
 from fewshot.prompting.yaml_files import check_keys, read_yaml
 
@@ -52,7 +53,7 @@ def load_spec(source: str | Path | Mapping[str, Any] | Spec) -> Spec:
     Raises
     ------
     BenchmarkError
-        If the file cannot be read, or something in it is unknown, missing or out of range.
+        If something in it is unknown, missing or out of range.
 
     See Also
     --------
@@ -73,7 +74,7 @@ def load_spec(source: str | Path | Mapping[str, Any] | Spec) -> Spec:
         return _read_spec(source, "the spec")
     if not isinstance(source, (str, Path)):
         raise BenchmarkError(f"a spec is a YAML file or a mapping, got {source!r}")
-    path = Path(source)
+    path = user_path(source)
     try:
         content = read_yaml(path)
     except VerbalizerError as error:
@@ -104,7 +105,7 @@ def _scalars(value: Any) -> Any:
     if isinstance(value, list):
         return [_scalars(item) for item in value]
     try:
-        return json.loads(value, parse_constant=str)  # NaN and Infinity stay words
+        return parse_json(value, parse_constant=str)  # NaN and Infinity stay words
     except ValueError:
         return value
 

@@ -176,13 +176,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         NotFittedError
             Before ``fit``.
         PersistenceError
-            If the folder holds something else, a parameter cannot be saved, or this was not tuned
-            from `backbone`.
+            If the folder holds something else or cannot be written (it is an ``OSError`` too), a
+            parameter cannot be saved, or this was not tuned from `backbone`.
         """
         from fewshot.saving.estimators import save_estimator  # loads torch
 
         check_is_fitted(self)
-        save_estimator(self, Path(folder), backbone)
+        save_estimator(self, folder, backbone)
 
     def _load_models(self) -> None:
         """Load the models given by name, before a measured fit; forget models adapted in others."""

@@ -104,6 +104,20 @@ class TfidfClassifier(SupervisedClassifier):
         self.n_truncated_ = 0
         return self
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what was learned; refuse parts that do not fit together."""
+        super().__setstate__(state)
+        if "classes_" not in state:
+            return
+        is_whole_state = (
+            _is_range(self.ngram_range_)
+            and sorted(self.vocabulary_.values()) == list(range(len(self.idf_)))
+            and self.coef_.shape == (len(self.idf_), len(self.classes_))
+            and self.intercept_.shape == self.classes_.shape
+        )
+        if not is_whole_state:
+            raise ValueError("the vocabulary and the weights of a TfidfClassifier do not match")
+
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples = read_examples(X, self.fields_)
         head = LinearHead(self.coef_, self.intercept_)

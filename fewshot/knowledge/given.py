@@ -7,13 +7,13 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fewshot.data.files import read_text, user_path
 from fewshot.data.labels import Label
 from fewshot.data.settings import is_number
 from fewshot.errors import SourceError, VerbalizerError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
 from fewshot.prompting.label_entries import name_words
 from fewshot.prompting.word_files import read_label_words
-from fewshot.prompting.yaml_files import read_text
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 Terms: TypeAlias = Sequence[str] | Mapping[str, float]
@@ -95,7 +95,7 @@ class TermFile(TermSource):
 
     def find(self, names: Names, task: VerbalizerTask) -> Candidates:  # noqa: ARG002
         """Read the file; see :meth:`TermSource.find`."""
-        path = Path(self.path).expanduser()
+        path = user_path(self.path)
         if not path.is_file():
             raise SourceError(f"there is no file of terms {str(path)!r}; give the path of one")
         rows = [_words(row) for row in read_label_words(path, 0).words]
@@ -103,7 +103,7 @@ class TermFile(TermSource):
         if self.scores is None:
             scored = [_scored(label, row) for label, row in zip(labels, rows, strict=True)]
         else:
-            scored = _with_scores(labels, rows, Path(self.scores).expanduser())
+            scored = _with_scores(labels, rows, user_path(self.scores))
         for label, row in zip(labels, scored, strict=True):
             for term in [term for term in row if _key(term) == _key(label)]:
                 del row[term]  # the name, which is added anyway
@@ -203,7 +203,7 @@ def _best(
 def _with_scores(
     labels: Sequence[Label], rows: Sequence[Sequence[str]], path: Path
 ) -> list[dict[str, float]]:
-    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    lines = [line for line in read_text(path, VerbalizerError).splitlines() if line.strip()]
     if len(lines) != len(rows):
         raise VerbalizerError(f"{path} has {len(lines)} lines of scores for {len(rows)} classes")
     found: list[dict[str, float]] = []

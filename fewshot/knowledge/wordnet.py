@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from fewshot.data.files import user_path
 from fewshot.data.settings import check_settings, whole
 from fewshot.errors import SourceError
 from fewshot.knowledge.candidates import Candidates, Names, TermSource, collect
@@ -169,7 +170,7 @@ def _as_text(word: str) -> str:
 def _find_folder(folder: str | Path | None) -> Path:
     variable = os.environ.get("WNSEARCHDIR")
     named = folder if folder is not None else variable
-    found = _SYSTEM_FOLDER if named is None else Path(named).expanduser()
+    found = _SYSTEM_FOLDER if named is None else user_path(named)
     if not (found / "index.noun").is_file() or not (found / "data.noun").is_file():
         raise SourceError(
             f"WordNet's files index.noun and data.noun are not in {found}; {_HOW_TO_GET}"

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 from huggingface_hub import constants
 from safetensors import SafetensorError
 
+from fewshot.data.files import user_path
 from fewshot.errors import HubError, ModelError
 
 _PROBE_SECONDS = 5.0
@@ -21,6 +22,11 @@ NO_CODE = (
 )
 
 Model = TypeVar("Model")
+
+
+def model_name(model: str | Path) -> str:
+    """Return a hub id as it is, and a folder with its ``~`` written out."""
+    return str(user_path(model)) if str(model).startswith("~") else str(model)
 
 
 def load_by_name(name: str, kind: str, load: Callable[..., Model]) -> Model:

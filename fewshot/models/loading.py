@@ -13,7 +13,7 @@ from fewshot.data.cache import BoundedCache
 from fewshot.data.locks import LongLock
 from fewshot.errors import ModelError
 from fewshot.models.embedded import EMBEDDED
-from fewshot.models.hub import load_by_name
+from fewshot.models.hub import load_by_name, model_name
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.merging import load_embedded
 from fewshot.models.peft import ADAPTER_CONFIG, adapter_base, load_adapters
@@ -73,7 +73,7 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
             "model is 'fewshot-mini', a folder, a hub id or a MaskedLM, "
             f"got {type(model).__name__}; wrap a loaded model as MaskedLM(model, tokenizer)"
         )
-    name = str(Path(model).expanduser()) if str(model).startswith("~") else str(model)
+    name = model_name(model)
     with _LOCK:  # the second of two threads gets what the first one loads
         return _LOADED.get((name, folder_state(Path(name))), partial(_load, name))
 

@@ -19,7 +19,7 @@ from sentence_transformers import SentenceTransformer
 from fewshot.data.cache import BoundedCache
 from fewshot.errors import ModelError
 from fewshot.models.embedded import EMBEDDED, EmbeddedModel, encoder_folder, local_encoder
-from fewshot.models.hub import NO_CODE, load_by_name, unusable
+from fewshot.models.hub import NO_CODE, load_by_name, model_name, unusable
 from fewshot.models.loading import LOADED_AT_ONCE, FolderState, folder_state
 from fewshot.models.model_checks import check_weights
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
@@ -85,7 +85,8 @@ class SentenceEncoder:
         """Load an encoder that is not changed; its weights are shared, also by name."""
         warn_in_worker()
         if isinstance(model, (str, Path)):
-            key = str(model), folder_state(Path(model))
+            name = model_name(model)
+            key = name, folder_state(Path(name))
             return cls(_LOADED.get(key, partial(_load, model)), max_length)
         found = _load(model)
         shared: dict[int, Any] = {id(t): t for t in (*found.parameters(), *found.buffers())}
@@ -152,7 +153,7 @@ def _load(model: str | Path | SentenceTransformer) -> SentenceTransformer:
             "model is 'fewshot-mini', a folder, a hub id or a SentenceTransformer, "
             f"got {type(model).__name__}"
         )
-    name = str(model)
+    name = model_name(model)
     if name in EMBEDDED:
         return from_name(str(encoder_folder(EMBEDDED[name])), local_files_only=True)
     try:

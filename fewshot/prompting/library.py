@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from fewshot.data.files import is_junk, user_path
 from fewshot.data.labels import Label
 from fewshot.errors import InputError, TemplateError, VerbalizerError, did_you_mean
 from fewshot.prompting.template import Template
@@ -161,7 +162,7 @@ def load_task(name: str | os.PathLike[str]) -> Task:
     """
     given = os.fspath(name)
     if given.endswith((_SUFFIX, ".yml")) or Path(given).name != given:
-        return _read_task(Path(given))
+        return _read_task(user_path(given))
     names = list_tasks()
     if given not in names:
         raise InputError(
@@ -188,7 +189,7 @@ def list_tasks() -> list[str]:
     >>> "ag_news" in list_tasks()
     True
     """
-    names = (entry.name for entry in _folder().iterdir())
+    names = (entry.name for entry in _folder().iterdir() if not is_junk(entry.name))
     return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
 

@@ -6,9 +6,9 @@ import html
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
+from fewshot.data.files import user_path
 from fewshot.data.labels import Label, read_label_set
 from fewshot.errors import VerbalizerError
 from fewshot.prompting.found_terms import FoundTerm, data_frame, html_table, read_terms
@@ -290,11 +290,13 @@ class Verbalizer:
         Raises
         ------
         VerbalizerError
-            If the file cannot be read, or does not fit `labels`.
+            If the file is not well formed, or does not fit `labels`; names the line if it can.
+        FileError
+            If the file cannot be read.
         """
         if on_shared not in ("raise", "drop"):
             raise VerbalizerError(f"on_shared is 'raise' or 'drop', got {on_shared!r}")
-        rows = read_label_words(Path(path), index)
+        rows = read_label_words(user_path(path), index)
         try:
             label_words = rows.named(labels)
             if on_shared == "drop":
@@ -305,7 +307,7 @@ class Verbalizer:
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
         """Write a file that :meth:`from_file` reads; it appears whole or not at all."""
-        write_label_words(Path(path), self._plain())
+        write_label_words(user_path(path), self._plain())
 
     def _plain(self) -> dict[Label, object]:
         """Return words by label, as YAML files have them, with weights if any differs from 1."""

@@ -4,21 +4,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TypeVar
 
 from fewshot.data.examples import shorten
+from fewshot.data.files import parse_json, read_text
 from fewshot.data.labels import Label, read_label_set
 from fewshot.data.settings import is_whole
 from fewshot.errors import VerbalizerError
-from fewshot.prompting.yaml_files import check_keys, read_text, read_typed_words, read_yaml
+from fewshot.prompting.label_entries import read_entries
+from fewshot.prompting.yaml_files import check_keys, read_typed_words, read_yaml
 
 _JSON_SUFFIXES = (".json", ".jsonl")
 _YAML_SUFFIXES = (".yaml", ".yml")
 _TEXT_SUFFIXES = (".txt", ".csv", "")
+_DIGITS = 9  # of a pattern id
 
 _Item = TypeVar("_Item")
 
@@ -72,8 +75,8 @@ def read_label_words(path: Path, index: int) -> LabelWordRows:
     if suffix in _JSON_SUFFIXES:
         return _read_json(path, index)
     if suffix in _TEXT_SUFFIXES:
-        lines = [line.strip() for line in read_text(path).splitlines()]
-        is_pet = next((line.isdecimal() for line in lines if line), False)
+        lines = [line.strip() for line in read_text(path, VerbalizerError).split("\n")]
+        is_pet = next((line.isdecimal() and len(line) <= _DIGITS for line in lines if line), False)
         return _read_pet(lines, index, path) if is_pet else _read_openprompt(lines, index, path)
     known = [*_TEXT_SUFFIXES[:-1], *_JSON_SUFFIXES, *_YAML_SUFFIXES]
     raise VerbalizerError(f"{path}: the suffix {suffix!r} gives no known format; known are {known}")
@@ -98,7 +101,7 @@ def _read_own(path: Path) -> LabelWordRows:
 
 
 def _read_json(path: Path, index: int) -> LabelWordRows:
-    text = read_text(path)
+    text = read_text(path, VerbalizerError)
     try:
         content = _parse_json(text)
     except ValueError as error:
@@ -110,18 +113,18 @@ def _read_json(path: Path, index: int) -> LabelWordRows:
         return LabelWordRows(None, tuple(verbalizer))
     raise VerbalizerError(
         f"{path}: expected an object of label: words, or a list with one such object or list "
-        f"of words per verbalizer; got {verbalizer!r}"
+        f"of words per verbalizer; got {verbalizer!r:.60}"
     )
 
 
 def _parse_json(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_refuse_twice)
-    except json.JSONDecodeError as error:
+        return parse_json(text, object_pairs_hook=_refuse_twice)
+    except JSONDecodeError as error:
         lines = [line for line in text.splitlines() if line.strip()]
         if error.msg != "Extra data" or len(lines) < 2:
             raise
-        return [json.loads(line, object_pairs_hook=_refuse_twice) for line in lines]
+        return [parse_json(line, object_pairs_hook=_refuse_twice) for line in lines]
 
 
 def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -135,11 +138,13 @@ def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _read_pet(lines: Sequence[str], index: int, path: Path) -> LabelWordRows:
     """Read a pattern id on a line of its own, then lines of a label and its words."""
     verbalizers: dict[int, list[list[str]]] = {}
-    for line in filter(None, lines):
-        if line.isdecimal():
+    for number, line in enumerate(lines, start=1):
+        if line.isdecimal() and len(line) <= _DIGITS:
             rows = verbalizers.setdefault(int(line), [])
-        else:
-            rows.append(line.split())
+        elif line:
+            label, *words = line.split()
+            _check_words(label, words, f"{path}, line {number}")
+            rows.append([label, *words])
     if index not in verbalizers:
         raise VerbalizerError(
             f"{path}: no words for pattern {index}; "
@@ -156,12 +161,21 @@ def _read_pet(lines: Sequence[str], index: int, path: Path) -> LabelWordRows:
 def _read_openprompt(lines: Sequence[str], index: int, path: Path) -> LabelWordRows:
     """Read one class per line, its words separated by commas; a blank line ends a verbalizer."""
     verbalizers: list[list[list[str]]] = [[]]
-    for line in lines:
+    for number, line in enumerate(lines, start=1):
         if line:
-            verbalizers[-1].append(line.split(","))
+            words = line.split(",")
+            _check_words(words[0], words, f"{path}, line {number}")
+            verbalizers[-1].append(words)
         elif verbalizers[-1]:
             verbalizers.append([])
     return LabelWordRows(None, tuple(_pick([rows for rows in verbalizers if rows], index, path)))
+
+
+def _check_words(label: str, words: Sequence[str], place: str) -> None:
+    try:
+        read_entries(label, words)
+    except VerbalizerError as error:
+        raise VerbalizerError(f"{place}: {error}") from error
 
 
 def _pick(verbalizers: Sequence[_Item], index: int, path: Path) -> _Item:

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from fewshot.data.files import write_whole
+from fewshot.data.files import read_text, write_whole
 from fewshot.data.labels import Label
 from fewshot.errors import FewShotError, VerbalizerError, did_you_mean
+from fewshot.prompting.label_entries import read_entries
 
 _LABEL_TYPES = ("str", "int", "bool")
 _BOOLS = {"true": True, "false": False}
@@ -19,22 +20,20 @@ _YAML_WIDTH = 100
 _Number = TypeVar("_Number", int, float)
 
 
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise VerbalizerError(f"{path}: the file cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise VerbalizerError(f"{path}: not UTF-8 text: {error}") from error
+class Marked(dict[Any, Any]):
+    """A mapping of a file, with the line of each key, from 1."""
+
+    lines: Mapping[Any, int]
 
 
 def read_yaml(path: Path) -> dict[str, object]:
     """Read a YAML mapping whose values stay strings: ``no`` is a word, not False."""
-    text = read_text(path)
+    text = read_text(path, VerbalizerError)
     try:
         content = yaml.load(text, _StrictLoader)
-    except yaml.YAMLError as error:
+    except RecursionError as error:
+        raise VerbalizerError(f"{path}: not valid YAML: it is nested too deeply") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # also of characters by number
         raise VerbalizerError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise VerbalizerError(
@@ -63,19 +62,31 @@ def read_typed_words(label_type: object, label_words: object, source: str) -> di
     """Turn the strings of a YAML file into labels with words and perhaps weights."""
     if not isinstance(label_words, Mapping):
         raise VerbalizerError(
-            f"{source}: expected 'label: [word, ...]' for each label, got {label_words!r}"
+            f"{source}: expected 'label: [word, ...]' for each label, got {label_words!r:.60}"
         )
-    return {
-        read_typed_label(label_type, label, source): (
-            {
-                word: _number(float, weight, f"{source}: the weight")
+    typed: dict[Label, object] = {}
+    for label, words in label_words.items():
+        place = f"{source}{line_of(label_words, label)}"
+        key = read_typed_label(label_type, label, place)
+        if key in typed:
+            raise VerbalizerError(f"{place}: the label {key!r} is duplicated")
+        typed[key] = words
+        if isinstance(words, Mapping):
+            typed[key] = {
+                word: _number(float, weight, f"{place}: the weight")
                 for word, weight in words.items()
             }
-            if isinstance(words, Mapping)
-            else words
-        )
-        for label, words in label_words.items()
-    }
+        try:
+            read_entries(key, typed[key])
+        except VerbalizerError as error:
+            raise VerbalizerError(f"{place}: {error}") from error
+    return typed
+
+
+def line_of(mapping: object, key: object) -> str:
+    """Return ``, line 5`` if a mapping knows the lines of its keys."""
+    lines = mapping.lines if isinstance(mapping, Marked) else {}
+    return f", line {lines[key]}" if key in lines else ""
 
 
 def write_label_words(path: Path, label_words: Mapping[Label, object]) -> None:
@@ -127,7 +138,9 @@ class _StrictLoader(yaml.BaseLoader):
                 problem = f"the key {key.value!r} is duplicated"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        made = Marked(super().construct_mapping(node, deep))
+        made.lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
+        return made
 
 
 def _number(kind: type[_Number], text: object, source: str) -> _Number:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 import torch
 
+from fewshot.data.forms import Node
 from fewshot.errors import PersistenceError
 from fewshot.models.added_modules import AddedModules, Stacked
 from fewshot.models.parts import Backbone
 from fewshot.saving.codec import Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
+
+_LARGEST, _TIMES = 1024, 4  # of settings: this, or so many times the longest side of a tensor
+
+_Plain = TypedDict("_Plain", {"class": str, "settings": Node, "tensors": dict[str, str]})
+
+
+class _Both(TypedDict):
+    lower: SavedModules | None
+    upper: SavedModules | None
+
+
+SavedModules: TypeAlias = _Plain | _Both
 
 
 def encode_added(added: AddedModules | None, writer: Writer, path: str) -> Json:
@@ -48,10 +61,12 @@ def decode_added(content: Any, model: Backbone, reader: Reader) -> AddedModules 
         lower = decode_added(content["lower"], model, reader)
         upper = decode_added(content["upper"], model, reader)
         return upper if lower is None or upper is None else Stacked(lower, upper)
-    added = _build(content["class"], reader.decode(content["settings"]), model)
+    saved = {name: reader.tensors[stored] for name, stored in content["tensors"].items()}
+    settings = reader.decode(content["settings"])
+    _check_sizes(content["class"], settings, saved)
+    added = _build(content["class"], settings, model)
     # First to the model's type of numbers, so that no bit is lost.
     added.to(next(model.parameters()))
-    saved = {name: reader.tensors[stored] for name, stored in content["tensors"].items()}
     if _shapes(added.state_dict()) != _shapes(saved):
         raise PersistenceError(
             f"the installed fewshot builds a {content['class']} with other tensors than were "
@@ -59,6 +74,19 @@ def decode_added(content: Any, model: Backbone, reader: Reader) -> AddedModules 
         )
     added.load_state_dict(saved)
     return added
+
+
+def _check_sizes(name: str, settings: Any, saved: dict[str, torch.Tensor]) -> None:
+    """Refuse settings by which modules far larger than the saved tensors would be built."""
+    longest = max((side for tensor in saved.values() for side in tensor.shape), default=0)
+    most = max(_LARGEST, _TIMES * longest)
+    for setting, value in settings.items():
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, (int, float)) and abs(number) > most:
+                raise PersistenceError(
+                    f"the saved {name[:60]} has {setting[:60]}={number:.3g}, more than its tensors "
+                    "have room for; the folder was altered"
+                )
 
 
 def _known_classes() -> dict[str, type[AddedModules]]:

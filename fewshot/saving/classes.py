@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
 from importlib import import_module
-from typing import Any, TypeGuard
+from typing import Any, TypedDict, TypeGuard, get_type_hints
 
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 
+from fewshot.data.forms import Node, is_instance, is_simple
 from fewshot.errors import PersistenceError
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.saving.codec import Codec, Json, Reader, Writer
@@ -28,6 +32,18 @@ PACKAGES = ("fewshot", "fewshot.tuning", "fewshot.knowledge")  # in the order of
 
 _ROUTING = "_metadata_request"  # what set_fit_request has set, as scikit-learn keeps it
 _ROUTED = ("fit", "score")  # methods that take more than texts and labels
+
+
+_Dataclass = TypedDict("_Dataclass", {"class": str, "values": dict[str, Node]})
+_NewEstimator = TypedDict(
+    "_NewEstimator", {"class": str, "params": dict[str, Node], "fitted": dict[str, Node]}
+)
+
+
+class _Estimator(_NewEstimator, total=False):
+    """An estimator, perhaps with what ``set_fit_request`` has set."""
+
+    requests: Node
 
 
 def find_class(name: str) -> type[Any]:
@@ -105,10 +121,53 @@ def _encode_estimator(value: BaseEstimator, writer: Writer, path: str) -> Json:
 def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
     estimator = _make(content["class"], content["params"], reader)
     fitted = {name: reader.decode(node) for name, node in content["fitted"].items()}
+    methods = (name for name in fitted if callable(getattr(type(estimator), name, None)))
+    taken = [name[:60] for name in (*methods, *filter(_is_special, fitted))]
+    _check_types(type(estimator), fitted, _annotations(content["class"]))
+    if taken or not isinstance(estimator, BaseEstimator):
+        raise PersistenceError(
+            f"the saved {content['class'][:60]!r} has learned {taken[:3]}, which is part of its "
+            "class, or is no estimator; the folder was altered"
+        )
     estimator.__setstate__(fitted)
     if "requests" in content:
         _set_requests(estimator, reader.decode(content["requests"]))
     return estimator
+
+
+def _check_types(kind: type[Any], values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name in known and not is_instance(value, known[name]):
+            raise PersistenceError(
+                f"the saved {kind.__name__} has a {type(value).__name__} as {name[:60]!r}; it was "
+                "altered, or saved by another version of fewshot"
+            )
+
+
+@cache
+def _simple_parameters(name: str) -> dict[str, Any]:
+    with suppress(NameError):
+        hints = get_type_hints(find_class(name).__init__)
+        return {name: hint for name, hint in hints.items() if is_simple(hint)}
+    return {}
+
+
+@cache
+def _annotations(name: str) -> dict[str, Any]:
+    """Return the annotations of a class and of its properties."""
+    kind = find_class(name)
+    properties = inspect.getmembers(kind, lambda member: isinstance(member, property))
+    found: dict[str, Any] = {}
+    with suppress(NameError):  # of names that are imported for type checkers only
+        found |= get_type_hints(kind)
+    for attribute, made in properties:
+        with suppress(NameError, TypeError):  # TypeError: of properties without an annotation
+            found[attribute] = get_type_hints(made.fget).get("return", Any)
+    return found
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__")
 
 
 def _requests(estimator: BaseEstimator) -> dict[str, dict[str, Any]]:
@@ -143,6 +202,10 @@ def _set_requests(estimator: BaseEstimator, requests: dict[str, dict[str, Any]])
 def _make(name: str, values: dict[str, Json], reader: Reader) -> Any:
     found = find_class(name)
     decoded = {key: reader.decode(node) for key, node in values.items()}
+    if is_dataclass(found):
+        _check_types(found, decoded, _annotations(name))
+    else:  # what fit checks, prediction takes for granted
+        _check_types(found, decoded, _simple_parameters(name))
     try:
         return found(**decoded)
     except TypeError as error:
@@ -155,13 +218,15 @@ def _make(name: str, values: dict[str, Json], reader: Reader) -> Any:
 CLASS_CODECS: tuple[Codec, ...] = (
     Codec(
         "verbalizer",
+        Node,
         lambda value: type(value) is Verbalizer,
         lambda value, writer, path: writer.encode(value.to_dict(), path),
         lambda content, reader: Verbalizer.from_dict(reader.decode(content)),
     ),
-    Codec("dataclass", _is_known_dataclass, _encode_dataclass, _decode_dataclass),
+    Codec("dataclass", _Dataclass, _is_known_dataclass, _encode_dataclass, _decode_dataclass),
     Codec(
         "estimator",
+        _Estimator,
         lambda value: isinstance(value, BaseEstimator),
         _encode_estimator,
         _decode_estimator,

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.forms import Node
 from fewshot.errors import FewShotError, HubError, MissingExtraError, PersistenceError
 from fewshot.models.embedded import EMBEDDED
 from fewshot.models.fingerprint import model_fingerprint
@@ -18,12 +19,36 @@ from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.merging import embedded_fingerprint
 from fewshot.models.model_checks import check_weights
-from fewshot.saving.added import decode_added, encode_added
+from fewshot.saving.added import SavedModules, decode_added, encode_added
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
 
 # Settings that differ between loads of one model.
 _PASSING_SETTINGS = frozenset({"_name_or_path", "dtype", "torch_dtype", "transformers_version"})
+
+_Reference = TypedDict(
+    "_Reference", {"name": str | None, "class": str, "n_parameters": int, "fingerprint": str}
+)
+
+
+class _Whole(TypedDict):
+    name: str | None
+    model: Node
+    tokenizer: Node
+    added: SavedModules | None
+
+
+class _OnEmbedded(TypedDict):
+    name: str
+    embedded: str
+    changed: dict[str, str]
+    added: SavedModules | None
+
+
+class _OnBackbone(TypedDict):
+    backbone: _Reference
+    changed: dict[str, str]
+    added: SavedModules | None
 
 
 class GivenBackbone:
@@ -43,6 +68,7 @@ class GivenBackbone:
         """The codec of models that are written or read with this backbone."""
         return Codec(
             "masked_lm",
+            _Whole | _OnEmbedded | _OnBackbone,
             lambda value: type(value) is MaskedLM,
             self._encode,
             self._decode,
@@ -88,6 +114,12 @@ class GivenBackbone:
         else:
             model, tokenizer = reader.decode(content["model"]), reader.decode(content["tokenizer"])
             base = MaskedLM(model, tokenizer, name=content["name"])
+            n_rows = model.get_input_embeddings().weight.shape[0]
+            if max(tokenizer.get_vocab().values(), default=0) >= n_rows:
+                raise PersistenceError(
+                    f"the saved tokenizer has more tokens than the {n_rows} that the saved model "
+                    "knows; the folder was altered"
+                )
         added = decode_added(content.get("added"), base.model, reader)
         if not changed and added is None:
             return base
@@ -95,9 +127,10 @@ class GivenBackbone:
         with torch.no_grad():
             for name, parameter in tuned.model.named_parameters():
                 if name in changed:
-                    parameter.copy_(reader.tensors[changed[name]])
+                    saved = reader.tensors[changed[name]]
+                    parameter.copy_(saved.reshape(parameter.shape))  # else it would be broadcast
         for part in (tuned.model, *filter(None, [tuned.added])):
-            check_weights(part, f"the model saved in {reader.folder}")
+            check_weights(part, "the saved model")
         tuned.freeze()
         return tuned
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from fewshot.saving.codec import Codec, Reader, Writer
@@ -33,11 +33,10 @@ def write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
     save_file(separate, file)
 
 
-def read_tensors(file: Path) -> dict[str, Tensor]:
+def read_tensors(content: bytes) -> dict[str, Tensor]:
     """Read all tensors of a file of safetensors, into memory of their own."""
-    # In the file they lie at any address, and products may differ in their last bits with
-    # alignment; besides, the file may be replaced while its tensors are used.
-    return {name: tensor.clone() for name, tensor in load_file(file).items()}
+    # There they lie at any address, and products may differ in their last bits with alignment.
+    return {name: tensor.clone() for name, tensor in load(content).items()}
 
 
 def _is_tensor(value: object) -> bool:
@@ -54,4 +53,4 @@ def _decode_tensor(content: Any, reader: Reader) -> Tensor:
     return tensor
 
 
-TENSOR_CODEC = Codec("tensor", _is_tensor, add_tensor, _decode_tensor)
+TENSOR_CODEC = Codec("tensor", str, _is_tensor, add_tensor, _decode_tensor)

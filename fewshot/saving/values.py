@@ -4,12 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.forms import Node
+from fewshot.errors import PersistenceError
 from fewshot.saving.codec import Codec, Json, Reader, Writer
+
+_MOST_BYTES = 2**31  # of an array of text, whose entries all take the place of the longest
+
+
+class _Stored(TypedDict):
+    """An array of numbers, in the file of arrays."""
+
+    dtype: str
+    name: str
+    order: Literal["C", "F"]
+
+
+class _Listed(TypedDict):
+    """An array of text or objects."""
+
+    dtype: str
+    shape: list[int]
+    items: list[Node]
+
+
+class _Scalar(TypedDict):
+    dtype: str
+    value: Node
+
+
+def _is_float(value: object) -> bool:
+    return type(value) is float  # those that JSON has need no codec
+
+
+def _encode_float(value: float, _writer: Writer, _path: str) -> str:
+    return repr(value)
+
+
+def _decode_float(content: Any, _reader: Reader) -> float:
+    return float(content)
 
 
 def _encode_items(value: Any, writer: Writer, path: str) -> Json:
@@ -57,14 +94,24 @@ def _encode_array(value: npt.NDArray[Any], writer: Writer, path: str) -> Json:
 
 
 def _decode_array(content: Any, reader: Reader) -> npt.NDArray[Any]:
-    dtype = np.dtype(content["dtype"])
+    dtype = _dtype(content["dtype"])
     if "items" in content:
+        if dtype.itemsize * len(content["items"]) > _MOST_BYTES:
+            raise PersistenceError(f"the saved estimator has an array of {dtype}; it was altered")
         flat = np.empty(len(content["items"]), dtype=dtype)
         for i, item in enumerate(content["items"]):
             flat[i] = reader.decode(item)
         return flat.reshape(content["shape"])
     stored = reader.arrays[content["name"]].astype(dtype)
     return stored.T if content["order"] == "F" else stored
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    """Return the type of numbers, text or objects that a folder names, and no other."""
+    dtype = np.dtype(name)
+    if _is_number(dtype) or dtype.kind in "UO":
+        return dtype
+    raise PersistenceError(f"the saved estimator names the type {name[:40]!r}; it was altered")
 
 
 def _is_scalar(value: object) -> bool:
@@ -76,7 +123,7 @@ def _encode_scalar(value: np.generic, writer: Writer, path: str) -> Json:
 
 
 def _decode_scalar(content: Any, reader: Reader) -> Any:
-    return np.dtype(content["dtype"]).type(reader.decode(content["value"]))
+    return _dtype(content["dtype"]).type(reader.decode(content["value"]))
 
 
 def _is_random(value: object) -> bool:
@@ -107,15 +154,23 @@ def _decode_path(content: Any, _reader: Reader) -> Path:
 
 
 VALUE_CODECS: tuple[Codec, ...] = (
+    Codec("float", Literal["nan", "inf", "-inf"], _is_float, _encode_float, _decode_float),
     Codec(
         "tuple",
+        list[Node],
         lambda value: type(value) is tuple,
         _encode_items,
         lambda content, reader: tuple(reader.decode(item) for item in content),
     ),
-    Codec("dict", lambda value: type(value) is dict, _encode_dict, _decode_dict),
-    Codec("array", _is_array, _encode_array, _decode_array),
-    Codec("scalar", _is_scalar, _encode_scalar, _decode_scalar),
-    Codec("random", _is_random, _encode_random, _decode_random),
-    Codec("path", lambda value: isinstance(value, PurePath), _encode_path, _decode_path),
+    Codec(
+        "dict",
+        dict[str, Node] | list[tuple[Node, Node]],
+        lambda value: type(value) is dict,
+        _encode_dict,
+        _decode_dict,
+    ),
+    Codec("array", _Stored | _Listed, _is_array, _encode_array, _decode_array),
+    Codec("scalar", _Scalar, _is_scalar, _encode_scalar, _decode_scalar),
+    Codec("random", Node, _is_random, _encode_random, _decode_random),
+    Codec("path", str, lambda value: isinstance(value, PurePath), _encode_path, _decode_path),
 )

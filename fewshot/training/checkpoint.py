@@ -4,30 +4,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from errno import ENOENT
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
 
-from fewshot.data.files import file_aside, write_whole
+from fewshot.data.files import (
+    content_sha256,
+    disk_errors,
+    is_junk,
+    parse_json,
+    read_bytes,
+    remove,
+    user_path,
+    write_whole,
+)
+from fewshot.data.forms import misfit
 from fewshot.errors import CheckpointError, CheckpointWarning, warn_user
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
-_FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 2
+_FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 3
 _MANIFEST, _LOCK = "checkpoint.json", "running.lock"
-_PREFIX, _SUFFIX = "fit-", ".round.safetensors"
+_PREFIX, _SUFFIX = "fit-", ".round"  # safetensors, and then a digest of them and of their place
 _NESTED = "estimator"  # a folder in the subfolder, laid out as the folder above it
 _LOCK_WAIT = 0.5  # seconds; other fits hold a lock for a moment to see who is running
 _MAX_NAMED = 5  # differences in a message
+_MOST_BYTES = 2**24  # of a manifest
+_DIGEST_BYTES = 32
+
+
+class _Manifest(TypedDict):
+    format: Literal["fewshot checkpoint"]
+    format_version: int
+    seed: int
+    configuration: dict[str, str]
+    sha256: str
 
 
 class Checkpoint:
@@ -35,7 +56,7 @@ class Checkpoint:
 
     # `fit`, a digest of settings and data, names the subfolder.
     def __init__(self, folder: str | Path | None, fit: str) -> None:
-        self._folder = None if folder is None else Path(folder).expanduser() / f"{_PREFIX}{fit}"
+        self._folder = None if folder is None else user_path(folder) / f"{_PREFIX}{fit}"
         self._manifest = None
         if self._folder is not None:
             check_folder(self._folder.parent)
@@ -75,23 +96,30 @@ class Checkpoint:
 
     def load(self, name: str) -> Arrays | None:
         """Return the arrays of a finished round, or None."""
-        if self._folder is None or not (self._folder / f"{name}{_SUFFIX}").is_file():
+        if self._folder is None or not (self._folder / f"{name}{_SUFFIX}").exists():
             return None
+        file = self._folder / f"{name}{_SUFFIX}"
+        problem: object = "its SHA-256 is another"
         try:
-            arrays: Arrays = load_file(self._folder / f"{name}{_SUFFIX}")
+            content = read_bytes(file)
+            arrays, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+            if _digest(file, arrays) == digest:
+                found: Arrays = load(arrays)
+                return found
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"the round {name!r} in {str(self._folder)!r} cannot be read ({error}); delete "
-                "its file to have it computed again"
-            ) from error
-        return arrays
+            problem = error
+        raise CheckpointError(
+            f"the round {name!r} in {str(self._folder)!r} is damaged or cannot be read "
+            f"({problem}); delete {file.name} to have it computed again"
+        )
 
     def save(self, name: str, arrays: Arrays) -> None:
         """Write the arrays of a round, whole or not at all."""
         if self._folder is None:
             return
-        with file_aside(self._folder / f"{name}{_SUFFIX}") as file:
-            save_file({key: np.asarray(array, order="C") for key, array in arrays.items()}, file)
+        file = self._folder / f"{name}{_SUFFIX}"
+        content = save({key: np.asarray(array, order="C") for key, array in arrays.items()})
+        write_whole(file, content + _digest(file, content), CheckpointError)
 
     def latest(self, name: str) -> int:
         """Return the highest number of the saved rounds ``<name>-<number>``, or -1."""
@@ -99,7 +127,7 @@ class Checkpoint:
             return -1
         files = self._folder.glob(f"{name}-*{_SUFFIX}")
         numbers = [file.name[len(name) + 1 : -len(_SUFFIX)] for file in files]
-        return max((int(number) for number in numbers), default=-1)
+        return max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
     def forget(self, name: str) -> None:
         """Delete a round, if it is there."""
@@ -110,11 +138,12 @@ class Checkpoint:
         """Delete everything: the fit is over."""
         if self._folder is None:
             return
-        shutil.rmtree(self._folder / _NESTED, ignore_errors=True)
-        rounds = [path for path in self._folder.iterdir() if path.name not in (_MANIFEST, _LOCK)]
-        # The manifest last: a folder with one can be resumed, and cleared then.
-        for file in (*rounds, self._folder / _MANIFEST):
-            file.unlink(missing_ok=True)
+        with disk_errors(self._folder, "cannot be cleared", CheckpointError):
+            kept = (_MANIFEST, _LOCK)
+            rounds = [path for path in self._folder.iterdir() if path.name not in kept]
+            # The manifest last: a folder with one can be resumed, and cleared then.
+            for path in (*rounds, self._folder / _MANIFEST):
+                remove(path)
         self._leave(self._folder)
 
     def release(self) -> None:
@@ -123,23 +152,25 @@ class Checkpoint:
             self._lock.release()
 
     def _acquire(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(timeout=_LOCK_WAIT)
-        except Timeout as error:
-            raise CheckpointError(
-                "a fit with these settings and texts is running with "
-                f"checkpoint_dir={str(folder.parent)!r}; wait for its end, or give another"
-            ) from error
+        with disk_errors(folder, "cannot be written", CheckpointError):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(timeout=_LOCK_WAIT)
+            except Timeout as error:
+                raise CheckpointError(
+                    "a fit with these settings and texts is running with "
+                    f"checkpoint_dir={str(folder.parent)!r}; wait for its end, or give another"
+                ) from error
 
     def _write_manifest(self, folder: Path, seed: int, configuration: Mapping[str, str]) -> None:
         content = {
             "format": _FORMAT,
             "format_version": _FORMAT_VERSION,
             "seed": seed,
-            "configuration": configuration,
+            "configuration": dict(configuration),
         }
-        write_whole(folder / _MANIFEST, json.dumps(content, indent=1))
+        signed = content | {"sha256": content_sha256(content)}
+        write_whole(folder / _MANIFEST, json.dumps(signed, indent=1), CheckpointError)
 
     def _leave(self, folder: Path) -> None:
         self.release()
@@ -149,12 +180,14 @@ class Checkpoint:
 
 def check_folder(folder: str | Path | None) -> None:
     """Check that a folder is missing or holds nothing but checkpoints."""
-    folder = None if folder is None else Path(folder).expanduser()
+    folder = None if folder is None else user_path(folder)
     if folder is None or not folder.exists():
         return
     if not folder.is_dir():
         raise CheckpointError(f"checkpoint_dir={str(folder)!r} is a file; name a folder")
-    others = sorted(path.name for path in folder.iterdir() if not path.name.startswith(_PREFIX))
+    with disk_errors(folder, kind=CheckpointError):
+        names = sorted(path.name for path in folder.iterdir() if not is_junk(path.name))
+    others = [name for name in names if not name.startswith(_PREFIX)]
     if others:
         raise CheckpointError(
             f"checkpoint_dir={str(folder)!r} holds {others[:3]}, which are not checkpoints; "
@@ -165,11 +198,11 @@ def check_folder(folder: str | Path | None) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
     file = folder / _MANIFEST
     try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
+        content: Any = parse_json(read_bytes(file, _MOST_BYTES))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read ({error}); delete its folder") from error
+        if isinstance(error, OSError) and error.errno == ENOENT:
+            return None
+        raise CheckpointError(f"{file} cannot be used ({error}); delete its folder") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise CheckpointError(f"{file} is not a checkpoint; delete its folder, or name another")
     if content.get("format_version") != _FORMAT_VERSION:
@@ -177,10 +210,18 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
             f"{file} is not a checkpoint of this version of fewshot; delete its folder, or name "
             "another"
         )
-    configuration = content.get("configuration")
-    if not isinstance(configuration, dict) or type(content.get("seed")) is not int:
-        raise CheckpointError(f"{file} does not describe its fit; delete its folder")
-    return content
+    problem = misfit(content, _Manifest, _MANIFEST, [])
+    if problem is None and content.pop("sha256") != content_sha256(content):
+        problem = "its SHA-256 is another"
+    if problem is not None:
+        raise CheckpointError(f"{file} was altered ({problem}); delete its folder")
+    return dict(content)
+
+
+def _digest(file: Path, content: bytes) -> bytes:
+    """Return a digest of a round that is right for this fit and this round only."""
+    place = f"{file.parent.name}/{file.name}\n"
+    return hashlib.sha256(place.encode() + content).digest()
 
 
 def _warn_of_others(folder: Path, wanted: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from fewshot.data.files import user_path
 from fewshot.errors import ModelError, PersistenceError, TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.parts import Backbone
@@ -64,7 +65,7 @@ def export_lora(lm: MaskedLM, folder: str | Path) -> None:
     peft, added = require_peft(), lm.added
     if not isinstance(added, LoRAModules):
         raise TuningError(f"export_lora takes a model tuned with LoRA, got {lm} with {added}")
-    target = Path(folder).resolve()
+    target = user_path(folder).resolve()
     _check_replaceable(target)
     kind = type(lm.model)
     config = peft.LoraConfig(
@@ -122,7 +123,7 @@ def import_lora(lm: MaskedLM, folder: str | Path) -> MaskedLM:
     >>> from fewshot.tuning import import_lora
     >>> lm = import_lora(load_masked_lm("roberta-base"), "news-lora")  # doctest: +SKIP
     """
-    path = Path(folder)
+    path = user_path(folder)
     loaded = load_adapters(lm.without_added().model, path)
     layers = _lora_layers(loaded.get_base_model(), path)
     added = _modules(lm.model, layers, path)

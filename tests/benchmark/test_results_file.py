@@ -13,7 +13,7 @@ from fewshot.benchmark.results import Cell, read_results
 from fewshot.benchmark.results_file import open_results
 from fewshot.benchmark.spec import Spec
 from fewshot.benchmark.spec_reader import load_spec
-from fewshot.errors import BenchmarkError
+from fewshot.errors import BenchmarkError, FileError
 
 
 def spec(**changes: object) -> Spec:
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path, name: str) ->
     (tmp_path / "folder" / "file").touch()
 
     with (
-        pytest.raises(BenchmarkError, match=r"the results file cannot be written: .*name another"),
+        pytest.raises(FileError, match="cannot be written: "),
         open_results(tmp_path / name, spec()),
     ):
         pass
@@ -158,7 +158,7 @@ def test_a_full_disk_is_reported() -> None:
         Path("/dev/full"), descriptor, replace(read_header(), created=""), {}
     )
 
-    with pytest.raises(BenchmarkError, match="a cell cannot be written: No space left"):
+    with pytest.raises(FileError, match="has no room for a cell: the disk is full"):
         file.append(cell(0))
 
     os.close(descriptor)

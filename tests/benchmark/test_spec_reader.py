@@ -9,7 +9,7 @@ import pytest
 
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.benchmark.spec_reader import load_spec
-from fewshot.errors import BenchmarkError
+from fewshot.errors import BenchmarkError, FileError
 
 
 def minimal(**changes: Any) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def test_shots_and_seeds_are_needed(key: str) -> None:
 
 
 def test_a_file_that_is_no_yaml_or_missing_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match=r"none\.yaml: the file cannot be read: No such file"):
+    with pytest.raises(FileError, match=r"none\.yaml cannot be read: there is no such file"):
         load_spec(tmp_path / "none.yaml")
     with pytest.raises(BenchmarkError, match="is duplicated"):
         load_spec(write(tmp_path, "name: a\nname: b\n"))

@@ -174,6 +174,29 @@ def test_other_settings_start_anew_and_warn(name, change, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1  # what was interrupted
 
 
+@pytest.mark.parametrize("name", ["pet", "list", "pcp", "pcp-pet"])
+def test_a_damaged_round_stops_the_fit_and_is_done_anew_once_it_is_deleted(name, tmp_path):
+    expected, _ = whole(name)
+    interrupt(name, checkpoint_dir=tmp_path)
+    rounds = sorted(tmp_path.rglob("*.round"))
+    for file in rounds:
+        data = bytearray(file.read_bytes())
+        data[-40] ^= 1  # in the last number
+        file.write_bytes(data)
+    clf = RESUMED[name][0](checkpoint_dir=tmp_path)
+
+    for _ in rounds:
+        with pytest.raises(CheckpointError, match=r"is damaged .*delete \S+\.round") as found:
+            fit(clf, X, Y)
+        forget_pretraining()
+        damaged = str(found.value).partition("delete ")[2].split()[0]
+        next(tmp_path.rglob(damaged)).unlink()
+    fit(clf, X, Y)
+
+    assert rounds
+    assert np.array_equal(clf.predict_proba(X), expected.predict_proba(X))
+
+
 @pytest.mark.parametrize("name", ["pet", "list", "pcp"])
 def test_a_checkpoint_of_other_unlabelled_texts_is_refused(name, tmp_path):
     interrupt(name, checkpoint_dir=tmp_path)
@@ -226,7 +249,7 @@ def test_a_killed_process_loses_one_round_and_is_resumed_to_the_same_result(tmp_
     ended = subprocess.run([sys.executable, "-c", script], cwd=root, env=environment, check=False)
 
     assert ended.returncode == -signal.SIGKILL
-    assert list(folder.rglob("*.safetensors"))
+    assert list(folder.rglob("*.round"))
     resumed = RESUMED["pet"][0](checkpoint_dir=folder)
     passes = watch(resumed)
     assert np.array_equal(fit(resumed, X, Y).soft_labels_, expected.soft_labels_)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.errors import InputError, TemplateError, VerbalizerError
+from fewshot.errors import FileError, InputError, TemplateError, VerbalizerError
 from fewshot.prompting import library
 from fewshot.prompting.library import Task, list_tasks, load_task
 from fewshot.prompting.template import Mask, Template
@@ -178,7 +178,7 @@ def test_a_file_that_is_not_well_formed_says_which_key(write, old, new, error, m
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(VerbalizerError, match=r"none\.yaml: the file cannot be read: No such"):
+    with pytest.raises(FileError, match=r"none\.yaml cannot be read: there is no such file"):
         load_task(tmp_path / "none.yaml")
 
 

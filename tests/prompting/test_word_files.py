@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.errors import VerbalizerError
+from fewshot.errors import FileError, VerbalizerError
 from fewshot.prompting.verbalizer import Verbalizer
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -152,11 +152,11 @@ def test_a_file_that_cannot_be_read_says_why_and_which(write, name, text, messag
 
 
 def test_a_missing_file_and_a_binary_file_are_refused(tmp_path):
-    (tmp_path / "model.txt").write_bytes(b"\xff\xfe\x00\x81")
+    (tmp_path / "model.txt").write_bytes(b"\xff\xff\x00\x81")
 
-    with pytest.raises(VerbalizerError, match=r"none\.txt: the file cannot be read: No such"):
+    with pytest.raises(FileError, match=r"none\.txt cannot be read: there is no such file"):
         Verbalizer.from_file(tmp_path / "none.txt")
-    with pytest.raises(VerbalizerError, match=r"model\.txt: not UTF-8 text"):
+    with pytest.raises(VerbalizerError, match=r"model\.txt, line 1: not UTF-8 text"):
         Verbalizer.from_file(tmp_path / "model.txt")
 
 

@@ -42,7 +42,7 @@ def _as_saved(added: AddedModules, lm) -> AddedModules:
     writer = Writer(Path("unused"), CODECS)
     tree = json.loads(json.dumps(encode_added(added, writer, "added")))
     tensors = {name: tensor.clone() for name, tensor in writer.tensors.items()}
-    return decode_added(tree, lm.model, Reader(Path("unused"), CODECS, [], {}, tensors, []))
+    return decode_added(tree, lm.model, Reader(CODECS, [], {}, tensors, {}))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -152,4 +152,4 @@ def test_what_does_not_fit_is_refused_at_loading(change, message):
     tree = encode_added(added, writer, "added") | change
 
     with pytest.raises(PersistenceError, match=message):
-        decode_added(tree, lm.model, Reader(Path(), CODECS, [], {}, writer.tensors, []))
+        decode_added(tree, lm.model, Reader(CODECS, [], {}, writer.tensors, {}))

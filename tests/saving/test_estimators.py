@@ -8,9 +8,11 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ from fewshot.saving.codec import Reader, Writer
 from fewshot.saving.estimators import save_estimator
 from fewshot.saving.values import VALUE_CODECS
 from fewshot.tuning import BitFit, Full, Head
+from tests.disks import make_read_only, small_disk, small_files
 from tests.tiny_models import FAMILIES
 
 ESTIMATOR_CODECS = (*VALUE_CODECS, *CLASS_CODECS)
@@ -350,7 +353,7 @@ def test_requests_of_nested_estimators_come_back(tmp_path):
 
     node = Writer(tmp_path, ESTIMATOR_CODECS).encode(clf, "clf")
 
-    loaded = Reader(tmp_path, ESTIMATOR_CODECS, [], {}, {}, []).decode(node)
+    loaded = Reader(ESTIMATOR_CODECS, [], {}, {}, {}).decode(node)
     assert loaded.get_metadata_routing().fit.requests["unlabeled"]
     assert loaded.get_metadata_routing().fit.requests["sample_weight"] is None
     own = loaded.estimator.get_metadata_routing()
@@ -366,7 +369,7 @@ def test_requests_that_the_installed_class_does_not_take_are_refused(requests):
     node["estimator"]["requests"] = Writer(Path(), ESTIMATOR_CODECS).encode(requests, "requests")
 
     with pytest.raises(PersistenceError, match="TfidfClassifier does not take the saved settings"):
-        Reader(Path(), ESTIMATOR_CODECS, [], {}, {}, []).decode(node)
+        Reader(ESTIMATOR_CODECS, [], {}, {}, {}).decode(node)
 
 
 # ---- The embedded model -----------------------------------------------------------------------
@@ -579,16 +582,93 @@ def test_a_write_that_fails_midway_keeps_the_old_estimator(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_full_disk_keeps_the_old_estimator(fitted, saved, tmp_path, monkeypatch):
-    def fail(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
+# 20 kB fail in the tensors, less in the tokenizer: other libraries write them, with other errors.
+@pytest.mark.parametrize("size", [20_000, 2_000, 200])
+def test_files_that_cannot_be_written_keep_the_old_estimator(fitted, saved, tmp_path, size):
+    with small_files(size), pytest.raises(PersistenceError, match="cannot be written") as found:
         fitted.save(saved)
 
+    assert isinstance(found.value, OSError)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert isinstance(fewshot.load(saved), PromptClassifier)
+
+
+def test_a_full_and_a_read_only_disk_keep_the_old_estimator(fitted, tmp_path):
+    with small_disk(tmp_path / "disk", 60) as disk:
+        TfidfClassifier().fit(TEXTS, LABELS).save(disk / "model")
+        for _ in range(2):
+            with pytest.raises(PersistenceError, match="the disk is full; make room"):
+                fitted.save(disk / "model")
+        assert [path.name for path in disk.iterdir()] == ["model"]
+        make_read_only(disk)
+        with pytest.raises(PersistenceError, match="the file system is read-only"):
+            fitted.save(disk / "model")
+        assert isinstance(fewshot.load(disk / "model"), TfidfClassifier)
+
+
+def test_the_home_folder_is_where_it_is_in_a_shell(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    TfidfClassifier().fit(TEXTS, LABELS).save("~/a/../m")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+    assert isinstance(fewshot.load(Path("~/m")), TfidfClassifier)
+    assert isinstance(fewshot.load("missing/../m"), TfidfClassifier)
+
+
+def test_what_file_managers_leave_does_not_keep_a_folder_from_being_replaced(saved):
+    for place in (saved, saved / "models" / "0"):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._config.json", "config.json~"):
+            (place / name).write_bytes(b"junk")
+
+    TfidfClassifier().fit(TEXTS, LABELS).save(saved)
+
+    assert isinstance(fewshot.load(saved), TfidfClassifier)
+
+
+def test_what_a_killed_save_left_goes_with_the_next_one(tmp_path):
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from fewshot.saving.folders import written_aside\n"
+        "with written_aside(Path('model')) as aside:\n"
+        "    (aside / 'half.json').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    clf = TfidfClassifier().fit(TEXTS, LABELS)
+    root = str(Path(fewshot.__file__).parents[1])
+    killed = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root},
+        check=False,
+    )  # fmt: skip
+    (tmp_path / ".model.fewshot-saving-0123-old").mkdir()
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+
+    clf.save(tmp_path / "model")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_saves_and_loads_of_one_folder_at_once_each_get_a_whole_one(tmp_path):
+    made = [TfidfClassifier(C=C).fit(TEXTS, LABELS) for C in (0.5, 1.0, 2.0)]
+    expected = {clf.C: clf.predict_proba(NEW) for clf in made}
+    made[0].save(tmp_path / "model")
+
+    def save(number: int) -> None:
+        made[number % 3].save(tmp_path / "model")
+
+    def load(_: int) -> None:
+        loaded = fewshot.load(tmp_path / "model")
+        assert np.array_equal(loaded.predict_proba(NEW), expected[loaded.C])
+
+    with ThreadPoolExecutor(6) as pool:
+        calls = [pool.submit(save if i % 2 else load, i) for i in range(150)]
+        for call in calls:
+            call.result()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_model_that_its_config_does_not_describe_is_refused(fitted, tmp_path):
@@ -610,6 +690,23 @@ def _alter(folder: Path) -> None:
 
 def _with_config(content: bytes) -> Callable[[Path], int]:
     return lambda folder: (folder / "config.json").write_bytes(content)
+
+
+def _link_to_a_device(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "config.json").symlink_to("/dev/zero")
+
+
+def _with_layers(number: int) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        file = folder / "models" / "0" / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"num_hidden_layers": number}))
+        data = file.read_bytes()
+        entry = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        files = json.loads((folder / "config.json").read_text())["files"]
+        _edit(folder, files=files | {"models/0/config.json": entry})
+
+    return edit
 
 
 def _listing(name: str) -> Callable[[Path], None]:
@@ -638,6 +735,16 @@ _POPEN = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
             "newer fewshot.*pip install --upgrade few",
         ),
         (lambda folder: _edit(folder, estimator={"estimator": _POPEN}), "unknown class 'Popen'"),
+        (lambda folder: _edit(folder, format_version=0), "format_version is 0"),
+        (lambda folder: _edit(folder, format_version=-3), "format_version is -3"),
+        (lambda folder: _edit(folder, format_version=True), "format_version is True"),
+        (lambda folder: _edit(folder, objects=[{"shared": 0}] * 9), "holds itself"),
+        (lambda folder: _edit(folder, objects=[{"path": 5}]), r"objects\[0\]: expected str"),
+        (_with_config(b'{"a": ' + b"9" * 5000 + b"}"), "is truncated or damaged"),
+        (_link_to_a_device, "a device or a pipe"),
+        (_with_layers(10**9), "num_hidden_layers.*more than 1000"),
+        (_with_layers(3), "other weights in BertForMaskedLM"),
+        (_listing("a" * 5000 + ".json"), "a file of 5005 characters"),
         (_listing("../secret.json"), "outside"),
         (_listing("/etc/secret.json"), "outside"),
         (_listing("models/0/pytorch_model.bin"), "not plain data"),
@@ -685,8 +792,9 @@ def test_extra_files_are_ignored(fitted, saved):
     assert np.array_equal(loaded.predict_proba(NEW), fitted.predict_proba(NEW))
 
 
-def test_extra_files_that_a_tokenizer_would_read_are_refused(saved):
+def test_extra_files_that_a_tokenizer_would_read_are_not_read(fitted, saved):
     (saved / "tokenizers" / "0" / "added_tokens.json").write_text('{"great": 1}')
 
-    with pytest.raises(PersistenceError, match=r"added_tokens\.json.*delete them"):
-        fewshot.load(saved)
+    loaded = fewshot.load(saved)
+
+    assert np.array_equal(loaded.predict_proba(NEW), fitted.predict_proba(NEW))

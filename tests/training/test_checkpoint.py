@@ -9,6 +9,7 @@ import pytest
 
 from fewshot.errors import CheckpointError, CheckpointWarning
 from fewshot.training.checkpoint import Checkpoint, check_folder
+from tests.disks import make_read_only, small_disk
 
 CONFIGURATION = {"n_repetitions": "1", "labelled data": "abc"}
 
@@ -158,7 +159,7 @@ def test_a_file_is_no_checkpoint_folder(tmp_path):
         Checkpoint(tmp_path / "file", "one")
 
 
-_HEAD = '"format": "fewshot checkpoint", "format_version": 2'
+_HEAD = '"format": "fewshot checkpoint", "format_version": 3'
 
 
 @pytest.mark.parametrize(
@@ -186,10 +187,58 @@ def test_a_manifest_that_cannot_be_used_is_refused(tmp_path, content):
 def test_a_damaged_round_is_named(tmp_path):
     checkpoint = begun(tmp_path)
     checkpoint.save("round-0", {"value": np.array(1)})
-    (tmp_path / OWN / "round-0.round.safetensors").write_bytes(b"half")
+    file = tmp_path / OWN / "round-0.round"
+    data = file.read_bytes()
 
-    with pytest.raises(CheckpointError, match=r"'round-0'.*cannot be read"):
-        checkpoint.load("round-0")
+    for damaged in (b"half", b"", data[:-1], data[:-40] + bytes([data[-40] ^ 1]) + data[-39:]):
+        file.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"'round-0'.*damaged.*delete round-0\.round"):
+            checkpoint.load("round-0")
+
+
+def test_a_round_of_another_place_is_refused(tmp_path):
+    checkpoint = begun(tmp_path)
+    checkpoint.save("round-0", {"value": np.array(1)})
+    (tmp_path / OWN / "round-0.round").rename(tmp_path / OWN / "round-1.round")
+
+    with pytest.raises(CheckpointError, match=r"'round-1'.*its SHA-256 is another"):
+        checkpoint.load("round-1")
+
+
+def test_a_manifest_that_was_altered_is_refused(tmp_path):
+    begun(tmp_path).release()
+    file = tmp_path / OWN / "checkpoint.json"
+    file.write_text(file.read_text().replace('"seed": 3', '"seed": 4'))
+
+    with pytest.raises(CheckpointError, match=r"checkpoint\.json was altered.*delete its folder"):
+        Checkpoint(tmp_path, "one")
+
+
+def test_a_full_and_a_read_only_disk_are_errors_of_the_checkpoint(tmp_path):
+    with small_disk(tmp_path / "disk", 64) as disk:
+        checkpoint = begun(disk / "c")
+        checkpoint.save("round-0", {"value": np.zeros(10)})
+        with pytest.raises(CheckpointError, match="the disk is full; make room") as found:
+            checkpoint.save("round-1", {"value": np.zeros(100_000)})
+        assert isinstance(found.value, OSError)
+        assert checkpoint.load("round-1") is None
+        assert checkpoint.load("round-0")["value"].tolist() == [0] * 10
+        checkpoint.release()
+        make_read_only(disk)
+        for call in (lambda: begun(disk / "c"), lambda: begun(disk / "d")):
+            with pytest.raises(CheckpointError, match="read-only"):
+                call()
+
+
+def test_what_file_managers_leave_is_no_hindrance(tmp_path):
+    checkpoint = begun(tmp_path)
+    for name in (".DS_Store", f"{OWN}/Thumbs.db", f"{OWN}/epoch-1 (copy).round"):
+        (tmp_path / name).write_bytes(b"")
+
+    assert Checkpoint(tmp_path, "one").latest("epoch") == -1
+    checkpoint.clear()
+
+    assert [path.name for path in tmp_path.iterdir()] == [".DS_Store"]
 
 
 def test_a_nested_checkpoint_is_cleared_with_the_fit_around_it(tmp_path):

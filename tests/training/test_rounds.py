@@ -83,7 +83,7 @@ def test_an_error_in_a_round_is_raised_and_earlier_rounds_stay(tmp_path):
 
     assert sorted(path.name for path in (tmp_path / OWN).iterdir()) == [
         "checkpoint.json",
-        "round-0.round.safetensors",
+        "round-0.round",
         "running.lock",
     ]
 
@@ -102,8 +102,8 @@ def test_of_a_fit_that_its_input_ends_nothing_stays(tmp_path):
 
 def test_what_a_kill_left_half_written_does_not_count(tmp_path):
     (tmp_path / OWN).mkdir()
-    (tmp_path / OWN / ".checkpoint.json.99999.unfinished").write_text("{")
-    (tmp_path / OWN / ".round-0.round.safetensors.99999.unfinished").write_bytes(b"half")
+    (tmp_path / OWN / ".checkpoint.json.fewshot-saving-0123").write_text("{")
+    (tmp_path / OWN / ".round-0.round.fewshot-saving-0123").write_bytes(b"half")
 
     assert run(begun(tmp_path), lambda i: i) == [0, 1, 2]
     assert list(tmp_path.iterdir()) == []
@@ -147,7 +147,7 @@ def test_a_chain_keeps_one_state_only(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         Counter(stop_at=3).run(tmp_path)
 
-    assert [p.name for p in tmp_path.rglob("*.safetensors")] == ["epoch-2.round.safetensors"]
+    assert [p.name for p in tmp_path.rglob("*.round")] == ["epoch-2.round"]
 
 
 def test_the_bar_shows_rounds_and_remaining_time(capfd):

@@ -14,6 +14,7 @@ from fewshot.benchmark.data_sets.own_data import OwnData, load_own_data, read_ve
 from fewshot.benchmark.data_sets.packages import Package
 from fewshot.benchmark.data_sets.splits import Content
 from fewshot.benchmark.metrics import METRICS
+from fewshot.data.files import user_path
 from fewshot.errors import InputError, TemplateError, did_you_mean
 from fewshot.prompting.library import load_task
 from fewshot.prompting.template import Template
@@ -185,7 +186,7 @@ def _find_folder(name: str, entry: Entry, data_dir: str | os.PathLike[str] | Non
             f"the data set {name!r} is read from {entry.place}/ in a data folder, and no data "
             f"folder is given: {how}"
         )
-    root = Path(given).expanduser()
+    root = user_path(given)
     if not root.is_dir():
         raise InputError(f"the data set {name!r}: there is no data folder {root}: {how}")
     folder = root / entry.place

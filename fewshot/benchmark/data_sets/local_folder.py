@@ -119,7 +119,9 @@ def _read_pool(path: Path, task: ListTask) -> tuple[Text, ...]:
 
 
 def _folders(folder: Path, pattern: str, example: str) -> list[Path]:
-    found = sorted(path for path in folder.iterdir() if re.fullmatch(pattern, path.name))
+    found = sorted(
+        path for path in folder.iterdir() if path.is_dir() and re.fullmatch(pattern, path.name)
+    )
     if not found:
         raise InputError(
             f"{folder}: no folders with training files; expected names such as {example}"

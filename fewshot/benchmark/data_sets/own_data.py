@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.splits import Content, LabeledTexts, Pool, clean_pool, halved
 from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labeled
+from fewshot.data.files import user_path
 from fewshot.data.table_files import read_table
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
@@ -68,7 +68,7 @@ class OwnData:
             rows = read_hub(self.hub, self.config, part, self.label)
             place = describe_hub(self.hub, self.config, part)
             return read_labeled(rows, self.columns, self.label, place)
-        path = Path(part).expanduser()
+        path = user_path(part)
         return read_labeled(read_table(path), self.columns, self.label, path)
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from fewshot.benchmark.report.content import ClozeExample, compose
 from fewshot.benchmark.report.render import to_html, to_markdown
 from fewshot.benchmark.results import Results, read_results
-from fewshot.data.files import write_whole
-from fewshot.errors import InputError
+from fewshot.data.files import disk_errors, user_path, write_whole
 
 
 def write_report(results: Results | str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
@@ -36,7 +35,7 @@ def write_report(results: Results | str | PathLike[str], folder: str | PathLike[
     ------
     BenchmarkError
         If the file is not a results file.
-    InputError
+    FileError
         If the folder cannot be written.
 
     See Also
@@ -49,8 +48,8 @@ def write_report(results: Results | str | PathLike[str], folder: str | PathLike[
     >>> from fewshot.benchmark import write_report
     >>> write_report("quick.jsonl", "reports")  # doctest: +SKIP
     """
-    known = results if isinstance(results, Results) else read_results(Path(results))
-    return write_files(known, Path(folder), "report")
+    known = results if isinstance(results, Results) else read_results(results)
+    return write_files(known, user_path(folder), "report")
 
 
 def write_files(
@@ -67,11 +66,7 @@ def write_files(
 
 def make_folder(folder: Path) -> None:
     """Create the folder of a report, and check that it can be written."""
-    try:
+    with disk_errors(folder, "cannot hold a report"):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise InputError(
-            f"reports cannot be written to {str(folder)!r}: {error}; choose another --output"
-        ) from error
