@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
 import fewshot
 from fewshot import TfidfClassifier, Verbalizer, load_task
@@ -195,7 +196,7 @@ def run_case(kind: str, seed: int) -> str:
         warnings.simplefilter("ignore")
         try:
             return KINDS[kind](random.Random(f"{kind} {seed}"), Path(folder))
-        except FewShotError:
+        except (FewShotError, NotFittedError):
             return REFUSED
         except TimeoutError:
             return f"HANGS for {_SECONDS} seconds"

@@ -55,6 +55,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     """
 
     classes_: npt.NDArray[Any]  # int64 or object: labels are int or str
+    fields_: list[str]
 
     @abstractmethod
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:

@@ -60,6 +60,9 @@ class Source:
             if len(part.rows) >= self.part_rows or n_characters >= _PART_CHARACTERS:
                 yield part
                 part, n_characters = Part([], []), 0
+        if not n_rows and part.bad:  # the fault is the header's
+            line, problem, _ = part.bad[0]
+            raise InputError(f"{self.path}, line {line}, and so all rows: {problem}")
         if not n_rows:
             raise InputError(f"{self.path}: the file has no rows; add texts")
         if part.rows or part.bad:

@@ -46,10 +46,17 @@ class _Lines:
 
 
 def read_delimited(
-    file: Iterable[str], delimiter: str, report: Report, fail: Report, *, is_quoted: bool
+    file: Iterable[str],
+    delimiter: str,
+    report: Report,
+    fail: Report,
+    *,
+    is_quoted: bool,
+    has_header: bool,
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield all records that are not blank, the header too, and the lines on which they begin."""
-    # A broken header fails: no other record may take its place.
+    # A broken header fails: no other record may take its place. Empty fields beyond its last name
+    # are those of spreadsheets whose columns were cleared.
     lines = _Lines(file)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
     reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
@@ -69,6 +76,9 @@ def read_delimited(
             continue
         if record is None:
             return
+        n_named = 0 if first is None else len(first[1])
+        while has_header and len(record) > n_named and not record[-1].strip():
+            record.pop()
         bad_row = _bad_row(record, lines, first)
         line = lines.number
         lines.keep()
@@ -109,6 +119,11 @@ def decoded(lines: Iterable[str], report: Report) -> Iterator[tuple[int, str]]:
 
 def not_utf8(line: str) -> str | None:
     """Return what is wrong with a line that is not UTF-8."""
+    if "\0" in line[:2]:  # half of a character of two bytes
+        return (
+            "not UTF-8 text (it holds zero bytes); save the file as UTF-8, for example: "
+            "iconv -f utf-16le -t utf-8 FILE > utf8-FILE"
+        )
     if line.isascii() or can_be_encoded(line):
         return None
     try:

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import bz2
+import codecs
+import csv
 import gzip
 import io
 import json
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO, TypeAlias, cast, get_args
 
@@ -25,6 +29,8 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
 }
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+_SNIFFED = ",;\t"  # spreadsheets write ";" into .csv where "," is the decimal point
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _COMPRESSED: dict[str, Callable[..., Any]] = {".bz2": bz2.open, ".gz": gzip.open}
 _PARQUET_ROWS = 1024  # read together
 _TEXT_SHOWN = 60
@@ -82,9 +88,17 @@ def stream_table(
         if form == "jsonl":
             yield from _read_json_lines(lines, report)
             return
-        records = read_delimited(lines, DELIMITERS[form], report, fail, is_quoted=is_quoted)
-        named = _with_header(records, path) if columns is None else _named(records, columns, path)
-        yield from named
+        has_header = columns is None
+        first = next(lines, "")
+        delimiter = _sniffed(first) if has_header and form == "csv" else DELIMITERS[form]
+        records = read_delimited(
+            *(chain([first], lines), delimiter, report, fail),
+            is_quoted=is_quoted,
+            has_header=has_header,
+        )
+        yield from (
+            _with_header(records, path) if columns is None else _named(records, columns, path)
+        )
 
 
 def count_rows(path: Path) -> int | None:
@@ -106,22 +120,37 @@ def read_lines(path: Path) -> list[str]:
 
 @contextmanager
 def _opened(path: Path, form: Format) -> Iterator[TextIO]:
-    """Open a file whose bytes that are not UTF-8 become surrogates, for :func:`not_utf8`."""
+    """Open a file of UTF-8, whose other bytes become surrogates, or of UTF-16 that says so."""
     # Not the default, which splits lines at other characters too, and JSON may hold those.
     # Any: the keywords of TextIOWrapper.
     text: dict[str, Any] = {"errors": "surrogateescape", "newline": "\n" if form == "jsonl" else ""}
     if path == PIPE:
-        wrapper = io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig", **text)
+        wrapper = io.TextIOWrapper(sys.stdin.buffer, _encoding(sys.stdin.buffer), **text)
         yield wrapper
         wrapper.detach()
         return
     try:
         opened = _COMPRESSED.get(path.suffix, open)
-        with opened(path, "rb") as binary, io.TextIOWrapper(binary, "utf-8-sig", **text) as lines:
+        with (
+            opened(path, "rb") as binary,
+            io.TextIOWrapper(binary, _encoding(binary), **text) as lines,
+        ):
             yield lines
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, UnicodeError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{path}: the file cannot be read: {reason}") from error
+
+
+def _encoding(binary: Any) -> str:  # of open, gzip and bz2
+    """Return the encoding that the first bytes of a stream mean, and leave them there."""
+    return "utf-16" if binary.peek(2).startswith(_UTF16) else "utf-8-sig"
+
+
+def _sniffed(header: str) -> str:
+    """Return the delimiter of a header."""
+    with suppress(csv.Error):  # of a single column
+        return csv.Sniffer().sniff(header, _SNIFFED).delimiter
+    return DELIMITERS["csv"]
 
 
 def _raising(path: Path) -> Report:

@@ -77,14 +77,14 @@ def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
     try:
         is_stream = isinstance(sample_weight, Iterator)
         given = list(sample_weight) if is_stream else sample_weight
-        weights = np.array(given, dtype=np.float64)
+        weights = np.ma.array(given, dtype=np.float64, copy=True).filled(np.nan)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{expected}, one for each text: {error}") from error
     if weights.shape != (n_examples,):
         raise InputError(f"{expected}, one for each text; got shape {weights.shape}")
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
-        raise InputError(f"{expected}; got {weights[bad[0]]} in row {bad[0]}")
+        raise InputError(f"{expected}; got {weights[bad[0]]} in row {bad[0]}; 0 leaves a row out")
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not 0 < total < np.inf:

@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import Any, TypedDict, TypeGuard, get_type_hints
 
 from sklearn import config_context
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from fewshot.data.forms import Node, is_instance, is_simple
 from fewshot.errors import PersistenceError
@@ -130,6 +131,8 @@ def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
             "class, or is no estimator; the folder was altered"
         )
     estimator.__setstate__(fitted)
+    if fitted and isinstance(estimator, ClassifierMixin):
+        check_is_fitted(estimator, "classes_")  # whatever else was learned refers to them
     if "requests" in content:
         _set_requests(estimator, reader.decode(content["requests"]))
     return estimator

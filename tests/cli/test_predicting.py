@@ -80,7 +80,7 @@ def test_the_summary_for_machines_counts_rows_and_labels(
 def test_a_pipe_is_read_and_written(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_table("in.csv", POOL)
     run("predict", model, "in.csv", "out.csv")
-    given = io.TextIOWrapper(io.BytesIO(Path("in.csv").read_bytes()))
+    given = io.TextIOWrapper(io.BufferedReader(io.BytesIO(Path("in.csv").read_bytes())))
     taken = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(sys, "stdin", given)
     monkeypatch.setattr(sys, "stdout", taken)
@@ -104,6 +104,7 @@ def test_a_pipe_is_read_and_written(model: Path, monkeypatch: pytest.MonkeyPatch
         (["blank.csv", "out.csv"], "blank.csv, line 3: no text in 'text'"),
         (["-", "out.csv", "--format", "xlsx"], "a format is one of ['csv', 'tsv', 'jsonl'"),
         (["in.csv", "-", "--skip-bad"], "name an output file"),
+        (["short.csv", "out.csv", "--skip-bad"], "line 2, and so all rows: expected 1 columns"),
     ],
 )
 def test_what_is_wrong_is_a_line_and_not_a_traceback(
@@ -114,6 +115,7 @@ def test_what_is_wrong_is_a_line_and_not_a_traceback(
     Path("labeled.csv").write_text("text,label\na,b\n")
     Path("empty.csv").write_text("")
     Path("header.csv").write_text("text,id\n")
+    Path("short.csv").write_text("text\na,1\nb,2\n")
     Path("blank.csv").write_text("text,id\na,1\n ,2\n")
 
     status = run("predict", model, *arguments)

@@ -78,9 +78,57 @@ def test_parts_that_are_joined_are_read_as_one_table(tmp_path: Path, name: str) 
     assert [row.get("label") or None for row in found] == [None, "x", None]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        'text,label\r\n"good; bad",pos\r\n',
+        'text;label\r\n"good; bad";pos\r\n',
+        'text;label;;\r\n"good; bad";pos;;\r\n;;;\r\n\r\n',
+        '"text";"label"\r\n"good; bad";"pos";\r\n',
+        "text\tlabel\r\ngood; bad\tpos\r\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_are_read_as_spreadsheets_write_them(
+    tmp_path: Path, content: str, encoding: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content.encode(encoding))
+
+    assert read_table(tmp_path / "a.csv") == [Row(2, {"text": "good; bad", "label": "pos"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("text;label\ngood;pos\n".encode("utf-16-le"), "line 1: not UTF-8 text.*-f utf-16le"),
+        ("text\ngood\n".encode("utf-16")[:-1], "cannot be read: .*truncated data"),
+        (b"text;label;;\ngood;pos;;x\n", "line 2: expected 2 columns as in line 1, got 4"),
+        (b"text;;label\ngood;;pos\n", "line 1: expected a header with distinct names"),
+    ],
+)
+def test_what_no_spreadsheet_writes_is_refused(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+
+    with pytest.raises(InputError, match=problem):
+        read_table(tmp_path / "a.csv")
+
+
 def test_compressed_files_are_read(tmp_path: Path) -> None:
     import gzip
 
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"t\na\n"))
 
     assert read_table(tmp_path / "a.csv.gz") == [Row(2, {"t": "a"})]
+
+
+def test_damaged_compressed_files_are_refused(tmp_path: Path) -> None:
+    import gzip
+
+    content = bytearray(gzip.compress(b"t\na\n"))
+    content[10] ^= 255  # the first byte after the header
+    (tmp_path / "a.csv.gz").write_bytes(content)
+
+    with pytest.raises(InputError, match="cannot be read: Error -3"):
+        read_table(tmp_path / "a.csv.gz")

@@ -56,7 +56,8 @@ def test_weights_may_come_from_an_iterator():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ([1.0, np.nan], "got nan in row 1"),
+        ([1.0, np.nan], "got nan in row 1; 0 leaves a row out"),
+        (np.ma.array([1, 2], mask=[False, True]), "got nan in row 1"),
         ([-2.0, 1.0], "got -2.0 in row 0"),
         ([1e308, 1e308], "so is their sum; got a sum of inf"),
         ([1, 10**400], "int too large"),

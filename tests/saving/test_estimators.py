@@ -709,6 +709,11 @@ def _with_layers(number: int) -> Callable[[Path], None]:
     return edit
 
 
+def _with_learned(**values: int) -> Callable[[Path], None]:
+    tfidf = {"class": "TfidfClassifier", "params": {}, "fitted": values}
+    return lambda folder: _edit(folder, estimator={"estimator": tfidf})
+
+
 def _listing(name: str) -> Callable[[Path], None]:
     return lambda folder: _edit(folder, files={name: {"size": 0, "sha256": ""}})
 
@@ -735,6 +740,8 @@ _POPEN = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
             "newer fewshot.*pip install --upgrade few",
         ),
         (lambda folder: _edit(folder, estimator={"estimator": _POPEN}), "unknown class 'Popen'"),
+        (_with_learned(n_truncated_=0), "not fitted"),
+        (_with_learned(fields_=1), "has a int as 'fields_'"),
         (lambda folder: _edit(folder, format_version=0), "format_version is 0"),
         (lambda folder: _edit(folder, format_version=-3), "format_version is -3"),
         (lambda folder: _edit(folder, format_version=True), "format_version is True"),

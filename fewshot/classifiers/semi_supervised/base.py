@@ -48,7 +48,6 @@ class SemiSupervisedClassifier(TextClassifier):
     n_truncated_: int
     n_unlabeled_: int
     pool_keys_: Keys
-    fields_: list[str]
 
     @abstractmethod
     def _plan(self, given: FitArguments) -> Any:  # the subclass's own kind of FitPlan

@@ -84,7 +84,7 @@ def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
         ("a.csv", "text,label\n", r"a\.csv: the file has no rows"),
         ("a.jsonl", "\n", r"a\.jsonl: the file has no rows"),
         ("a.csv", "text,text\na,b\n", r"line 1: expected a header with distinct names, got"),
-        ("a.csv", "text,\na,b\n", r"line 1: expected a header with distinct names, got"),
+        ("a.csv", ",text\na,b\n", r"line 1: expected a header with distinct names, got"),
         ("a.csv", "text,label\na,b\nc,d,e\n", r"a\.csv, line 3: expected 2 columns .* got 3"),
         ("a.csv", 'text,label\n"a" b,c\n', r"a\.csv, line 2: .*put fields that hold quotes"),
         ("a.tsv", 'text\tlabel\na\tb\n"c\td\n', r"a\.tsv, line 3: unexpected end of data"),
