@@ -55,6 +55,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     """
 
     classes_: npt.NDArray[Any]  # int64 or object: labels are int or str
+    class_offset_: npt.NDArray[np.float64]
     fields_: list[str]
 
     @abstractmethod

@@ -7,6 +7,8 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+import numpy as np
+
 Node = NewType("Node", object)  # a part that has a form of its own; see misfit
 
 _LARGEST = 10**300  # of integers: fewer digits than Python reads, and within floats
@@ -42,13 +44,19 @@ def misfit(value: object, hint: Any, place: str, nodes: list[tuple[object, str]]
 
 
 def is_instance(value: object, hint: Any) -> bool:
-    """Return whether a value has the type of an annotation, whatever it holds inside."""
+    """Return whether a value has the type of an annotation, in lists and tuples too."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return any(is_instance(value, part) for part in get_args(hint))
     if origin is Literal:
         return value in get_args(hint)
-    kind = origin or hint
+    kind, arguments = origin or hint, get_args(hint)
+    if kind is np.ndarray and isinstance(value, np.ndarray):
+        scalar = get_args(arguments[1])[0]
+        return scalar is Any or np.can_cast(value.dtype, scalar, "same_kind")
+    if kind is list or (kind is tuple and arguments[-1:] == (Ellipsis,)):
+        inner = arguments[0] if arguments else Any
+        return type(value) is kind and all(is_instance(item, inner) for item in value)
     if kind in (int, float):
         number = Integral if kind is int else Real
         return isinstance(value, number) and not isinstance(value, bool)

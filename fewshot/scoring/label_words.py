@@ -43,6 +43,13 @@ class LabelWords:
     vectors: Tensor | None = None
     is_tuned: bool = False  # whether tuning by gradients learns the vectors too
 
+    def __post_init__(self) -> None:
+        """Refuse parts of different sizes, as an altered folder may hold."""
+        n_words = sum(map(len, self.words))
+        sizes = len(self.words), len(self.weights), len(self.n_pieces), len(self.index)
+        if sizes != (len(self.classes), n_words, n_words, int(self.n_pieces.sum())):
+            raise LabelWordError("the label words do not match their pieces or their weights")
+
     @classmethod
     def resolve(
         cls,

@@ -709,7 +709,7 @@ def _with_layers(number: int) -> Callable[[Path], None]:
     return edit
 
 
-def _with_learned(**values: int) -> Callable[[Path], None]:
+def _with_learned(**values: object) -> Callable[[Path], None]:
     tfidf = {"class": "TfidfClassifier", "params": {}, "fitted": values}
     return lambda folder: _edit(folder, estimator={"estimator": tfidf})
 
@@ -742,6 +742,8 @@ _POPEN = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
         (lambda folder: _edit(folder, estimator={"estimator": _POPEN}), "unknown class 'Popen'"),
         (_with_learned(n_truncated_=0), "not fitted"),
         (_with_learned(fields_=1), "has a int as 'fields_'"),
+        (_with_learned(fields_=["text", 1]), "has a list as 'fields_'"),
+        (_with_learned(class_offset_="x"), "has a str as 'class_offset_'"),
         (lambda folder: _edit(folder, format_version=0), "format_version is 0"),
         (lambda folder: _edit(folder, format_version=-3), "format_version is -3"),
         (lambda folder: _edit(folder, format_version=True), "format_version is True"),
