@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ class TableTokenizer:
     """Gives the token ids of a table; a word that is not there is unknown."""
 
     unk_token_id = 99
+    special_tokens_map: ClassVar[dict[str, str]] = {}
+    all_special_tokens = ()
 
     def __init__(self, **table: list[int]) -> None:
         self.table = table
