@@ -109,8 +109,9 @@ def _few_threads() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _warnings_restored() -> Iterator[None]:
-    """Undo what a test does to the warning filters."""
+def _warnings_restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what a test does to the warning filters, and forget what was shown before."""
+    monkeypatch.setattr("fewshot.errors._SHOWN", set())
     with warnings.catch_warnings():
         yield
 

@@ -78,7 +78,8 @@ def unshared(tuned: MaskedLM, base: Any) -> list[Tensor]:  # Any: a model by nam
 
 def _beside(result: TuningResult) -> list[npt.NDArray[Any]]:
     """Return what was learned beside the model."""
-    arrays = [] if result.head is None else [result.head.coef]
+    heads = [] if result.head is None else [result.head, result.head.mask]
+    arrays = [head.coef for head in heads if head is not None]
     words = result.scorer.words
     is_learned = isinstance(words, LabelEmbeddings) or words.is_tuned
     vectors = words.vectors if is_learned else None

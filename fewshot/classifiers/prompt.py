@@ -75,6 +75,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         when the verbalizer weighs its words, else ``"mean"``.
     multi_token : {"mean", "first", "masks"}, default="mean"
         Scoring of words of several pieces; ``"masks"`` uses a mask for each piece.
+    name_weight : float or "auto", default="auto"
+        Weight of a second voice beside the label words: the cosine of the mean states of a text
+        and of the words of a class, joined by commas. By default 10; for two
+        classes 2.5 for each piece of a word after the first. With it, the words' log-probabilities
+        count one by the mean number of their pieces, since a name of several pieces says little at
+        one mask. 0 leaves the words alone, as in the papers.
     labels : sequence of str or int, optional
         All labels; needed without a verbalizer if some may be missing in a fold.
     class_weight : None, "balanced" or dict, default=None
@@ -112,12 +118,14 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         Logarithms of ``class_weight`` and ``class_prior``, which are added to the scores.
     prior_ : Tensor of shape (n_words,) or None
         Log-probabilities of the label words that calibration divides by.
+    names_ : ClassNames or None
+        The names that texts are compared with.
     head_ : StateHead or None
-        The regression of ``tuning="head"``, which other strategies may add too.
+        The regressions on mean states and on states at the mask, and the weight of each voice.
     max_length_ : int
         The most tokens of a prompt, without the virtual ones that tuning inserts.
     scorer_ : PromptScorer
-        The seven above together, as they score texts.
+        The eight above together, as they score texts.
     history_ : list of dict
         Loss, learning rate, tokens and seconds of each epoch.
     parameter_report_ : ParameterReport
@@ -158,6 +166,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
     calibration: Calibration = "auto"
     aggregation: Aggregation | Literal["auto"] = "auto"
     multi_token: MultiToken = "mean"
+    name_weight: float | Literal["auto"] = "auto"
     labels: Sequence[Label] | None = None
     class_weight: str | dict[Label, float] | None = None
     class_prior: str | dict[Label, float] | None = None

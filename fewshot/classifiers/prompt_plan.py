@@ -19,7 +19,7 @@ from fewshot.classifiers.class_words import (
 from fewshot.data.classes import class_offset, class_shares, class_targets
 from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
-from fewshot.data.settings import check_settings, checked_state, new_rng, one_of
+from fewshot.data.settings import check_settings, checked_state, new_rng, not_negative, one_of
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError, LabelWordError, TemplateError, TuningError
 from fewshot.models.loading import load_masked_lm
@@ -89,6 +89,7 @@ class PromptPlan:
         scorer, name = self.scorer, self.settings.calibration
         if isinstance(scorer.words, LabelEmbeddings):
             return Calibrated(scorer, "none", None)
+        scorer = self._named(scorer)
         labelled, pool = self._calibration_weights()
         has_pool, n_labelled = bool(pool.any()), np.count_nonzero(labelled)
         if name == "auto":
@@ -109,6 +110,15 @@ class PromptPlan:
             return Calibrated(scorer, name, None)
         scorer, shares = scorer.calibrated_by_pool(encoded, pool, self._known_shares())
         return Calibrated(scorer, name, shares)
+
+    def _named(self, scorer: PromptScorer) -> PromptScorer:
+        """Let the names of the classes speak beside the words at the mask."""
+        weight = self.settings.name_weight
+        if self.verbalizer is None or weight == 0 or len(self.classes) == 1:
+            return scorer
+        words = self.verbalizer.label_words
+        names = [", ".join(words[label]) for label in self.classes]
+        return scorer.named(names, None if weight == "auto" else float(weight))
 
     def _calibration_weights(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return the weights of labelled texts, with classes weighing alike, and of the others."""
@@ -198,6 +208,7 @@ def _check_settings(settings: PromptClassifier) -> None:
     limits = {
         "calibration": one_of(settings.calibration, get_args(Calibration)),
         "aggregation": one_of(settings.aggregation, ("auto", *get_args(Aggregation))),
+        "name_weight": not_negative(0 if settings.name_weight == "auto" else settings.name_weight),
         "verbose": one_of(settings.verbose, (0, 1)),
     }
     check_settings(settings, limits)

@@ -13,6 +13,7 @@ from fewshot.prompting.template import Template
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.heads import StateHead
 from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.names import ClassNames
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer
 
@@ -22,12 +23,13 @@ _OF_SCORER = {  # fitted attributes that are fields of the scorer
     "label_words_": "words",
     "aggregation_": "aggregation",
     "prior_": "prior",
+    "names_": "names",
     "head_": "head",
     "max_length_": "max_length",
 }
 _LEARNED = (  # in the order of saved folders
     *("classes_", "template_", "verbalizer_", "model_", "label_words_", "aggregation_"),
-    *("calibration_", "prior_", "head_", "max_length_", "history_", "n_truncated_"),
+    *("calibration_", "prior_", "names_", "head_", "max_length_", "history_", "n_truncated_"),
     "parameter_report_",
 )
 
@@ -47,6 +49,7 @@ class ScorerClassifier(TextClassifier):
     label_words_: LabelWords | LabelEmbeddings = _of_scorer("label_words_")
     aggregation_: Aggregation = _of_scorer("aggregation_")
     prior_: Tensor | None = _of_scorer("prior_")
+    names_: ClassNames | None = _of_scorer("names_")
     head_: StateHead | None = _of_scorer("head_")
     max_length_: int = _of_scorer("max_length_")
 

@@ -298,7 +298,7 @@ class MaskedLM:
     def weights_state(self) -> int:
         """Return a number that differs after a change of the weights in place."""
         # torch does not count changes through `parameter.data`; a row and a column show them.
-        parameters = [parameter.detach() for _, parameter in self.named_parameters()]
+        parameters = [p.detach() for _, p in self.named_parameters() if p.numel()]
         changes = [(p.data_ptr(), p._version) for p in parameters]
         sample = [part for p in parameters for part in ((p[0], p[..., 0]) if p.ndim > 1 else (p,))]
         values = torch.cat([part.flatten().float() for part in sample]).cpu().numpy()

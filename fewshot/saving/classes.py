@@ -24,6 +24,7 @@ from fewshot.saving.codec import Codec, Json, Reader, Writer
 
 # What fitted estimators hold besides, by its module, which is imported when it is needed.
 HELD = {
+    "ClassNames": "fewshot.scoring.names",
     "LabelEmbeddings": "fewshot.scoring.prototypes",
     "LabelWords": "fewshot.scoring.label_words",
     "ParameterReport": "fewshot.classifiers.parameter_report",

@@ -107,7 +107,9 @@ class GivenBackbone:
 
     def _decode(self, content: Any, reader: Reader) -> MaskedLM:
         changed = content.get("changed", {})
-        if "embedded" in content:
+        if "mini" in content:  # before there was another
+            base = self._embedded("fewshot-mini", content["mini"])
+        elif "embedded" in content:
             base = self._embedded(content["name"], content["embedded"])
         elif "backbone" in content:
             base = self._backbone(content["backbone"])

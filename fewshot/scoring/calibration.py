@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from torch import Tensor
 
 from fewshot.data.examples import Examples
@@ -24,10 +24,25 @@ _SHARPNESS = 2.0  # of the probabilities that shares are estimated from; docs/de
 _ROUNDS, _EM_STEPS = 20, 100
 
 
-class PoolPrior(NamedTuple):
-    """A prior of label words, and the shares of the classes in the texts that it comes from."""
+class Voice(NamedTuple):
+    """Scores of one kind, of label words or of names, and what they are calibrated by."""
 
-    words: Array  # [n_words], log-probabilities
+    means: Array  # [n_words], means of the scores over the pool
+    class_scores: Array  # [n, n_classes], uncalibrated: the mean of each class's words
+    class_index: npt.NDArray[np.int64]  # [n_words]
+    word_shares: Array  # [n_words], the weight of each word in its class's mean
+    start: Array  # [n_words], the prior without the pool
+    weight: float = 1.0
+
+    def calibrated(self, prior: Array) -> Array:
+        """Return the scores of classes without the prior of their words."""
+        return self.class_scores - np.bincount(self.class_index, self.word_shares * prior)
+
+
+class PoolPrior(NamedTuple):
+    """Priors of the words of each voice, and the shares of the classes that they come from."""
+
+    words: list[Array]  # [n_words] each, up to a constant
     shares: Array  # [n_classes]
 
 
@@ -60,11 +75,7 @@ def word_prior(log_probs: Tensor, weights: Tensor) -> Tensor:
 
 
 def pool_prior(
-    word_means: Array,  # [n_words], mean log-probabilities over the pool
-    class_scores: Array,  # [n, n_classes], uncalibrated: the mean of each class's words
-    class_index: npt.NDArray[np.int64],  # [n_words]
-    word_shares: Array,  # [n_words], the weight of each word in its class's mean
-    start: Array,  # [n_words], the prior without the pool
+    voices: Sequence[Voice],
     weights: Array,  # [n]
     shares: Array | None = None,  # [n_classes], if they are known
 ) -> PoolPrior:
@@ -72,26 +83,30 @@ def pool_prior(
     # In a pool where a class is frequent, the mean of its words' scores holds that share beside the
     # frequency of the words, and only the latter may be divided out. A text of class `k` raises the
     # score of `k` by an effect `a` over the others, so the mean of the words of `k` is too high by
-    # `a (share_k - 1 / n_classes)`. Shares are estimated on the scores by expectation maximization
-    # (Saerens et al., 2002), `a` by the gap between the score of a text's class and the others. The
-    # pool then counts against `start` by its number of texts and, unless the shares are known, by
-    # the square of their entropy: a pool that looks skewed may be one, or may show words that are
-    # frequent.
-    n_classes = class_scores.shape[1]
+    # `a (share_k - 1 / n_classes)`. Shares are estimated on the sum of all voices by expectation
+    # maximization (Saerens et al., 2002), `a` by the gap between a voice's score of a text's class
+    # and the others. The pool then counts against `start` by its number of texts and, unless the
+    # shares are known, by the square of their entropy: a pool that looks skewed may be one, or may
+    # show words that are frequent.
+    n_classes = voices[0].class_scores.shape[1]
     share = weights / weights.sum()
     n_texts = 1.0 / float((share**2).sum())
-    prior = start
+    priors = [voice.start for voice in voices]
     for _ in range(_ROUNDS):
-        scores = class_scores - np.bincount(class_index, word_shares * prior)
-        found, posterior = estimate_shares(scores * _SHARPNESS, share, shares)
-        others = (scores.sum(1, keepdims=True) - scores) / (n_classes - 1)
-        effect = float(share @ (posterior * (scores - others)).sum(1))
-        of_words = log_softmax(word_means - effect * (found[class_index] - 1.0 / n_classes))
+        scores = [voice.calibrated(prior) for voice, prior in zip(voices, priors, strict=True)]
+        total = np.sum([v.weight * own for v, own in zip(voices, scores, strict=True)], axis=0)
+        found, posterior = estimate_shares(total * _SHARPNESS / len(voices), share, shares)
         trust = n_texts / (n_texts + _TEXTS_OF_PRIOR)
         if shares is None:
             trust *= _entropy(found) ** 2
-        prior = log_softmax(trust * of_words + (1.0 - trust) * start)
-    return PoolPrior(prior, found)
+        for number, (voice, own) in enumerate(zip(voices, scores, strict=True)):
+            others = (own.sum(1, keepdims=True) - own) / (n_classes - 1)
+            effect = float(share @ (posterior * (own - others)).sum(1))
+            of_words = voice.means - effect * (found[voice.class_index] - 1.0 / n_classes)
+            priors[number] = trust * (of_words - of_words.mean()) + (1.0 - trust) * (
+                voice.start - voice.start.mean()
+            )
+    return PoolPrior(priors, found)
 
 
 def estimate_shares(

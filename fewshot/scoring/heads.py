@@ -23,13 +23,16 @@ Features = Any
 
 @dataclass(frozen=True)
 class StateHead:
-    """Multinomial logistic regression on states."""
+    """Multinomial logistic regression on mean states, and its place among the voices."""
 
     center: npt.NDArray[np.float64]  # is subtracted from states, [hidden]
     scale: float  # divides them
     coef: npt.NDArray[np.float64]  # [hidden, n_classes]
     temperature: float = 1.0  # divides the sum of `add`
     prompt_share: float = 1.0  # factor of the prompt's log-probabilities in it; 0 leaves them out
+    name_share: float = 0.0  # factor of the similarities to the names of the classes
+    mask: StateHead | None = None  # on the states at the mask
+    mask_share: float = 0.0  # factor of its log-probabilities
 
     def logits(self, states: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the scores of the regression alone, [n, n_classes]."""
@@ -37,11 +40,19 @@ class StateHead:
         return logits
 
     def add(
-        self, scores: npt.NDArray[np.float64], states: npt.NDArray[np.float64]
+        self,
+        words: npt.NDArray[np.float64],
+        states: npt.NDArray[np.float64],
+        names: npt.NDArray[np.float64] | None = None,
+        mask_states: npt.NDArray[np.float64] | None = None,
     ) -> npt.NDArray[np.float64]:
-        """Return the log-probabilities of scores and of this model, summed, [n, n_classes]."""
-        prompt = self.prompt_share * log_softmax(scores, axis=1)
+        """Return the weighted sum of all voices, [n, n_classes]."""
+        prompt = self.prompt_share * log_softmax(words, axis=1)
         total: npt.NDArray[np.float64] = prompt + log_softmax(self.logits(states), axis=1)
+        if names is not None and self.name_share:
+            total += self.name_share * names
+        if self.mask is not None and mask_states is not None:
+            total += self.mask_share * log_softmax(self.mask.logits(mask_states), axis=1)
         # Sums differ in the last bits with the number of rows; float32 has fewer.
         return (total / self.temperature).astype(np.float32).astype(np.float64)
 

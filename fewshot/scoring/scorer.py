@@ -20,12 +20,15 @@ from fewshot.prompting.template import Template
 from fewshot.scoring.aggregation import Aggregation, aggregate, word_log_probs
 from fewshot.scoring.calibration import (
     Calibration,
+    Voice,
     calibration_examples,
+    generic_texts,
     pool_prior,
     word_prior,
 )
 from fewshot.scoring.heads import StateHead
 from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.names import ClassNames, class_names, weight_of_names
 from fewshot.scoring.prototypes import LabelEmbeddings, States
 
 Views: TypeAlias = dict[int, Prompts]  # prompts of the same examples, by number of masks
@@ -45,7 +48,8 @@ class PromptScorer:
     aggregation: Aggregation
     max_length: int  # the most tokens of a prompt
     prior: Tensor | None = None  # [n_words]: log-probabilities that calibration divides by
-    head: StateHead | None = None  # a regression on mean states, which `scores` adds
+    names: ClassNames | None = None  # are compared with mean states
+    head: StateHead | None = None  # regressions on states, which `scores` adds
 
     def views(self, examples: Examples) -> Views:
         """Tokenize examples once and put them into the template, for each number of masks."""
@@ -67,18 +71,34 @@ class PromptScorer:
 
     def scores(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Score classes by the prompt, and by the head if there is one, [n_examples, n_classes]."""
-        scores = self.class_scores(encoded)
-        return scores if self.head is None else self.head.add(scores, self.mean_states(encoded))
+        if self.head is None:
+            return self.class_scores(encoded)
+        words, names = self.voices(encoded)
+        mask_states = None if self.head.mask is None else self.mask_states(encoded)
+        return self.head.add(words, self.mean_states(encoded), names, mask_states)
 
     def class_scores(self, encoded: Encoded) -> npt.NDArray[np.float64]:
+        """Score classes by their words and names, calibrated, [n_examples, n_classes]."""
+        words, names = self.voices(encoded)
+        if self.names is None or names is None:
+            return words
+        return _rounded(self.names.word_weight * words + self.names.weight * names)
+
+    def voices(
+        self, encoded: Encoded
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+        """Return log-probabilities of words and similarities to names, [n, n_classes] each."""
+        names = None if self.names is None else self.names.scores(self.mean_states(encoded))
+        return self.word_class_scores(encoded), names
+
+    def word_class_scores(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Return calibrated and aggregated log-probabilities of the label words, [n, n_classes]."""
         with torch.inference_mode():
             if isinstance(self.words, LabelEmbeddings):
                 parts = [self.words.scores(self.label_states(encoded, self.words.states))]
             else:
                 parts = [self._classes(self.word_scores(part)) for part in self._parts(encoded)]
-        # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
-        return torch.cat(parts).float().double().numpy()
+        return _rounded(torch.cat(parts).numpy())
 
     def word_log_probs(self, encoded: Encoded) -> Tensor:
         """Return the uncalibrated log-probabilities of words, [n_examples, n_words]."""
@@ -115,7 +135,32 @@ class PromptScorer:
             log_probs = self.word_log_probs(part)
             mean += shares[start : start + len(log_probs)] @ log_probs
             start += len(log_probs)
-        return replace(self, prior=word_prior(mean[None], torch.ones(1)))
+        names = self.names and self.names.calibrated(self.mean_states(encoded), shares.numpy())
+        return replace(self, prior=word_prior(mean[None], torch.ones(1)), names=names)
+
+    def named(self, names: Sequence[str], weight: float | None) -> PromptScorer:
+        """Return a scorer that also compares texts with names of the classes."""
+
+        def states_of(texts: Sequence[str]) -> npt.NDArray[np.float64]:
+            examples = Examples({field: list(texts) for field in self.template.field_names})
+            return self.mean_states(self.encode(self.views(examples)))
+
+        pieces = float(self.label_words.n_pieces.double().mean())
+        if weight is None:
+            weight = weight_of_names(len(names), pieces)
+        if not weight:
+            return self
+        found = class_names(names, states_of, generic_texts(), weight, pieces)
+        return replace(self, names=found)
+
+    def renamed(self) -> PromptScorer:
+        """Return a scorer whose names are encoded again, by a changed model or template."""
+        if self.names is None or isinstance(self.words, LabelEmbeddings):
+            return replace(self, names=None)
+        scorer = self.named(self.names.names, self.names.weight)
+        if self.prior is not None or scorer.names is None:
+            return scorer
+        return replace(scorer, names=scorer.names.uncalibrated())
 
     def calibrated_by_pool(
         self,
@@ -135,17 +180,28 @@ class PromptScorer:
             scores.append(aggregate(log_probs, index, "weighted", of_words))
             start += len(log_probs)
         before = torch.zeros(len(index)) if self.prior is None else self.prior
-        found = pool_prior(
-            means.numpy(),
-            torch.cat(scores).numpy(),
-            index.numpy(),
-            (of_words / torch.bincount(index, of_words)[index]).numpy(),
-            before.double().numpy(),
-            weights,
-            shares,
-        )
-        prior = torch.from_numpy(found.words).to(before.dtype)
-        return replace(self, prior=prior), found.shares
+        of_class = (of_words / torch.bincount(index, of_words)[index]).numpy()
+        voices = [
+            Voice(
+                means.numpy(),
+                torch.cat(scores).numpy(),
+                index.numpy(),
+                of_class,
+                before.double().numpy(),
+            )
+        ]
+        if self.names is not None:
+            similarities = self.names.similarities(self.mean_states(encoded))
+            n_classes = similarities.shape[1]
+            mean = share.numpy() @ similarities
+            of_one = np.arange(n_classes), np.ones(n_classes)
+            weight = self.names.weight
+            voices[0] = voices[0]._replace(weight=self.names.word_weight)
+            voices.append(Voice(mean, similarities, *of_one, self.names.prior, weight))
+        found = pool_prior(voices, weights, shares)
+        prior = torch.from_numpy(found.words[0]).to(before.dtype).log_softmax(-1)
+        names = self.names and replace(self.names, prior=found.words[1])
+        return replace(self, prior=prior, names=names), found.shares
 
     def calibrate(
         self, calibration: Calibration, encoded: Encoded, weights: npt.NDArray[np.float64]
@@ -154,7 +210,7 @@ class PromptScorer:
         # `"domain"` takes it from the user's texts, the others from texts of their own. It is
         # always the prior of the uncalibrated scores, so that calibrating again changes nothing.
         if calibration == "none":
-            return replace(self, prior=None)
+            return replace(self, prior=None, names=self.names and self.names.uncalibrated())
         if calibration == "domain":
             return self.calibrated(encoded, weights)
         free = calibration_examples(self.template.field_names, calibration)
@@ -171,13 +227,19 @@ class PromptScorer:
         # `before` and `after` are the same examples in both. The prior moves by the change of the
         # words' mean log-probabilities over them, so that wordings can be compared that were
         # calibrated long ago, or by other texts.
+        moved = replace(self, template=template).renamed()
         if self.prior is None:
-            return replace(self, template=template)
+            return moved
         share = torch.from_numpy(weights / weights.sum())
         change = self.word_log_probs(after) - self.word_log_probs(before)
         mean = share.to(change.dtype) @ change
+        names = moved.names
+        if names is not None and self.names is not None:
+            rows = names.similarities(moved.mean_states(after))
+            rows = rows - self.names.similarities(self.mean_states(before))
+            names = replace(names, prior=self.names.prior + share.numpy() @ rows)
         prior = word_log_probs((self.prior + mean)[None])[0]
-        return replace(self, template=template, prior=prior)
+        return replace(moved, prior=prior, names=names)
 
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
         """Score a batch of examples with gradients, [n, n_classes]."""
@@ -266,6 +328,11 @@ def _take(
     taken = prompts.take(rows)
     numbered = replace(taken, examples=taken.examples - start, n_examples=stop - start)
     return numbered, MaskStates(states.mask[rows], states.mean[rows])
+
+
+def _rounded(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
+    return scores.astype(np.float32).astype(np.float64)
 
 
 def _double(mask: Tensor, lm: MaskedLM) -> Tensor:

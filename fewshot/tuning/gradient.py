@@ -42,9 +42,6 @@ from fewshot.tuning.training_settings import Training
 # Trains what a prepared task and its learner hold, in place.
 Procedure: TypeAlias = "Callable[[TuningTask, Learner, TrainSettings], list[Epoch]]"
 
-# Tuned prompt scores and the regression are both sure of themselves, so their geometric mean is
-# taken: log loss 0.55 on average, against 0.70 for the sum (docs/defaults.md).
-_TEMPERATURE = 2.0
 _LARGEST_SHARE, _HALF_WAY = 0.7, 4.0  # docs/defaults.md
 
 
@@ -162,14 +159,15 @@ class GradientTuning(Tuning):
         _interpolate(tuned, start, share)
         lm.freeze()
         own = with_trained_classes(own)
+        own = replace(own, scorer=own.scorer.renamed())
         encoded = own.scorer.encode(own.views)
-        check_trained(own.scorer.class_scores(encoded), self.learning_rate)
+        check_trained(own.scorer.word_class_scores(encoded), self.learning_rate)
         if task.calibration_weight is not None:
             scorer, _ = own.scorer.calibrated_by_pool(
                 encoded, task.calibration_weight, task.class_shares
             )
             own = replace(own, scorer=scorer)
-        return TuningResult(own.scorer, fit_head(own, self.C, _TEMPERATURE), history)
+        return TuningResult(own.scorer, fit_head(own, self.C, tuned=True), history)
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""

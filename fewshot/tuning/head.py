@@ -14,10 +14,14 @@ from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.scoring.heads import StateHead, fit_state_head
+from fewshot.scoring.mixture import Voices, fit_mixture
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
+# All voices of a tuned model are sure of themselves on the texts that it was tuned on: weights
+# cannot be learned there, and the sum is divided (docs/defaults.md).
+_TEMPERATURE, _TEMPERATURE_OF_VOICES = 2.0, 3.0
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/self_training.md
 _LOG_TEMPERATURES = (-4.0, 4.0)
 _ALONE_FROM = 100  # texts with a teacher's labels, whatever they weigh; docs/self_training.md
@@ -72,23 +76,37 @@ class Head(Tuning):
         return TuningResult(task.scorer, fit_head(task, self.C))
 
 
-def fit_head(task: TuningTask, C: float | None, temperature: float = 1.0) -> StateHead:
-    """Fit the regression on the mean states of a task's scorer."""
-    # Its sum with the prompt's scores is divided by the temperature. Where it learned a teacher's
-    # predictions for many texts, which contain the prompt's, it is used alone with its own
-    # temperature.
+def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> StateHead:
+    """Fit the mixture of voices on the states of a task's scorer."""
+    # A teacher's predictions contain names and regressions: what learned them goes beside the words
+    # only, and alone, with its own temperature, if it learned from many texts.
     is_distilled = task.distillation_temperature is not None
     total = float(task.sample_weight.sum())  # the number of texts, if each weighs 1
     if C is None and is_distilled:
         C = _C_DISTILLED / total
     if C is None:
         C = float(np.clip(_C_A_LABEL * total, *_C_RANGE))
-    states = task.scorer.mean_states(task.scorer.encode(task.views))
-    head = fit_state_head(states, task.targets, task.sample_weight, C=C)
-    if is_distilled and _n_taught(task) >= _ALONE_FROM:
+    scorer = task.scorer
+    encoded = scorer.encode(task.views)
+    states = scorer.mean_states(encoded)
+    if is_distilled:
+        head = fit_state_head(states, task.targets, task.sample_weight, C=C)
+        if _n_taught(task) < _ALONE_FROM:
+            return replace(head, temperature=_TEMPERATURE if tuned else 1.0)
         own = _matching_temperature(head, states, task.targets, task.sample_weight)
         return replace(head, prompt_share=0.0, temperature=own)
-    return replace(head, temperature=temperature)
+    words, similarities = scorer.voices(encoded)
+    voices = Voices(words, similarities, states, scorer.mask_states(encoded))
+    if names := scorer.names:
+        voices = replace(voices, word_weight=names.word_weight, name_weight=names.weight)
+    return fit_mixture(
+        voices,
+        task.targets,
+        task.sample_weight,
+        C=C,
+        learns_weights=not tuned,
+        temperature=_TEMPERATURE_OF_VOICES if tuned else 1.0,
+    )
 
 
 def _matching_temperature(

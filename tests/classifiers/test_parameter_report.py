@@ -38,10 +38,10 @@ def test_low_rank_updates(tiny_bert):
 
     total = n_parameters(tiny_bert) + 1024
     assert report.n_tuned == 1024
-    assert report.n_head == 2 * 32
+    assert report.n_head == 2 * 2 * 32  # on mean states, and on states at the mask
     assert report.n_total == total
     assert report.tuned_share == pytest.approx(1024 / total)
-    assert report.tuned_bytes == 1024 * 4 + 2 * 32 * 8
+    assert report.tuned_bytes == 1024 * 4 + 2 * 2 * 32 * 8
     assert report.saved_bytes == total * 4 - report.tuned_bytes
     assert report.step_seconds > 0
 
@@ -85,7 +85,7 @@ def test_zero_shot_tunes_nothing(tiny_bert):
 def test_a_head_has_its_coefficients_only(tiny_bert):
     report = report_of(tiny_bert, "head")
 
-    assert (report.n_tuned, report.n_head) == (0, 2 * 32)
+    assert (report.n_tuned, report.n_head) == (0, 2 * 2 * 32)
     assert report.step_seconds is None
 
 

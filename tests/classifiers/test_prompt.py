@@ -8,11 +8,13 @@ import resource
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
@@ -20,6 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.semi_supervised import SelfTrainingClassifier
 
+import fewshot
 from fewshot import PromptClassifier, Template, Verbalizer
 from fewshot.data.examples import Examples
 from fewshot.errors import (
@@ -29,6 +32,7 @@ from fewshot.errors import (
 )
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.calibration import generic_texts
 from fewshot.scoring.scorer import PromptScorer
 from fewshot.tuning import BitFit, Full, Head, Training
 from tests.tiny_models import tiny_bert as make_tiny_bert
@@ -282,7 +286,7 @@ def test_a_tuned_model_is_calibrated_again_by_texts_without_a_label(lm):
 
     tuned, untuned = (make(lm, tuning=how).fit(X, y) for how in (Full(1e-2, num_epochs=2), "head"))
 
-    scorer = replace(tuned.scorer_, prior=untuned.prior_)
+    scorer = replace(tuned.scorer_, prior=untuned.prior_).renamed()
     encoded = scorer.encode(scorer.views(Examples({"text": others})))
     again, _ = scorer.calibrated_by_pool(encoded, np.ones(8))
     torch.testing.assert_close(tuned.prior_, again.prior)
@@ -530,3 +534,47 @@ def test_a_tuning_given_by_name_takes_settings_by_name(lm):
 
     assert (type(clf.tuning), clf.tuning.num_epochs) == (Full, 3)
     assert make(lm).set_params(tuning="head", tuning__C=2.0).tuning.C == 2.0
+
+
+# ---- Names of classes ---------------------------------------------------------------------------
+
+
+THREE = {"politics": ["law", "vote"], "sports": "football", "science": "team"}
+
+
+@pytest.mark.parametrize("tuning", ["none", "head", Full(1e-3, num_epochs=1)], ids=str)
+@pytest.mark.parametrize("calibration", ["none", "generic", "domain"])
+def test_names_speak_beside_words_unless_they_have_no_weight(lm, tuning, calibration, tmp_path):
+    X, y = [*TEXTS, "a team"], [*LABELS, "science"]
+    clf = make(lm, verbalizer=THREE, tuning=tuning, calibration=calibration).fit(X, y)
+
+    words = clone(clf).set_params(name_weight=0).fit(X, y)
+
+    assert clf.names_.names == ("law, vote", "team", "football")
+    assert clf.names_.prior.any() == (calibration != "none")
+    assert words.names_ is None
+    proba = clf.predict_proba(NEW)
+    assert not np.array_equal(proba, words.predict_proba(NEW))
+    clf.save(tmp_path / "model")
+    np.testing.assert_array_equal(fewshot.load(tmp_path / "model").predict_proba(NEW), proba)
+
+
+def test_zero_shot_sums_words_and_similarities_by_hand(lm):
+    clf = make(lm, verbalizer=THREE, calibration="none", name_weight=4.0).fit()
+    words = clone(clf).set_params(name_weight=0).fit()
+    states_of = partial(_mean_states, clf)
+
+    names, center = states_of(list(clf.names_.names)), states_of(generic_texts()).mean(0)
+    directions, texts = names - names.mean(0), states_of(NEW) - center
+    cosines = (texts @ directions.T) / np.outer(
+        np.linalg.norm(texts, axis=1), np.linalg.norm(directions, axis=1)
+    )
+
+    # The tiny tokenizer has a piece for each word, so words count 1.
+    scores = np.log(words.predict_proba(NEW)) + 4.0 * cosines
+    np.testing.assert_allclose(clf.predict_proba(NEW), softmax(scores, axis=1), atol=1e-5)
+
+
+def _mean_states(clf, texts):
+    scorer = clf.scorer_
+    return scorer.mean_states(scorer.encode(scorer.views(Examples({"text": texts}))))

@@ -126,7 +126,12 @@ def test_the_found_words_classify_as_the_search_says(lm):
     accuracies = []
     for words in (best, last):
         clf = PromptClassifier(
-            verbalizer=words, model=lm, tuning="none", calibration="domain", verbose=0
+            verbalizer=words,
+            model=lm,
+            tuning="none",
+            calibration="domain",
+            name_weight=0,
+            verbose=0,
         )
         accuracies.append(clf.fit(TEXTS, Y).score(TEXTS, Y))
     assert accuracies[0] == 1.0

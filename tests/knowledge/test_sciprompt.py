@@ -148,7 +148,7 @@ def test_the_shipped_terms_load_and_give_the_official_scores(lm):
 
 
 def test_aggregation_is_the_official_one_on_padded_tensors(lm):
-    clf = classifier(lm, given(weights="softmax")).fit(TEXTS, Y)
+    clf = classifier(lm, given(weights="softmax"), name_weight=0).fit(TEXTS, Y)
     words = clf.label_words_
     ids = words.tokens[words.index].split(words.n_pieces.tolist())
     task = VerbalizerTask(
@@ -425,9 +425,10 @@ def test_soft_words_are_one_vector_a_class(lm):
 @pytest.mark.parametrize("weights", ["uniform", "softmax", "learnable"])
 def test_weights_that_are_shares_make_vectors_that_score_as_the_words(weights, lm):
     # Shares sum to 1 in each class, so a class with more words has no shorter vector.
-    hard = classifier(lm, given(weights=weights)).fit(TEXTS, Y)
+    hard = classifier(lm, given(weights=weights), name_weight=0).fit(TEXTS, Y)
 
-    soft = classifier(lm, SciPromptSoftVerbalizer([TERMS], encoder=None, weights=weights))
+    finder = SciPromptSoftVerbalizer([TERMS], encoder=None, weights=weights)
+    soft = classifier(lm, finder, name_weight=0)
 
     np.testing.assert_allclose(
         soft.fit(TEXTS, Y).predict_proba(TEXTS), hard.predict_proba(TEXTS), atol=1e-5

@@ -155,7 +155,8 @@ def test_tuning_by_gradients_moves_the_vectors(tuning, start, lm):
 
     assert (vectors_of(tuned) != vectors_of(untuned)).all()
     assert not tuned.label_words_.vectors.requires_grad
-    assert tuned.parameter_report_.n_head == vectors_of(tuned).size + tuned.head_.coef.size
+    of_regressions = tuned.head_.coef.size + tuned.head_.mask.coef.size
+    assert tuned.parameter_report_.n_head == vectors_of(tuned).size + of_regressions
 
 
 def test_vectors_learn_at_ten_times_the_rate_and_come_back_by_the_share(lm):

@@ -11,6 +11,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.calibration import (
+    Voice,
     calibration_examples,
     estimate_shares,
     generic_texts,
@@ -114,7 +115,8 @@ def test_shares_that_are_known_are_kept_and_decide_where_scores_do_not():
     assert posterior.tolist() == pytest.approx(np.array([[0.9, 0.1], [0.9, 0.1]]))
 
 
-ONE_WORD_EACH = np.array([0, 1]), np.ones(2)  # the class of each word, and its part there
+def voice(scores, start):
+    return Voice(scores.mean(0), scores, np.array([0, 1]), np.ones(2), start)
 
 
 def test_known_shares_are_divided_out_of_the_mean_of_a_pool():
@@ -124,9 +126,7 @@ def test_known_shares_are_divided_out_of_the_mean_of_a_pool():
     scores = np.array([[3.0, 0.0]] * 3 + [[0.0, 3.0]]).repeat(16_000, axis=0) + frequency
     start = np.log([0.5, 0.5])
 
-    prior, shares = pool_prior(
-        scores.mean(0), scores, *ONE_WORD_EACH, start, np.ones(64_000), np.array([0.75, 0.25])
-    )
+    (prior,), shares = pool_prior([voice(scores, start)], np.ones(64_000), np.array([0.75, 0.25]))
 
     # The effect of a class over the other is 3 for all texts: 3 x (3/4 - 1/2) = 0.75 is taken off
     # the mean of word 0 (3.25 -> 2.5) and added to that of word 1 (0.75 -> 1.5): 1 is left.
@@ -138,7 +138,7 @@ def test_a_skewed_pool_moves_the_prior_less_than_its_mean_would():
     scores = np.array([[3.0, 0.0]] * 95 + [[0.0, 3.0]] * 5)
     start = np.log([0.5, 0.5])
 
-    prior, shares = pool_prior(scores.mean(0), scores, *ONE_WORD_EACH, start, np.ones(100))
+    (prior,), shares = pool_prior([voice(scores, start)], np.ones(100))
 
     assert shares[0] == pytest.approx(0.95, abs=0.02)
     assert abs(prior[0] - prior[1]) < 0.1  # the mean alone: 2.85 - 0.15 = 2.7
@@ -152,9 +152,7 @@ def test_a_pool_counts_by_its_number_of_texts():
     moved = []
     for n in (2, 64, 6400):
         pool = scores.repeat(n // 2, axis=0)
-        prior, _ = pool_prior(
-            pool.mean(0), pool, *ONE_WORD_EACH, start, np.ones(n), np.array([0.5, 0.5])
-        )
+        (prior,), _ = pool_prior([voice(pool, start)], np.ones(n), np.array([0.5, 0.5]))
         moved.append(prior[0] - prior[1])
 
     assert moved == pytest.approx([2 * 2 / 66, 2 * 64 / 128, 2 * 6400 / 6464])
@@ -257,7 +255,9 @@ def test_weights_of_words_count_in_the_shares_of_a_pool():
     scores = np.full((6400, 2), [1.0, 1.0])
     index, parts = np.array([0, 0, 1]), np.array([0.25, 0.75, 1.0])
 
-    prior, shares = pool_prior(words, scores, index, parts, np.log([1 / 3] * 3), np.ones(6400))
+    (prior,), shares = pool_prior(
+        [Voice(words, scores, index, parts, np.log([1 / 3] * 3))], np.ones(6400)
+    )
 
     assert shares.tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
     assert prior[0] - prior[1] == pytest.approx(4 * 6400 / 6464, abs=1e-2)

@@ -31,7 +31,7 @@ def test_a_regression_on_many_distilled_texts_leaves_the_prompt_out(tuning, n_te
     task = make_task(tiny_bert(), texts=(TEXTS * 10)[:n_texts])
 
     assert tuning.tune(distilled(task)).head.prompt_share == share
-    assert tuning.tune(task).head.prompt_share == 1.0
+    assert tuning.tune(task).head.prompt_share > 0
 
 
 @pytest.mark.parametrize(

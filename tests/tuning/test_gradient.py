@@ -123,10 +123,16 @@ def test_a_regression_on_the_states_of_the_tuned_model_is_added(tiny_bert, kind)
 
     result = kind(num_epochs=2, C=3.0).tune(task)
 
-    states = result.scorer.mean_states(result.scorer.encode(task.views))
-    expected = fit_state_head(states, task.targets, task.sample_weight, C=3.0)
-    np.testing.assert_array_equal(result.head.coef, expected.coef)
-    assert result.head.temperature == 2.0
+    encoded = result.scorer.encode(task.views)
+    for head, states in (
+        (result.head, result.scorer.mean_states(encoded)),
+        (result.head.mask, result.scorer.mask_states(encoded)),
+    ):
+        expected = fit_state_head(states, task.targets, task.sample_weight, C=3.0)
+        np.testing.assert_array_equal(head.coef, expected.coef)
+    # Words count 1, the regressions 2 and 1, and the sum is divided by 3.
+    assert result.head.temperature == 3 / 2
+    assert (result.head.prompt_share, result.head.mask_share) == (0.5, 0.5)
 
 
 def test_training_starts_from_the_calibrated_scores(tiny_bert):

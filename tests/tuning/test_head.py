@@ -39,7 +39,11 @@ def test_under_a_huge_penalty_the_calibrated_prompt_decides(tiny_bert):
     result = Head(C=1e-9).tune(task)
 
     total = result.head.add(scores, task.scorer.mean_states(encoded))
-    np.testing.assert_allclose(softmax(total, axis=1), softmax(scores, axis=1), atol=1e-6)
+    of_words = result.head.prompt_share / result.head.temperature
+    assert of_words > 0
+    np.testing.assert_allclose(
+        softmax(total, axis=1), softmax(of_words * scores, axis=1), atol=1e-6
+    )
 
 
 def test_a_text_without_weight_does_not_change_how_sure_a_regression_is():

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("loss", "labelled_loss", "agreement", "steps", "tokens", "seconds")
 _PARAMETER, _HEAD, _WORDS, _PRIOR = "parameter.", "head.", "words.", "prior"
+_MASK, _NAMES = "mask.", "names."
+_OF_NAMES = ("vectors", "center", "prior")  # what a changed model changes
 
 Scores: TypeAlias = npt.NDArray[np.float64]
 
@@ -190,7 +192,10 @@ class Sessions:
 def _head_arrays(head: StateHead | None) -> Arrays:
     if head is None:
         return {}
-    return {f"{_HEAD}{field.name}": np.asarray(getattr(head, field.name)) for field in fields(head)}
+    own = {field.name: getattr(head, field.name) for field in fields(head)}
+    return {f"{_HEAD}{name}": np.asarray(a) for name, a in own.items() if name != "mask"} | {
+        f"{_MASK}{name}": a for name, a in _head_arrays(head.mask).items()
+    }
 
 
 def _scorer_arrays(scorer: PromptScorer) -> Arrays:
@@ -198,6 +203,8 @@ def _scorer_arrays(scorer: PromptScorer) -> Arrays:
     arrays: Arrays = {}
     if scorer.prior is not None:
         arrays[_PRIOR] = scorer.prior.detach().cpu().numpy()
+    for name in _OF_NAMES if scorer.names is not None else ():
+        arrays[_NAMES + name] = getattr(scorer.names, name)
     if scorer.words.vectors is not None:
         arrays[f"{_WORDS}vectors"] = scorer.words.vectors.detach().cpu().numpy()
     if isinstance(scorer.words, LabelEmbeddings):
@@ -208,6 +215,9 @@ def _scorer_arrays(scorer: PromptScorer) -> Arrays:
 def _scorer_of(arrays: Arrays, scorer: PromptScorer) -> PromptScorer:
     if _PRIOR in arrays:
         scorer = replace(scorer, prior=torch.from_numpy(arrays[_PRIOR]))
+    if scorer.names is not None:
+        learned: dict[str, Any] = {name: arrays[_NAMES + name] for name in _OF_NAMES}
+        scorer = replace(scorer, names=replace(scorer.names, **learned))
     if f"{_WORDS}vectors" not in arrays:
         return scorer
     vectors, words = torch.from_numpy(arrays[f"{_WORDS}vectors"]), scorer.words
@@ -217,9 +227,10 @@ def _scorer_of(arrays: Arrays, scorer: PromptScorer) -> PromptScorer:
     return replace(scorer, words=replace(words, vectors=vectors, temperature=temperature))
 
 
-def _head_of(arrays: Arrays) -> StateHead | None:
-    if f"{_HEAD}coef" not in arrays:
+def _head_of(arrays: Arrays, prefix: str = _HEAD) -> StateHead | None:
+    if f"{prefix}coef" not in arrays:
         return None
-    found = {field.name: arrays[f"{_HEAD}{field.name}"] for field in fields(StateHead)}
+    names = [field.name for field in fields(StateHead) if field.name != "mask"]
+    found = {name: arrays[prefix + name] for name in names}
     values: dict[str, Any] = {name: a if a.ndim else float(a) for name, a in found.items()}
-    return StateHead(**values)
+    return StateHead(**values, mask=_head_of(arrays, _MASK + prefix))

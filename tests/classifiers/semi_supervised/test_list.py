@@ -106,8 +106,8 @@ def test_students_learn_what_their_teacher_says():
 
     clf = fit(long)
 
-    assert clf.history_[1]["loss"] < 0.02
-    assert clf.agreement_[0] > 0.9
+    assert clf.history_[1]["loss"] < 0.001
+    assert clf.agreement_[0] > 0.85  # the teacher is undecided on some texts
 
 
 def test_a_session_has_steps_on_the_pool_and_epochs_on_the_labels():
@@ -262,11 +262,14 @@ def test_virtual_tokens_of_the_template_are_tuned_too():
 
 
 def test_a_loss_that_diverges_is_reported(monkeypatch):
+    factors = iter([1.0, 1.0])
     monkeypatch.setattr(
-        student_training, "kl_losses", lambda scores, _: scores.sum(1) * float("nan")
+        student_training,
+        "kl_losses",
+        lambda scores, _: scores.sum(1) * next(factors, float("nan")),
     )
 
-    with pytest.raises(TuningError, match="the loss is nan at step 1 of 10: it has diverged"):
+    with pytest.raises(TuningError, match=r"the loss is nan at step \d+ of 10: it has diverged"):
         fit(learner(weights="uniform"))
 
 

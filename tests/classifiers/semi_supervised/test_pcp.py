@@ -244,7 +244,7 @@ def test_gold_lines_pass_the_confidence_filter():
 
 def test_the_adapted_model_finds_what_it_was_trained_on():
     settings = Pretraining(3e-3, 30, batch_size=4)
-    base = prompt(tuning="none", calibration="none")
+    base = prompt(tuning="none", calibration="none").set_params(name_weight=0)
     clf = fit(pcp(base, predictor=Fixed(**prompt().get_params(deep=False)), pretraining=settings))
 
     before = base.fit().predict_proba(POOL)[:, 0].mean()

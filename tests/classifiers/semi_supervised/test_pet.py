@@ -76,7 +76,7 @@ def test_members_weigh_by_their_accuracy_before_tuning():
     clf = fit(pet())
 
     for template, weight in zip(TEMPLATES, clf.member_weights_, strict=True):
-        zero_shot = prompt("none", template=template).fit([*X, *POOL])
+        zero_shot = prompt("none", template=template).fit([*X, *POOL], [*Y, *[None] * len(POOL)])
         assert weight == pytest.approx(np.mean(zero_shot.predict(X) == Y))
 
 

@@ -28,6 +28,7 @@ def classifier(tiny, consistency=None, *, seed=0, **settings) -> PromptClassifie
         model=MaskedLM(*tiny, device="cpu"),
         tuning=Full(**settings, training=Training(consistency=consistency)),
         calibration="contextual",
+        name_weight=0,
         random_state=seed,
         verbose=0,
     )

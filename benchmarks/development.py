@@ -1,6 +1,6 @@
-"""Contrastive tuning against SetFit, full tuning and regressions on frozen states.
+"""Ways to classify, on the texts that settings may be chosen by.
 
-``python -m benchmarks.contrastive --data-dir DATA`` prints a Markdown table: accuracy averaged over
+``python -m benchmarks.development --data-dir DATA`` prints a Markdown table: accuracy averaged over
 seeds, and the CPU seconds of a fit, for each data set and method, all on the encoder of
 fewshot-mini. Texts are development data: no test text of a data set is read. With ``--results
 FILE`` each fit is appended to a file of JSON lines, and those that it holds are not run again.
@@ -70,7 +70,10 @@ def measured(data: Data, make: Callable[[Data, int], Any], seed: int) -> dict[st
     clf = make(data, seed)
     clf._load_models()
     wall, cpu = time.perf_counter(), time.process_time()
-    clf.fit(texts, labels)
+    if isinstance(clf, PromptClassifier) and clf.tuning == "none":
+        clf.set_params(labels=sorted(set(data.labels))).fit()
+    else:
+        clf.fit(texts, labels)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     proba = clf.predict_proba(test)
     accuracy = float(np.mean(clf.classes_[proba.argmax(1)] == np.array(truth, dtype=object)))
@@ -172,20 +175,24 @@ SETS: dict[str, Callable[[Path], Data]] = {
 # ---- Methods ----------------------------------------------------------------------------------
 
 
-def prompt(tuning: Any) -> Callable[[Data, int], PromptClassifier]:
+def prompt(tuning: Any, **settings: Any) -> Callable[[Data, int], PromptClassifier]:
     def make(data: Data, seed: int) -> PromptClassifier:
         more = {"max_length": _MAX_LENGTH, "random_state": seed, "verbose": 0}
-        return PromptClassifier(**data.settings, tuning=tuning, **more)
+        return PromptClassifier(**data.settings, tuning=tuning, **more, **settings)
 
     return make
 
 
 METHODS: dict[str, Callable[[Data, int], Any]] = {
+    "zero-shot": prompt("none"),
+    "zero-shot, words": prompt("none", name_weight=0),
+    "names": lambda _data, _seed: EmbeddingClassifier(head="names", max_length=_MAX_LENGTH),
     "embedding": lambda _data, _seed: EmbeddingClassifier(max_length=_MAX_LENGTH),
     "head": prompt("head"),
+    "head, words": prompt("head", name_weight=0),
     "full": prompt("full"),
     "contrastive": prompt("contrastive"),
-    "SetFit": lambda _data, seed: SetFitClassifier(
+    "SetFit": lambda _data, seed: SetFitClassifier(  # minutes for a fit
         max_length=_MAX_LENGTH, random_state=seed, verbose=0
     ),
 }

@@ -1,0 +1,76 @@
+"""The weights of the voices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fewshot.scoring.mixture import Voices, fit_mixture, held_out_folds
+
+RNG = np.random.default_rng(0)
+CLASSES = np.arange(40) % 2
+TARGETS = np.eye(2)[CLASSES]
+NOISE = RNG.normal(size=(40, 6))
+TRUE = NOISE + 6.0 * np.where(CLASSES[:, None] == 1, 1.0, -1.0)
+RIGHT, WRONG = 2.0 * TARGETS, 2.0 * (1 - TARGETS)  # scores of the classes
+
+
+def fit(words, names, states, mask_states, learns=True, weight=None):
+    voices = Voices(words, names, states, mask_states, word_weight=0.5, name_weight=2.0)
+    weight = np.ones(len(states)) if weight is None else weight
+    targets = TARGETS[: len(states)]
+    return fit_mixture(voices, targets, weight, C=1.0, learns_weights=learns, temperature=3.0)
+
+
+def shares(head):
+    of_mean = 1.0 / head.temperature
+    return np.array([head.prompt_share, head.name_share, 1.0, head.mask_share]) * of_mean
+
+
+def test_without_evidence_the_voices_keep_their_weights():
+    head = fit(RIGHT, WRONG, TRUE, NOISE, learns=False)
+
+    assert shares(head) == pytest.approx(np.array([0.5, 2.0, 2.0, 1.0]) / 3.0)
+
+
+def test_one_text_per_class_is_no_evidence():
+    head = fit(RIGHT[:2], WRONG[:2], TRUE[:2], NOISE[:2])
+
+    assert shares(head) == pytest.approx(np.array([0.5, 2.0, 2.0, 1.0]) / 3.0)
+
+
+@pytest.mark.parametrize("right", [0, 1, 2, 3], ids=["words", "names", "mean", "mask"])
+def test_voices_that_are_right_about_texts_held_out_gain(right):
+    parts = [WRONG, WRONG, NOISE, NOISE]
+    parts[right] = RIGHT if right < 2 else TRUE
+    start = np.array([0.5, 2.0, 2.0, 1.0]) / 3.0
+
+    change = shares(fit(*parts)) / start
+
+    assert change[right] > 1.0
+    assert change[right] == max(change)
+    assert all(change[i] < 0.9 for i in (0, 1) if i != right), change  # these are wrong
+
+
+def test_repeated_rows_count_as_weights():
+    doubled = [np.concatenate([part, part[:5]]) for part in (RIGHT, WRONG, TRUE, NOISE)]
+    weight = np.ones(40)
+    weight[:5] = 2.0
+    voices = Voices(*doubled)
+    targets = np.concatenate([TARGETS, TARGETS[:5]])
+
+    by_rows = fit_mixture(voices, targets, np.ones(45), C=1.0, learns_weights=True)
+    by_weight = fit_mixture(
+        Voices(RIGHT, WRONG, TRUE, NOISE), TARGETS, weight, C=1.0, learns_weights=True
+    )
+
+    assert shares(by_rows) == pytest.approx(shares(by_weight), abs=1e-3)
+
+
+def test_folds_hold_each_text_out_once_and_never_the_only_one_of_a_class():
+    states = np.array([[3.0], [1.0], [1.0], [2.0], [5.0], [9.0]])
+    classes = np.array([0, 0, 0, 0, 1, 0])
+    weight = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+
+    # Distinct texts of class 0 in order: 1, 2, 3, in as many folds.
+    assert held_out_folds(states, classes, weight).tolist() == [2, 0, 0, 1, -1, -1]
