@@ -114,6 +114,7 @@ class TfidfClassifier(SupervisedClassifier):
             and sorted(self.vocabulary_.values()) == list(range(len(self.idf_)))
             and self.coef_.shape == (len(self.idf_), len(self.classes_))
             and self.intercept_.shape == self.classes_.shape
+            and len(self.fields_) > 0
         )
         if not is_whole_state:
             raise ValueError("the vocabulary and the weights of a TfidfClassifier do not match")

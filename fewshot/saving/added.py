@@ -12,6 +12,7 @@ from fewshot.data.forms import Node
 from fewshot.errors import PersistenceError
 from fewshot.models.added_modules import AddedModules, Stacked
 from fewshot.models.parts import Backbone
+from fewshot.saving.classes import check_types, simple_parameters
 from fewshot.saving.codec import Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
 
@@ -111,6 +112,7 @@ def _build(name: str, settings: dict[str, Any], model: Backbone) -> AddedModules
             f"the saved model names the unknown modules {name!r}; known are {sorted(known)}. "
             "If it was saved by a newer version, upgrade fewshot"
         )
+    check_types(known[name], settings, simple_parameters(known[name]))
     with torch.random.fork_rng(devices=[]):  # initial values may be random
         try:
             return known[name](model, **settings)

@@ -125,7 +125,7 @@ def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
     fitted = {name: reader.decode(node) for name, node in content["fitted"].items()}
     methods = (name for name in fitted if callable(getattr(type(estimator), name, None)))
     taken = [name[:60] for name in (*methods, *filter(_is_special, fitted))]
-    _check_types(type(estimator), fitted, _annotations(content["class"]))
+    check_types(type(estimator), fitted, _annotations(content["class"]))
     if taken or not isinstance(estimator, BaseEstimator):
         raise PersistenceError(
             f"the saved {content['class'][:60]!r} has learned {taken[:3]}, which is part of its "
@@ -139,7 +139,8 @@ def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:
     return estimator
 
 
-def _check_types(kind: type[Any], values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+def check_types(kind: type[Any], values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Refuse values of other types than those that are known."""
     for name, value in values.items():
         if name in known and not is_instance(value, known[name]):
             raise PersistenceError(
@@ -148,10 +149,10 @@ def _check_types(kind: type[Any], values: Mapping[str, Any], known: Mapping[str,
             )
 
 
-@cache
-def _simple_parameters(name: str) -> dict[str, Any]:
+def simple_parameters(kind: type[Any]) -> dict[str, Any]:
+    """Return the types of the parameters that are numbers, text or flags."""
     with suppress(NameError):
-        hints = get_type_hints(find_class(name).__init__)
+        hints = get_type_hints(kind.__init__)
         return {name: hint for name, hint in hints.items() if is_simple(hint)}
     return {}
 
@@ -207,9 +208,9 @@ def _make(name: str, values: dict[str, Json], reader: Reader) -> Any:
     found = find_class(name)
     decoded = {key: reader.decode(node) for key, node in values.items()}
     if is_dataclass(found):
-        _check_types(found, decoded, _annotations(name))
+        check_types(found, decoded, _annotations(name))
     else:  # what fit checks, prediction takes for granted
-        _check_types(found, decoded, _simple_parameters(name))
+        check_types(found, decoded, simple_parameters(found))
     try:
         return found(**decoded)
     except TypeError as error:

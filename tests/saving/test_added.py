@@ -141,6 +141,7 @@ def test_modules_of_other_packages_are_refused():
     [
         ({"class": "Linear"}, "unknown modules 'Linear'"),
         ({"settings": {"dict": {"size": 3}}}, "does not take the saved settings .*'size'"),
+        ({"settings": {"dict": {"length": None}}}, "has a NoneType as 'length'"),
         ({"settings": {"dict": {"length": 3}}}, "other tensors than were saved"),
         ({"tensors": {}}, "other tensors than were saved"),
     ],
