@@ -46,6 +46,10 @@ def misfit(value: object, hint: Any, place: str, nodes: list[tuple[object, str]]
 def is_instance(value: object, hint: Any) -> bool:
     """Return whether a value has the type of an annotation, in lists and tuples too."""
     origin = get_origin(hint)
+    if hint is Any:
+        return True
+    if is_typeddict(hint):
+        return isinstance(value, dict)
     if origin in (Union, UnionType):
         return any(is_instance(value, part) for part in get_args(hint))
     if origin is Literal:

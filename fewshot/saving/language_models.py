@@ -45,6 +45,12 @@ class _OnEmbedded(TypedDict):
     added: SavedModules | None
 
 
+class _OnMini(TypedDict):  # before there was another embedded model
+    mini: str
+    changed: dict[str, str]
+    added: SavedModules | None
+
+
 class _OnBackbone(TypedDict):
     backbone: _Reference
     changed: dict[str, str]
@@ -68,7 +74,7 @@ class GivenBackbone:
         """The codec of models that are written or read with this backbone."""
         return Codec(
             "masked_lm",
-            _Whole | _OnEmbedded | _OnBackbone,
+            _Whole | _OnEmbedded | _OnMini | _OnBackbone,
             lambda value: type(value) is MaskedLM,
             self._encode,
             self._decode,
@@ -107,7 +113,7 @@ class GivenBackbone:
 
     def _decode(self, content: Any, reader: Reader) -> MaskedLM:
         changed = content.get("changed", {})
-        if "mini" in content:  # before there was another
+        if "mini" in content:
             base = self._embedded("fewshot-mini", content["mini"])
         elif "embedded" in content:
             base = self._embedded(content["name"], content["embedded"])

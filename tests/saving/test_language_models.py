@@ -18,6 +18,7 @@ from fewshot.models.fingerprint import model_fingerprint
 from fewshot.models.loading import load_masked_lm
 from fewshot.tuning import STRATEGIES
 from tests.saving.classifiers import LABELS, NEW, TEXTS, fit, tiny_lm
+from tests.saving.test_estimators import _edit as edit
 from tests.tiny_models import FAMILIES, save_tiny
 
 needs_mini = pytest.mark.skipif(
@@ -177,6 +178,29 @@ def test_modules_beside_the_embedded_model_are_stored_without_it(tmp_path):
         assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
     with pytest.raises(PersistenceError, match=r"tuned from 'fewshot-mini', got MaskedLM\('tiny'"):
         fewshot.load(tmp_path / "default", model=tiny_lm())
+
+
+@needs_mini
+def test_folders_from_before_there_were_two_embedded_models_still_load(tmp_path):
+    clf = fit("fewshot-mini", "bitfit")
+    clf.save(tmp_path / "task")
+
+    def named_mini(content):
+        if isinstance(content, list):
+            return [named_mini(item) for item in content]
+        if not isinstance(content, dict):
+            return content
+        if "embedded" in content:
+            content = {k: v for k, v in content.items() if k != "name"}
+            content["mini"] = content.pop("embedded")
+        return {key: named_mini(item) for key, item in content.items()}
+
+    config = json.loads((tmp_path / "task" / "config.json").read_text())
+    del config["sha256"]
+    edit(tmp_path / "task", **named_mini(config))
+
+    loaded = fewshot.load(tmp_path / "task")
+    assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
 
 
 # ---- Tasks on one backbone --------------------------------------------------------------------

@@ -1,0 +1,50 @@
+"""Values against type hints."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from fewshot.data.forms import is_instance, misfit
+
+
+class Entry(TypedDict):
+    name: str
+    parts: list[float]
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "fits"),
+    [
+        ("x", Any, True),
+        ([1, "x"], list[Any], True),
+        ([{"loss": 0.5}], list[Entry], True),
+        ([0.5], list[Entry], False),
+        (("a", "b"), tuple[str, ...], True),
+        (("a", 1), tuple[str, ...], False),
+        (True, int, False),
+        (np.float64(0.5), float | None, True),
+        ("half", Literal["half", "whole"], True),
+        (np.zeros(2), npt.NDArray[np.float64], True),
+        (np.array(["x"]), npt.NDArray[np.float64], False),
+    ],
+)
+def test_an_attribute_has_the_type_of_its_annotation(value, hint, fits):
+    assert is_instance(value, hint) == fits
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"name": "a", "parts": [1, 0.5]}, None),
+        ({"name": "a"}, "entry: expected the keys ['name', 'parts'], and 'parts' differs"),
+        ({"name": 1, "parts": []}, "entry.name: expected str, got int"),
+        ({"name": "a", "parts": ["b"]}, "entry.parts[0]: expected float, got 'b'"),
+        ([], "entry: expected an object with ['name', 'parts'], got list"),
+    ],
+)
+def test_the_first_part_that_does_not_fit_is_named(value, problem):
+    assert misfit(value, Entry, "entry", []) == problem
