@@ -37,7 +37,7 @@ __all__ = [
     "VerbalizerError",
 ]
 
-_NOT_OF_THE_USER = {"fewshot", "sklearn", "joblib"}
+_NOT_OF_THE_USER = {"fewshot", "sklearn", "joblib", "contextlib"}
 _SHOWN: set[tuple[object, ...]] = set()  # warnings of this process
 
 
@@ -137,7 +137,7 @@ def warn_user(message: str, category: type[Warning]) -> None:
         frame, level = frame.f_back, level + 1
     place = (message, category, frame and (frame.f_code.co_filename, frame.f_lineno))
     # scikit-learn makes warnings filters anew for each fit, so Python repeats what it has shown.
-    if len(packages) > 1 and place in _SHOWN:
+    if packages & {"sklearn", "joblib"} and place in _SHOWN:
         return
     warnings.warn(message, category, stacklevel=level)
     _SHOWN.add(place)

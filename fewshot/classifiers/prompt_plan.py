@@ -44,6 +44,7 @@ TuningProcedure: TypeAlias = Callable[[TuningTask], TuningResult]
 
 # For a mean over texts to say more about the words than about these texts.
 _ENOUGH_LABELLED = 8
+_MOST_WEIGHT = 1000  # of names; a cosine more is a class more, whatever the words say
 
 
 class Calibrated(NamedTuple):
@@ -91,7 +92,9 @@ class PromptPlan:
             return Calibrated(scorer, "none", None)
         scorer = self._named(scorer)
         labelled, pool = self._calibration_weights()
-        has_pool, n_labelled = bool(pool.any()), np.count_nonzero(labelled)
+        has_pool, n_labelled = bool(pool.any()), int(np.count_nonzero(labelled))
+        if np.count_nonzero(labelled @ self.targets if n_labelled else 0) < 2:
+            n_labelled = 0  # texts of one class say what it is, not how frequent its words are
         if name == "auto":
             name = "domain" if has_pool or n_labelled >= _ENOUGH_LABELLED else "generic"
         if name != "domain":
@@ -208,7 +211,11 @@ def _check_settings(settings: PromptClassifier) -> None:
     limits = {
         "calibration": one_of(settings.calibration, get_args(Calibration)),
         "aggregation": one_of(settings.aggregation, ("auto", *get_args(Aggregation))),
-        "name_weight": not_negative(0 if settings.name_weight == "auto" else settings.name_weight),
+        "name_weight": (
+            settings.name_weight == "auto"
+            or (not_negative(settings.name_weight)[0] and settings.name_weight <= _MOST_WEIGHT),
+            f"'auto', or a number from 0 to {_MOST_WEIGHT}",
+        ),
         "verbose": one_of(settings.verbose, (0, 1)),
     }
     check_settings(settings, limits)

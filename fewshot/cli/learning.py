@@ -229,7 +229,7 @@ def _words(
             raise InputError(f"{source} holds a {type(classifier).__name__}, which has no words")
         return found
     if labels is not None:
-        names = [name.strip() for name in labels.split(",")]
+        names = [name.strip() for name in labels.split(",") if name.strip()]
         return SciPromptVerbalizer().resolve(names, read_unlabeled(source, None, text), model=model)
     data = read_labeled_file(source, text, label, None, None)
     return PetalVerbalizer().resolve(data.texts, data.labels, model=model)

@@ -133,7 +133,7 @@ def zero_shot(
 
     source, target = _files(input, output, format, part_rows, skip_bad=skip_bad, force=force)
     first, parts = _peeked(source)
-    given = [name.strip() for name in labels.split(",")] if labels is not None else None
+    given = [n.strip() for n in labels.split(",") if n.strip()] if labels is not None else None
     prompt = read_prompt(task, template, given)
     columns = find_text(first.rows, text, prompt.fields)
     classifier = PromptClassifier(

@@ -125,8 +125,7 @@ def _held_out_scores(
         rows, rest = folds == fold, (folds != fold) & (sample_weight > 0)
         if rows.any():
             part = sample_weight[rest]
-            head = fit_state_head(
-                states[rest], targets[rest], part, C=C * part.sum() / total, options=_ROUGH
-            )
+            share = max(part.sum() / total, np.finfo(float).eps)
+            head = fit_state_head(states[rest], targets[rest], part, C=C * share, options=_ROUGH)
             scores[rows] = log_softmax(head.logits(states[rows]), axis=1)
     return scores

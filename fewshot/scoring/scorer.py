@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fewshot.data.examples import Examples
-from fewshot.errors import LabelWordError
+from fewshot.errors import LabelWordError, TruncationWarning, warn_user
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.state_cache import MaskStates
 from fewshot.prompting.prompts import Prompts, SlotTokens, build_prompts, tokenize_slots
@@ -27,7 +27,7 @@ from fewshot.scoring.calibration import (
     word_prior,
 )
 from fewshot.scoring.heads import StateHead
-from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.label_words import LabelWords, word_ids
 from fewshot.scoring.names import ClassNames, class_names, weight_of_names
 from fewshot.scoring.prototypes import LabelEmbeddings, States
 
@@ -135,17 +135,24 @@ class PromptScorer:
             log_probs = self.word_log_probs(part)
             mean += shares[start : start + len(log_probs)] @ log_probs
             start += len(log_probs)
-        names = self.names and self.names.calibrated(self.mean_states(encoded), shares.numpy())
-        return replace(self, prior=word_prior(mean[None], torch.ones(1)), names=names)
+        return replace(self, prior=word_prior(mean[None], torch.ones(1)))
 
     def named(self, names: Sequence[str], weight: float | None) -> PromptScorer:
         """Return a scorer that also compares texts with names of the classes."""
 
         def states_of(texts: Sequence[str]) -> npt.NDArray[np.float64]:
             examples = Examples({field: list(texts) for field in self.template.field_names})
-            return self.mean_states(self.encode(self.views(examples)))
+            views = self.views(examples)
+            if views[min(views)].n_truncated:
+                warn_user(
+                    f"{views[min(views)].n_truncated} of {len(texts)} class names were shortened "
+                    f"to fit {self.max_length} tokens; raise max_length, or name fewer words",
+                    TruncationWarning,
+                )
+            return self.mean_states(self.encode(views))
 
-        pieces = float(self.label_words.n_pieces.double().mean())
+        words = [word for words in self.label_words.words for word in words]
+        pieces = float(np.mean([len(word_ids(word, self.lm.tokenizer) or [0]) for word in words]))
         if weight is None:
             weight = weight_of_names(len(names), pieces)
         if not weight:
@@ -212,7 +219,10 @@ class PromptScorer:
         if calibration == "none":
             return replace(self, prior=None, names=self.names and self.names.uncalibrated())
         if calibration == "domain":
-            return self.calibrated(encoded, weights)
+            # Of the texts without content, names would learn nothing; they keep those they have.
+            share = weights / weights.sum()
+            names = self.names and self.names.calibrated(self.mean_states(encoded), share)
+            return replace(self.calibrated(encoded, weights), names=names)
         free = calibration_examples(self.template.field_names, calibration)
         return self.calibrated(self.encode(self.views(free)), np.ones(len(free)))
 

@@ -29,19 +29,17 @@ _ALONE_FROM = 100  # texts with a teacher's labels, whatever they weigh; docs/se
 
 @dataclass(eq=False, repr=False)
 class Head(Tuning):
-    """Add a linear model of frozen states to the prompt's scores.
+    """Mix words, names and linear models of frozen states.
 
-    The log-probabilities of the calibrated prompt and of a multinomial logistic regression on
-    the mean state of the text are summed. The encoder stays frozen and runs once over each
-    text, so this takes seconds. With few labels the penalty keeps the regression nearly flat, and
-    the prompt decides.
+    The log-probabilities of the calibrated label words, the similarities to the names of the
+    classes, and multinomial logistic regressions on the mean state of the text and on the state at
+    the mask are summed. Their weights are learned by the log loss of texts that are held out in
+    turn, and shrunk to fixed ones. The encoder stays frozen and runs once over each text, so this
+    takes seconds.
 
     Where a teacher's soft labels are learned (by the final classifier of
     :class:`~fewshot.PETClassifier` and the students of :class:`~fewshot.LiSTClassifier`) and there
     are 100 texts or more, the regression is used alone: they contain the prompt's scores.
-
-    On six data sets (8 to 16 labels per class, five seeds; ``docs/defaults.md``) this sum was
-    better than one regression with the prompt scores as offset, and better than either part alone.
 
     Parameters
     ----------

@@ -90,14 +90,15 @@ def test_parameters_of_prompts_are_those_that_their_tuning_changes(tiny_roberta)
         for name, tuning in {"none": "none", "head": "head", "bias": BitFit(num_epochs=1)}.items()
     }
 
-    assert found == {"none": 0, "head": 2 * hidden, "bias": biases + 2 * hidden}
+    head = 2 * 2 * hidden  # on mean states, and on states at the mask
+    assert found == {"none": 0, "head": head, "bias": biases + head}
 
 
 def test_parameters_of_added_modules_are_counted_and_those_of_the_shared_model_not(
     tiny_roberta,
 ) -> None:
     config = tiny_roberta[0].config
-    hidden, head = config.hidden_size, 2 * config.hidden_size
+    hidden, head = config.hidden_size, 2 * 2 * config.hidden_size
 
     found = {
         name: trainable_parameters(prompt(tiny_roberta, tuning).fit(TEXTS, LABELS))

@@ -159,3 +159,13 @@ def test_a_plan_draws_nothing_from_a_random_state(lm):
     plan_fit(make(lm, random_state=state), TEXTS, LABELS, None)
 
     assert state.randint(2**31) == np.random.RandomState(3).randint(2**31)
+
+
+def test_many_texts_of_one_class_do_not_calibrate(lm):
+    plan = plan_fit(make(lm), [*TEXTS * 2], ["politics"] * 8, None)
+
+    scorer, name, _ = plan.calibrate()
+
+    assert name == "generic"
+    expected = plan.scorer.calibrate("generic", {}, np.ones(0))
+    np.testing.assert_allclose(scorer.prior, expected.prior, atol=1e-6)

