@@ -80,7 +80,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         and of the words of a class, joined by commas. By default 10; for two
         classes 2.5 for each piece of a word after the first. With it, the words' log-probabilities
         count one by the mean number of their pieces, since a name of several pieces says little at
-        one mask. 0 leaves the words alone, as in the papers.
+        one mask. 0 leaves the words alone, as in the papers. Tunings that score no words
+        (``"contrastive"``, ``"perfect"``) have no use for it.
     labels : sequence of str or int, optional
         All labels; needed without a verbalizer if some may be missing in a fold.
     class_weight : None, "balanced" or dict, default=None
