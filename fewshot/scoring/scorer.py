@@ -143,10 +143,11 @@ class PromptScorer:
         def states_of(texts: Sequence[str]) -> npt.NDArray[np.float64]:
             examples = Examples({field: list(texts) for field in self.template.field_names})
             views = self.views(examples)
-            if views[min(views)].n_truncated:
+            n_truncated = views[min(views)].n_truncated
+            if n_truncated and texts is names:
                 warn_user(
-                    f"{views[min(views)].n_truncated} of {len(texts)} class names were shortened "
-                    f"to fit {self.max_length} tokens; raise max_length, or name fewer words",
+                    f"{n_truncated} of {len(names)} class names were shortened to fit "
+                    f"{self.max_length} tokens; raise max_length, or name fewer words",
                     TruncationWarning,
                 )
             return self.mean_states(self.encode(views))
@@ -219,7 +220,7 @@ class PromptScorer:
         if calibration == "none":
             return replace(self, prior=None, names=self.names and self.names.uncalibrated())
         if calibration == "domain":
-            # Of the texts without content, names would learn nothing; they keep those they have.
+            # Texts without content would teach names nothing: they keep the prior that they have.
             share = weights / weights.sum()
             names = self.names and self.names.calibrated(self.mean_states(encoded), share)
             return replace(self.calibrated(encoded, weights), names=names)

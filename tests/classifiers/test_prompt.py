@@ -29,6 +29,7 @@ from fewshot.errors import (
     InputError,
     LabelWordWarning,
     ModelError,
+    TruncationWarning,
 )
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
@@ -578,3 +579,20 @@ def test_zero_shot_sums_words_and_similarities_by_hand(lm):
 def _mean_states(clf, texts):
     scorer = clf.scorer_
     return scorer.mean_states(scorer.encode(scorer.views(Examples({"text": texts}))))
+
+
+def test_names_that_do_not_fit_are_named_and_shortened_sentences_are_not(lm):
+    short = make(lm, verbalizer=THREE, calibration="generic", max_length=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # some of the 64 sentences are longer than 8 tokens
+        short.fit()
+
+    words = THREE | {"politics": ["law", "vote", "party", "state", "court"]}
+    with pytest.warns(TruncationWarning, match="1 of 3 class names were shortened to fit 8 tok"):
+        clone(short).set_params(verbalizer=words).fit()
+
+
+@pytest.mark.parametrize("weight", [-1.0, 1e4, float("nan"), "words", None, True])
+def test_a_weight_of_names_is_auto_or_a_number_in_bounds(lm, weight):
+    with pytest.raises(InputError, match=r"name_weight .*'auto', or a number from 0 to 1000"):
+        make(lm, name_weight=weight).fit()
