@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot.cli.show import Force, ModelName, Text, check_new, examples, note, show_table
+from fewshot.cli.show import Force, ModelName, Text, check_new, examples, note, parted, show_table
 from fewshot.errors import FewShotError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def init(
         template = typer.prompt("Template", default=template)
         for name in names:
             line = typer.prompt(f"Words for {name!r}", default=", ".join(words[name]))
-            words[name] = [word.strip() for word in line.split(",") if word.strip()]
+            words[name] = parted(line)
         try:
             task = _task(output.stem, description, template, words)
             _try(task, some, model)
@@ -64,7 +64,7 @@ def init(
 def _ask_classes() -> list[str]:
     while True:
         line = typer.prompt("What are the classes? Part them by commas")
-        names = [name.strip() for name in line.split(",") if name.strip()]
+        names = parted(line)
         if len(set(names)) == len(names) > 1:
             return names
         note("fewshot: name two classes or more, each once")

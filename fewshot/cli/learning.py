@@ -24,6 +24,7 @@ from fewshot.cli.show import (
     check_new,
     examples,
     note,
+    parted,
     show_json,
     show_table,
 )
@@ -229,8 +230,8 @@ def _words(
             raise InputError(f"{source} holds a {type(classifier).__name__}, which has no words")
         return found
     if labels is not None:
-        names = [name.strip() for name in labels.split(",") if name.strip()]
-        return SciPromptVerbalizer().resolve(names, read_unlabeled(source, None, text), model=model)
+        texts = read_unlabeled(source, None, text)
+        return SciPromptVerbalizer().resolve(parted(labels), texts, model=model)
     data = read_labeled_file(source, text, label, None, None)
     return PetalVerbalizer().resolve(data.texts, data.labels, model=model)
 

@@ -22,6 +22,7 @@ from fewshot.cli.show import (
     check_new,
     examples,
     note,
+    parted,
     progress_of,
     show_json,
 )
@@ -133,7 +134,7 @@ def zero_shot(
 
     source, target = _files(input, output, format, part_rows, skip_bad=skip_bad, force=force)
     first, parts = _peeked(source)
-    given = [n.strip() for n in labels.split(",") if n.strip()] if labels is not None else None
+    given = None if labels is None else parted(labels)
     prompt = read_prompt(task, template, given)
     columns = find_text(first.rows, text, prompt.fields)
     classifier = PromptClassifier(

@@ -54,6 +54,11 @@ FileFormat: TypeAlias = Annotated[
 ]
 
 
+def parted(line: str) -> list[str]:
+    """Return what commas part."""
+    return [part.strip() for part in line.split(",") if part.strip()]
+
+
 def examples(*lines: str) -> str:
     """Return the end of a help page."""
     return "\n\n".join(["Examples:", *lines])

@@ -60,7 +60,7 @@ def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
 
 
 def is_sequence(values: object) -> bool:
-    """Return whether values are ordered rows: no text, mapping, set, number or sparse matrix."""
+    """Return whether values are rows in an order, such as those of a list or an array."""
     if isinstance(values, (str, bytes, Mapping, Set)) or hasattr(values, "toarray"):
         return False
     if hasattr(values, "collect"):  # a lazy table, whose iteration raises errors of its own
