@@ -10,7 +10,7 @@ INSTALL := $(RUN) -m pip install -qq --constraint constraints.txt
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n logical --dist worksteal
 
-.PHONY: help setup base demo benchmark test lint format bench clean
+.PHONY: help setup base demo benchmark test lint format bench docs clean
 
 help:
 	@echo "make setup   the environment in $(VENV), from PyPI"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint    ruff, mypy --strict and the import contracts"
 	@echo "make format  ruff fixes and formats what it can"
 	@echo "make bench   speed and memory, compared with the bare encoder and the usual approach"
+	@echo "make docs    the documentation, into site/"
 	@echo "make clean   remove $(VENV) and the caches"
 
 setup: $(READY)
@@ -64,5 +65,8 @@ format: $(READY)
 bench: $(READY)
 	$(RUN) -m benchmarks
 
+docs: $(READY)
+	$(RUN) -m tools.site
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	rm -rf site $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

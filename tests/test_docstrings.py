@@ -117,7 +117,7 @@ _STILTED = {
 }
 _TEXTS = [
     *_ROOT.glob("*.md"),
-    *_ROOT.glob("docs/*.md"),
+    *_ROOT.glob("docs/**/*.md"),
     *_ROOT.glob("fewshot/**/*.md"),
     *_ROOT.glob("fewshot/**/*.py"),
 ]

@@ -1,4 +1,4 @@
-"""Print the table of data sets of docs/data_sets.md: ``python -m tools.data_set_table``."""
+"""Print the table of docs/reference/data_sets.md: ``python -m tools.data_set_table``."""
 
 from __future__ import annotations
 

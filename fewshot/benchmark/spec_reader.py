@@ -41,10 +41,10 @@ def load_spec(source: str | Path | Mapping[str, Any] | Spec) -> Spec:
     Parameters
     ----------
     source : str, Path, mapping or Spec
-        A YAML file, or a mapping with the same keys; see docs/benchmark.md. In a file, values of
-        ``settings`` and ``grid`` that are JSON numbers, ``true``, ``false`` or ``null`` are read
-        as such, except in templates and verbalizers; everything else is text, so that ``no`` is a
-        word.
+        A YAML file, or a mapping with the same keys; see docs/reference/benchmark.md. In a file,
+        values of ``settings`` and ``grid`` that are JSON numbers, ``true``, ``false`` or ``null``
+        are read as such, except in templates and verbalizers; everything else is text, so that
+        ``no`` is a word.
 
     Returns
     -------

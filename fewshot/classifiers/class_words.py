@@ -18,7 +18,7 @@ from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, VerbalizerTask
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.tuning import NoTuning, Tuning
 
-_C_WITHOUT_WORDS = 1.0  # docs/automatic_label_words.md
+_C_WITHOUT_WORDS = 1.0  # docs/evidence/automatic_label_words.md
 
 
 def read_verbalizer(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 EmbeddingHead: TypeAlias = Literal["auto", "names"]
 
-_TEMPERATURE = 0.05  # divides cosines; docs/defaults.md
+_TEMPERATURE = 0.05  # divides cosines; docs/evidence/defaults.md
 _NO_TEXTS = Examples({"text": []})
 
 

@@ -69,7 +69,7 @@ def demo(
     epilog=examples("fewshot benchmark benchmarks/specs/quick.yaml --n-jobs 2 --report reports")
 )
 def benchmark(
-    spec: Annotated[Path, typer.Argument(help="YAML file; see docs/benchmark.md.")],
+    spec: Annotated[Path, typer.Argument(help="YAML file; see docs/reference/benchmark.md.")],
     results: Annotated[
         Path | None,
         typer.Option(

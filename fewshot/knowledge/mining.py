@@ -27,7 +27,7 @@ class CorpusTerms(TermSource):
     The class names classify the texts zero-shot; a term is tied to a class by how much more often
     it occurs in texts of that class: ``log((P(t | c) + s) / (P(t) + s))``, with the classes'
     probabilities as shares of texts. Terms that are also similar to the name are the best label
-    words that we know of (docs/knowledge.md).
+    words that we know of (docs/evidence/knowledge.md).
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 # Zhao et al. (2021), Calibrate Before Use, section 5.
 _CONTENT_FREE = ("N/A", "[MASK]", "")
 _TEXTS_OF_PRIOR = 64.0  # texts that a prior without a pool is worth: the number of generic texts
-_SHARPNESS = 2.0  # of the probabilities that shares are estimated from; docs/defaults.md
+_SHARPNESS = 2.0  # of the probabilities that shares are estimated from; docs/evidence/defaults.md
 _ROUNDS, _EM_STEPS = 20, 100
 
 

@@ -14,7 +14,7 @@ from fewshot.scoring.heads import StateHead, fit_state_head
 Array = npt.NDArray[np.float64]
 
 # Weights of the regressions without evidence, and the penalty on moving any of the four by its own
-# size; docs/defaults.md.
+# size; docs/evidence/defaults.md.
 _MEAN_WEIGHT, _MASK_WEIGHT, _PENALTY = 2.0, 1.0, 1.0
 _MOST_FOLDS = 5
 _LEAST_MEAN_WEIGHT = 0.05  # the others are given relative to it

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-# docs/defaults.md
+# docs/evidence/defaults.md
 _WEIGHT, _WEIGHT_OF_TWO = 10.0, 2.5  # of the similarity to one of several classes, or of two
 
 

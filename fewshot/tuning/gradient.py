@@ -42,7 +42,7 @@ from fewshot.tuning.training_settings import Training
 # Trains what a prepared task and its learner hold, in place.
 Procedure: TypeAlias = "Callable[[TuningTask, Learner, TrainSettings], list[Epoch]]"
 
-_LARGEST_SHARE, _HALF_WAY = 0.7, 4.0  # docs/defaults.md
+_LARGEST_SHARE, _HALF_WAY = 0.7, 4.0  # docs/evidence/defaults.md
 
 
 @dataclass(eq=False, repr=False)

@@ -18,13 +18,15 @@ from fewshot.scoring.mixture import Voices, fit_mixture
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 
-_C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/defaults.md
+_C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/evidence/defaults.md
 # All voices of a tuned model are sure of themselves on the texts that it was tuned on: weights
-# cannot be learned there, and the sum is divided (docs/defaults.md).
+# cannot be learned there, and the sum is divided (docs/evidence/defaults.md).
 _TEMPERATURE, _TEMPERATURE_OF_VOICES = 2.0, 3.0
-_C_DISTILLED = 100.0  # divided by the number of texts; docs/self_training.md
+_C_DISTILLED = 100.0  # divided by the number of texts; docs/evidence/self_training.md
 _LOG_TEMPERATURES = (-4.0, 4.0)
-_ALONE_FROM = 100  # texts with a teacher's labels, whatever they weigh; docs/self_training.md
+_ALONE_FROM = (
+    100  # texts with a teacher's labels, whatever they weigh; docs/evidence/self_training.md
+)
 
 
 @dataclass(eq=False, repr=False)

@@ -200,7 +200,9 @@ def test_the_specs_of_the_repository_are_read() -> None:
 
 
 def test_the_spec_of_the_documentation_is_read(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "benchmark.md").read_text(
+        encoding="utf-8"
+    )
 
     spec = load_spec(write(tmp_path, text.split("```yaml\n")[1].split("```")[0]))
 

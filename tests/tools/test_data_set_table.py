@@ -9,7 +9,7 @@ from pathlib import Path
 from fewshot.benchmark import list_data_sets
 from tools.data_set_table import data_set_table
 
-DOCS = Path(__file__).parents[2] / "docs" / "data_sets.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "data_sets.md"
 
 
 def test_the_table_of_the_documentation_is_up_to_date() -> None:

@@ -22,7 +22,7 @@ from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.prompting.yaml_files import check_keys
 
 _DATA_DIR_VARIABLE = "FEWSHOT_DATA"
-_GUIDE = "docs/data_sets.md"
+_GUIDE = "docs/reference/data_sets.md"
 _SUGGESTED = 3
 _PROMPT_KEYS = ("template", "verbalizer")
 _OWN_KEYS = tuple(field.name for field in fields(OwnData))

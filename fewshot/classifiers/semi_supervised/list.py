@@ -279,7 +279,7 @@ def list_adapter() -> Adapter:
     Two adapters per layer, without weight decay, warm-up and interpolation, as there. The
     learning rate is larger than its 1e-4 because sessions are a tenth as long; the labelled texts,
     which end a session, are seen once: small models memorize them if they see them more often
-    (docs/list.md).
+    (docs/evidence/list.md).
 
     Returns
     -------

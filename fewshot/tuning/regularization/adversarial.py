@@ -38,7 +38,7 @@ class FGM(BaseEstimator):
         Euclidean norm of the perturbation of a whole text, in root mean squares of the model's
         embedding matrix. The paper normalises the embeddings to unit variance and takes 5 for
         reviews; for sentences and a handful of labels that is too much
-        (``docs/tuning_robustness.md``).
+        (``docs/evidence/tuning_robustness.md``).
 
     See Also
     --------

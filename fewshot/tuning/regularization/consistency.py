@@ -63,7 +63,7 @@ class TemplateConsistency(BaseEstimator):
 
     templates: Sequence[str | Template]
     _: KW_ONLY
-    weight: float = 5.0  # docs/tuning_robustness.md
+    weight: float = 5.0  # docs/evidence/tuning_robustness.md
     divergence: Divergence = "jensen-shannon"
 
     def check(self) -> None:

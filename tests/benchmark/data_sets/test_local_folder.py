@@ -214,7 +214,7 @@ def test_without_a_data_folder_the_error_tells_how_to_get_it(
         InputError,
         match=r"'ag_news' is read from ag_news/ in a data folder, and no data folder is given: "
         r".*data_dir= or --data-dir, or set FEWSHOT_DATA; the texts come from "
-        r"github\.com/ZhengxiangShi/PowerfulPromptFT.*docs/data_sets\.md",
+        r"github\.com/ZhengxiangShi/PowerfulPromptFT.*docs/reference/data_sets\.md",
     ):
         load_data_set("ag_news")
 
