@@ -1,4 +1,4 @@
-"""Bases of all classifiers: prediction from class scores, saving, warnings."""
+"""Bases of all classifiers: prediction from class scores, saving."""
 
 from __future__ import annotations
 
@@ -16,19 +16,13 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
-from fewshot.data.examples import Examples, as_list, is_sequence, plain_text
-from fewshot.errors import CollapseWarning, ModelError, TruncationWarning, warn_user
+from fewshot.data.class_scores import check_finite, warn_collapse
+from fewshot.data.examples import as_list, is_sequence, plain_text
 
 if TYPE_CHECKING:
     from fewshot.models.masked_lm import MaskedLM
 
-
-_AT_ONCE = 8192  # texts; bounds the memory of a prediction
-_BAR_DELAY = 2.0  # seconds; a short run shows no bar
-_COLLAPSED_SHARE = 0.9
-_COLLAPSE_MIN = 20  # predictions; fewer may well be of one class
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -93,7 +87,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             If `X` is a bare string, or texts are missing or not strings.
         """
         best = self._decision_scores(X).argmax(1)
-        _warn_collapse(best, self.classes_)
+        warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]
         return labels
 
@@ -223,59 +217,4 @@ class DryRun:
         return (
             f"{self.n_texts} texts, {self.n_tokens} tokens, {self.n_truncated} texts shortened, "
             f"{self.n_steps} steps, about {self.seconds:.0f} s"
-        )
-
-
-def check_finite(scores: npt.NDArray[np.float64], name: str) -> None:
-    """Refuse scores that are not finite, which would make the first class of every text."""
-    bad = np.flatnonzero(~np.isfinite(scores).all(1))
-    if len(bad):
-        raise ModelError(
-            f"{name} of {len(bad)} of {len(scores)} texts are not finite numbers (rows "
-            f"{bad[:5].tolist()}): the model's weights or states hold NaN or infinity for these "
-            "texts. Load the model again, in float32 if it was in half precision"
-        )
-
-
-def warn_truncated(
-    n_truncated: int, n_texts: int, max_length: int, advice: str = "raise max_length"
-) -> None:
-    """Warn once that texts were shortened."""
-    if n_truncated:
-        warn_user(
-            f"{n_truncated} of {n_texts} texts were shortened to fit {max_length} tokens; {advice}",
-            TruncationWarning,
-        )
-
-
-def score_in_parts(
-    examples: Examples,
-    score: Callable[[Examples], tuple[npt.NDArray[np.float64], int]],  # and n_truncated
-    max_length: int,
-    advice: str = "raise max_length",
-    *,
-    show_progress: bool = False,
-) -> npt.NDArray[np.float64]:
-    """Score texts part by part, so that memory stays flat; warn once of those shortened."""
-    scores, n_truncated = [], 0
-    starts = range(0, len(examples), _AT_ONCE)
-    for start in tqdm(starts, disable=not show_progress, desc="predicting", delay=_BAR_DELAY):
-        part = examples.take(range(start, min(start + _AT_ONCE, len(examples))))
-        values, n_shortened = score(part)
-        scores.append(values)
-        n_truncated += n_shortened
-    warn_truncated(n_truncated, len(examples), max_length, advice)
-    return np.concatenate(scores)
-
-
-def _warn_collapse(best: npt.NDArray[np.int64], classes: npt.NDArray[Any]) -> None:
-    if len(best) < _COLLAPSE_MIN:
-        return
-    counts = np.bincount(best, minlength=len(classes))
-    if counts.max() >= _COLLAPSED_SHARE * len(best):
-        warn_user(
-            f"{classes[counts.argmax()]!r} takes {counts.max()} of {len(best)} predictions. If "
-            "the texts are not all of this class: calibrate (calibration='domain' with some "
-            "unlabelled texts in fit), try other label words or another template",
-            CollapseWarning,
         )

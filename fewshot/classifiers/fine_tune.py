@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.classifiers.base import DryRun, score_in_parts, warn_truncated
+from fewshot.classifiers.base import DryRun
 from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.sequence_model import Pooling, SequenceModel
 from fewshot.classifiers.supervised import PASSES_PER_STEP, SupervisedClassifier
+from fewshot.data.class_scores import score_in_parts, warn_truncated
 from fewshot.data.classes import LabeledTexts, label_array, read_labeled_texts
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label

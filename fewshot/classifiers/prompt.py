@@ -13,10 +13,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot.classifiers.base import DryRun, in_plain_torch, score_in_parts, warn_truncated
+from fewshot.classifiers.base import DryRun, in_plain_torch
 from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
 from fewshot.classifiers.scorer_classifier import ScorerClassifier
+from fewshot.data.class_scores import score_in_parts, warn_truncated
 from fewshot.data.classes import class_offset, label_array
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label

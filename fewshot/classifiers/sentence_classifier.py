@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.classifiers.base import DryRun, score_in_parts, warn_truncated
+from fewshot.classifiers.base import DryRun
 from fewshot.classifiers.supervised import SupervisedClassifier
+from fewshot.data.class_scores import score_in_parts, warn_truncated
 from fewshot.data.classes import label_array
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label

@@ -5,49 +5,28 @@
 
 from __future__ import annotations
 
-import json
-import platform
-from errno import ENOENT
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from safetensors.numpy import load, save_file
 from sklearn.base import BaseEstimator
 
-from fewshot import __version__
-from fewshot.data.files import (
-    content_sha256,
-    is_junk,
-    left_aside,
-    parse_json,
-    read_bytes,
-    user_path,
-)
-from fewshot.data.forms import Node, misfit
-from fewshot.errors import FewShotError, FileError, PersistenceError
+from fewshot.data.files import content_sha256, user_path
+from fewshot.data.forms import Node
+from fewshot.errors import FewShotError, PersistenceError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.reproducible import plain_torch
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Codec, Reader, Writer
-from fewshot.saving.folders import (
-    FileEntry,
-    list_files,
-    other_files,
-    read_files,
-    settled,
-    written_aside,
-)
+from fewshot.saving.folders import FileEntry, read_files, settled, written_aside
 from fewshot.saving.language_models import GivenBackbone
 from fewshot.saving.models import MODEL_CODECS
+from fewshot.saving.signed import SignedFolder
 from fewshot.saving.tensors import TENSOR_CODEC, read_tensors, write_tensors
 from fewshot.saving.values import VALUE_CODECS
 
-_FORMAT, _FORMAT_VERSION = "fewshot estimator", 1
-_CONFIG, _ARRAYS, _TENSORS = "config.json", "arrays.safetensors", "tensors.safetensors"
+_ARRAYS, _TENSORS = "arrays.safetensors", "tensors.safetensors"
 _LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch", "transformers")
-_NO_VERSION = 1000
-_MOST_BYTES = 2**30  # of config.json, which holds the vocabulary of a TfidfClassifier
 
 _Config = TypedDict(
     "_Config",
@@ -60,6 +39,18 @@ _Config = TypedDict(
         "estimator": Node,
         "objects": list[Node],
     },
+)
+FOLDER = SignedFolder(
+    format="fewshot estimator",
+    version=1,
+    file="config.json",
+    form=_Config,
+    noun="saved estimator",
+    verb="save",
+    again="save the estimator again",
+    foreign="holds no estimator saved by fewshot; a model of transformers is loaded with model= "
+    "instead",
+    most_bytes=2**30,  # it holds the vocabulary of a TfidfClassifier
 )
 
 
@@ -76,13 +67,7 @@ def save_estimator(
     """Save an estimator, fitted or not, to a folder that appears whole or not at all."""
     # What was there before stays until then. Of a model like `backbone` only what differs from it
     # is written, and a fingerprint of the rest.
-    target = user_path(folder).resolve()
-    if target in (Path.cwd(), *Path.cwd().parents):
-        raise PersistenceError(
-            f"{str(target)!r} is the working folder or above it, and saving replaces a folder; "
-            "name a folder in it"
-        )
-    settled(target, _check_replaceable)
+    target = FOLDER.replaceable(folder)
     given = GivenBackbone(backbone)
     with written_aside(target) as aside:
         _write(estimator, aside, given)
@@ -165,7 +150,7 @@ def _decode(config: dict[str, Any], files: dict[str, bytes], given: GivenBackbon
 
 def saved_fingerprint(folder: Path) -> str:
     """Return a digest of a saved estimator, which differs if any of its files does."""
-    return content_sha256(_read_config(folder))
+    return content_sha256(FOLDER.read(folder))
 
 
 def _codecs(given: GivenBackbone) -> tuple[Codec, ...]:
@@ -184,106 +169,10 @@ def _write(estimator: BaseEstimator, folder: Path, given: GivenBackbone) -> None
         save_file(writer.arrays, folder / _ARRAYS)
     if writer.tensors:
         write_tensors(writer.tensors, folder / _TENSORS)
-    content = {
-        "format": _FORMAT,
-        "format_version": _FORMAT_VERSION,
-        "class": name,
-        "versions": _versions(),
-        "files": list_files(folder),
-        "estimator": tree,
-        "objects": writer.objects,
-    }
-    signed = {**content, "sha256": content_sha256(content)}
-    text = json.dumps(signed, indent=1, allow_nan=False)
-    (folder / _CONFIG).write_text(text, encoding="utf-8")
-
-
-def _versions() -> dict[str, str]:
-    own = {"fewshot": __version__, "python": platform.python_version()}
-    return own | {library: version(library) for library in _LIBRARIES}
-
-
-def _check_replaceable(target: Path) -> None:
-    """Refuse to overwrite anything but a saved estimator."""
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise PersistenceError(f"{target} is a file; give the name of a folder")
-    if all(is_junk(path.name) for path in target.iterdir()):
-        return
-    try:
-        content = parse_json(read_bytes(target / _CONFIG, _MOST_BYTES))
-    except (OSError, ValueError):
-        content = None
-    if not (isinstance(content, dict) and content.get("format") == _FORMAT):
-        raise PersistenceError(
-            f"{target} holds something other than a saved estimator and is not overwritten; "
-            "give another folder, or delete it yourself"
-        )
-    others = other_files(target, {_CONFIG, *content.get("files", ())})
-    if others:
-        raise PersistenceError(
-            f"{target} holds a saved estimator, but also {others[:3]}, which would be lost; "
-            "move that, or give another folder"
-        )
+    FOLDER.sign(folder, {"class": name, "estimator": tree, "objects": writer.objects}, _LIBRARIES)
 
 
 def _read(folder: Path) -> _Saved:
     """Read all that a folder holds, checked against its digests."""
-    config = _read_config(folder)
+    config = FOLDER.read(folder)
     return _Saved(config, read_files(folder, config["files"]))
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        left = left_aside(folder)
-        hint = f", but an interrupted save left {left[-1]}: rename that" if left else ""
-        raise PersistenceError(
-            f"there is no folder {str(folder)!r}{hint}; give the folder that was passed to save"
-        )
-    file = folder / _CONFIG
-    advice = "copy the folder again from an intact one"
-    try:
-        content = parse_json(read_bytes(file, _MOST_BYTES))
-        return _checked(content, folder)
-    except PersistenceError:
-        raise
-    except FileError as error:
-        problem = f"{error}, or {advice}"
-        if error.errno == ENOENT:
-            problem = (
-                f"{folder} has no {_CONFIG}: it holds no saved estimator, or not all of it; give "
-                "the folder that was passed to save"
-            )
-        raise PersistenceError(problem) from error
-    except ValueError as error:
-        raise PersistenceError(
-            f"{file} is truncated or damaged ({error}); save the estimator again, or {advice}"
-        ) from error
-
-
-def _checked(content: Any, folder: Path) -> dict[str, Any]:
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise PersistenceError(
-            f"{folder} holds no estimator saved by fewshot; a model of transformers is loaded "
-            "with model= instead"
-        )
-    number = content.get("format_version")
-    if type(number) is int and _FORMAT_VERSION < number < _NO_VERSION:
-        raise PersistenceError(
-            f"{folder} was saved in format {number} by a newer fewshot "
-            f"({str(content.get('versions'))[:200]}); this one reads format {_FORMAT_VERSION}. "
-            "Upgrade: pip install --upgrade fewshot"
-        )
-    expected = content.pop("sha256", None)
-    problem = misfit(content, _Config, _CONFIG, [])
-    if content_sha256(content) != expected:
-        problem = "its content is not what was signed"
-    elif type(number) is not int or number != _FORMAT_VERSION:
-        problem = f"format_version is {number!r:.20}, expected {_FORMAT_VERSION}"
-    if problem is not None:
-        raise PersistenceError(
-            f"{folder / _CONFIG} was altered after it was saved ({problem}); save the estimator "
-            "again, or copy the folder again from an intact one"
-        )
-    return content

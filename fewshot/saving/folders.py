@@ -26,7 +26,8 @@ from fewshot.errors import FileError, PersistenceError
 _LOOKS, _PAUSE = 20, 0.05  # at a folder that saves replace meanwhile; seconds
 _NAME_LENGTH = 200  # characters of a file's name with its folders
 # Plain data in formats of their own: no pickle, no code.
-_SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".safetensors", ".txt"})
+_SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".onnx", ".safetensors", ".txt"})
+_AGAIN = "save the estimator again"
 
 _Seen = TypeVar("_Seen")
 
@@ -87,6 +88,15 @@ def read_files(folder: Path, files: Mapping[str, FileEntry]) -> dict[str, bytes]
     return {name: _read_file(folder, name, expected) for name, expected in files.items()}
 
 
+def check_files(folder: Path, files: Mapping[str, FileEntry], again: str) -> None:
+    """Refuse files that differ from what :func:`list_files` returned, without keeping them."""
+    _check_names(folder, files)
+    for name, expected in files.items():
+        with _missing_files(folder, name, again), disk_errors(folder / name):
+            size, digest = (folder / name).stat().st_size, sha256_of(folder / name)
+        _check_file(folder, name, expected, {"size": size, "sha256": digest}, again)
+
+
 def other_files(folder: Path, known: Iterable[str]) -> list[str]:
     """Return the names of files below a folder that are the user's own."""
     found = (path for path in folder.rglob("*") if not path.is_dir() and not is_junk(path.name))
@@ -101,20 +111,34 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _read_file(folder: Path, name: str, expected: FileEntry) -> bytes:
-    file = folder / name
-    advice = "save the estimator again, or copy the folder again from an intact one"
+    with _missing_files(folder, name, _AGAIN):
+        content = read_bytes(folder / name)
+    digest = hashlib.sha256(content).hexdigest()
+    _check_file(folder, name, expected, {"size": len(content), "sha256": digest}, _AGAIN)
+    return content
+
+
+@contextmanager
+def _missing_files(folder: Path, name: str, again: str) -> Iterator[None]:
     try:
-        content = read_bytes(file)
+        yield
     except FileError as error:
         problem = f"{name} in {folder} is missing" if error.errno == ENOENT else str(error)
-        raise PersistenceError(f"{problem}; {advice}") from error
-    if len(content) != expected["size"]:
-        problem = f"has {len(content)} bytes instead of {expected['size']}"
-    elif hashlib.sha256(content).hexdigest() != expected["sha256"]:
+        raise PersistenceError(f"{problem}; {_advice(again)}") from error
+
+
+def _check_file(folder: Path, name: str, expected: FileEntry, found: FileEntry, again: str) -> None:
+    if found["size"] != expected["size"]:
+        problem = f"has {found['size']} bytes instead of {expected['size']}"
+    elif found["sha256"] != expected["sha256"]:
         problem = "was altered: its SHA-256 is another"
     else:
-        return content
-    raise PersistenceError(f"{name} in {folder} {problem}; {advice}")
+        return
+    raise PersistenceError(f"{name} in {folder} {problem}; {_advice(again)}")
+
+
+def _advice(again: str) -> str:
+    return f"{again}, or copy the folder again from an intact one"
 
 
 def _check_names(folder: Path, names: Iterable[str]) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from fewshot.classifiers.base import TextClassifier, warn_truncated
+from fewshot.classifiers.base import TextClassifier
+from fewshot.data.class_scores import warn_truncated
 from fewshot.errors import CollapseWarning, TruncationWarning
 
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import clone
 
-from fewshot.classifiers.base import warn_truncated
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.fitting import FitPlan, digests_of, fit_prompt
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.data.cache import BoundedCache
+from fewshot.data.class_scores import warn_truncated
 from fewshot.data.examples import Examples
 from fewshot.errors import InputError
 from fewshot.models.fingerprint import fingerprint, settings_of
