@@ -29,6 +29,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "PersistenceError",
+    "ServerError",
     "SourceError",
     "TemplateError",
     "TruncationWarning",
@@ -91,6 +92,10 @@ class CheckpointError(FileError):
 
 class MissingExtraError(FewShotError, ImportError):
     """An optional dependency is missing; the message gives the line that installs it."""
+
+
+class ServerError(FewShotError, OSError):
+    """A server cannot be started: its port is in use, or not for this user."""
 
 
 class SourceError(FewShotError, OSError):

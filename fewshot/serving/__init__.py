@@ -1,0 +1,1 @@
+"""Saved classifiers over HTTP: requests that arrive together are predicted together."""

@@ -1,0 +1,96 @@
+"""A queue before one thread: batches, order, and errors that stay with their text."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from fewshot.errors import InputError
+
+batching = pytest.importorskip("fewshot.serving.batching", reason="fewshot[serve] is missing")
+
+
+def run(
+    predict: Callable[[list[Any]], Sequence[Any]], requests: Sequence[Sequence[Any]], most: int = 4
+) -> tuple[list[Any], list[int]]:
+    """Return what each request got, a list or an error, and the sizes of the batches."""
+    sizes: list[int] = []
+
+    async def main() -> list[Any]:
+        batcher = batching.Batcher(predict, most, sizes.append)
+        task = asyncio.create_task(batcher.run())
+        found = await asyncio.gather(*map(batcher.predict, requests), return_exceptions=True)
+        task.cancel()
+        return found
+
+    return asyncio.run(main()), sizes
+
+
+def upper(texts: list[str]) -> list[str]:
+    return [text.upper() for text in texts]
+
+
+def test_requests_that_wait_are_predicted_together_and_answered_apart():
+    found, sizes = run(upper, [["a"], ["b", "c"], [], ["d", "e", "f"]])
+
+    assert found == [["A"], ["B", "C"], [], ["D", "E", "F"]]
+    assert sizes == [4, 2]
+
+
+def test_one_thread_predicts_all_batches():
+    threads = set()
+
+    def predict(texts: list[str]) -> list[str]:
+        threads.add(threading.get_ident())
+        return texts
+
+    run(predict, [[str(i)] for i in range(20)])
+
+    assert len(threads) == 1
+    assert threads != {threading.get_ident()}
+
+
+def test_a_text_that_fails_fails_its_own_request_only():
+    def predict(texts: list[str]) -> list[str]:
+        if "bad" in texts:
+            raise InputError("'bad' is no text")
+        return upper(texts)
+
+    found, _ = run(predict, [["a"], ["b", "bad"], ["c"]])
+
+    assert found[0] == ["A"]
+    assert isinstance(found[1], InputError)
+    assert found[2] == ["C"]
+
+
+def test_an_unforeseen_error_is_logged_without_the_text(caplog):
+    def predict(texts: list[str]) -> list[str]:
+        raise KeyError(texts[0])
+
+    found, _ = run(predict, [["a secret"]])
+
+    assert isinstance(found[0], batching.UnforeseenError)
+    assert "secret" not in str(found[0])
+    assert "a prediction failed with KeyError" in caplog.text
+    assert "secret" not in caplog.text
+    assert "in predict" in caplog.text
+
+
+def test_texts_whose_request_has_ended_are_not_predicted():
+    seen: list[str] = []
+
+    def predict(texts: list[str]) -> list[str]:
+        seen.extend(texts)
+        if "bad" in texts:
+            raise InputError("no")
+        return texts
+
+    found, _ = run(predict, [["bad", "a", "b"], ["c"]], most=1)
+
+    assert isinstance(found[0], InputError)
+    assert found[1] == ["c"]
+    assert seen in (["bad", "c"], ["bad", "a", "c"])  # 'a' may have been in work
