@@ -3,7 +3,8 @@
 ``python -m benchmarks.skewed_pools --data-dir DATA`` prints a Markdown table: for each data set and
 share of the largest class, the mean accuracy over the seeds on that stream. ``without`` is a fit
 that never sees the stream, ``pool`` one that gets it as unlabelled texts, ``known`` one that is
-also given its class shares for calibration and decision.
+also given its class shares for calibration and decision. PET is compared with ``head``, LiST and
+PCP with ``full``: what they are without a pool.
 """
 
 from __future__ import annotations
@@ -11,17 +12,27 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fewshot import PETClassifier, PromptClassifier, Unlabeled, load_task
+from fewshot import (
+    LiSTClassifier,
+    PCPClassifier,
+    PETClassifier,
+    PromptClassifier,
+    Unlabeled,
+    load_task,
+)
 from fewshot.benchmark import load_bbc_news
 
 _SHARES = (None, 0.5, 0.8, 0.95)  # None: all classes alike
 _MOST = 200  # texts of a stream
 _LABELS = 8  # per class
-_METHODS = ("zero-shot", "head", "full", "PET")
+_METHODS = ("zero-shot", "head", "full", "PET", "LiST", "PCP")
+_TUNING = {"zero-shot": "none", "PET": "head", "LiST": "full", "PCP": "full"}
+_COLUMNS = ("without", "pool", "known")
+_SETS = ("AG News", "BBC News", "SST-2", "tickets")
 
 
 def main() -> None:
@@ -29,14 +40,22 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", choices=_METHODS, default=_METHODS)
+    parser.add_argument("--sets", nargs="+", choices=_SETS, default=_SETS)
+    parser.add_argument("--shares", nargs="+", type=float, help="of the largest class; 0: alike")
+    parser.add_argument("--columns", nargs="+", choices=_COLUMNS, default=_COLUMNS)
     args = parser.parse_args()
-    print(
-        "| data set | method | largest class | without | pool | known |\n|---|---|---|---|---|---|"
-    )
-    for name, data in _data_sets(args.data_dir).items():
-        for method in args.methods:
-            for share in _SHARES:
-                rows = [_accuracies(data, method, share, seed) for seed in range(args.seeds)]
+    head = ["data set", "method", "largest class", *args.columns]
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    loaded = _data_sets(args.data_dir)
+    for name in args.sets:
+        for share in args.shares or _SHARES:
+            drawn = [_draw(loaded[name], share, seed) for seed in range(args.seeds)]
+            known: dict[tuple[int, str], float] = {}  # without the stream; methods share it
+            for method in args.methods:
+                rows = [
+                    [_accuracy(part, method, column, known, n) for column in args.columns]
+                    for n, part in enumerate(drawn)
+                ]
                 shown = " | ".join(f"{value:.3f}" for value in np.mean(rows, axis=0))
                 print(f"| {name} | {method} | {share or 'alike'} | {shown} |", flush=True)
 
@@ -69,7 +88,24 @@ def _first_label(settings: dict[str, Any]) -> object:
     return settings["verbalizer"].labels[0] if "verbalizer" in settings else ""
 
 
-def _accuracies(data: Any, method: str, share: float | None, seed: int) -> list[float]:
+class Drawn(NamedTuple):
+    """Labelled texts of a seed, and a stream."""
+
+    settings: dict[str, Any]
+    classes: list[Any]
+    X: list[str]
+    y: list[Any]
+    stream: list[str]
+    truth: Any  # labels of the stream, [n]
+
+    @property
+    def prior(self) -> dict[Any, float]:
+        """The shares of the classes in the stream; each counts one text more."""
+        counts = np.array([np.sum(self.truth == c) + 1.0 for c in self.classes])
+        return dict(zip(self.classes, counts / counts.sum(), strict=True))
+
+
+def _draw(data: Any, share: float | None, seed: int) -> Drawn:
     texts, labels, settings = data
     y = np.array(labels, dtype=object)
     classes, rng = sorted(set(labels)), np.random.default_rng(seed)
@@ -79,13 +115,7 @@ def _accuracies(data: Any, method: str, share: float | None, seed: int) -> list[
     rest = np.setdiff1d(order, train, assume_unique=True)
     stream = _stream(y, rest, classes, share, classes[seed % len(classes)], rng)
     X, X_stream = [texts[i] for i in train], [texts[i] for i in stream]
-    counts = np.array([np.sum(y[stream] == c) + 1.0 for c in classes])
-    prior = dict(zip(classes, counts / counts.sum(), strict=True))
-    found = []
-    for pool, known in (([], None), (X_stream, None), (X_stream, prior)):
-        clf = _fit(method, settings | {"class_prior": known}, X, y[train].tolist(), pool, classes)
-        found.append(float(np.mean(clf.predict(X_stream) == y[stream])))
-    return found
+    return Drawn(settings, classes, X, y[train].tolist(), X_stream, y[stream])
 
 
 def _stream(
@@ -100,18 +130,31 @@ def _stream(
     return [i for c in classes for i in rng.permutation(parts[c])[: max(1, round(n * of[c]))]]
 
 
-def _fit(
-    method: str, settings: dict[str, Any], X: Any, y: Any, pool: list[str], classes: list[Any]
-) -> Any:
-    tuning = {"zero-shot": "none", "PET": "head"}.get(method, method)
+def _accuracy(
+    drawn: Drawn, method: str, column: str, known: dict[tuple[int, str], float], number: int
+) -> float:
+    tuning = _TUNING.get(method, method)
+    place = (number, tuning)
+    if column == "without" and place in known:
+        return known[place]
+    settings = drawn.settings | ({"class_prior": drawn.prior} if column == "known" else {})
     clf = PromptClassifier(
-        **settings, tuning=tuning, labels=classes, max_length=128, random_state=0, verbose=0
+        **settings, tuning=tuning, labels=drawn.classes, max_length=128, random_state=0, verbose=0
     )
+    fitted = _fit(clf, method, drawn, [] if column == "without" else drawn.stream)
+    found = float(np.mean(fitted.predict(drawn.stream) == drawn.truth))
+    if column == "without":
+        known[place] = found
+    return found
+
+
+def _fit(clf: PromptClassifier, method: str, drawn: Drawn, pool: list[str]) -> Any:
     if method == "zero-shot":
         return clf.fit(pool) if pool else clf.fit()
-    if method == "PET" and pool:
-        return PETClassifier(clf, verbose=0).fit(X, y, unlabeled=Unlabeled(pool))
-    return clf.fit([*X, *pool], [*y, *[None] * len(pool)])
+    meta = {"PET": PETClassifier, "LiST": LiSTClassifier, "PCP": PCPClassifier}.get(method)
+    if meta is not None and pool:
+        return meta(clf, verbose=0).fit(drawn.X, drawn.y, unlabeled=Unlabeled(pool))
+    return clf.fit([*drawn.X, *pool], [*drawn.y, *[None] * len(pool)])
 
 
 if __name__ == "__main__":
