@@ -60,7 +60,7 @@ class Progress:
         left = self.seconds_left()
         waiting = {method for (method, _), count in (+self._waiting).items()}
         unknown = sorted(method for method in waiting if not self._of_method(method))
-        known = f", about {_duration(left)} left" if left else ""
+        known = f", about {duration(left)} left" if left else ""
         more = f" and {', '.join(unknown)}, not timed yet" if unknown else ""
         return known + (more if left else more.replace(" and", ", left:", 1))
 
@@ -79,7 +79,8 @@ def _outcome(cell: Cell) -> str:
     return f"{shown}, {seconds:.1f} s"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

@@ -26,7 +26,7 @@ needs_extras = pytest.mark.skipif(
 
 @pytest.fixture
 def spec(tiny_roberta, tmp_path: Path) -> dict[str, Any]:
-    """The demo on a few texts, with a tiny model and without SetFit."""
+    """The demo on a few texts, with a tiny model."""
     for part in tiny_roberta:
         part.save_pretrained(tmp_path / "model")
     texts = tmp_path / "texts.csv"
@@ -41,7 +41,6 @@ def spec(tiny_roberta, tmp_path: Path) -> dict[str, Any]:
             method | {"settings": method["settings"] | {"model": str(tmp_path / "model")}}
             for method in whole["methods"][:2]
         ],
-        "left_out": [{"method": "SetFit", "reason": "takes seconds"}],
     }
 
 
@@ -55,9 +54,11 @@ def test_the_demo_shows_a_table_and_the_path_of_the_report(
     page = tmp_path / "new" / "demo.html"
     assert status == 0
     assert "Majority            0.200 ± 0.000  0.067 ± 0.000" in out.getvalue()
+    assert out.getvalue().startswith("About 60 s on two cores; add --compare for SetFit")
     assert out.getvalue().endswith(f"Report: {page}\n")
     assert "____" in page.read_text(encoding="utf-8")
     assert "5 methods for text classification" in page.read_text(encoding="utf-8")
+    assert "the option --compare runs it" in page.read_text(encoding="utf-8")
     assert (tmp_path / "new" / "demo.md").is_file()
     assert "news, 2 shots, seed 0: Majority: accuracy 0.200" in capsys.readouterr().err
 
@@ -95,13 +96,17 @@ def test_examples_are_a_test_text_of_each_topic_with_its_best_words(spec: dict[s
         assert set(example.predictions.values()) <= set(LABELS)
 
 
-def test_the_demo_compares_prompts_with_the_baselines() -> None:
-    spec = load_spec(demo.demo_spec(seeds=2, shots=4, test_size=50))
+def test_the_demo_runs_setfit_only_to_compare() -> None:
+    cheap, whole = (
+        load_spec(demo.demo_spec(seeds=2, shots=4, test_size=50, compare=compare))
+        for compare in (False, True)
+    )
 
     names = ["Majority", "TF-IDF", "Prompt, zero-shot", "Prompt, head tuned", "Prompt, all tuned"]
-    names += ["Class names", "Embeddings", "SetFit"]
-    assert [method.name for method in spec.methods] == names
-    assert [(d.name, d.shots, d.seeds, d.test_size) for d in spec.data_sets] == [
+    names += ["Class names", "Embeddings"]
+    assert list(dict.fromkeys(key.method for key in cheap.cells(frozenset()))) == names
+    assert list(dict.fromkeys(key.method for key in whole.cells(frozenset()))) == [*names, "SetFit"]
+    assert [(d.name, d.shots, d.seeds, d.test_size) for d in cheap.data_sets] == [
         ("bbc_news", (4,), (0, 1), 50)
     ]
 
@@ -137,9 +142,9 @@ def test_the_table_is_aligned_plain_text() -> None:
 def test_the_real_demo_runs_and_prompts_beat_tfidf(tmp_path: Path) -> None:
     out = io.StringIO()
 
-    status = demo.run_demo(demo.demo_spec(seeds=1, shots=2, test_size=40), tmp_path, out)
+    status = demo.run_demo(demo.demo_spec(seeds=1, shots=2, test_size=20), tmp_path, out)
 
     rows = {line[:18].strip(): line[18:].split() for line in out.getvalue().splitlines()}
     assert status == 0
     assert float(rows["Prompt, zero-shot"][0]) > float(rows["TF-IDF"][0])
-    assert int(rows["SetFit"][-1].replace(",", "")) > 0
+    assert int(rows["Prompt, all tuned"][-1].replace(",", "")) > 0

@@ -82,10 +82,12 @@ def test_the_demo_has_the_settings_of_its_options(monkeypatch: pytest.MonkeyPatc
 
     cli.main(["demo"])
     cli.main(["demo", "--seeds", "2", "--shots", "4", "--test-size", "50", "--output", "my folder"])
+    cli.main(["demo", "--compare"])
 
     assert seen == [
         (demo.demo_spec(3, 8, 300), Path("reports")),
         (demo.demo_spec(2, 4, 50), Path("my folder")),
+        (demo.demo_spec(3, 8, 300, compare=True), Path("reports")),
     ]
 
 
