@@ -21,6 +21,7 @@ _CANNOT_RUN = (RuntimeError, TypeError, AttributeError, ValueError, LookupError)
 
 def check_fits(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, name: str) -> None:
     """Raise ModelError for what cannot fill in a mask: other models, tokenizers and weights."""
+    _check_unknown_token(tokenizer, name)
     if getattr(tokenizer, "mask_token_id", None) is None:
         raise ModelError(f"{name} has no mask token, so it cannot fill in a template; {_OTHERS}")
     if getattr(model, "get_output_embeddings", lambda: None)() is None:
@@ -75,6 +76,17 @@ def check_runs(model: Backbone, mask_id: int, name: str) -> None:
             f"{name} gives states of shape {tuple(states.shape)} for {_PROBE_TOKENS} "
             f"tokens, where {expected} was expected; {_OTHERS}"
         )
+
+
+def _check_unknown_token(tokenizer: Any, name: str) -> None:
+    """Raise ModelError if the token for unknown words is one that the vocabulary lacks."""
+    try:
+        _ = getattr(tokenizer, "unk_token_id", None)
+    except RecursionError:  # its id is looked for as that of an unknown token
+        raise ModelError(
+            f"the tokenizer of {name} has unk_token={tokenizer.unk_token!r}, which is not in its "
+            "vocabulary; name one of its tokens, or null, in its tokenizer_config.json"
+        ) from None
 
 
 def _check_vocabulary(model: Backbone, tokenizer: Any, name: str) -> None:

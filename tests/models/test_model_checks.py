@@ -184,3 +184,11 @@ def test_weights_that_are_not_finite_are_refused_by_name(value):
 
     with pytest.raises(ModelError, match=r"not finite numbers, in \['bert.encoder.layer.1.output"):
         MaskedLM(model, tokenizer)
+
+
+def test_a_token_for_unknown_words_that_is_no_token_is_refused():
+    model, tokenizer = tiny_bert()
+    tokenizer.unk_token = ""  # transformers then looks for its id without end
+
+    with pytest.raises(ModelError, match="unk_token=''.*not in its vocabulary; name one"):
+        MaskedLM(model, tokenizer)
