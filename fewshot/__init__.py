@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fewshot.classifiers.automatic.classifier import Classifier
     from fewshot.classifiers.batch_predictor import BatchPredictor
     from fewshot.classifiers.embedding import EmbeddingClassifier
     from fewshot.classifiers.fine_tune import FineTuneClassifier
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchPredictor",
+    "Classifier",
     "EmbeddingClassifier",
     "FineTuneClassifier",
     "KShotSplit",
@@ -61,6 +63,7 @@ __all__ = [
 
 # Loaded when asked for, so that importing the package imports neither torch nor transformers.
 _MODULES = {
+    "classifiers.automatic.classifier": ("Classifier",),
     "classifiers.batch_predictor": ("BatchPredictor",),
     "classifiers.embedding": ("EmbeddingClassifier",),
     "classifiers.fine_tune": ("FineTuneClassifier",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fewshot.benchmark.data_sets.own_data import default_template
+from fewshot.prompting.template import default_template
 from fewshot.data.labels import Label
 from fewshot.errors import InputError, did_you_mean
 from fewshot.prompting.library import Task, load_task

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
@@ -237,6 +237,14 @@ class Template:
             stripping the final full stop is known, and becomes the option ``bare``.
         """
         return cls(read_openprompt(line), fields)
+
+
+def default_template(fields: Sequence[str]) -> Template:
+    """Return the template of texts with these fields."""
+    if len(fields) == 1:
+        return Template(DEFAULT_TEMPLATE)
+    slots = " ".join(f"{{{name}}}" for name in fields)
+    return Template(DEFAULT_TEMPLATE.replace("{text}", slots), tuple(fields))
 
 
 def _shown(segment: Text | Filled | Mask | Separator | Soft, mask: str, sep: str) -> str:

@@ -25,10 +25,12 @@ from fewshot.saving.codec import Codec, Json, Reader, Writer
 # What fitted estimators hold besides, by its module, which is imported when it is needed.
 HELD = {
     "ClassNames": "fewshot.scoring.names",
+    "FitReport": "fewshot.classifiers.automatic.report",
     "LabelEmbeddings": "fewshot.scoring.prototypes",
     "LabelWords": "fewshot.scoring.label_words",
     "ParameterReport": "fewshot.classifiers.parameter_report",
     "StateHead": "fewshot.scoring.heads",
+    "Trial": "fewshot.classifiers.automatic.report",
 }
 PACKAGES = ("fewshot", "fewshot.tuning", "fewshot.knowledge")  # in the order of their import times
 

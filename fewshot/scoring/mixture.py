@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from fewshot.scoring.heads import StateHead, fit_state_head
+from fewshot.scoring.log_pool import pool_factors
 
 Array = npt.NDArray[np.float64]
 
@@ -75,34 +76,25 @@ def _learned(voices: Voices, targets: Array, sample_weight: Array, C: float, sta
     ]
     is_known = folds >= 0
     scaled = np.stack(parts)[:, is_known] * start[:, None, None]
-    rows, of_class = np.arange(is_known.sum()), classes[is_known]
     share = sample_weight[is_known] / np.log(targets.shape[1])
-
-    def loss(factors: Array) -> tuple[float, Array]:
-        log_probs = log_softmax(np.tensordot(factors, scaled, 1), axis=1)
-        expected = (np.exp(log_probs) * scaled).sum(2)
-        gradient = ((expected - scaled[:, rows, of_class]) * share).sum(1)
-        change = factors - 1.0
-        value = -float(share @ log_probs[rows, of_class]) + _PENALTY * float(change @ change)
-        return value, gradient + 2 * _PENALTY * change
-
-    bounds = [(0.0, None), (0.0, None), (_LEAST_MEAN_WEIGHT, None), (0.0, None)]
-    found = minimize(loss, np.ones(4), jac=True, method="L-BFGS-B", bounds=bounds)
-    learned: Array = found.x * start
-    return learned
+    least = [0.0, 0.0, _LEAST_MEAN_WEIGHT, 0.0]
+    return start * pool_factors(scaled, classes[is_known], share, least, _PENALTY)
 
 
 def held_out_folds(
-    states: Array, classes: npt.NDArray[np.int64], sample_weight: Array
+    features: npt.NDArray[Any],  # [n, n_features]; equal rows are the same text
+    classes: npt.NDArray[np.int64],
+    sample_weight: Array,
+    most_folds: int = _MOST_FOLDS,
 ) -> npt.NDArray[np.int64]:
     """Return the fold in which each text is held out, or -1 for one that never is."""
     # Equal texts of a class go together, and the order of rows does not matter. The only text of a
     # class is never held out, nor is one without weight.
-    folds = np.full(len(states), -1)
+    folds = np.full(len(features), -1)
     used = np.flatnonzero(sample_weight > 0)
-    distinct = np.unique(states[used], axis=0, return_inverse=True)[1].reshape(-1)
+    distinct = np.unique(features[used], axis=0, return_inverse=True)[1].reshape(-1)
     groups = [np.unique(distinct[classes[used] == c]) for c in np.unique(classes[used])]
-    n_folds = min(_MOST_FOLDS, max(len(group) for group in groups))
+    n_folds = min(most_folds, max(len(group) for group in groups))
     for c, group in zip(np.unique(classes[used]), groups, strict=True):
         if len(group) > 1:
             rows = used[classes[used] == c]

@@ -12,7 +12,7 @@ from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labe
 from fewshot.data.files import user_path
 from fewshot.data.table_files import read_table
 from fewshot.errors import InputError, VerbalizerError
-from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
+from fewshot.prompting.template import Template, default_template
 from fewshot.prompting.verbalizer import Verbalizer
 
 _TERMS = "the user's own data"
@@ -135,14 +135,6 @@ def _content(own: OwnData) -> Content:
             "two labels; add others"
         )
     return Content(Pool(pool), test, labels, notes)
-
-
-def default_template(fields: Sequence[str]) -> Template:
-    """Return the template of texts with these fields."""
-    if len(fields) == 1:
-        return Template(DEFAULT_TEMPLATE)
-    slots = " ".join(f"{{{name}}}" for name in fields)
-    return Template(DEFAULT_TEMPLATE.replace("{text}", slots), tuple(fields))
 
 
 def _verbalizer(own: OwnData, labels: tuple[str, ...]) -> Verbalizer:

@@ -1,0 +1,1 @@
+"""Classifier, which chooses among the other estimators and pools what they say."""

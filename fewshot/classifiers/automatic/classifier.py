@@ -1,0 +1,217 @@
+"""Classifier: give it what you have; it tries what suits, and says what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import Tags
+
+from fewshot.classifiers.automatic.pool import pooled
+from fewshot.classifiers.automatic.report import FitPlan, FitReport
+from fewshot.classifiers.automatic.search import Search, plan_voices
+from fewshot.classifiers.automatic.task import (
+    Clock,
+    Task,
+    choose_model,
+    read_budget,
+    read_classes,
+    read_rows,
+    template_for,
+)
+from fewshot.classifiers.automatic.voices import log_probabilities
+from fewshot.classifiers.base import TextClassifier, in_plain_torch
+from fewshot.data.classes import class_offset, label_array
+from fewshot.data.examples import Examples, read_examples
+from fewshot.data.labels import Label
+from fewshot.data.semi_supervised_data import read_semi_supervised_data
+from fewshot.data.settings import check_settings, new_rng, one_of
+from fewshot.models.loading import load_masked_lm
+from fewshot.models.masked_lm import MaskedLM
+
+_MOST_UNLABELED = 1000  # texts, as of PETClassifier
+
+
+@dataclass(eq=False, repr=False)
+class Classifier(TextClassifier):
+    """Classify texts with whatever you have: labels, names of classes, unlabelled texts, time.
+
+    It fits several classifiers of this package, from those that take a second to those that tune
+    the language model for a minute, as far as the time allows and measurements on other data sets
+    promise a gain. Cross-validation on your labels weighs them; their weighted log-probabilities
+    are pooled. ``report_`` says what was tried, why it was chosen, and how accurate to expect it
+    to be. Without any label it classifies by the names of the classes.
+
+    Parameters
+    ----------
+    labels : sequence of str or int, optional
+        All labels. Without labelled texts they, or `descriptions`, are needed.
+    model : str, Path or MaskedLM, default="auto"
+        The language model. ``"auto"`` is ``"fewshot-base"`` if it was downloaded and the budget
+        allows it, else ``"fewshot-mini"``.
+    time_budget : float or str, optional
+        Seconds that ``fit`` may take, or text such as ``"30s"`` or ``"5min"``. By default a
+        minute, and a second more for each labelled text beyond forty; at most ten minutes. What
+        needs longer is not begun.
+    descriptions : mapping of labels to str or list of str, optional
+        A sentence or more about a class, such as ``{"refund": "a customer wants money back"}``.
+        Classes that are not described are known by their names.
+    class_prior : None, "uniform" or dict, default=None
+        The shares of the classes in your texts, if you know them; see
+        :class:`~fewshot.PromptClassifier`.
+    random_state : int, RandomState or None, default=None
+    verbose : {0, 1}, default=1
+        1 shows a progress bar when something takes longer than two seconds; 0 is silent.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    report_ : FitReport
+        What was tried and chosen; ``print(clf.report_)``.
+    voices_ : dict of str to estimator
+        The fitted classifiers that are pooled.
+    weights_ : ndarray of shape (n_voices,)
+        Of their log-probabilities.
+    model_name_ : str
+        The language model.
+    fields_ : list of str
+        The fields of the texts seen in ``fit``.
+    history_ : list
+        Empty: the voices have their own.
+    n_truncated_ : int
+        Texts passed to ``fit`` that were shortened for a voice.
+
+    See Also
+    --------
+    PromptClassifier : One method of your choice, with all its settings.
+    PETClassifier, PCPClassifier : Learn from unlabelled texts.
+
+    References
+    ----------
+    Genest and Zidek (1986), Combining Probability Distributions: the logarithmic pool.
+
+    Examples
+    --------
+    >>> from fewshot import Classifier
+    >>> clf = Classifier(labels=["refund request", "login problem"]).fit()
+    >>> clf.predict(["I want my money back.", "My password is wrong."]).tolist()
+    ['refund request', 'login problem']
+    """
+
+    labels: Sequence[Label] | None = None
+    _: KW_ONLY
+    model: str | Path | MaskedLM = "auto"
+    time_budget: float | str | None = None
+    descriptions: Mapping[Label, Any] | None = None
+    class_prior: str | dict[Label, float] | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 1
+
+    @in_plain_torch
+    def fit(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        unlabeled: Any = None,
+    ) -> Classifier:
+        """Try what suits, and pool what helps.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame; optional
+            Texts; they may be left out if the classes are named.
+        y : sequence of str or int, optional
+            Labels; -1 (among ints) or None marks a text without one. Without any label texts are
+            classified by the names of the classes.
+        sample_weight : sequence of float, optional
+            Weights of the texts; those of weight 0 are left out.
+        unlabeled : Unlabeled, optional
+            Texts without labels, besides those in `X`.
+
+        Returns
+        -------
+        Classifier
+            The estimator itself.
+
+        Raises
+        ------
+        InputError, VerbalizerError, ModelError
+            If a text, label, weight or setting cannot be used. After these, as after
+            ``KeyboardInterrupt``, the estimator is as it was.
+        HubError, MissingExtraError
+            If the model is neither on disk nor reachable.
+        """
+        task, clock = self._plan(X, y, sample_weight, unlabeled)
+        found = Search(task, clock, is_shown=self.verbose > 0).run()
+        self.classes_ = label_array(task.classes)
+        self.class_offset_ = class_offset(task.classes, None, self.class_prior)
+        self.voices_ = found.voices
+        self.weights_ = found.weights
+        self.report_ = found.report
+        self.model_name_ = found.report.model
+        self.fields_ = list(task.data.pool.fields)
+        self.history_: list[Any] = []
+        self.n_truncated_ = max(voice.n_truncated_ for voice in found.voices.values())
+        return self
+
+    @in_plain_torch
+    def dry_run(self, X: Any = None, y: Any = None, *, unlabeled: Any = None) -> FitPlan:
+        """Tell what ``fit`` would try, and the seconds that it would take.
+
+        Parameters
+        ----------
+        X, y, unlabeled
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        FitPlan
+            The voices that would be tried, the model, and the estimated cost.
+
+        Raises
+        ------
+        InputError, VerbalizerError, ModelError
+            As in :meth:`fit`.
+        """
+        return plan_voices(*self._plan(X, y, None, unlabeled))
+
+    def _plan(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> tuple[Task, Clock]:
+        check_settings(self, {"verbose": one_of(self.verbose, (0, 1))})
+        rng = new_rng(self.random_state)
+        rows = read_rows(X, y, sample_weight)
+        fields = ("text",) if rows is None else rows.examples.fields
+        data = read_semi_supervised_data(
+            rows, unlabeled, fields=fields, max_unlabeled=_MOST_UNLABELED, rng=rng
+        )
+        n_labeled = 0 if data.labeled is None else len(data.labeled.examples)
+        clock = Clock.of(read_budget(self.time_budget, n_labeled))
+        classes, verbalizer = read_classes(self.labels, self.descriptions, data.labeled)
+        class_offset(classes, None, self.class_prior)  # checks it
+        model = choose_model(self.model)
+        load_masked_lm(model)  # once, before anything is measured
+        seed = int(rng.integers(2**31))
+        template = template_for(fields)
+        return Task(data, classes, verbalizer, template, model, seed, self.class_prior), clock
+
+    def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
+        examples: Examples = read_examples(X, self.fields_)
+        scores = [log_probabilities(voice, examples) for voice in self.voices_.values()]
+        return pooled(self.weights_, scores)
+
+    def _load_models(self) -> None:
+        load_masked_lm(choose_model(self.model))
+
+    def _n_trainable(self) -> int:
+        return sum(voice._n_trainable() for voice in self.voices_.values())
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.labels is None and self.descriptions is None
+        return tags

@@ -1,0 +1,104 @@
+"""The report of a Classifier: what was tried, what was chosen and why, what to expect of it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fewshot.classifiers.base import DryRun
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A voice that was tried, or why it was not."""
+
+    name: str
+    accuracy: float | None  # cross-validated
+    deviation: float | None  # standard error of it
+    seconds: float
+    weight: float  # in the pool of log-probabilities
+    note: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What the report shows of it."""
+        accuracy = "" if self.accuracy is None else f"{self.accuracy:.2f} ± {self.deviation:.2f}"
+        weight = f"{self.weight:.2f}" if self.weight else ""
+        return self.name, accuracy, f"{self.seconds:.1f}", weight, self.note
+
+
+_HEADINGS = ("voice", "accuracy", "seconds", "weight", "")
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a :class:`~fewshot.Classifier` did in ``fit``; printed in a terminal or a notebook.
+
+    Attributes
+    ----------
+    trials : tuple of Trial
+        Name, cross-validated accuracy with its standard error, seconds and weight of each voice.
+    model : str
+        The language model.
+    reason : str
+        What was chosen, and why.
+    expected_accuracy : float or None
+        On new texts in which classes are as frequent as among the labels; None without labels.
+    interval : tuple of (float, float) or None
+        In which the accuracy lies with a probability of 0.9.
+    advice : tuple of str
+        What would help most, the most promising first.
+    seconds : float
+        Of the whole fit.
+    """
+
+    trials: tuple[Trial, ...]
+    model: str
+    reason: str
+    expected_accuracy: float | None
+    interval: tuple[float, float] | None
+    advice: tuple[str, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        rows = [_HEADINGS, *(trial.cells for trial in self.trials)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*lines, "", *self._sentences()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in _HEADINGS)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in trial.cells)}</tr>"
+            for trial in self.trials
+        )
+        text = "".join(f"<p>{html.escape(line)}</p>" for line in self._sentences())
+        return f"<table><tr>{head}</tr>{rows}</table>{text}"
+
+    def _sentences(self) -> Iterator[str]:
+        yield f"{self.reason} ({self.model}, {self.seconds:.0f} s)"
+        if self.expected_accuracy is not None and self.interval is not None:
+            low, high = self.interval
+            yield (
+                f"Expected accuracy on new texts: {self.expected_accuracy:.2f} "
+                f"(90 % interval {low:.2f} to {high:.2f})."
+            )
+        yield from (f"To improve: {line}" for line in self.advice)
+
+
+@dataclass(frozen=True)
+class FitPlan(DryRun):
+    """The plan of a :class:`~fewshot.Classifier`, and its cost."""
+
+    voices: tuple[str, ...] = ()
+    model: str = ""
+    time_budget: float = 0.0  # seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{', '.join(self.voices)} on {self.model}: about {self.seconds:.0f} of "
+            f"{self.time_budget:.0f} s"
+        )

@@ -1,0 +1,180 @@
+"""The search of a Classifier: which voices are tried in the time there is, and what came of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tqdm.auto import tqdm
+
+from fewshot.classifiers.automatic.advice import advice_for
+from fewshot.classifiers.automatic.expectation import Expectation, expect
+from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
+from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial
+from fewshot.classifiers.automatic.task import Clock, Task
+from fewshot.classifiers.automatic.voices import VOICES, Voice, zero_shot
+from fewshot.classifiers.base import TextClassifier
+from fewshot.errors import FewShotWarning
+from fewshot.models.loading import load_masked_lm
+
+Array = npt.NDArray[np.float64]
+
+_MOST_FOLDS, _LEAST_FOLDS = 5, 2
+_SHARE_OF_FOLDS = 0.6  # of the time that is left, for cross-validating one voice
+_LEAST_WEIGHT = 0.02  # of the largest; voices below it are left out
+_BAR_DELAY = 2.0  # seconds
+
+
+class Found(NamedTuple):
+    """What a search ends with."""
+
+    voices: dict[str, TextClassifier]
+    weights: Array
+    report: FitReport
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A voice that was fitted."""
+
+    voice: Voice
+    classifier: TextClassifier
+    seconds: float  # of the fit and of all folds
+    held_out: Array | None  # [n, n_classes], log-probabilities
+
+
+class Search:
+    """One fit of a Classifier."""
+
+    def __init__(self, task: Task, clock: Clock, *, is_shown: bool) -> None:
+        self.task = task
+        self.clock = clock
+        self.is_shown = is_shown
+
+    def run(self) -> Found:
+        """Try voices while there is time; weigh and pool them."""
+        if self.task.data.labeled is None:
+            return self._zero_shot("There are no labels: texts are classified by class names.")
+        tried: list[Tried] = []
+        skipped: list[Trial] = []
+        names = [voice for voice in VOICES if voice.suits(self.task)]
+        bar = tqdm(names, disable=not self.is_shown, desc="trying", delay=_BAR_DELAY, leave=False)
+        for voice in bar:
+            needed = voice.seconds(self.task)
+            if needed > self.clock.left() and tried:
+                left = max(self.clock.left(), 0.0)
+                note = f"not tried: needs about {needed:.0f} s, {left:.0f} s were left"
+                skipped.append(Trial(voice.name, None, None, 0.0, 0.0, note))
+                continue
+            tried.append(self._try(voice))
+        return self._found(tried, skipped)
+
+    def _zero_shot(self, reason: str) -> Found:
+        pool = self.task.data.pool
+        clf = zero_shot(self.task).fit(pool if len(pool) else None)
+        spent = self.clock.spent()
+        trial = Trial("zero-shot", None, None, spent, 1.0)
+        advice = advice_for(self.task, None)
+        report = FitReport((trial,), self._model_name(), reason, None, None, advice, spent)
+        return Found({"zero-shot": clf}, np.ones(1), report)
+
+    def _try(self, voice: Voice) -> Tried:
+        """Fit a voice, and cross-validate it as often as there is time for."""
+        clock = Clock.of(self.clock.left())
+        classifier = voice.fit(self.task)
+        fitted = clock.spent()
+        share = _SHARE_OF_FOLDS * max(self.clock.left(), 0.0)
+        n_folds = int(min(_MOST_FOLDS, share / max(fitted, 1e-9)))
+        held_out = None
+        if n_folds >= _LEAST_FOLDS and self.task.folds(n_folds).max() > 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FewShotWarning)  # the fit has given them
+                held_out = voice.held_out(self.task, n_folds)
+        return Tried(voice, classifier, clock.spent(), held_out)
+
+    def _found(self, tried: Sequence[Tried], skipped: Sequence[Trial]) -> Found:
+        task = self.task
+        classes, sample_weight = task.targets().argmax(1), task.labeled.sample_weight
+        heard = [Heard(item.voice.weight, item.held_out) for item in tried]
+        weights = pool_weights(heard, classes, sample_weight)
+        weights[weights < _LEAST_WEIGHT * weights.max()] = 0.0
+        trials = [
+            Trial(item.voice.name, *_accuracy(item.held_out, classes), item.seconds, float(weight))
+            for item, weight in zip(tried, weights, strict=True)
+        ]
+        held_out = _pooled_held_out(tried, weights)
+        expected = expect(held_out, classes, sample_weight)
+        kept = np.flatnonzero(weights)
+        report = FitReport(
+            (*trials, *skipped),
+            self._model_name(),
+            _reason([trials[i] for i in kept], expected),
+            expected.accuracy,
+            expected.interval,
+            advice_for(task, held_out),
+            self.clock.spent(),
+        )
+        voices = {tried[i].voice.name: tried[i].classifier for i in kept}
+        return Found(voices, weights[kept], report)
+
+    def _model_name(self) -> str:
+        return load_masked_lm(self.task.model).name
+
+
+def plan_voices(task: Task, clock: Clock) -> FitPlan:
+    """Return the voices that a search would try, and the seconds that it would take."""
+    name = load_masked_lm(task.model).name
+    if task.data.labeled is None:
+        cost = zero_shot(task).dry_run(task.data.pool if len(task.data.pool) else None)
+        return FitPlan(**{**vars(cost), "voices": ("zero-shot",)}, model=name)
+    left, voices = clock.seconds, []
+    for voice in VOICES:
+        if voice.suits(task):
+            needed = voice.seconds(task)
+            if needed <= left or not voices:
+                voices.append(voice.name)
+                left -= min(1.0 + _SHARE_OF_FOLDS * 1.0, 1.0) * needed
+    spent = clock.seconds - left
+    return FitPlan(
+        n_texts=task.n_labeled,
+        seconds=spent,
+        voices=tuple(voices),
+        model=name,
+        time_budget=clock.seconds,
+    )
+
+
+def _pooled_held_out(tried: Sequence[Tried], weights: Array) -> Array | None:
+    """Return the pool's log-probabilities of held-out texts, NaN for texts that never were."""
+    asked = [i for i, item in enumerate(tried) if item.held_out is not None and weights[i]]
+    if not asked:
+        return None
+    return pooled(weights[asked], [tried[i].held_out for i in asked])  # type: ignore[misc]
+
+
+def _accuracy(
+    held_out: Array | None, classes: npt.NDArray[np.int64]
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the accuracy on held-out texts, and its standard error."""
+    if held_out is None:
+        return None, None
+    is_known = np.isfinite(held_out).all(1)
+    if not is_known.any():
+        return None, None
+    share = float(np.mean(held_out[is_known].argmax(1) == classes[is_known]))
+    return share, float(np.sqrt(share * (1 - share) / is_known.sum()))
+
+
+def _reason(kept: Sequence[Trial], expected: Expectation) -> str:
+    names = ", ".join(trial.name for trial in sorted(kept, key=lambda trial: -trial.weight))
+    pools = f"Pools {names}" if len(kept) > 1 else f"Uses {names}"
+    known = [trial for trial in kept if trial.accuracy is not None]
+    if expected.held_out is None or not known:
+        return f"{pools}: there are too few labels for cross-validation."
+    best = max(known, key=lambda trial: trial.accuracy or 0.0)
+    alone = f", where {best.name} alone has {best.accuracy:.2f}" if len(kept) > 1 else ""
+    return f"{pools}: {expected.held_out:.2f} of held-out texts are right{alone}."

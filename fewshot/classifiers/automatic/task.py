@@ -1,0 +1,183 @@
+"""What a Classifier is given, checked: texts, classes and their names, model, budget."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewshot.classifiers.class_words import resolve_classes
+from fewshot.data.classes import class_targets
+from fewshot.data.examples import Examples
+from fewshot.data.labels import Label
+from fewshot.data.semi_supervised_data import SemiSupervisedData
+from fewshot.data.settings import is_positive
+from fewshot.data.training_data import TrainingData, read_training_data
+from fewshot.data.unlabeled import text_keys
+from fewshot.errors import InputError, VerbalizerError
+from fewshot.models.embedded import EMBEDDED, local_encoder
+from fewshot.models.hub import MINI_NAME
+from fewshot.models.masked_lm import MaskedLM
+from fewshot.prompting.template import Template, default_template
+from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.mixture import held_out_folds
+
+_UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)")
+_LEAST_BUDGET, _MOST_BUDGET, _TEXTS = 60.0, 600.0, 40  # seconds; labelled texts in a minute
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every voice learns from."""
+
+    data: SemiSupervisedData
+    classes: list[Label]
+    verbalizer: Verbalizer | None  # names and descriptions of the classes, if they were given
+    template: Template | None
+    model: str | Path | MaskedLM
+    seed: int
+    class_prior: Any = None
+
+    @property
+    def labeled(self) -> TrainingData:
+        """The texts with a label; there must be some."""
+        if self.data.labeled is None:
+            raise InputError("no text has a label; pass some in y")
+        return self.data.labeled
+
+    @property
+    def n_labeled(self) -> int:
+        """Texts with a label."""
+        return 0 if self.data.labeled is None else len(self.data.labeled.examples)
+
+    def targets(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return one-hot classes of the labelled texts, [n, n_classes]."""
+        return class_targets(self.labeled, self.classes, None)[0]
+
+    def folds(self, n_folds: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the fold in which each labelled text is held out, -1 for none."""
+        keys = text_keys(self.labeled.examples)[:, None]
+        of_class = self.targets().argmax(1)
+        return held_out_folds(keys, of_class, self.labeled.sample_weight, n_folds)
+
+    def part(self, rows: Any) -> Task:
+        """Return the task with some of the labelled texts."""
+        data = SemiSupervisedData(self.labeled.take(rows), self.data.pool)
+        return Task(**{**vars(self), "data": data})
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds that a fit may take, and how many are left."""
+
+    seconds: float
+    start: float
+
+    @classmethod
+    def of(cls, seconds: float) -> Clock:
+        """Start a clock now."""
+        return cls(seconds, time.perf_counter())
+
+    def spent(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self.start
+
+    def left(self) -> float:
+        """Return the seconds that are left, 0 or fewer when time is over."""
+        return self.seconds - self.spent()
+
+
+def read_budget(time_budget: Any, n_labeled: int) -> float:
+    """Return a budget in seconds; by default a minute, and more for more than forty texts."""
+    if time_budget is None:
+        extra = max(0, n_labeled - _TEXTS)
+        return float(min(_LEAST_BUDGET + extra, _MOST_BUDGET))
+    if is_positive(time_budget):
+        return float(time_budget)
+    match = _BUDGET.fullmatch(time_budget.strip()) if isinstance(time_budget, str) else None
+    if match is None or float(match[1]) <= 0:
+        raise InputError(
+            "time_budget is a number of seconds above 0, or text such as '30s', '5min' or '1h', "
+            f"got {time_budget!r}"
+        )
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def choose_model(model: Any) -> Any:
+    """Return the model to use: ``"auto"`` is the largest embedded one that is on this machine."""
+    if not (isinstance(model, str) and model == "auto"):
+        return model
+    found = [name for name, known in EMBEDDED.items() if local_encoder(known) is not None]
+    return found[-1] if found else MINI_NAME  # whose absence is an error that says what to do
+
+
+def read_classes(
+    labels: Sequence[Label] | None,
+    descriptions: Mapping[Label, Any] | None,
+    labeled: TrainingData | None,
+) -> tuple[list[Label], Verbalizer | None]:
+    """Return the classes, and their names with the descriptions that there are."""
+    given = None if descriptions is None else _described(descriptions)
+    if given is not None and labels is None and labeled is not None:
+        labels = sorted({*labeled.labels.classes(), *given})
+    elif given is not None and labels is None:
+        labels = list(given)
+    if labels is None and labeled is None:
+        raise VerbalizerError(
+            "there are neither labelled texts nor names of classes; pass X and y, or name the "
+            "classes with labels= or descriptions="
+        )
+    classes, names = resolve_classes(None, labels, labeled)
+    if given is None:
+        return classes, None
+    unknown = [label for label in given if label not in names]
+    if unknown:
+        raise VerbalizerError(
+            f"descriptions has the labels {unknown[:5]}, which are unknown; known are {names}"
+        )
+    return classes, _verbalizer(names, given)
+
+
+def _described(descriptions: Any) -> dict[Label, list[str]]:
+    if not isinstance(descriptions, Mapping) or not descriptions:
+        raise VerbalizerError(
+            "descriptions is a mapping of labels to a sentence, or to several, such as "
+            f"{{'refund': 'a customer wants money back'}}, got {descriptions!r}"
+        )
+    return {
+        label: [text] if isinstance(text, str) else list(text)
+        for label, text in descriptions.items()
+    }
+
+
+def _verbalizer(names: Sequence[Label], given: Mapping[Label, list[str]]) -> Verbalizer:
+    """Return the words of each class: its name, if that is one, and its descriptions."""
+    nameless = [name for name in names if not isinstance(name, str) and name not in given]
+    if nameless:
+        raise VerbalizerError(
+            f"the labels {nameless[:5]} are no words; describe them too, as all others are"
+        )
+    own = [name for name in names if isinstance(name, str)]
+    words = Verbalizer.from_labels(own).label_words if own else {}
+    return Verbalizer({name: [*words.get(name, ()), *given.get(name, ())] for name in names})
+
+
+def template_for(fields: Sequence[str]) -> Template | None:
+    """Return a template for fields of other names than the usual one."""
+    if tuple(fields) == ("text",):
+        return None
+    found = default_template(fields)
+    return Template(found.text.replace("{text}", f"{{{fields[0]}}}")) if len(fields) == 1 else found
+
+
+def read_rows(X: Any, y: Any, sample_weight: Any) -> TrainingData | None:
+    """Read what was passed to ``fit``."""
+    if X is None and y is not None:
+        raise InputError("y was passed without X; pass the texts too, or neither")
+    return None if X is None else read_training_data(X, y, sample_weight)
