@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fewshot import (
+    Classifier,
     EmbeddingClassifier,
     FineTuneClassifier,
     LiSTClassifier,
@@ -89,6 +90,7 @@ ESTIMATORS = {
     "prompt-lora": lambda: prompt(LoRA(2, num_epochs=2)),
     "prompt-soft": lambda: prompt(BitFit(num_epochs=2), verbalizer=SoftVerbalizer()),
     "tfidf": TfidfClassifier,
+    "classifier": lambda: Classifier(model=tiny_lm(), time_budget="1h", **QUIET),
     "embedding": lambda: EmbeddingClassifier(tiny_sentence_transformer(tiny_bert())),
     "setfit": lambda: SetFitClassifier(
         tiny_sentence_transformer(tiny_bert()), learning_rate=1e-3, max_pairs=32, **QUIET

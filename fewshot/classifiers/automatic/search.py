@@ -16,7 +16,7 @@ from fewshot.classifiers.automatic.expectation import Expectation, expect
 from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
 from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial
 from fewshot.classifiers.automatic.task import Clock, Task
-from fewshot.classifiers.automatic.voices import VOICES, Voice, zero_shot
+from fewshot.classifiers.automatic.voices import VOICES, Voice, has_words, zero_shot
 from fewshot.classifiers.base import TextClassifier
 from fewshot.errors import FewShotWarning
 from fewshot.models.loading import load_masked_lm
@@ -61,8 +61,14 @@ class Search:
             return self._zero_shot("There are no labels: texts are classified by class names.")
         tried: list[Tried] = []
         skipped: list[Trial] = []
-        names = [voice for voice in VOICES if voice.suits(self.task)]
-        bar = tqdm(names, disable=not self.is_shown, desc="trying", delay=_BAR_DELAY, leave=False)
+        suitable = [voice for voice in VOICES if voice.suits(self.task)]
+        needed = suitable[0].seconds(self.task)
+        if needed > self.clock.left() and has_words(self.task):
+            return self._zero_shot(
+                f"The budget of {self.clock.seconds:.3g} s allows no learning from labels, which "
+                f"takes {needed:.1f} s at least: texts are classified by class names."
+            )
+        bar = tqdm(suitable, disable=not self.is_shown, desc="trying", delay=_BAR_DELAY, leave=False)
         for voice in bar:
             needed = voice.seconds(self.task)
             if needed > self.clock.left() and tried:
@@ -79,7 +85,7 @@ class Search:
         spent = self.clock.spent()
         trial = Trial("zero-shot", None, None, spent, 1.0)
         advice = advice_for(self.task, None)
-        report = FitReport((trial,), self._model_name(), reason, None, None, advice, spent)
+        report = FitReport((trial,), model_name(self.task), reason, None, None, advice, spent)
         return Found({"zero-shot": clf}, np.ones(1), report)
 
     def _try(self, voice: Voice) -> Tried:
@@ -111,7 +117,7 @@ class Search:
         kept = np.flatnonzero(weights)
         report = FitReport(
             (*trials, *skipped),
-            self._model_name(),
+            model_name(self.task),
             _reason([trials[i] for i in kept], expected),
             expected.accuracy,
             expected.interval,
@@ -121,13 +127,17 @@ class Search:
         voices = {tried[i].voice.name: tried[i].classifier for i in kept}
         return Found(voices, weights[kept], report)
 
-    def _model_name(self) -> str:
-        return load_masked_lm(self.task.model).name
+
+
+def model_name(task: Task) -> str:
+    """Return the name of the language model, or of its class if it has none."""
+    lm = load_masked_lm(task.model)
+    return lm.name or type(lm.model).__name__
 
 
 def plan_voices(task: Task, clock: Clock) -> FitPlan:
     """Return the voices that a search would try, and the seconds that it would take."""
-    name = load_masked_lm(task.model).name
+    name = model_name(task)
     if task.data.labeled is None:
         cost = zero_shot(task).dry_run(task.data.pool if len(task.data.pool) else None)
         return FitPlan(**{**vars(cost), "voices": ("zero-shot",)}, model=name)

@@ -13,13 +13,13 @@ import numpy as np
 
 from fewshot.classifiers.class_words import resolve_classes
 from fewshot.data.classes import class_targets
-from fewshot.data.examples import Examples
+from fewshot.data.examples import shorten
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.settings import is_positive
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.data.unlabeled import text_keys
-from fewshot.errors import InputError, VerbalizerError
+from fewshot.errors import FewShotWarning, InputError, VerbalizerError, warn_user
 from fewshot.models.embedded import EMBEDDED, local_encoder
 from fewshot.models.hub import MINI_NAME
 from fewshot.models.masked_lm import MaskedLM
@@ -177,7 +177,29 @@ def template_for(fields: Sequence[str]) -> Template | None:
 
 
 def read_rows(X: Any, y: Any, sample_weight: Any) -> TrainingData | None:
-    """Read what was passed to ``fit``."""
+    """Read what was passed to ``fit``; warn of equal texts that have several labels."""
     if X is None and y is not None:
         raise InputError("y was passed without X; pass the texts too, or neither")
-    return None if X is None else read_training_data(X, y, sample_weight)
+    if X is None:
+        return None
+    rows = read_training_data(X, y, sample_weight)
+    _warn_contradictions(rows)
+    return rows
+
+
+def _warn_contradictions(rows: TrainingData) -> None:
+    labels: dict[Any, dict[Label, None]] = {}
+    texts: dict[Any, str] = {}
+    labeled = rows.take(np.flatnonzero(rows.labels.is_labeled))
+    joined, values = labeled.examples.joined(), labeled.labels.values.tolist()
+    for key, text, label in zip(text_keys(labeled.examples).tolist(), joined, values, strict=True):
+        labels.setdefault(key, {})[label] = None
+        texts[key] = text
+    found = [key for key, several in labels.items() if len(several) > 1]
+    if found:
+        named = " and ".join(map(repr, labels[found[0]]))
+        warn_user(
+            f"{len(found)} texts have several labels: {shorten(texts[found[0]])} is labelled "
+            f"{named}. All are learned from; correct those that are wrong",
+            FewShotWarning,
+        )

@@ -88,6 +88,11 @@ def zero_shot(task: Task) -> PromptClassifier:
     return _prompt(task, "none")
 
 
+def has_words(task: Task) -> bool:
+    """Return whether texts can be classified by words for the classes."""
+    return task.verbalizer is not None or all(isinstance(name, str) for name in task.classes)
+
+
 def _tuned(name: str) -> Callable[[Task], TextClassifier]:
     return lambda task: _prompt(task, name)
 

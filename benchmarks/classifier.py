@@ -1,0 +1,144 @@
+"""The voices of a Classifier on development texts, what each adds, and the rule made of that.
+
+``python -m benchmarks.classifier collect --data-dir DATA --results FOLDER`` fits every voice and
+keeps what it says of held-out and of other texts, one file for each data set, number of labels per
+class, seed and voice; what is there is not run again. ``... table --results FOLDER`` prints the
+accuracy of each voice alone and of the pool, chosen by a rule that has not seen the data set, and
+how often the accuracy lies in the interval that was expected. ``... rule --results FOLDER`` writes
+what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidence.json``.
+
+Texts are development data: no test text of a data set is read. Classes are known by their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.development import SETS, Data, _split
+from fewshot.classifiers.automatic import evidence
+from fewshot.classifiers.automatic.expectation import expect
+from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
+from fewshot.classifiers.automatic.task import Task, read_classes
+from fewshot.classifiers.automatic.voices import VOICES, Voice, log_probabilities, zero_shot
+from fewshot.data.semi_supervised_data import read_semi_supervised_data
+from fewshot.data.training_data import read_training_data
+from fewshot.errors import FewShotWarning
+from fewshot.models.loading import load_masked_lm
+
+_MOST = 300  # texts that a voice is judged by
+_POOL = 300  # texts without a label, where a voice learns from them
+_FOLDS = {"contrastive": 3, "full": 2, "pet": 0, "pcp": 0}  # of the others five
+_NAMES = {"SST-2": ["negative", "positive"], "subj": ["subjective", "objective"]}  # of 0 and 1
+_ZERO_SHOT = Voice("zero-shot", zero_shot, lambda _task: True, 0.0)
+_RULE = Path(evidence.__file__).with_name("evidence.json")
+
+
+def main() -> None:
+    """Run one of the three commands."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["collect", "table", "rule"])
+    parser.add_argument("--results", type=Path, required=True, help="folder of what voices said")
+    parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--labels", nargs="+", type=int, default=[8], help="per class")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--voices", nargs="+", default=[voice.name for voice in _voices()])
+    parser.add_argument("--model", default="fewshot-mini")
+    parser.add_argument("--pool", action="store_true", help="with texts without labels")
+    args = parser.parse_args()
+    warnings.simplefilter("ignore", FewShotWarning)
+    if args.command == "collect":
+        _collect(args)
+    elif args.command == "table":
+        sys.stdout.writelines(f"{line}\n" for line in _table(_read(args.results)))
+    else:
+        _write_rule(_read(args.results))
+
+
+def _voices() -> tuple[Voice, ...]:
+    return (_ZERO_SHOT, *VOICES)
+
+
+# ---- What voices say --------------------------------------------------------------------------
+
+
+def _collect(args: argparse.Namespace) -> None:
+    args.results.mkdir(parents=True, exist_ok=True)
+    for name in args.sets:
+        data = _named(name, SETS[name](args.data_dir))
+        for n_labels in args.labels:
+            for seed in args.seeds:
+                pool = "pool" if args.pool else "none"
+                cell = f"{args.model}_{name.replace(' ', '-')}_{n_labels}_{pool}_{seed}"
+                missing = [
+                    voice
+                    for voice in _voices()
+                    if voice.name in args.voices
+                    and not (args.results / f"{cell}_{voice.name}.npz").exists()
+                ]
+                if missing and _is_large(data, n_labels):
+                    _measure(args, data._replace(n_labels=n_labels, train=None), seed, missing, cell)
+
+
+def _named(name: str, data: Data) -> Data:
+    """Return a data set whose labels are names, and nothing else is known of the task."""
+    names = _NAMES.get(name)
+    labels = data.labels if names is None else [names[label] for label in data.labels]
+    return data._replace(labels=labels, settings={})
+
+
+def _is_large(data: Data, n_labels: int) -> bool:
+    counts = np.unique(np.array(data.labels, dtype=object).astype(str), return_counts=True)[1]
+    return bool(counts.min() > n_labels)
+
+
+def _measure(
+    args: argparse.Namespace, data: Data, seed: int, voices: Sequence[Voice], cell: str
+) -> None:
+    texts, labels, test, truth = _split(data, seed)
+    pool = [text for text in data.texts if text not in {*texts, *test}] if args.pool else []
+    chosen = np.random.default_rng(seed).permutation(len(pool))[:_POOL]
+    task = _task(args.model, texts, labels, [pool[i] for i in chosen], seed)
+    situation = astuple(evidence.situation_of(task))
+    classes = [str(label) for label in task.classes]
+    for voice in voices:
+        if not voice.suits(task):
+            continue
+        start = time.process_time()
+        clf = voice.fit(task)
+        seconds = time.process_time() - start
+        n_folds = _FOLDS.get(voice.name, 5)
+        blank = np.full((len(labels), len(classes)), np.nan)
+        held_out = voice.held_out(task, n_folds) if n_folds else blank
+        found = {
+            "scores": log_probabilities(clf, test),
+            "truth": np.array([classes.index(label) for label in truth]),
+            "held_out": held_out,
+            "labels": np.array([classes.index(label) for label in labels]),
+            "seconds": seconds,
+            "situation": situation,
+        }
+        np.savez_compressed(args.results / f"{cell}_{voice.name}.npz", **found)
+        accuracy = np.mean(found["scores"].argmax(1) == found["truth"])
+        sys.stdout.write(f"{cell} {voice.name}: {accuracy:.3f}, {seconds:.1f} s\n")
+        sys.stdout.flush()
+
+
+def _task(model: str, texts: list[str], labels: list[str], pool: list[str], seed: int) -> Task:
+    rows = read_training_data([*texts, *pool], [*labels, *[None] * len(pool)])
+    data = read_semi_supervised_data(
+        rows, None, fields=("text",), max_unlabeled=_POOL, rng=np.random.default_rng(seed)
+    )
+    load_masked_lm(model)  # before anything is timed
+    classes, verbalizer = read_classes(None, None, data.labeled)
+    return Task(data, classes, verbalizer, None, model, seed)

@@ -1,0 +1,170 @@
+"""Classifier: what it tries, chooses, says and refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import log_softmax
+
+import fewshot
+from fewshot import Classifier, Unlabeled
+from fewshot.errors import FewShotWarning, InputError, VerbalizerError
+from tests.tiny_estimators import POOL, WORDS, tiny_lm
+from tests.tiny_estimators import X as TEXTS
+from tests.tiny_estimators import Y as LABELS
+
+QUIET = {"random_state": 0, "verbose": 0}
+NEW = ["the football player", "a law", "vote vote goal"]
+MANY = [*POOL, *(f"the {text}" for text in POOL)]  # enough to learn from
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return tiny_lm()
+
+
+@pytest.fixture(scope="module")
+def fitted(lm):
+    return Classifier(model=lm, time_budget="1h", **QUIET).fit(TEXTS, LABELS)
+
+
+# ---- What it does -----------------------------------------------------------------------------
+
+
+def test_the_scores_are_the_weighted_sum_of_those_of_the_voices(fitted):
+    total = sum(
+        weight * voice.predict_log_proba(NEW)
+        for weight, voice in zip(fitted.weights_, fitted.voices_.values(), strict=True)
+    )
+
+    assert fitted.predict_log_proba(NEW) == pytest.approx(log_softmax(total, axis=1))
+    assert list(fitted.classes_) == ["politics", "sports"]
+
+
+def test_the_report_names_what_was_tried(fitted):
+    names = [trial.name for trial in fitted.report_.trials]
+
+    assert names == ["head", "tfidf", "contrastive", "full"]  # no encoder of sentences, no pool
+    assert set(fitted.voices_) <= set(names)
+    assert all(0 <= trial.accuracy <= 1 for trial in fitted.report_.trials)
+    low, high = fitted.report_.interval
+    assert 0 <= low < fitted.report_.expected_accuracy < high <= 1
+    text = str(fitted.report_)
+    assert text.startswith("voice        accuracy")
+    assert "Expected accuracy on new texts: 0." in text
+    assert fitted.report_._repr_html_().count("<tr>") == 5
+
+
+def test_a_pool_of_texts_is_learned_from(lm):
+    clf = Classifier(model=lm, time_budget="1h", **QUIET)
+    clf.fit(TEXTS, LABELS, unlabeled=Unlabeled(MANY))
+
+    assert [t.name for t in clf.report_.trials][-2:] == ["pet", "pcp"]
+
+
+def test_without_labels_the_names_decide(lm):
+    clf = Classifier(list(WORDS), model=lm, **QUIET)
+
+    for given in ((), (TEXTS,), (TEXTS, [None] * len(TEXTS))):
+        report = clf.fit(*given).report_
+        assert list(clf.voices_) == ["zero-shot"]
+        assert report.expected_accuracy is None
+        assert "label a few texts of each class" in report.advice[0]
+
+
+def test_descriptions_are_words_of_the_classes(lm):
+    clf = Classifier(model=lm, descriptions={"sports": "a football match"}, labels=list(WORDS))
+
+    voice = clf.set_params(**QUIET).fit().voices_["zero-shot"]
+    assert voice.verbalizer_["sports"] == ("sports", "a football match")
+
+
+def test_a_class_prior_moves_every_decision(lm):
+    prior = {"politics": 0.9, "sports": 0.1}
+    clf = Classifier(list(WORDS), model=lm, **QUIET).fit()
+    moved = Classifier(list(WORDS), model=lm, class_prior=prior, **QUIET).fit()
+
+    odds = moved.decision_function(NEW) - clf.decision_function(NEW)
+    assert odds == pytest.approx(np.log(0.1 / 0.9))
+
+
+def test_tables_are_read_by_the_names_of_their_columns(lm):
+    table = pd.DataFrame({"title": TEXTS, "body": TEXTS[::-1]})
+    clf = Classifier(model=lm, time_budget="1h", **QUIET).fit(table, LABELS)
+
+    assert clf.fields_ == ["title", "body"]
+    assert (clf.predict_proba(table) == clf.predict_proba(table[["body", "title"]])).all()
+
+
+# ---- Time -------------------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_the_budget_is_not_begun(lm):
+    clf = Classifier(model=lm, time_budget=1e-6, **QUIET).fit(TEXTS, LABELS)
+
+    assert list(clf.voices_) == ["zero-shot"]
+    assert "budget" in clf.report_.reason
+
+
+def test_a_dry_run_tells_the_plan_and_learns_nothing(lm):
+    clf = Classifier(model=lm, time_budget="1h", **QUIET)
+    plan = clf.dry_run(TEXTS, LABELS)
+
+    assert plan.voices == ("head", "tfidf", "contrastive", "full")
+    assert plan.time_budget == 3600
+    assert 0 < plan.seconds < 60
+    assert not hasattr(clf, "classes_")
+    assert str(plan).startswith("head, tfidf, contrastive, full on")
+
+
+def test_interruption_leaves_the_estimator_as_it_was(lm, monkeypatch):
+    clf = Classifier(list(WORDS), model=lm, time_budget="1h", **QUIET).fit()
+    before = clf.predict_proba(NEW)
+
+    def interrupt(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fewshot.tuning.contrastive.contrastive_losses", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(TEXTS, LABELS)
+    assert (clf.predict_proba(NEW) == before).all()
+
+
+# ---- Few, wrong and odd labels ----------------------------------------------------------------
+
+
+def test_one_label_per_class_is_learned_from_without_cross_validation(lm):
+    clf = Classifier(model=lm, time_budget="1h", **QUIET).fit(TEXTS[4:6], LABELS[4:6])
+
+    assert clf.report_.expected_accuracy is None
+    assert "too few labels" in clf.report_.reason
+    assert any("second text of each class" in line for line in clf.report_.advice)
+
+
+def test_equal_texts_with_different_labels_are_named(lm):
+    with pytest.warns(FewShotWarning, match=r"'football team' is labelled 'sports' and 'politics'"):
+        Classifier(model=lm, **QUIET).fit([*TEXTS, "football team"], [*LABELS, "politics"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "error", "message"),
+    [
+        ({}, (), VerbalizerError, "neither labelled texts nor names of classes"),
+        ({}, (TEXTS, ["sports"] * 10), InputError, "2 classes at least"),
+        ({"time_budget": "soon"}, (TEXTS, LABELS), InputError, "time_budget is a number"),
+        ({"class_prior": {"law": 1.0}}, (TEXTS, LABELS), InputError, "unknown labels"),
+        ({"labels": list(WORDS)}, (None, LABELS), InputError, "y was passed without X"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(lm, settings, data, error, message):
+    with pytest.raises(error, match=message):
+        Classifier(model=lm, **QUIET).set_params(**settings).fit(*data)
+
+
+def test_what_is_saved_says_the_same(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    loaded = fewshot.load(tmp_path / "model")
+
+    assert (loaded.predict_proba(NEW) == fitted.predict_proba(NEW)).all()
+    assert loaded.report_ == fitted.report_
