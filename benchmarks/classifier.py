@@ -13,21 +13,17 @@ Texts are development data: no test text of a data set is read. Classes are know
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.development import SETS, Data, _split
 from fewshot.classifiers.automatic import evidence
-from fewshot.classifiers.automatic.expectation import expect
-from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
 from fewshot.classifiers.automatic.task import Task, read_classes
 from fewshot.classifiers.automatic.voices import VOICES, Voice, log_probabilities, zero_shot
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
@@ -87,7 +83,9 @@ def _collect(args: argparse.Namespace) -> None:
                     and not (args.results / f"{cell}_{voice.name}.npz").exists()
                 ]
                 if missing and _is_large(data, n_labels):
-                    _measure(args, data._replace(n_labels=n_labels, train=None), seed, missing, cell)
+                    _measure(
+                        args, data._replace(n_labels=n_labels, train=None), seed, missing, cell
+                    )
 
 
 def _named(name: str, data: Data) -> Data:
@@ -142,3 +140,7 @@ def _task(model: str, texts: list[str], labels: list[str], pool: list[str], seed
     load_masked_lm(model)  # before anything is timed
     classes, verbalizer = read_classes(None, None, data.labeled)
     return Task(data, classes, verbalizer, None, model, seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fewshot.prompting.template import default_template
 from fewshot.data.labels import Label
 from fewshot.errors import InputError, did_you_mean
 from fewshot.prompting.library import Task, load_task
-from fewshot.prompting.template import Template
+from fewshot.prompting.template import Template, default_template
 from fewshot.prompting.verbalizer import Verbalizer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labe
 from fewshot.data.files import user_path
 from fewshot.data.table_files import read_table
 from fewshot.errors import InputError, VerbalizerError
-from fewshot.prompting.template import Template, default_template
+from fewshot.prompting.template import default_template
 from fewshot.prompting.verbalizer import Verbalizer
 
 _TERMS = "the user's own data"

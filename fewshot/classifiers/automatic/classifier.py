@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.utils import Tags
 
 from fewshot.classifiers.automatic.pool import pooled
-from fewshot.classifiers.automatic.report import FitPlan, FitReport
+from fewshot.classifiers.automatic.report import FitPlan
 from fewshot.classifiers.automatic.search import Search, plan_voices
 from fewshot.classifiers.automatic.task import (
     Clock,

@@ -18,7 +18,7 @@ from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial
 from fewshot.classifiers.automatic.task import Clock, Task
 from fewshot.classifiers.automatic.voices import VOICES, Voice, has_words, zero_shot
 from fewshot.classifiers.base import TextClassifier
-from fewshot.errors import FewShotWarning
+from fewshot.errors import FewShotError, FewShotWarning
 from fewshot.models.loading import load_masked_lm
 
 Array = npt.NDArray[np.float64]
@@ -57,26 +57,23 @@ class Search:
 
     def run(self) -> Found:
         """Try voices while there is time; weigh and pool them."""
+        suitable = [voice for voice in VOICES if voice.suits(self.task)]
         if self.task.data.labeled is None:
             return self._zero_shot("There are no labels: texts are classified by class names.")
-        tried: list[Tried] = []
-        skipped: list[Trial] = []
-        suitable = [voice for voice in VOICES if voice.suits(self.task)]
         needed = suitable[0].seconds(self.task)
         if needed > self.clock.left() and has_words(self.task):
             return self._zero_shot(
                 f"The budget of {self.clock.seconds:.3g} s allows no learning from labels, which "
                 f"takes {needed:.1f} s at least: texts are classified by class names."
             )
-        bar = tqdm(suitable, disable=not self.is_shown, desc="trying", delay=_BAR_DELAY, leave=False)
+        tried: list[Tried] = []
+        skipped: list[Trial] = []
+        bar = tqdm(
+            suitable, disable=not self.is_shown, desc="trying", delay=_BAR_DELAY, leave=False
+        )
         for voice in bar:
-            needed = voice.seconds(self.task)
-            if needed > self.clock.left() and tried:
-                left = max(self.clock.left(), 0.0)
-                note = f"not tried: needs about {needed:.0f} s, {left:.0f} s were left"
-                skipped.append(Trial(voice.name, None, None, 0.0, 0.0, note))
-                continue
-            tried.append(self._try(voice))
+            found = self._try(voice, is_first=not tried)
+            (tried if isinstance(found, Tried) else skipped).append(found)  # type: ignore[arg-type]
         return self._found(tried, skipped)
 
     def _zero_shot(self, reason: str) -> Found:
@@ -88,15 +85,26 @@ class Search:
         report = FitReport((trial,), model_name(self.task), reason, None, None, advice, spent)
         return Found({"zero-shot": clf}, np.ones(1), report)
 
-    def _try(self, voice: Voice) -> Tried:
-        """Fit a voice, and cross-validate it as often as there is time for."""
+    def _try(self, voice: Voice, *, is_first: bool) -> Tried | Trial:
+        """Fit a voice and cross-validate it as often as there is time for; or say why not."""
+        if is_first:  # its errors are those of the texts and labels
+            return self._fitted(voice)
+        try:
+            needed, left = voice.seconds(self.task), max(self.clock.left(), 0.0)
+            if needed > left:
+                note = f"not tried: needs about {needed:.0f} s, {left:.0f} s were left"
+                return Trial(voice.name, None, None, 0.0, 0.0, note)
+            return self._fitted(voice)
+        except FewShotError as error:
+            return Trial(voice.name, None, None, 0.0, 0.0, f"cannot be used: {error}")
+
+    def _fitted(self, voice: Voice) -> Tried:
         clock = Clock.of(self.clock.left())
         classifier = voice.fit(self.task)
-        fitted = clock.spent()
-        share = _SHARE_OF_FOLDS * max(self.clock.left(), 0.0)
-        n_folds = int(min(_MOST_FOLDS, share / max(fitted, 1e-9)))
+        share = _SHARE_OF_FOLDS * max(clock.left(), 0.0)
+        n_folds = int(min(_MOST_FOLDS, share / clock.spent()))
         held_out = None
-        if n_folds >= _LEAST_FOLDS and self.task.folds(n_folds).max() > 0:
+        if n_folds >= _LEAST_FOLDS:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FewShotWarning)  # the fit has given them
                 held_out = voice.held_out(self.task, n_folds)
@@ -126,7 +134,6 @@ class Search:
         )
         voices = {tried[i].voice.name: tried[i].classifier for i in kept}
         return Found(voices, weights[kept], report)
-
 
 
 def model_name(task: Task) -> str:

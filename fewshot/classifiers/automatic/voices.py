@@ -18,6 +18,7 @@ from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
 from fewshot.classifiers.semi_supervised.pet import PETClassifier
 from fewshot.classifiers.tfidf import TfidfClassifier
 from fewshot.data.training_data import TrainingData
+from fewshot.errors import LabelWordError, VerbalizerError
 from fewshot.models.embedded import EMBEDDED
 
 Array = npt.NDArray[np.float64]
@@ -89,8 +90,12 @@ def zero_shot(task: Task) -> PromptClassifier:
 
 
 def has_words(task: Task) -> bool:
-    """Return whether texts can be classified by words for the classes."""
-    return task.verbalizer is not None or all(isinstance(name, str) for name in task.classes)
+    """Return whether texts can be classified by words for the classes, without any label."""
+    try:
+        zero_shot(task).dry_run()
+    except (VerbalizerError, LabelWordError):
+        return False
+    return True
 
 
 def _tuned(name: str) -> Callable[[Task], TextClassifier]:
@@ -114,7 +119,7 @@ def _is_embedded(task: Task) -> bool:
 
 
 def _has_pool(task: Task) -> bool:
-    return len(task.data.pool) >= _LEAST_POOL
+    return len(task.data.pool) >= _LEAST_POOL and has_words(task)
 
 
 _LEAST_POOL = 50  # texts without a label
