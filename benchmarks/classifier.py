@@ -104,7 +104,8 @@ def _measure(
     args: argparse.Namespace, data: Data, seed: int, voices: Sequence[Voice], cell: str
 ) -> None:
     texts, labels, test, truth = _split(data, seed)
-    pool = [text for text in data.texts if text not in {*texts, *test}] if args.pool else []
+    used = {*texts, *test}
+    pool = [text for text in data.texts if text not in used] if args.pool else []
     chosen = np.random.default_rng(seed).permutation(len(pool))[:_POOL]
     task = _task(args.model, texts, labels, [pool[i] for i in chosen], seed)
     situation = astuple(evidence.situation_of(task))
