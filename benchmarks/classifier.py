@@ -13,19 +13,29 @@ Texts are development data: no test text of a data set is read. Classes are know
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.development import SETS, Data, _split
 from fewshot.classifiers.automatic import evidence
+from fewshot.classifiers.automatic.expectation import expect
+from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
 from fewshot.classifiers.automatic.task import Task, read_classes
-from fewshot.classifiers.automatic.voices import VOICES, Voice, log_probabilities, zero_shot
+from fewshot.classifiers.automatic.voices import (
+    CHEAP,
+    COSTLY,
+    Voice,
+    log_probabilities,
+    zero_shot,
+)
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.training_data import read_training_data
 from fewshot.errors import FewShotWarning
@@ -36,6 +46,7 @@ _POOL = 300  # texts without a label, where a voice learns from them
 _FOLDS = {"contrastive": 3, "full": 2, "pet": 0, "pcp": 0}  # of the others five
 _NAMES = {"SST-2": ["negative", "positive"], "subj": ["subjective", "objective"]}  # of 0 and 1
 _ZERO_SHOT = Voice("zero-shot", zero_shot, lambda _task: True, 0.0)
+_CHEAP = [voice.name for voice in CHEAP]
 _RULE = Path(evidence.__file__).with_name("evidence.json")
 
 
@@ -62,7 +73,7 @@ def main() -> None:
 
 
 def _voices() -> tuple[Voice, ...]:
-    return (_ZERO_SHOT, *VOICES)
+    return (_ZERO_SHOT, *CHEAP, *COSTLY)
 
 
 # ---- What voices say --------------------------------------------------------------------------
@@ -141,6 +152,125 @@ def _task(model: str, texts: list[str], labels: list[str], pool: list[str], seed
     load_masked_lm(model)  # before anything is timed
     classes, verbalizer = read_classes(None, None, data.labeled)
     return Task(data, classes, verbalizer, None, model, seed)
+
+
+# ---- What they are worth ----------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """What all voices said for a data set, a number of labels, and a seed."""
+
+    model: str
+    name: str
+    n_labels: int
+    has_pool: bool
+    voices: dict[str, dict[str, Any]]
+
+    def accuracy(self, *names: str) -> float:
+        """Return the accuracy of a voice, or of a pool of several."""
+        found = [self.voices[name] for name in names]
+        scores = found[0]["scores"]
+        if len(names) > 1:
+            scores = pooled(self.weights(names), [voice["scores"] for voice in found])
+        return float(np.mean(scores.argmax(1) == found[0]["truth"]))
+
+    def weights(self, names: Sequence[str]) -> Any:
+        """Return the weights of a pool."""
+        labels = self.voices[names[0]]["labels"]
+        start = {voice.name: voice.weight for voice in _voices()}
+        heard = [Heard(start[name], _held_out(self.voices[name])) for name in names]
+        return pool_weights(heard, labels, np.ones(len(labels)))
+
+    def expected(self, names: Sequence[str]) -> Any:
+        """Return the accuracy that held-out texts let expect of a pool."""
+        asked = [i for i, n in enumerate(names) if _held_out(self.voices[n]) is not None]
+        weights = self.weights(names)[asked]
+        labels = self.voices[names[0]]["labels"]
+        held_out = pooled(weights, [self.voices[names[i]]["held_out"] for i in asked])
+        return expect(held_out, labels, np.ones(len(labels)))
+
+
+def _held_out(voice: dict[str, Any]) -> Any:
+    scores = voice["held_out"]
+    return scores if np.isfinite(scores).any() else None
+
+
+def _read(folder: Path) -> list[Cell]:
+    cells: dict[str, dict[str, Any]] = {}
+    for file in sorted(folder.glob("*.npz")):
+        cell, _, voice = file.stem.rpartition("_")
+        with np.load(file) as found:
+            cells.setdefault(cell, {})[voice] = dict(found)
+    read = []
+    for key, voices in cells.items():
+        model, name, n_labels, pool, _seed = key.split("_")
+        read.append(Cell(model, name, int(n_labels), pool == "pool", voices))
+    return read
+
+
+def _table(cells: Sequence[Cell]) -> Iterator[str]:
+    groups = sorted({(cell.model, cell.n_labels, cell.has_pool) for cell in cells})
+    for group in groups:
+        rows = [cell for cell in cells if (cell.model, cell.n_labels, cell.has_pool) == group]
+        yield from _group(rows, *group)
+
+
+def _group(cells: Sequence[Cell], model: str, n_labels: int, has_pool: bool) -> Iterator[str]:
+    sets = sorted({cell.name for cell in cells})
+    more = ", with texts without labels" if has_pool else ""
+    yield f"\n{model}, {n_labels} labels per class{more}\n"
+    yield f"| | {' | '.join(sets)} |"
+    yield "|---" * (len(sets) + 1) + "|"
+    known = [voice.name for voice in _voices()]
+    for name in known:
+        found = [
+            [c.accuracy(name) for c in cells if c.name == s and name in c.voices] for s in sets
+        ]
+        yield _line(name, found)
+    chosen = {id(cell): [n for n in known[1:] if n in cell.voices] for cell in cells}
+    cheap = {id(cell): [n for n in _CHEAP if n in cell.voices] for cell in cells}
+    for title, names in {"pool of the first three": cheap, "pool of all": chosen}.items():
+        yield _line(
+            title, [[c.accuracy(*names[id(c)]) for c in cells if c.name == s] for s in sets]
+        )
+    inside = []
+    for cell in cells:
+        expected = cell.expected(chosen[id(cell)])
+        if expected.interval is not None:
+            low, high = expected.interval
+            inside.append(low <= cell.accuracy(*chosen[id(cell)]) <= high)
+    yield f"\nThe accuracy is in the expected interval in {np.mean(inside):.0%} of the cells."
+
+
+def _line(title: str, found: Sequence[Sequence[float]]) -> str:
+    means = [f"{np.mean(part):.3f}" if part else "" for part in found]
+    return f"| {title} | {' | '.join(means)} |"
+
+
+def _write_rule(cells: Sequence[Cell]) -> None:
+    groups: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.model, cell.name, cell.n_labels, cell.has_pool), []).append(cell)
+    rows = []
+    for (model, name, n_labels, has_pool), part in sorted(groups.items()):
+        gains: dict[str, list[float]] = {}
+        for cell in part:
+            cheap = [n for n in _CHEAP if n in cell.voices]
+            for voice in set(cell.voices) - set(_CHEAP) - {_ZERO_SHOT.name}:
+                gain = cell.accuracy(*cheap, voice) - cell.accuracy(*cheap)
+                gains.setdefault(voice, []).append(gain)
+        situation = np.mean([cell.voices[_CHEAP[0]]["situation"] for cell in part], axis=0)
+        row = {
+            "set": name,
+            "labels_per_class": n_labels,
+            "model": model,
+            "pool": has_pool,
+            "situation": np.round(situation, 2).tolist(),
+            "gains": {n: round(float(np.mean(g)), 3) for n, g in sorted(gains.items())},
+        }
+        rows.append(row)
+    lines = ",\n".join(f"  {json.dumps(row)}" for row in rows if row["gains"])
+    _RULE.write_text('{"cells": [\n' + lines + "\n]}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def situation_of(task: Task) -> Situation:
 
 
 def expected_gain(voice: str, situation: Situation, model: str, cells: Any = None) -> float | None:
-    """Return the accuracy that a voice added to the cheap ones in tasks like this; None: unknown."""
+    """Return the accuracy that a voice added to the cheap ones in tasks like this, or None."""
     rows = [
         (cell["situation"], cell["gains"][voice])
         for cell in (evidence() if cells is None else cells)

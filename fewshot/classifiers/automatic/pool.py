@@ -1,4 +1,4 @@
-"""How much each voice counts: its temperature and its weight, from what it said of held-out texts."""
+"""How much each voice counts, from what it said of held-out texts."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ def pool_weights(
     """Return the weight of each voice's log-probabilities, [n_voices]."""
     # First each voice alone gets a temperature, since one may be far less sure than it could be;
     # then all get weights together.
-    start = np.array([voice.weight for voice in voices])
-    start = start / start.sum()
+    start: Array = np.array([voice.weight for voice in voices])
+    start /= start.sum()
     asked = [i for i, voice in enumerate(voices) if voice.held_out is not None]
-    if not asked:
-        return start
-    held_out = np.stack([voices[i].held_out for i in asked])  # type: ignore[list-item] # not None
-    is_known = np.isfinite(held_out).all((0, 2))
+    held_out = np.array([voice.held_out for voice in voices if voice.held_out is not None])
+    is_known = np.isfinite(held_out).all((0, 2)) if asked else np.zeros(1, bool)
     if not is_known.any():
         return start
     held_out, of_class = held_out[:, is_known], classes[is_known]
@@ -47,8 +45,7 @@ def pool_weights(
         [scale] = pool_factors(scores[None], of_class, share, [_LEAST_SCALE], _SCALE_PENALTY)
         start[i] *= scale
     scaled = held_out * start[asked][:, None, None]
-    factors = pool_factors(scaled, of_class, share, [0.0] * len(asked), _WEIGHT_PENALTY)
-    start[asked] *= factors
+    start[asked] *= pool_factors(scaled, of_class, share, [0.0] * len(asked), _WEIGHT_PENALTY)
     return start
 
 

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from fewshot.classifiers.automatic.advice import advice_for
+from fewshot.classifiers.automatic.evidence import expected_gain, situation_of
 from fewshot.classifiers.automatic.expectation import Expectation, expect
 from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
 from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial
 from fewshot.classifiers.automatic.task import Clock, Task
-from fewshot.classifiers.automatic.voices import VOICES, Voice, has_words, zero_shot
+from fewshot.classifiers.automatic.voices import CHEAP, COSTLY, Voice, has_words, zero_shot
 from fewshot.classifiers.base import TextClassifier
 from fewshot.errors import FewShotError, FewShotWarning
 from fewshot.models.loading import load_masked_lm
@@ -26,7 +27,7 @@ Array = npt.NDArray[np.float64]
 _MOST_FOLDS, _LEAST_FOLDS = 5, 2
 _SHARE_OF_FOLDS = 0.6  # of the time that is left, for cross-validating one voice
 _LEAST_WEIGHT = 0.02  # of the largest; voices below it are left out
-_BAR_DELAY = 2.0  # seconds
+_BAR_DELAY, _LEAST_SECONDS = 2.0, 0.01
 
 
 class Found(NamedTuple):
@@ -47,6 +48,30 @@ class Tried:
     held_out: Array | None  # [n, n_classes], log-probabilities
 
 
+class Offer(NamedTuple):
+    """A voice that could be tried."""
+
+    voice: Voice
+    seconds: float  # of a fit, estimated
+    objection: str | None = None  # of the evidence
+
+
+def offered(task: Task) -> list[Offer]:
+    """Return the voices that suit a task: the cheap ones, then by expected gain per second."""
+    offers = [Offer(voice, voice.seconds(task)) for voice in CHEAP if voice.suits(task)]
+    situation, ranked = situation_of(task), []
+    for voice in COSTLY:
+        if voice.suits(task):
+            gain = expected_gain(voice.name, situation, model_name(task))
+            objection = None
+            if gain is not None and gain <= 0:
+                objection = f"not tried: gained nothing in similar tasks ({100 * gain:+.1f} points)"
+            seconds = voice.seconds(task)
+            offer = Offer(voice, seconds, objection)
+            ranked.append((-(gain or 0.0) / max(seconds, _LEAST_SECONDS), len(ranked), offer))
+    return offers + [offer for _, _, offer in sorted(ranked)]
+
+
 class Search:
     """One fit of a Classifier."""
 
@@ -57,10 +82,9 @@ class Search:
 
     def run(self) -> Found:
         """Try voices while there is time; weigh and pool them."""
-        suitable = [voice for voice in VOICES if voice.suits(self.task)]
         if self.task.data.labeled is None:
             return self._zero_shot("There are no labels: texts are classified by class names.")
-        needed = suitable[0].seconds(self.task)
+        needed = CHEAP[0].seconds(self.task)
         if needed > self.clock.left() and has_words(self.task):
             return self._zero_shot(
                 f"The budget of {self.clock.seconds:.3g} s allows no learning from labels, which "
@@ -68,11 +92,10 @@ class Search:
             )
         tried: list[Tried] = []
         skipped: list[Trial] = []
-        bar = tqdm(
-            suitable, disable=not self.is_shown, desc="trying", delay=_BAR_DELAY, leave=False
-        )
-        for voice in bar:
-            found = self._try(voice, is_first=not tried)
+        hidden = not self.is_shown
+        offers = offered(self.task)
+        for offer in tqdm(offers, disable=hidden, desc="trying", delay=_BAR_DELAY, leave=False):
+            found = self._try(offer) if tried else self._fitted(offer.voice)
             (tried if isinstance(found, Tried) else skipped).append(found)  # type: ignore[arg-type]
         return self._found(tried, skipped)
 
@@ -85,18 +108,18 @@ class Search:
         report = FitReport((trial,), model_name(self.task), reason, None, None, advice, spent)
         return Found({"zero-shot": clf}, np.ones(1), report)
 
-    def _try(self, voice: Voice, *, is_first: bool) -> Tried | Trial:
+    def _try(self, offer: Offer) -> Tried | Trial:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""
-        if is_first:  # its errors are those of the texts and labels
-            return self._fitted(voice)
-        try:
-            needed, left = voice.seconds(self.task), max(self.clock.left(), 0.0)
-            if needed > left:
-                note = f"not tried: needs about {needed:.0f} s, {left:.0f} s were left"
-                return Trial(voice.name, None, None, 0.0, 0.0, note)
-            return self._fitted(voice)
-        except FewShotError as error:
-            return Trial(voice.name, None, None, 0.0, 0.0, f"cannot be used: {error}")
+        left = max(self.clock.left(), 0.0)
+        note = offer.objection
+        if note is None and offer.seconds > left:
+            note = f"not tried: needs about {offer.seconds:.0f} s, {left:.0f} s were left"
+        if note is None:
+            try:
+                return self._fitted(offer.voice)
+            except FewShotError as error:  # the texts and labels suit the voices before
+                note = f"cannot be used: {error}"
+        return Trial(offer.voice.name, None, None, 0.0, 0.0, note)
 
     def _fitted(self, voice: Voice) -> Tried:
         clock = Clock.of(self.clock.left())
@@ -116,13 +139,14 @@ class Search:
         heard = [Heard(item.voice.weight, item.held_out) for item in tried]
         weights = pool_weights(heard, classes, sample_weight)
         weights[weights < _LEAST_WEIGHT * weights.max()] = 0.0
-        trials = [
-            Trial(item.voice.name, *_accuracy(item.held_out, classes), item.seconds, float(weight))
-            for item, weight in zip(tried, weights, strict=True)
-        ]
+        trials = []
+        for item, weight in zip(tried, weights, strict=True):
+            accuracy, deviation = _accuracy(item.held_out, classes)
+            found = item.voice.name, accuracy, deviation, item.seconds, float(weight)
+            trials.append(Trial(*found))
         held_out = _pooled_held_out(tried, weights)
         expected = expect(held_out, classes, sample_weight)
-        kept = np.flatnonzero(weights)
+        kept = np.flatnonzero(weights).tolist()
         report = FitReport(
             (*trials, *skipped),
             model_name(self.task),
@@ -148,13 +172,13 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
     if task.data.labeled is None:
         cost = zero_shot(task).dry_run(task.data.pool if len(task.data.pool) else None)
         return FitPlan(**{**vars(cost), "voices": ("zero-shot",)}, model=name)
-    left, voices = clock.seconds, []
-    for voice in VOICES:
-        if voice.suits(task):
-            needed = voice.seconds(task)
-            if needed <= left or not voices:
-                voices.append(voice.name)
-                left -= min(1.0 + _SHARE_OF_FOLDS * 1.0, 1.0) * needed
+    left = clock.seconds
+    voices: list[str] = []
+    for offer in offered(task):
+        if offer.objection is None and (offer.seconds <= left or not voices):
+            voices.append(offer.voice.name)
+            n_folds = int(min(_MOST_FOLDS, _SHARE_OF_FOLDS * left / max(offer.seconds, 1e-9) - 1))
+            left -= offer.seconds * (1 + n_folds if n_folds >= _LEAST_FOLDS else 1)
     spent = clock.seconds - left
     return FitPlan(
         n_texts=task.n_labeled,

@@ -28,17 +28,21 @@ class Voice(NamedTuple):
     """A classifier that can be tried."""
 
     name: str
-    make: Callable[[Task], TextClassifier]
+    make: Callable[[Task], Any]  # a classifier of this package, not fitted
     suits: Callable[[Task], bool]
     weight: float  # in the pool without evidence; docs/classifier.md
 
     def fit(self, task: Task) -> TextClassifier:
         """Fit it to what it can learn from: labelled texts, and others where those serve."""
-        clf, data = self.make(task), task.data
+        clf, rows = self.make(task), task.labeled
+        more: dict[str, Any] = {}
         if isinstance(clf, SemiSupervisedClassifier):
-            return clf.fit(*_arguments(task.labeled), unlabeled=data.pool)
-        rows = data.joined() if isinstance(clf, PromptClassifier) else task.labeled
-        return clf.fit(*_arguments(rows)[:2], sample_weight=rows.sample_weight)
+            more = {"unlabeled": task.data.pool}
+        if isinstance(clf, PromptClassifier):
+            rows = task.data.joined()
+        clf.fit(*_arguments(rows), sample_weight=rows.sample_weight, **more)
+        fitted: TextClassifier = clf
+        return fitted
 
     def seconds(self, task: Task) -> float:
         """Estimate the seconds of a fit on this machine, from a measured batch."""
@@ -126,8 +130,7 @@ _LEAST_POOL = 50  # texts without a label
 # Fits of a prompt classifier, and passes over the unlabelled texts: three for an epoch of training.
 _COSTS = {"pet": (4, 4 + 3 * 3), "pcp": (1, 1 + 5 * 3)}
 
-# In the order in which cheap ones are fitted; the others are ordered by the evidence.
-VOICES = (
+CHEAP = (
     Voice("head", _tuned("head"), _always, 0.6),
     Voice(
         "embedding",
@@ -136,6 +139,8 @@ VOICES = (
         0.2,
     ),
     Voice("tfidf", lambda task: TfidfClassifier(labels=task.classes), _always, 0.2),
+)
+COSTLY = (
     Voice("contrastive", _tuned("contrastive"), _always, 0.5),
     Voice("full", _tuned("full"), _always, 0.5),
     Voice("pet", _pet, _has_pool, 0.5),

@@ -28,7 +28,7 @@ def test_without_held_out_texts_the_weights_are_those_of_the_start():
 
 
 def test_a_voice_that_is_too_sure_is_cooled():
-    # It is right for 3 of 4 texts and says 0.9: ln 3 / ln 9 = 0.5 is its best temperature's inverse.
+    # It is right for 3 of 4 texts and says 0.9: ln 3 / ln 9 = 0.5 is best.
     [weight] = pool_weights([Heard(1.0, says(0.75, 0.9))], CLASSES, ONES)
 
     assert weight == pytest.approx(0.5, abs=0.02)
