@@ -59,7 +59,8 @@ class Offer(NamedTuple):
 def offered(task: Task) -> list[Offer]:
     """Return the voices that suit a task: the cheap ones, then by expected gain per second."""
     offers = [Offer(voice, voice.seconds(task)) for voice in CHEAP if voice.suits(task)]
-    situation, ranked = situation_of(task), []
+    situation = situation_of(task)
+    ranked: list[tuple[float, int, Offer]] = []
     for voice in COSTLY:
         if voice.suits(task):
             gain = expected_gain(voice.name, situation, model_name(task))
