@@ -25,12 +25,12 @@ from fewshot.prompting.template import Template
 from fewshot.tuning import resolve_tuning
 
 _SUFFIX = "Classifier"
-_WITH_HYPHEN = {"finetune": "fine-tune"}
+_OTHER_NAMES = {"finetune": "fine-tune", "": "auto"}  # "auto": Classifier
 
 
 def _short_name(class_name: str) -> str:
     stem = class_name.removesuffix(_SUFFIX).lower()
-    return _WITH_HYPHEN.get(stem, stem)
+    return _OTHER_NAMES.get(stem, stem)
 
 
 # Import paths: of the classifiers that the package exports, of the majority, and of the nearest

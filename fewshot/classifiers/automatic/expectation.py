@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta
 
-# Fitted to development sets by `python -m benchmarks.classifier`; docs/classifier.md.
+# Fitted to development sets by `python -m benchmarks.classifier`; docs/evidence/classifier.md.
 _PRIOR_HITS, _PRIOR_MISSES = 3.0, 1.0
 _SHARE_OF_TEXTS = 0.5  # held-out texts count less: their fits share texts, and so do the weights
 _LEVEL = 0.9

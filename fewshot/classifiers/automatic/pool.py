@@ -13,7 +13,7 @@ from fewshot.scoring.log_pool import pool_factors
 
 Array = npt.NDArray[np.float64]
 
-# docs/classifier.md
+# docs/evidence/classifier.md
 _SCALE_PENALTY, _WEIGHT_PENALTY = 3.0, 10.0
 _LEAST_SCALE = 0.05
 

@@ -30,7 +30,7 @@ class Voice(NamedTuple):
     name: str
     make: Callable[[Task], Any]  # a classifier of this package, not fitted
     suits: Callable[[Task], bool]
-    weight: float  # in the pool without evidence; docs/classifier.md
+    weight: float  # in the pool without evidence; docs/evidence/classifier.md
 
     def fit(self, task: Task) -> TextClassifier:
         """Fit it to what it can learn from: labelled texts, and others where those serve."""
