@@ -1,6 +1,6 @@
 """Code blocks of a Markdown page: found, and run one after the other.
 
-A fence ``python`` is executed; ``#> value`` after an expression is what it must give. A fence
+A fence ``python`` is executed; ``# => value`` after an expression is what it must give. A fence
 ``sh`` is executed line by line. A fence with a title, such as ``csv title="new.csv"``, is written
 to that file. A comment ``<!-- before ... -->`` is code that readers do not see. A comment
 ``<!-- not run: reason -->`` before a fence keeps it from being run.
@@ -31,7 +31,7 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _NOT_RUN = re.compile(r"<!-- not run: (?P<reason>[^>]+?) -->\n\n? *\Z")
-_SHOWN = "#> "
+_SHOWN = "# => "
 _LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

@@ -68,9 +68,9 @@ x = 3
 -->
 
 ```python
-x + 1  #> 4
+x + 1  # => 4
 print("a")
-#> a
+# => a
 ```
 
 <!-- not run: takes an hour -->
@@ -98,7 +98,7 @@ def test_blocks_are_found_with_what_they_show(
 
 
 def test_an_output_that_changed_fails() -> None:
-    blocks = find_blocks(PAGE.replace("#> 4", "#> 5"))
+    blocks = find_blocks(PAGE.replace("# => 4", "# => 5"))
 
     with pytest.raises(AssertionError, match=r"page.md, line 7: shows '5', gives '4'"):
         run_blocks(blocks[:2], "page.md")
