@@ -73,16 +73,6 @@ def test_datasets_maps_it_over_batches(folder, expected):
     assert list(found["score"]) == expected[1].max(1).tolist()
 
 
-def test_dask_maps_it_over_partitions(folder, expected):
-    dataframe = pytest.importorskip("dask.dataframe", reason="Dask is not installed")
-    data = dataframe.from_pandas(pd.DataFrame({"body": TEXTS}), npartitions=2)
-
-    found = data.map_partitions(BatchPredictor(folder, text="body")).compute(scheduler="sync")
-
-    assert found["body"].tolist() == TEXTS
-    assert found["label"].tolist() == expected[0]
-
-
 def test_texts_become_rows(folder, expected):
     found = BatchPredictor(folder)(TEXTS)
 
