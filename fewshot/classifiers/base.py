@@ -5,20 +5,24 @@ from __future__ import annotations
 import functools
 import sys
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax, softmax
+from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.data.class_scores import check_finite, warn_collapse
-from fewshot.data.examples import as_list, is_sequence, plain_text
+from fewshot.data.examples import as_list, is_sequence, plain_text, shorten_repr
+from fewshot.data.label_sets import holds_label_sets, read_label_sets
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
+from fewshot.errors import InputError
 
 if TYPE_CHECKING:
     from fewshot.models.masked_lm import MaskedLM
@@ -50,11 +54,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
     classes_: npt.NDArray[Any]  # int64 or object: labels are int or str
     class_offset_: npt.NDArray[np.float64]
+    task_kind_: TaskKind = ONE_LABEL  # as of estimators that were saved before there were others
+    thresholds_: npt.NDArray[np.float64] | None = None
+    _takes_several_labels: ClassVar[bool] = True
     fields_: list[str]
 
     @abstractmethod
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return unnormalized log-probabilities, [n, n_classes]."""
+        """Return unnormalized log-probabilities, or log-odds of several labels, [n, n_classes]."""
 
     @in_plain_torch
     def _decision_scores(self, X: Any) -> npt.NDArray[np.float64]:
@@ -66,8 +73,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         offset: npt.NDArray[np.float64] = getattr(self, "class_offset_", np.zeros(1))
         return scores + offset
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Predict the class of each text.
+    def predict(self, X: Any) -> Any:
+        """Predict the class of each text, or its labels.
 
         Parameters
         ----------
@@ -77,7 +84,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n,)
-            Labels of the type that was given: str or int.
+            Labels of the type that was given: str or int. Where texts have several labels, they
+            are returned in the form that ``fit`` was given: an ndarray or a sparse matrix of
+            shape (n, n_classes) of 0 and 1, or a list of n lists, tuples or sets of labels. A text
+            has the labels whose probabilities reach ``thresholds_``; it may have none.
 
         Raises
         ------
@@ -86,7 +96,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         InputError
             If `X` is a bare string, or texts are missing or not strings.
         """
-        best = self._decision_scores(X).argmax(1)
+        scores = self._decision_scores(X)
+        if self.thresholds_ is not None:
+            has_label = scores >= logit(self.thresholds_)
+            return self.task_kind_.restored(has_label, self.classes_.tolist())
+        best = scores.argmax(1)
         warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]
         return labels
@@ -101,10 +115,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n, n_classes)
-            Rows sum to 1; columns are in the order of ``classes_``.
+            Columns are in the order of ``classes_``. Rows sum to 1, but where texts have several
+            labels, whose probabilities are independent of each other.
         """
-        proba: npt.NDArray[np.float64] = softmax(self._decision_scores(X), axis=1)
-        return proba
+        scores = self._decision_scores(X)
+        return self.task_kind_.probabilities(scores)
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Predict logarithms of the probabilities.
@@ -118,8 +133,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n, n_classes)
             Columns are in the order of ``classes_``.
         """
-        log_proba: npt.NDArray[np.float64] = log_softmax(self._decision_scores(X), axis=1)
-        return log_proba
+        scores = self._decision_scores(X)
+        return self.task_kind_.log_probabilities(scores)
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """Score the classes.
@@ -131,9 +146,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n, n_classes), or (n,) for two classes
-            Unnormalized log-probabilities; for two classes the log-odds of the second.
+            Unnormalized log-probabilities; for two classes the log-odds of the second. Of several
+            labels, shape (n, n_classes): log-odds less those of the thresholds, so that a text has
+            the labels whose scores are 0 or more.
         """
         scores = self._decision_scores(X)
+        if self.thresholds_ is not None:
+            return np.asarray(scores - logit(self.thresholds_))
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -142,17 +161,29 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame
-        y : sequence of str or int
+        y : sequence of str or int; of several labels in any form that ``fit`` takes
             Members of an Enum of str count as their values, as in ``fit``.
         sample_weight : sequence of float, optional
 
         Returns
         -------
         float
+            The share of texts whose label is right; of several labels, whose labels all are.
+
+        Raises
+        ------
+        InputError
+            If `y` holds one label for each text where ``fit`` was given several, or the reverse.
         """
-        if is_sequence(y):
-            y = [plain_text(label) if isinstance(label, str) else label for label in as_list(y)]
-        return float(super().score(X, y, sample_weight))
+        check_is_fitted(self)
+        rows = list(y) if isinstance(y, Iterator) else y
+        if holds_label_sets(rows) or self.task_kind_.has_several:
+            return _subset_accuracy(self, X, rows, sample_weight)
+        if is_sequence(rows):
+            rows = [
+                plain_text(label) if isinstance(label, str) else label for label in as_list(rows)
+            ]
+        return float(super().score(X, rows, sample_weight))
 
     def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:
         """Save the fitted estimator as safetensors and JSON; see :func:`fewshot.load`.
@@ -200,7 +231,24 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
+        tags.classifier_tags.multi_label = self._takes_several_labels
         return tags
+
+
+def _subset_accuracy(classifier: TextClassifier, X: Any, y: Any, sample_weight: Any) -> float:
+    """Return the share of texts all of whose labels are predicted."""
+    if not (classifier.task_kind_.has_several and holds_label_sets(y)):
+        learned = "several labels" if classifier.task_kind_.has_several else "one label"
+        raise InputError(
+            f"the classifier was fitted to {learned} for each text, and y is of another form: "
+            f"{shorten_repr(y)}; pass y in a form that fit takes for that"
+        )
+    found = classifier.decision_function(X) >= 0
+    labels, classes = read_label_sets(y, len(found)), classifier.classes_.tolist()
+    labels.resolve(classes)  # refuses unknown ones
+    if not labels.is_labeled.all():
+        raise InputError("the labels of some rows of y are missing; leave these texts out")
+    return float(accuracy_score(labels.targets(classes) > 0, found, sample_weight=sample_weight))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from fewshot.data.classes import class_labels
+from fewshot.data.label_sets import LabelSets
 from fewshot.data.labels import Label, read_label_set
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import LabelWordError, LabelWordWarning, VerbalizerError, warn_user
@@ -35,17 +36,21 @@ def resolve_classes(
     labels: Sequence[Label] | None,
     data: TrainingData | None,
 ) -> tuple[list[Label], list[Label]]:
-    """Return the classes, sorted (of words, of `labels`, or those that occur), and their names."""
+    """Return the classes (of words, of `labels`, or those that occur), and their names."""
     # Names differ from the classes where numbers in y stand for them.
     names = None if labels is None else read_label_set(labels)
+    sets = data.labels if data is not None and isinstance(data.labels, LabelSets) else None
     if isinstance(verbalizer, Verbalizer):
-        names = verbalizer.labels if names is None else verbalizer.subset(names).labels
+        ordered = verbalizer.labels if names is None else verbalizer.subset(names).labels
+        if names is None and sets is not None:
+            sets.check_order(ordered)
+        names = ordered if names is None or sets is None else names
     elif data is None and names is None:
         raise VerbalizerError(
             "without data there are no labels to take label words from; pass verbalizer= or labels="
         )
     classes = class_labels(None if data is None else data.labels, names)
-    return classes, classes if names is None else sorted(names)
+    return classes, classes if names is None or sets is not None else sorted(names)
 
 
 def resolve_words(

@@ -13,14 +13,23 @@ import numpy.typing as npt
 from fewshot.classifiers.base import DryRun
 from fewshot.classifiers.class_words import read_verbalizer, resolve_classes
 from fewshot.classifiers.sentence_classifier import EncodedTexts, SentenceClassifier
-from fewshot.data.classes import LabeledTexts, class_offset, read_labeled_texts
+from fewshot.data.classes import (
+    LabeledTexts,
+    Threshold,
+    class_offset,
+    given_thresholds,
+    read_labeled_texts,
+    task_kind,
+)
 from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, one_of, positive
+from fewshot.data.task_kind import TaskKind
 from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.heads import LinearHead, fit_linear_head
+from fewshot.scoring.thresholds import linear_thresholds, zero_shot_thresholds
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 EmbeddingHead: TypeAlias = Literal["auto", "names"]
 
 _TEMPERATURE = 0.05  # divides cosines; docs/evidence/defaults.md
+_TEMPERATURE_OF_SEVERAL = 0.1  # docs/evidence/several_labels.md
 _NO_TEXTS = Examples({"text": []})
 
 
@@ -60,11 +70,21 @@ class EmbeddingClassifier(SentenceClassifier):
     class_weight : None, "balanced" or dict, default=None
     labels : sequence of str or int, optional
         All labels. Without labelled texts they, or a verbalizer, are needed.
+    threshold : float, dict, "auto" or None, default=None
+        Where texts have several labels, the probability from which a text has a label: one for
+        all, one by label, or ``"auto"``: chosen by F1 on labelled texts that are held out in turn,
+        and shrunk with few towards the share of the label. None is ``"auto"`` where `y` holds
+        several labels for a text; without labelled texts, anything else says that texts may have
+        several.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted; of an indicator matrix in the order of its columns.
+    thresholds_ : ndarray of shape (n_classes,) or None
+        The probabilities from which a text has a label, if it may have several.
+    task_kind_ : TaskKind
+        Whether a text has one label or several, and the form that they were given in.
     head_ : {"regression", "names"}
         What scores the embeddings.
     encoder_ : SentenceTransformer
@@ -105,6 +125,7 @@ class EmbeddingClassifier(SentenceClassifier):
     max_length: int | None = None
     class_weight: str | dict[Label, float] | None = None
     labels: Sequence[Label] | None = None
+    threshold: Threshold = None
 
     def fit(
         self, X: Any = None, y: Any = None, *, sample_weight: Any = None
@@ -174,27 +195,39 @@ class EmbeddingClassifier(SentenceClassifier):
         if self.head == "auto" and (has_labels or not is_named):
             labels = resolve_classes(given, self.labels, data)[0] if is_named else None
             labeled = read_labeled_texts(
-                data, y, None, labels=labels, class_weight=self.class_weight
+                data,
+                y,
+                None,
+                labels=labels,
+                class_weight=self.class_weight,
+                threshold=self.threshold,
             )
             encoder = SentenceEncoder.frozen(self.model, self.max_length)
-            return _Plan(EncodedTexts.of(encoder, labeled.examples), labeled.classes, labeled)
+            encoded = EncodedTexts.of(encoder, labeled.examples)
+            return _Plan(encoded, labeled.classes, labeled.kind, labeled=labeled)
+        kind = task_kind(None if data is None else data.labels, self.threshold)
         classes, names = resolve_classes(given, self.labels, data)
+        thresholds = given_thresholds(self.threshold, classes)
         class_offset(classes, self.class_weight)  # checks it
         words = Verbalizer.from_labels(names) if given is None else given
         encoder = SentenceEncoder.frozen(self.model, self.max_length)
         examples = _NO_TEXTS if data is None else data.examples
         encoded = EncodedTexts.of(encoder, examples)
-        return _Plan(encoded, classes, names=[words[name] for name in names])
+        by_name = [words[name] for name in names]
+        return _Plan(encoded, classes, kind, names=by_name, thresholds=thresholds)
 
     def _learn(self, plan: _Plan) -> EmbeddingClassifier:
         encoder = plan.encoded.encoder
         if plan.labeled is None:
             vectors = _name_vectors(encoder, plan.names)
-            head = LinearHead(vectors.T / _TEMPERATURE, np.zeros(len(vectors)))
+            head = _name_head(encoder, vectors, plan.kind)
+            several = plan.kind.has_several and plan.thresholds is None
+            thresholds = zero_shot_thresholds(len(vectors)) if several else plan.thresholds
         else:
-            features = self._embed(encoder, plan.encoded.tokens)
-            head = fit_linear_head(features, plan.labeled.targets, plan.labeled.weights, C=self.C)
-        self._set_learned(plan.classes, plan.encoded, head, [])
+            features, data = self._embed(encoder, plan.encoded.tokens), plan.labeled
+            head = fit_linear_head(features, data.targets, data.weights, C=self.C, kind=data.kind)
+            thresholds = linear_thresholds(features, data, self.C)
+        self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
         self.head_ = "names" if plan.labeled is None else "regression"
         return self
 
@@ -224,8 +257,10 @@ class _Plan(NamedTuple):
 
     encoded: EncodedTexts
     classes: Sequence[Label]
+    kind: TaskKind
     labeled: LabeledTexts | None = None
     names: Sequence[Sequence[str]] = ()  # of the classes, if they score
+    thresholds: npt.NDArray[np.float64] | None = None  # those that the user sets, for names
 
 
 def _given_names(verbalizer: Verbalizer | Mapping[Any, Any] | None) -> Verbalizer | None:
@@ -236,6 +271,19 @@ def _given_names(verbalizer: Verbalizer | Mapping[Any, Any] | None) -> Verbalize
         "verbalizer is a Verbalizer or a mapping of labels to names or descriptions, got "
         f"{type(given).__name__}, which finds words for a masked language model"
     )
+
+
+def _name_head(
+    encoder: SentenceEncoder, vectors: npt.NDArray[np.float64], kind: TaskKind
+) -> LinearHead:
+    """Compare texts to names; of several labels each counts from its mean over generic texts."""
+    from fewshot.scoring.calibration import generic_texts
+
+    if not kind.has_several:
+        return LinearHead(vectors.T / _TEMPERATURE, np.zeros(len(vectors)))
+    coef = vectors.T / _TEMPERATURE_OF_SEVERAL
+    usual = (encoder.unit(encoder.tokenize(generic_texts())) @ coef).mean(0)
+    return LinearHead(coef, -usual - np.log(len(vectors) - 1), kind)
 
 
 def _name_vectors(

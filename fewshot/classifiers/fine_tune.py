@@ -15,7 +15,7 @@ from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.sequence_model import Pooling, SequenceModel
 from fewshot.classifiers.supervised import PASSES_PER_STEP, SupervisedClassifier
 from fewshot.data.class_scores import score_in_parts, warn_truncated
-from fewshot.data.classes import LabeledTexts, label_array, read_labeled_texts
+from fewshot.data.classes import LabeledTexts, Threshold, label_array, read_labeled_texts
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.sampling import hold_out
@@ -23,6 +23,7 @@ from fewshot.data.settings import check_settings, new_rng, one_of, or_none, posi
 from fewshot.models.loading import load_masked_lm, load_uncounted
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts
+from fewshot.scoring.thresholds import resolve_thresholds
 from fewshot.training.loop import TrainSettings
 
 
@@ -54,6 +55,10 @@ class FineTuneClassifier(SupervisedClassifier):
     class_weight : None, "balanced" or dict, default=None
     labels : sequence of str or int, optional
         All labels, if some may be missing in a fold.
+    threshold : float, dict, "auto" or None, default=None
+        Where texts have several labels, the probability from which a text has a label: one for
+        all, one by label, or ``"auto"``, also by default: 0.5, shrunk with few texts of a label
+        towards its share.
     random_state : int, RandomState or None, default=None
     verbose : {0, 1}, default=1
         1 shows a progress bar; 0 is silent.
@@ -61,7 +66,11 @@ class FineTuneClassifier(SupervisedClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted; of an indicator matrix in the order of its columns.
+    thresholds_ : ndarray of shape (n_classes,) or None
+        The probabilities from which a text has a label, if it may have several.
+    task_kind_ : TaskKind
+        Whether a text has one label or several, and the form that they were given in.
     model_ : MaskedLM
         The tuned encoder.
     coef_ : ndarray of shape (hidden, n_classes)
@@ -99,6 +108,7 @@ class FineTuneClassifier(SupervisedClassifier):
     max_length: int | None = None
     class_weight: str | dict[Label, float] | None = None
     labels: Sequence[Label] | None = None
+    threshold: Threshold = None
     random_state: int | np.random.RandomState | None = None
     verbose: int = 1
 
@@ -123,6 +133,8 @@ class FineTuneClassifier(SupervisedClassifier):
             show_progress=self.verbose > 0,
         )
         self.classes_ = label_array(plan.data.classes)
+        self.task_kind_ = plan.data.kind
+        self.thresholds_ = resolve_thresholds(plan.data)
         self.model_ = model.lm
         self.coef_, self.intercept_ = model.coef, model.intercept
         self.pooling_, self.max_length_ = model.pooling, model.max_length
@@ -146,13 +158,19 @@ class FineTuneClassifier(SupervisedClassifier):
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         settings = _settings(self)
         data = read_labeled_texts(
-            X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
+            X,
+            y,
+            sample_weight,
+            labels=self.labels,
+            class_weight=self.class_weight,
+            threshold=self.threshold,
         )
         rng = new_rng(self.random_state)
-        held_out = hold_out(data.targets.argmax(1), self.validation_fraction, rng)
+        held_out = hold_out(data.kind.strata(data.targets), self.validation_fraction, rng)
         lm = load_masked_lm(self.model)
         max_length = lm.checked_max_length(self.max_length)
         model = SequenceModel.untrained(lm, self.pooling, max_length, len(data.classes), rng)
+        settings = replace(settings, kind=data.kind)
         return _Plan(data, model, model.tokenize(data.examples), held_out, settings, rng)
 
     def _load_models(self) -> None:

@@ -18,7 +18,7 @@ from fewshot.classifiers.parameter_report import report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
 from fewshot.classifiers.scorer_classifier import ScorerClassifier
 from fewshot.data.class_scores import score_in_parts, warn_truncated
-from fewshot.data.classes import class_offset, label_array
+from fewshot.data.classes import Threshold, class_offset, label_array
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.models.hardware import measured_within
@@ -85,6 +85,12 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         (``"contrastive"``, ``"perfect"``) have no use for it.
     labels : sequence of str or int, optional
         All labels; needed without a verbalizer if some may be missing in a fold.
+    threshold : float, dict, "auto" or None, default=None
+        Where texts have several labels, the probability from which a text has a label: one for
+        all, one by label, or ``"auto"``: with ``tuning="head"`` chosen by F1 on labelled texts
+        that are held out in turn; 0.5 shrunk with few towards the share of the label. None is
+        ``"auto"`` where `y` holds several labels for a text; without labelled texts, anything
+        else says that texts may have several.
     class_weight : None, "balanced" or dict, default=None
         A mapping of labels to weights multiplies the probability of each class in the decision,
         as costs do. ``"balanced"`` weighs labelled texts in tuning, inversely to the frequency
@@ -103,7 +109,11 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted; of an indicator matrix in the order of its columns.
+    thresholds_ : ndarray of shape (n_classes,) or None
+        The probabilities from which a text has a label, if it may have several.
+    task_kind_ : TaskKind
+        Whether a text has one label or several, and the form that they were given in.
     template_ : Template
     verbalizer_ : Verbalizer or None
         The words, found or given.
@@ -170,6 +180,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
     multi_token: MultiToken = "mean"
     name_weight: float | Literal["auto"] = "auto"
     labels: Sequence[Label] | None = None
+    threshold: Threshold = None
     class_weight: str | dict[Label, float] | None = None
     class_prior: str | dict[Label, float] | None = None
     max_length: int | None = None
@@ -214,11 +225,14 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         report = report_parameters(result, scorer.lm, peak.rise(scorer.lm.device))
         warn_truncated(plan.n_truncated, plan.n_texts, scorer.max_length, _READ_WHOLE)
         self.scorer_ = replace(result.scorer, head=result.head)
+        self.thresholds_ = plan.thresholds(result.held_out)
         self.classes_ = label_array(plan.classes)
         self.verbalizer_ = plan.verbalizer
         self.calibration_ = calibration
         self.class_shares_ = shares
-        self.class_offset_ = class_offset(plan.classes, self.class_weight, self.class_prior)
+        self.class_offset_ = class_offset(
+            plan.classes, self.class_weight, self.class_prior, scorer.kind
+        )
         self.history_ = result.history
         self.n_truncated_ = plan.n_truncated
         self.parameter_report_ = report
@@ -254,7 +268,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
             n_texts=plan.n_texts,
             n_tokens=n_tokens,
             n_truncated=plan.n_truncated,
-            n_steps=plan.tuning.steps(plan.targets[labeled].argmax(1)),
+            n_steps=plan.tuning.steps(plan.scorer.kind.strata(plan.targets[labeled])),
             seconds=passes * n_tokens / speed,
         )
 

@@ -16,7 +16,14 @@ from fewshot.classifiers.class_words import (
     resolve_classes,
     resolve_words,
 )
-from fewshot.data.classes import class_offset, class_shares, class_targets
+from fewshot.data.classes import (
+    check_any_label,
+    class_offset,
+    class_shares,
+    class_targets,
+    given_thresholds,
+    task_kind,
+)
 from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, checked_state, new_rng, not_negative, one_of
@@ -32,6 +39,7 @@ from fewshot.scoring.label_words import MultiToken
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer, Views
+from fewshot.scoring.thresholds import choose_thresholds, zero_shot_thresholds
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 from fewshot.tuning.soft_templates import check_template_tokens
 from fewshot.tuning.task import TuningResult, TuningTask
@@ -70,6 +78,19 @@ class PromptPlan:
     # The texts in the other wordings that the tuning asks for.
     wordings: dict[Template, Views] = field(default_factory=dict)
 
+    def thresholds(
+        self, held_out: npt.NDArray[np.float64] | None
+    ) -> npt.NDArray[np.float64] | None:
+        """Return thresholds of several labels: those given, or by scores of held-out texts."""
+        kind = self.scorer.kind
+        given = given_thresholds(self.settings.threshold, self.classes)
+        if given is not None or not kind.has_several:
+            return given
+        if isinstance(self.tuning, NoTuning):
+            return zero_shot_thresholds(len(self.classes))
+        found = None if held_out is None else kind.probabilities(held_out)
+        return choose_thresholds(self.targets, self.weights, found)
+
     @property
     def classes(self) -> list[Label]:
         """The labels, in the order of the scores."""
@@ -91,6 +112,8 @@ class PromptPlan:
         if isinstance(scorer.words, LabelEmbeddings):
             return Calibrated(scorer, "none", None)
         scorer = self._named(scorer)
+        if scorer.kind.has_several:
+            return self._calibrated_labels(scorer)
         labelled, pool = self._calibration_weights()
         has_pool, n_labelled = bool(pool.any()), int(np.count_nonzero(labelled))
         if np.count_nonzero(labelled @ self.targets if n_labelled else 0) < 2:
@@ -99,11 +122,7 @@ class PromptPlan:
             name = "domain" if has_pool or n_labelled >= _ENOUGH_LABELLED else "generic"
         if name != "domain":
             return Calibrated(scorer.calibrate(name, {}, np.ones(0)), name, None)
-        if self.data is None:
-            raise InputError(
-                "calibration='domain' needs texts in fit (labels may be left out); pass some, or "
-                "use calibration='generic'"
-            )
+        self._check_texts()
         encoded = scorer.encode(self.views)
         if n_labelled >= _ENOUGH_LABELLED or not has_pool:
             scorer = scorer.calibrate("domain", encoded, labelled)
@@ -114,6 +133,24 @@ class PromptPlan:
         scorer, shares = scorer.calibrated_by_pool(encoded, pool, self._known_shares())
         return Calibrated(scorer, name, shares)
 
+    def _calibrated_labels(self, scorer: PromptScorer) -> Calibrated:
+        """Calibrate the score of each label by its own mean, over all texts alike."""
+        name = self.settings.calibration
+        weights = np.zeros(0) if self.data is None else self.data.sample_weight
+        n_texts = int(np.count_nonzero(weights))
+        if name == "none":
+            raise InputError(
+                "scores of several labels have no zero without calibration; use "
+                "calibration='generic', which needs no text of yours"
+            )
+        if name == "auto":
+            name = "domain" if n_texts >= _ENOUGH_LABELLED else "generic"
+        if name == "domain":
+            self._check_texts()
+            encoded = scorer.encode(self.views)
+            return Calibrated(scorer.calibrate(name, encoded, weights), name, None)
+        return Calibrated(scorer.calibrate(name, {}, np.ones(0)), name, None)
+
     def _named(self, scorer: PromptScorer) -> PromptScorer:
         """Let the names of the classes speak beside the words at the mask."""
         weight = self.settings.name_weight
@@ -122,6 +159,13 @@ class PromptPlan:
         words = self.verbalizer.label_words
         names = [", ".join(words[label]) for label in self.classes]
         return scorer.named(names, None if weight == "auto" else float(weight))
+
+    def _check_texts(self) -> None:
+        if self.data is None:
+            raise InputError(
+                "calibration='domain' needs texts in fit (labels may be left out); pass some, or "
+                "use calibration='generic'"
+            )
 
     def _calibration_weights(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return the weights of labelled texts, with classes weighing alike, and of the others."""
@@ -135,7 +179,7 @@ class PromptPlan:
         return weights * (self.targets @ shares), pool
 
     def _known_shares(self) -> npt.NDArray[np.float64] | None:
-        return class_shares(self.classes, self.settings.class_prior)
+        return class_shares(self.classes, self.settings.class_prior, self.scorer.kind)
 
     def tune(
         self,
@@ -147,6 +191,8 @@ class PromptPlan:
         if self.data is None or isinstance(self.tuning, NoTuning):
             return TuningResult(scorer)
         _, pool = self._calibration_weights()
+        # The shares of several labels are learned, and would be divided out again.
+        is_calibrated_again = calibration == "domain" and pool.any() and not scorer.kind.has_several
         task = TuningTask(
             scorer,
             self.views,
@@ -158,7 +204,7 @@ class PromptPlan:
             np.flatnonzero(pool),
             # Tuning on few labels shifts the scores of all texts. The labelled texts do not show
             # that shift, because the model has memorized them.
-            calibration_weight=pool if calibration == "domain" and pool.any() else None,
+            calibration_weight=pool if is_calibrated_again else None,
             class_shares=self._known_shares(),
         )
         return self.tuning.tune(task) if procedure is None else procedure(task)
@@ -177,18 +223,29 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
     check_template_tokens(lm, template, is_tuned=tuning.tunes_virtual_tokens)
     max_length = lm.checked_max_length(settings.max_length)
     room = tuning.room(max_length, template)
+    kind = task_kind(None if data is None else data.labels, settings.threshold)
     classes, names = resolve_classes(given, settings.labels, data)
-    class_offset(classes, settings.class_weight, settings.class_prior)  # checks them
+    class_offset(classes, settings.class_weight, settings.class_prior, kind)  # checks them
+    given_thresholds(settings.threshold, classes)  # checks it
     task = VerbalizerTask(tuple(classes), lm, template, room, settings.multi_token)
     if data is not None:
         class_weight = None if isinstance(tuning, NoTuning) else settings.class_weight
         targets, weights = class_targets(data, classes, class_weight)
+        if not isinstance(tuning, NoTuning):
+            check_any_label(targets[weights > 0])
         counted = np.where(data.labels.is_labeled, data.sample_weight, 0.0)
         task = replace(task, examples=data.examples, targets=targets, sample_weight=counted)
+        task = task.shared() if kind.has_several else task
     verbalizer, words = resolve_words(given, tuning, task, names)
+    if kind.has_several and isinstance(words, LabelEmbeddings):
+        raise InputError(
+            f"{tuning} and the verbalizer score classes by their distance to a text, of which one "
+            "is the least: they learn one label for each text. For several, use label words and "
+            "tuning='full', 'lora' or 'head'"
+        )
     check_head(words, lm)
     aggregation = resolve_aggregation(settings.aggregation, verbalizer)
-    scorer = PromptScorer(lm, template, words, aggregation, room)
+    scorer = PromptScorer(lm, template, words, aggregation, room, kind=kind)
     examples = calibration_examples(template.field_names, "pmi") if data is None else data.examples
     views, wordings = _prompts(scorer, examples, tuning, max_length)  # which check the template
     if data is None:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from fewshot.classifiers.base import TextClassifier
+from fewshot.data.task_kind import TaskKind
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.scoring.aggregation import Aggregation
@@ -26,11 +27,13 @@ _OF_SCORER = {  # fitted attributes that are fields of the scorer
     "names_": "names",
     "head_": "head",
     "max_length_": "max_length",
+    "task_kind_": "kind",
 }
 _LEARNED = (  # in the order of saved folders
     *("classes_", "template_", "verbalizer_", "model_", "label_words_", "aggregation_"),
     *("calibration_", "prior_", "names_", "head_", "max_length_", "history_", "n_truncated_"),
     "parameter_report_",
+    "task_kind_",
 )
 
 
@@ -52,6 +55,7 @@ class ScorerClassifier(TextClassifier):
     names_: ClassNames | None = _of_scorer("names_")
     head_: StateHead | None = _of_scorer("head_")
     max_length_: int = _of_scorer("max_length_")
+    task_kind_: TaskKind = _of_scorer("task_kind_")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and what was learned; the fields of the scorer one by one."""

@@ -64,15 +64,21 @@ class SentenceClassifier(SupervisedClassifier):
         encoded: EncodedTexts,
         head: LinearHead,
         history: list[Epoch],
+        thresholds: npt.NDArray[np.float64] | None,
     ) -> None:
         warn_truncated(encoded.tokens.n_truncated, len(encoded.texts), encoded.encoder.max_length)
         self.classes_ = label_array(classes)
         self.encoder_ = encoded.encoder.transformer
         self.max_length_ = encoded.encoder.max_length
         self.coef_, self.intercept_ = head.coef, head.intercept
+        self.task_kind_, self.thresholds_ = head.kind, thresholds
         self.fields_ = list(encoded.fields)
         self.history_ = history
         self.n_truncated_ = encoded.tokens.n_truncated
+
+    def _scores(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Score what was embedded, [n, n_classes]."""
+        return LinearHead(self.coef_, self.intercept_, self.task_kind_).scores(features)
 
     @property
     def _fitted_encoder(self) -> SentenceEncoder:
@@ -87,10 +93,10 @@ class SentenceClassifier(SupervisedClassifier):
         return sum(int(epoch["tokens"]) for epoch in self.history_) + int(lengths.sum())
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        encoder, head = self._fitted_encoder, LinearHead(self.coef_, self.intercept_)
+        encoder = self._fitted_encoder
 
         def score(part: Examples) -> tuple[npt.NDArray[np.float64], int]:
             tokens = encoder.tokenize(part.joined())
-            return head.log_probabilities(self._embed(encoder, tokens)), tokens.n_truncated
+            return self._scores(self._embed(encoder, tokens)), tokens.n_truncated
 
         return score_in_parts(read_examples(X, self.fields_), score, encoder.max_length)

@@ -13,11 +13,12 @@ import numpy as np
 from fewshot.classifiers.base import DryRun
 from fewshot.classifiers.sentence_classifier import EncodedTexts, SentenceClassifier
 from fewshot.classifiers.supervised import PASSES_PER_STEP
-from fewshot.classifiers.text_pairs import PairSampling, PairSource
-from fewshot.data.classes import LabeledTexts, read_labeled_texts
+from fewshot.classifiers.text_pairs import LabelSetPairs, PairSampling, PairSource
+from fewshot.data.classes import LabeledTexts, Threshold, read_labeled_texts
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, new_rng, one_of, or_none, positive, whole
 from fewshot.scoring.heads import fit_linear_head
+from fewshot.scoring.thresholds import resolve_thresholds
 from fewshot.training.history import Epoch
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class SetFitClassifier(SentenceClassifier):
         Of the logistic regression.
     labels : sequence of str or int, optional
         All labels, if some may be missing in a fold.
+    threshold : float, dict, "auto" or None, default=None
+        Where texts have several labels, the probability from which a text has a label: one for
+        all, one by label, or ``"auto"``, also by default: 0.5, shrunk with few texts of a label
+        towards its share.
     random_state : int, RandomState or None, default=None
     verbose : {0, 1}, default=1
         1 shows a progress bar; 0 is silent.
@@ -66,7 +71,11 @@ class SetFitClassifier(SentenceClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted; of an indicator matrix in the order of its columns.
+    thresholds_ : ndarray of shape (n_classes,) or None
+        The probabilities from which a text has a label, if it may have several.
+    task_kind_ : TaskKind
+        Whether a text has one label or several, and the form that they were given in.
     encoder_ : SentenceTransformer
         The tuned encoder.
     coef_ : ndarray of shape (hidden, n_classes)
@@ -108,14 +117,17 @@ class SetFitClassifier(SentenceClassifier):
     max_length: int | None = None
     class_weight: str | dict[Label, float] | None = None
     labels: Sequence[Label] | None = None
+    threshold: Threshold = None
     random_state: int | np.random.RandomState | None = None
     verbose: int = 1
 
     def _learn(self, plan: _Plan) -> SetFitClassifier:
         history = self._tune(plan)
         embeddings = plan.encoded.encoder.embed(plan.encoded.tokens)
-        head = fit_linear_head(embeddings, plan.data.targets, plan.data.weights, C=_C)
-        self._set_learned(plan.data.classes, plan.encoded, head, history)
+        data = plan.data
+        head = fit_linear_head(embeddings, data.targets, data.weights, C=_C, kind=data.kind)
+        thresholds = resolve_thresholds(data)
+        self._set_learned(data.classes, plan.encoded, head, history, thresholds)
         self.n_pairs_ = plan.source.n_pairs
         return self
 
@@ -154,10 +166,18 @@ class SetFitClassifier(SentenceClassifier):
 
         _check_settings(self)
         data = read_labeled_texts(
-            X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
+            X,
+            y,
+            sample_weight,
+            labels=self.labels,
+            class_weight=self.class_weight,
+            threshold=self.threshold,
         )
-        source = PairSource(
-            data.targets.argmax(1), self.sampling_strategy, self.num_iterations, self.max_pairs
+        how = self.sampling_strategy, self.num_iterations, self.max_pairs
+        classes = data.targets.argmax(1)
+        several = data.kind.has_several
+        source = (
+            LabelSetPairs(classes, *how, data.targets) if several else PairSource(classes, *how)
         )
         rng = new_rng(self.random_state)
         encoder = SentenceEncoder.load(self.model, self.max_length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -46,13 +47,24 @@ class PairSource:
         """Draw pairs; none is repeated before all of its kind were drawn."""
         # Rows are the positions of two texts and 1 for one class, 0 for two, [n_pairs, 3],
         # shuffled.
-        order = np.argsort(self.classes, kind="stable")
         n_positive, n_negative = self._wanted()
-        positive = _positive(np.bincount(self.classes), _numbers(self.n_positive, n_positive, rng))
-        negative = _negative(np.bincount(self.classes), _numbers(self.n_negative, n_negative, rng))
-        places = order[np.concatenate([positive, negative])]
+        positive = self._positive(_numbers(self.n_positive, n_positive, rng))
+        negative = self._negative(_numbers(self.n_negative, n_negative, rng))
+        places = np.concatenate([positive, negative])
         is_positive = np.arange(len(places)) < n_positive
         return rng.permutation(np.column_stack([places, is_positive.astype(np.int64)]))
+
+    def _positive(self, numbers: Ints) -> Ints:
+        """Return the positive pairs of these numbers, as positions of texts, [n, 2]."""
+        return self._order[_positive(np.bincount(self.classes), numbers)]
+
+    def _negative(self, numbers: Ints) -> Ints:
+        return self._order[_negative(np.bincount(self.classes), numbers)]
+
+    @property
+    def _order(self) -> Ints:
+        """Positions of the texts, class by class."""
+        return np.argsort(self.classes, kind="stable")
 
     def _wanted(self) -> tuple[int, int]:
         """Return how many positive and negative pairs to draw."""
@@ -70,6 +82,39 @@ class PairSource:
             positive = min(positive, max(half, self.max_pairs - negative))
             negative = min(negative, self.max_pairs - positive)
         return positive, negative
+
+
+@dataclass(frozen=True)
+class LabelSetPairs(PairSource):
+    """The pairs of texts that may have several labels: positive if they share one."""
+
+    # As setfit's for its multi_target_strategy; all pairs are listed, by the square of the texts.
+    # A text without labels makes negative pairs only, also with itself.
+
+    targets: npt.NDArray[np.float64]  # [n, n_labels]
+
+    @property
+    def n_positive(self) -> int:
+        """Different pairs that share a label."""
+        return len(self._listed[0])
+
+    @property
+    def n_negative(self) -> int:
+        """Different pairs that share none."""
+        return len(self._listed[1])
+
+    @cached_property
+    def _listed(self) -> tuple[Ints, Ints]:
+        has_label = (self.targets > 0).astype(np.float32)
+        shares = has_label @ has_label.T > 0
+        above = np.triu(np.ones_like(shares))
+        return np.argwhere(shares & above), np.argwhere(~shares & above)
+
+    def _positive(self, numbers: Ints) -> Ints:
+        return self._listed[0][numbers]
+
+    def _negative(self, numbers: Ints) -> Ints:
+        return self._listed[1][numbers]
 
 
 def _numbers(n_available: int, n_wanted: int, rng: np.random.Generator) -> Ints:

@@ -13,11 +13,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from fewshot.classifiers.base import DryRun
 from fewshot.classifiers.supervised import SupervisedClassifier
-from fewshot.data.classes import LabeledTexts, label_array, read_labeled_texts
+from fewshot.data.classes import LabeledTexts, Threshold, label_array, read_labeled_texts
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, is_whole, positive
 from fewshot.scoring.heads import LinearHead, fit_linear_head
+from fewshot.scoring.thresholds import linear_thresholds
 
 _WORD = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
 
@@ -39,11 +40,19 @@ class TfidfClassifier(SupervisedClassifier):
     class_weight : None, "balanced" or dict, default=None
     labels : sequence of str or int, optional
         All labels, if some may be missing in a fold.
+    threshold : float, dict, "auto" or None, default=None
+        Where texts have several labels, the probability from which a text has a label: one for
+        all, one by label, or ``"auto"``, also by default: chosen by F1 on labelled texts that are
+        held out in turn, and shrunk with few towards the share of the label.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted; of an indicator matrix in the order of its columns.
+    thresholds_ : ndarray of shape (n_classes,) or None
+        The probabilities from which a text has a label, if it may have several.
+    task_kind_ : TaskKind
+        Whether a text has one label or several, and the form that they were given in.
     vocabulary_ : dict of str to int
         Column of each word or sequence of words.
     idf_ : ndarray of shape (n_words,)
@@ -75,6 +84,7 @@ class TfidfClassifier(SupervisedClassifier):
     C: float = 10.0
     class_weight: str | dict[Label, float] | None = None
     labels: Sequence[Label] | None = None
+    threshold: Threshold = None
 
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> LabeledTexts:
         limits = {
@@ -83,7 +93,12 @@ class TfidfClassifier(SupervisedClassifier):
         }
         check_settings(self, limits)
         return read_labeled_texts(
-            X, y, sample_weight, labels=self.labels, class_weight=self.class_weight
+            X,
+            y,
+            sample_weight,
+            labels=self.labels,
+            class_weight=self.class_weight,
+            threshold=self.threshold,
         )
 
     def _cost(self, plan: LabeledTexts) -> DryRun:
@@ -93,8 +108,10 @@ class TfidfClassifier(SupervisedClassifier):
         ngram_range = (int(self.ngram_range[0]), int(self.ngram_range[1]))
         vectorizer = _vectorizer(ngram_range)
         features = _fit_transform(vectorizer, plan.examples)
-        head = fit_linear_head(features, plan.targets, plan.weights, C=self.C)
+        head = fit_linear_head(features, plan.targets, plan.weights, C=self.C, kind=plan.kind)
+        thresholds = linear_thresholds(features, plan, self.C)
         self.classes_ = label_array(plan.classes)
+        self.task_kind_, self.thresholds_ = plan.kind, thresholds
         self.ngram_range_ = ngram_range
         self.vocabulary_ = {w: int(i) for w, i in getattr(vectorizer, "vocabulary_", {}).items()}
         self.idf_ = vectorizer.idf_ if self.vocabulary_ else np.empty(0)
@@ -121,12 +138,12 @@ class TfidfClassifier(SupervisedClassifier):
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples = read_examples(X, self.fields_)
-        head = LinearHead(self.coef_, self.intercept_)
+        head = LinearHead(self.coef_, self.intercept_, self.task_kind_)
         if not self.vocabulary_:
-            return head.log_probabilities(np.empty((len(examples), 0)))
+            return head.scores(np.empty((len(examples), 0)))
         vectorizer = _vectorizer(self.ngram_range_, self.vocabulary_)
         vectorizer.idf_ = self.idf_
-        return head.log_probabilities(vectorizer.transform(examples.joined()))
+        return head.scores(vectorizer.transform(examples.joined()))
 
 
 def _is_range(value: Any) -> bool:

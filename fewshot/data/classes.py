@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fewshot.data.examples import Examples, shorten
+from fewshot.data.label_sets import LabelSets
 from fewshot.data.labels import Label, Labels, read_label_set
-from fewshot.data.settings import one_of
+from fewshot.data.settings import is_number, one_of
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError, LabelWordWarning, UnlabeledWarning, warn_user
+
+# None: "auto" where texts have several labels. Any other says that they may, even without labels.
+Threshold: TypeAlias = "float | Mapping[Label, float] | Literal['auto'] | None"
 
 _LEAST_WEIGHT = np.finfo(np.float64).tiny  # in place of a weight of 0, whose log is infinite
 _SUM_TOLERANCE = 1e-6
@@ -25,12 +30,20 @@ class LabeledTexts:
 
     classes: list[Label]
     examples: Examples
-    targets: npt.NDArray[np.float64]  # [n, classes], one-hot
+    targets: npt.NDArray[np.float64]  # [n, classes], one-hot if a text has one label
     weights: npt.NDArray[np.float64]  # [n], above 0
+    kind: TaskKind = ONE_LABEL
+    thresholds: npt.NDArray[np.float64] | None = None  # [n_classes], those that the user sets
 
 
 def read_labeled_texts(
-    X: Any, y: Any, sample_weight: Any, *, labels: Sequence[Label] | None, class_weight: Any
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    labels: Sequence[Label] | None,
+    class_weight: Any,
+    threshold: Any = None,
 ) -> LabeledTexts:
     """Check what was passed to the ``fit`` of a classifier that learns from labels only."""
     if y is None:
@@ -44,7 +57,9 @@ def read_labeled_texts(
             "if -1 is a class, give it another number",
             UnlabeledWarning,
         )
+    kind = task_kind(data.labels, threshold)
     classes = class_labels(data.labels, labels)
+    thresholds = given_thresholds(threshold, classes)
     _refuse_label_column(data)
     targets, weights = class_targets(data, classes, class_weight)
     used = np.flatnonzero(weights > 0)
@@ -52,10 +67,23 @@ def read_labeled_texts(
         has_label = data.labels.is_labeled.any()
         missing = "no text has a label and a weight above 0" if has_label else "no text has a label"
         raise InputError(f"{missing}; label at least one")
-    return LabeledTexts(classes, data.examples.take(used), targets[used], weights[used])
+    check_any_label(targets[used])
+    examples = data.examples.take(used)
+    return LabeledTexts(classes, examples, targets[used], weights[used], kind, thresholds)
+
+
+def check_any_label(targets: npt.NDArray[np.float64]) -> None:
+    """Refuse labelled texts none of which has any label."""
+    if not targets.any():
+        raise InputError(
+            "all labelled texts have an empty set of labels, which teaches nothing of any label; "
+            "pass some that have one"
+        )
 
 
 def _refuse_label_column(data: TrainingData) -> None:
+    if isinstance(data.labels, LabelSets):
+        return
     labels = [str(label) for label in data.labels.values[data.labels.is_labeled]]
     texts = data.examples.take(np.flatnonzero(data.labels.is_labeled)).columns
     copies = [name for name, column in texts.items() if column == labels]
@@ -66,8 +94,12 @@ def _refuse_label_column(data: TrainingData) -> None:
         )
 
 
-def class_labels(labels: Labels | None, given: Sequence[Label] | None = None) -> list[Label]:
-    """Return the classes: those given, else those that occur; sorted."""
+def class_labels(
+    labels: Labels | LabelSets | None, given: Sequence[Label] | None = None
+) -> list[Label]:
+    """Return the classes: those given, else those that occur; sorted, or as the columns of y."""
+    if isinstance(labels, LabelSets):
+        return labels.resolve(given)
     found = [] if labels is None else labels.classes()
     classes = found if given is None else sorted(read_label_set(given))
     if _are_numbers(found, classes):
@@ -99,24 +131,30 @@ def class_labels(labels: Labels | None, given: Sequence[Label] | None = None) ->
 def class_targets(
     data: TrainingData, classes: Sequence[Label], class_weight: Any
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return one-hot targets [n, n_classes] and weights [n]; rows without a label weigh 0."""
+    """Return targets [n, n_classes] and weights [n]; rows without a label weigh 0."""
     class_offset(classes, class_weight)
-    place = {label: i for i, label in enumerate(classes)}
-    labeled = data.labels.is_labeled
-    index = np.array([place.get(label, 0) for label in data.labels.values.tolist()])
+    labeled, targets = data.labels.is_labeled, data.labels.targets(classes)
     weights = np.where(labeled, data.sample_weight, 0.0)
     if labeled.any() and not weights.any():
         raise InputError("no text has a label and a sample_weight above 0; weigh at least one")
+    if isinstance(class_weight, str) and data.labels.kind.has_several:
+        raise InputError(
+            "class_weight='balanced' weighs texts by their one class; where they have several "
+            "labels, thresholds_ follow the frequency of each. Leave it out, or set threshold="
+        )
     if isinstance(class_weight, str):
-        counts = np.bincount(index[labeled], minlength=len(classes))
-        weights *= labeled.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))[index]
-    return np.eye(len(classes))[index], weights
+        counts = targets[labeled].sum(0)
+        weights *= labeled.sum() / (np.count_nonzero(counts) * (targets @ np.maximum(counts, 1)))
+    return targets, weights
 
 
 def class_offset(
-    classes: Sequence[Label], class_weight: Any, class_prior: Any = None
+    classes: Sequence[Label],
+    class_weight: Any,
+    class_prior: Any = None,
+    kind: TaskKind = ONE_LABEL,
 ) -> npt.NDArray[np.float64]:
-    """Return what is added to the log-probabilities of classes: logs of weights and of shares."""
+    """Return what is added to the scores of classes: logs of weights, and of shares or odds."""
     # `class_weight="balanced"` weighs texts in training instead, see `class_targets`.
     offset = np.zeros(len(classes))
     if isinstance(class_weight, Mapping):
@@ -127,11 +165,17 @@ def class_offset(
             "class_weight is None, 'balanced' or a mapping of labels to weights, "
             f"got {shorten(class_weight)}"
         )
-    shares = class_shares(classes, class_prior)
-    return offset if shares is None else offset + np.log(shares * len(classes))
+    shares = class_shares(classes, class_prior, kind)
+    if shares is None:
+        return offset
+    if kind.has_several:
+        return offset + np.log(shares / (1.0 - shares) * (len(classes) - 1))
+    return offset + np.log(shares * len(classes))
 
 
-def class_shares(classes: Sequence[Label], class_prior: Any) -> npt.NDArray[np.float64] | None:
+def class_shares(
+    classes: Sequence[Label], class_prior: Any, kind: TaskKind = ONE_LABEL
+) -> npt.NDArray[np.float64] | None:
     """Return the shares of the classes that the user knows, [n_classes], or None."""
     if class_prior is None:
         return None
@@ -143,6 +187,13 @@ def class_shares(classes: Sequence[Label], class_prior: Any) -> npt.NDArray[np.f
             f"got {class_prior!r}"
         )
     shares = _by_class(classes, class_prior, "class_prior", default=0.0)
+    if kind.has_several:
+        if not ((shares > 0) & (shares < 1)).all():
+            raise InputError(
+                "class_prior holds the share of texts that have each label, above 0 and below 1, "
+                f"for each of {list(classes)}; got {dict(class_prior)}"
+            )
+        return shares
     if not (shares > 0).all() or abs(shares.sum() - 1.0) > _SUM_TOLERANCE:
         raise InputError(
             f"class_prior holds a share above 0 for each of {list(classes)}, and they sum to 1; "
@@ -150,6 +201,37 @@ def class_shares(classes: Sequence[Label], class_prior: Any) -> npt.NDArray[np.f
         )
     known: npt.NDArray[np.float64] = shares / shares.sum()
     return known
+
+
+def task_kind(labels: Labels | LabelSets | None, threshold: Threshold) -> TaskKind:
+    """Return whether texts have one label or several; a threshold says so where none is known."""
+    if isinstance(labels, LabelSets) or threshold is None:
+        return ONE_LABEL if labels is None else labels.kind
+    if labels is not None and labels.is_labeled.any():
+        raise InputError(
+            "threshold= is for texts with several labels, and y holds one label for each: pass a "
+            "list of labels for each text, or columns of 0 and 1, or leave threshold out"
+        )
+    return TaskKind("lists")
+
+
+def given_thresholds(
+    threshold: Threshold, classes: Sequence[Label]
+) -> npt.NDArray[np.float64] | None:
+    """Return the thresholds that a user has set, [n_classes], or None."""
+    if threshold is None or (isinstance(threshold, str) and threshold == "auto"):
+        return None
+    by_label: Mapping[Any, Any] = (
+        threshold if isinstance(threshold, Mapping) else dict.fromkeys(classes, threshold)
+    )
+    values: list[Any] = [by_label.get(label) for label in classes]
+    is_good = all(is_number(value) and 0 < value < 1 for value in values)
+    if not is_good or len(by_label) != len(classes):
+        raise InputError(
+            "threshold is 'auto', a number between 0 and 1, or a mapping of all labels to such "
+            f"numbers; the labels are {list(classes)}, got {shorten(threshold)}"
+        )
+    return np.array(values, dtype=np.float64)
 
 
 def label_array(classes: Sequence[Label]) -> npt.NDArray[Any]:

@@ -107,7 +107,7 @@ def _selected(examples: Examples, fields: Sequence[str] | None) -> Examples:
 
 def _table_columns(X: Any) -> dict[str, list[Any]] | None:
     """Return the columns of a table, else None."""
-    keys = _column_keys(X)
+    keys = column_keys(X)
     if keys is None:
         return None
     names = [str(name) for name in keys]
@@ -118,7 +118,8 @@ def _table_columns(X: Any) -> dict[str, list[Any]] | None:
     return {name: as_list(X[key]) for name, key in zip(names, keys, strict=True)}
 
 
-def _column_keys(X: Any) -> Sequence[Any] | None:
+def column_keys(X: Any) -> Sequence[Any] | None:
+    """Return the names of a table's columns, or None for what is no table."""
     if hasattr(X, "iloc") or hasattr(X, "get_columns"):  # a DataFrame of pandas, of polars
         keys = getattr(X, "columns", None)
     elif hasattr(X, "column_names"):  # a datasets.Dataset, a pyarrow.Table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeAlias
@@ -20,6 +20,7 @@ from fewshot.data.examples import (
     plain_text,
     shorten_repr,
 )
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import InputError, VerbalizerError, warn_user
 
 Label: TypeAlias = str | int  # bool is one, too: it is an int
@@ -42,9 +43,28 @@ class Labels:
         """Rows that have no label because they hold -1."""
         return int(np.count_nonzero(self.values == UNLABELED))
 
+    @property
+    def kind(self) -> TaskKind:
+        """Each text has one label at most."""
+        return ONE_LABEL
+
     def classes(self) -> list[Label]:
         """Return the labels that occur, sorted."""
         return sorted(set(self.values[self.is_labeled].tolist()))
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Labels:
+        """Return the labels at these positions."""
+        return read_labels(self.values[rows].tolist(), len(rows))
+
+    def known(self) -> list[Label | None]:
+        """Return the labels, None where there is none."""
+        rows = zip(self.values.tolist(), self.is_labeled, strict=True)
+        return [label if is_labeled else None for label, is_labeled in rows]
+
+    def targets(self, classes: Sequence[Label]) -> npt.NDArray[np.float64]:
+        """Return one-hot rows, [n, n_classes]; those without a label mean nothing."""
+        place = {label: column for column, label in enumerate(classes)}
+        return np.eye(len(classes))[[place.get(label, 0) for label in self.values.tolist()]]
 
 
 def read_labels(y: Any, n_examples: int) -> Labels:
@@ -53,7 +73,7 @@ def read_labels(y: Any, n_examples: int) -> Labels:
         labels = y
     elif is_sequence(y):
         values = as_list(y)
-        labels = _to_array([_read_label(value, row) for row, value in enumerate(values)])
+        labels = _to_array([read_label(value, row) for row, value in enumerate(values)])
         _warn_members(values)
     else:
         raise InputError(
@@ -61,12 +81,17 @@ def read_labels(y: Any, n_examples: int) -> Labels:
             if y is None
             else f"y is a sequence of labels, one for each row of X, got {shorten_repr(y)}"
         )
-    if len(labels) != n_examples:
+    check_length(len(labels), n_examples)
+    return labels
+
+
+def check_length(n_labels: int, n_examples: int) -> None:
+    """Refuse labels of more or fewer rows than there are texts."""
+    if n_labels != n_examples:
         raise InputError(
             f"X and y differ in length (inconsistent numbers of samples): "
-            f"{n_examples} texts, {len(labels)} labels"
+            f"{n_examples} texts, {n_labels} labels"
         )
-    return labels
 
 
 def read_label_set(labels: Any) -> tuple[Label, ...]:
@@ -91,14 +116,7 @@ def read_label_set(labels: Any) -> tuple[Label, ...]:
 
 def _to_array(labels: list[Label | None]) -> Labels:
     kinds = {type(label) for label in labels if label is not None}
-    if len(kinds) > 1:
-        examples = list({type(label): label for label in labels if label is not None}.values())
-        raise InputError(f"labels are all str or all int (or all bool), got for example {examples}")
-    too_long = [label for label in labels if isinstance(label, int) and not _fits(label)]
-    if too_long:
-        raise InputError(
-            f"labels that are int have 64 bits at most, got {shorten_repr(too_long[0])}"
-        )
+    check_alike(label for label in labels if label is not None)
     if kinds <= {int, bool} and None not in labels:
         values: npt.NDArray[Any] = np.array(labels, dtype=np.int64 if kinds == {int} else bool)
         return Labels(values, values != UNLABELED)
@@ -106,6 +124,18 @@ def _to_array(labels: list[Label | None]) -> Labels:
     values[:] = labels
     is_labeled = np.array([label not in (None, UNLABELED) for label in labels], dtype=bool)
     return Labels(values, is_labeled)
+
+
+def check_alike(labels: Iterable[Label]) -> None:
+    """Refuse labels of several types, and numbers that no array holds."""
+    by_type: dict[type, Label] = {}
+    for label in labels:
+        by_type.setdefault(type(label), label)
+        if isinstance(label, int) and not _fits(label):
+            raise InputError(f"labels that are int have 64 bits at most, got {shorten_repr(label)}")
+    if len(by_type) > 1:
+        found = list(by_type.values())
+        raise InputError(f"labels are all str or all int (or all bool), got for example {found}")
 
 
 def _fits(label: int) -> bool:
@@ -125,7 +155,8 @@ def _warn_members(values: list[Any]) -> None:
             return
 
 
-def _read_label(value: Any, row: int) -> Label | None:
+def read_label(value: Any, row: int) -> Label | None:
+    """Read one label; None is returned for a missing one."""
     if is_missing(value):
         return None
     if isinstance(value, (bool, np.bool_)):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.exceptions import DataConversionWarning
 
 from fewshot.data.examples import Examples, read_examples
+from fewshot.data.label_sets import LabelSets, holds_label_sets, joined_labels, read_label_sets
 from fewshot.data.labels import Labels, read_labels
 from fewshot.errors import InputError, warn_user
 
@@ -18,12 +19,19 @@ class TrainingData(NamedTuple):
     """Texts with labels and weights; some or all labels may be missing."""
 
     examples: Examples
-    labels: Labels
+    labels: Labels | LabelSets
     sample_weight: npt.NDArray[np.float64]  # [n]
+
+    @property
+    def one_each(self) -> Labels:
+        """The labels, of which each text has one at most; an InputError if it may have several."""
+        if isinstance(self.labels, LabelSets):
+            raise InputError("y holds several labels for a text; pass one for each here")
+        return self.labels
 
     def take(self, indices: npt.NDArray[np.int64]) -> TrainingData:
         """Return the rows at these positions."""
-        labels = read_labels(self.labels.values[indices].tolist(), len(indices))
+        labels = self.labels.take(indices)
         return TrainingData(self.examples.take(indices), labels, self.sample_weight[indices])
 
 
@@ -36,7 +44,7 @@ def read_training_data(
         return X._replace(examples=read_examples(X.examples, fields))
     examples = read_examples(X, fields)
     n_examples = len(examples)
-    labels = read_labels([None] * n_examples if y is None else _flat(y), n_examples)
+    labels = _read_y([None] * n_examples if y is None else y, n_examples)
     weights = _weights(sample_weight, n_examples)
     for rows in (labels.is_labeled, ~labels.is_labeled):
         weights[rows] /= _mean_weight(weights[rows])
@@ -46,14 +54,20 @@ def read_training_data(
 def concatenate(parts: Sequence[TrainingData]) -> TrainingData:
     """Return the rows of all parts, which have the same fields, in one."""
     columns: dict[str, list[str]] = {name: [] for name in parts[0].examples.fields}
-    labels: list[Any] = []
     for part in parts:
         for name, texts in columns.items():
             texts += part.examples.columns[name]
-        rows = zip(part.labels.values.tolist(), part.labels.is_labeled, strict=True)
-        labels += [label if is_labeled else None for label, is_labeled in rows]
+    labels = joined_labels([part.labels for part in parts])
     weights = np.concatenate([part.sample_weight for part in parts])
-    return TrainingData(Examples(columns), read_labels(labels, len(labels)), weights)
+    return TrainingData(Examples(columns), labels, weights)
+
+
+def _read_y(y: Any, n_examples: int) -> Labels | LabelSets:
+    """Read labels, one for each text or several."""
+    rows = list(y) if isinstance(y, Iterator) else y
+    if holds_label_sets(rows):
+        return read_label_sets(rows, n_examples)
+    return read_labels(_flat(rows), n_examples)
 
 
 def _flat(y: Any) -> Any:

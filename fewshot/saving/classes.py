@@ -30,6 +30,7 @@ HELD = {
     "LabelWords": "fewshot.scoring.label_words",
     "ParameterReport": "fewshot.classifiers.parameter_report",
     "StateHead": "fewshot.scoring.heads",
+    "TaskKind": "fewshot.data.task_kind",
     "Trial": "fewshot.classifiers.automatic.report",
 }
 PACKAGES = ("fewshot", "fewshot.tuning", "fewshot.knowledge")  # in the order of their import times

@@ -7,13 +7,19 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import LabelWordError
 
 Aggregation: TypeAlias = Literal["mean", "max", "logsumexp", "weighted"]
 
 
-def word_log_probs(scores: Tensor, prior: Tensor | None = None) -> Tensor:
+def word_log_probs(
+    scores: Tensor, prior: Tensor | None = None, kind: TaskKind = ONE_LABEL
+) -> Tensor:
     """Return log-probabilities over all label words [n, n_words], divided by a prior if given."""
+    # Of several labels, each word stands for itself: its score is only divided by its own prior.
+    if kind.has_several:
+        return scores if prior is None else scores - prior
     # Hu et al. (2022), Knowledgeable Prompt-tuning, section 3.3 (contextualized calibration).
     return (scores if prior is None else scores - prior).log_softmax(-1)
 

@@ -105,6 +105,18 @@ class VerbalizerTask:
         targets, weights = class_targets(data, classes, None)
         return replace(task, examples=data.examples, targets=targets, sample_weight=weights)
 
+    def shared(self) -> VerbalizerTask:
+        """Return the task with the weight of each text shared between its labels.
+
+        Returns
+        -------
+        VerbalizerTask
+            A text without labels weighs nothing.
+        """
+        counts = self.targets.sum(1)
+        shares = self.targets / np.maximum(counts, 1.0)[:, None]
+        return replace(self, targets=shares, sample_weight=self.sample_weight * (counts > 0))
+
     def prompts(self) -> Prompts:
         """Return the prompts of the texts, with one mask each.
 

@@ -47,14 +47,13 @@ def class_names(
     states_of: Callable[[Sequence[str]], Array],
     texts: Sequence[str],  # of many kinds
     weight: float,
-    pieces_per_word: float,
+    word_weight: float,
 ) -> ClassNames:
     """Compare texts to names of a weight."""
-    # Names of several pieces say little at one mask: the words' weight falls with their number.
     of_names, of_texts = states_of(names), states_of(texts)
     vectors, center = _unit(of_names - of_names.mean(0)), of_texts.mean(0)
     zeros = np.zeros(len(names))
-    found = ClassNames(tuple(names), vectors, center, zeros, weight, 1.0 / pieces_per_word)
+    found = ClassNames(tuple(names), vectors, center, zeros, weight, word_weight)
     return found.calibrated(of_texts, np.full(len(texts), 1.0 / len(texts)))
 
 

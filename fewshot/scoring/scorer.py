@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fewshot.data.examples import Examples
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import LabelWordError, TruncationWarning, warn_user
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.state_cache import MaskStates
@@ -36,6 +37,7 @@ Encoded: TypeAlias = dict[int, tuple[Prompts, MaskStates]]
 
 _VALUES_AT_ONCE = 2**22  # scores of pieces of words; some 32 MB
 _FEWEST_AT_ONCE = 32  # examples
+_WORDS_OF_SEVERAL = 0.5  # weight of the words beside names; docs/evidence/several_labels.md
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class PromptScorer:
     prior: Tensor | None = None  # [n_words]: log-probabilities that calibration divides by
     names: ClassNames | None = None  # are compared with mean states
     head: StateHead | None = None  # regressions on states, which `scores` adds
+    kind: TaskKind = ONE_LABEL
 
     def views(self, examples: Examples) -> Views:
         """Tokenize examples once and put them into the template, for each number of masks."""
@@ -80,9 +83,15 @@ class PromptScorer:
     def class_scores(self, encoded: Encoded) -> npt.NDArray[np.float64]:
         """Score classes by their words and names, calibrated, [n_examples, n_classes]."""
         words, names = self.voices(encoded)
-        if self.names is None or names is None:
-            return words
-        return _rounded(self.names.word_weight * words + self.names.weight * names)
+        if self.names is not None and names is not None:
+            words = _rounded(self.names.word_weight * words + self.names.weight * names)
+        return words + self.base
+
+    @property
+    def base(self) -> float:
+        """What scores of several labels start from: the log-odds of equal shares; else nothing."""
+        n_classes = len(self.words.classes)
+        return -float(np.log(n_classes - 1)) if self.kind.has_several else 0.0
 
     def voices(
         self, encoded: Encoded
@@ -103,7 +112,7 @@ class PromptScorer:
     def word_log_probs(self, encoded: Encoded) -> Tensor:
         """Return the uncalibrated log-probabilities of words, [n_examples, n_words]."""
         with torch.inference_mode():
-            return word_log_probs(self.word_scores(encoded))
+            return word_log_probs(self.word_scores(encoded), kind=self.kind)
 
     def states_at_masks(self, encoded: Encoded) -> Tensor:
         """Return states at all masks, [n_examples, n_masks, hidden], in float64."""
@@ -135,6 +144,8 @@ class PromptScorer:
             log_probs = self.word_log_probs(part)
             mean += shares[start : start + len(log_probs)] @ log_probs
             start += len(log_probs)
+        if self.kind.has_several:
+            return replace(self, prior=mean)
         return replace(self, prior=word_prior(mean[None], torch.ones(1)))
 
     def named(self, names: Sequence[str], weight: float | None) -> PromptScorer:
@@ -158,7 +169,9 @@ class PromptScorer:
             weight = weight_of_names(len(names), pieces)
         if not weight:
             return self
-        found = class_names(names, states_of, generic_texts(), weight, pieces)
+        # Names of several pieces say little at one mask: the words' weight falls with their number.
+        word_weight = (_WORDS_OF_SEVERAL if self.kind.has_several else 1.0) / pieces
+        found = class_names(names, states_of, generic_texts(), weight, word_weight)
         return replace(self, names=found)
 
     def renamed(self) -> PromptScorer:
@@ -249,7 +262,7 @@ class PromptScorer:
             rows = names.similarities(moved.mean_states(after))
             rows = rows - self.names.similarities(self.mean_states(before))
             names = replace(names, prior=self.names.prior + share.numpy() @ rows)
-        prior = word_log_probs((self.prior + mean)[None])[0]
+        prior = word_log_probs((self.prior + mean)[None], kind=self.kind)[0]
         return replace(moved, prior=prior, names=names)
 
     def train_scores(self, views: Views, batch: npt.NDArray[np.int64]) -> Tensor:
@@ -260,7 +273,7 @@ class PromptScorer:
         for n_masks, prompts in views.items():
             mask, _, examples = self._forward(prompts, batch)
             logits[n_masks] = _example_mean(self._token_scores(mask).cpu(), examples, len(batch))
-        return self._classes(self._from_tokens(logits))
+        return self._classes(self._from_tokens(logits)) + self.base
 
     def train_states(
         self, views: Views, batch: npt.NDArray[np.int64], states: States = "mask"
@@ -326,7 +339,7 @@ class PromptScorer:
         return self.label_words.scores_at_one_mask(logits[1][:, 0])
 
     def _classes(self, word_scores: Tensor) -> Tensor:
-        log_probs = word_log_probs(word_scores, self.prior)
+        log_probs = word_log_probs(word_scores, self.prior, self.kind)
         words = self.label_words
         return aggregate(log_probs, words.class_index, self.aggregation, words.weights)
 

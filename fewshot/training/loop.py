@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import ModelError, TuningError
 from fewshot.models.reproducible import limited_threads, torch_seed
 from fewshot.training.history import Epoch
-from fewshot.training.losses import distillation_loss, soft_cross_entropy
+from fewshot.training.losses import binary_cross_entropy, distillation_loss, soft_cross_entropy
 
 Batch: TypeAlias = npt.NDArray[np.int64]
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
@@ -39,6 +40,7 @@ class TrainSettings:
     label_smoothing: float = 0.0
     temperature: float = 1.0  # divides scores and log-targets; other than 1 for distillation
     patience: int | None = None  # epochs without a better loss before training stops
+    kind: TaskKind = ONE_LABEL
 
     def steps(self, n_examples: int) -> int:
         """Return the number of optimizer steps for so many examples."""
@@ -136,9 +138,12 @@ class TrainStep:
     label_smoothing: float = 0.0
     temperature: float = 1.0
     progress: float = 0.0  # share of the steps that are done
+    kind: TaskKind = ONE_LABEL
 
     def task_loss(self, scores: Tensor) -> Tensor:
         """Return the cross-entropy of class scores [n, n_classes]."""
+        if self.kind.has_several:
+            return binary_cross_entropy(scores, self.targets, self.weights, self.label_smoothing)
         if self.temperature != 1.0:
             return distillation_loss(scores, self.targets, self.weights, self.temperature)
         return soft_cross_entropy(scores, self.targets, self.weights, self.label_smoothing)
@@ -269,6 +274,7 @@ class _Run:
             self.settings.label_smoothing,
             self.settings.temperature,
             self.optimizer.n_done / self.optimizer.n_steps,
+            self.settings.kind,
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
+
 
 def soft_cross_entropy(
     scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0
@@ -13,6 +15,15 @@ def soft_cross_entropy(
     # The divisor is the number of examples, not the sum of their weights: weights also count in a
     # batch of one.
     losses = -(smoothed(targets, label_smoothing) * scores.log_softmax(-1)).sum(-1)
+    return (losses * weights).mean()
+
+
+def binary_cross_entropy(
+    scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """Return the mean of weighted sums over labels of cross-entropies with log-odds [n, labels]."""
+    own = (1 - label_smoothing) * targets + label_smoothing / 2
+    losses = nn.functional.binary_cross_entropy_with_logits(scores, own, reduction="none").sum(-1)
     return (losses * weights).mean()
 
 
@@ -52,21 +63,30 @@ def contrastive_losses(
     return (ranking + supervised) / 2
 
 
-def kl_divergence(scores: Tensor, others: Tensor) -> Tensor:
+def kl_divergence(scores: Tensor, others: Tensor, kind: TaskKind = ONE_LABEL) -> Tensor:
     """Return KL(p || q) for each row, p from the first scores, q from the others."""
-    # torch's first argument is the second distribution of the formula.
-    return nn.functional.kl_div(
-        others.log_softmax(-1), scores.log_softmax(-1), log_target=True, reduction="none"
-    ).sum(-1)
+    return _kl(_log_probs(scores, kind), _log_probs(others, kind))
 
 
-def symmetric_kl(scores: Tensor, others: Tensor) -> Tensor:
+def symmetric_kl(scores: Tensor, others: Tensor, kind: TaskKind = ONE_LABEL) -> Tensor:
     """Return (KL(p || q) + KL(q || p)) / 2 for each row."""
-    return 0.5 * (kl_divergence(scores, others) + kl_divergence(others, scores))
+    return 0.5 * (kl_divergence(scores, others, kind) + kl_divergence(others, scores, kind))
 
 
-def jensen_shannon(scores: Tensor) -> Tensor:
+def jensen_shannon(scores: Tensor, kind: TaskKind = ONE_LABEL) -> Tensor:
     """Return the mean of KL(p_t || m) over the predictions [t, ..., n_classes], m their mean."""
-    log_probs = scores.log_softmax(-1)
+    log_probs = _log_probs(scores, kind)
     mean = log_probs.logsumexp(0) - torch.tensor(float(len(scores))).log()
-    return kl_divergence(log_probs, mean.expand_as(log_probs)).mean(0)
+    return _kl(log_probs, mean.expand_as(log_probs)).mean(0)
+
+
+def _log_probs(scores: Tensor, kind: TaskKind) -> Tensor:
+    """Return log-probabilities of each choice: between classes, or to have a label, [..., c]."""
+    if kind.has_several:
+        return torch.stack([torch.zeros_like(scores), scores], -1).log_softmax(-1)
+    return scores.log_softmax(-1)[..., None, :]
+
+
+def _kl(log_probs: Tensor, others: Tensor) -> Tensor:
+    # torch's first argument is the second distribution of the formula.
+    return nn.functional.kl_div(others, log_probs, log_target=True, reduction="none").sum((-2, -1))

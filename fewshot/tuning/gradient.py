@@ -147,7 +147,11 @@ class GradientTuning(Tuning):
         """Train a copy of the model by a procedure of the caller's; see :meth:`Tuning.tune`."""
         self.check(task.scorer.lm, task.scorer.template)
         warmth = task.distillation_temperature
-        settings = replace(self._settings(), temperature=1.0 if warmth is None else warmth)
+        settings = replace(
+            self._settings(),
+            temperature=1.0 if warmth is None else warmth,
+            kind=task.scorer.kind,
+        )
         own = with_class_vectors(with_template_tokens(self.prepare(task)))
         lm = own.scorer.lm
         if not lm.tuned_parameters():
@@ -167,7 +171,7 @@ class GradientTuning(Tuning):
                 encoded, task.calibration_weight, task.class_shares
             )
             own = replace(own, scorer=scorer)
-        return TuningResult(own.scorer, fit_head(own, self.C, tuned=True), history)
+        return TuningResult(own.scorer, fit_head(own, self.C, tuned=True).head, history)
 
     def check(self, lm: MaskedLM, template: Template) -> None:
         """Check the settings; see :meth:`Tuning.check`."""
@@ -299,7 +303,10 @@ def _with_masked_words(
 def _default_share(task: TuningTask) -> float:
     """Return the share of trained weights for so many labels per class."""
     labelled = task.targets[task.sample_weight > 0]
-    labels_per_class = len(labelled) / len(np.unique(labelled.argmax(1)))
+    if task.scorer.kind.has_several:
+        labels_per_class: float = float(labelled.sum()) / np.count_nonzero(labelled.any(0))
+    else:
+        labels_per_class = len(labelled) / len(np.unique(labelled.argmax(1)))
     return _LARGEST_SHARE * labels_per_class / (labels_per_class + _HALF_WAY)
 
 
@@ -323,5 +330,5 @@ def _interpolate(
 def held_out_rows(task: TuningTask, fraction: float) -> npt.NDArray[np.int64]:
     """Draw from the labelled examples, by the likeliest class where targets are soft."""
     labelled = np.flatnonzero(task.sample_weight > 0)
-    drawn = hold_out(task.targets[labelled].argmax(1), fraction, task.rng)
+    drawn = hold_out(task.scorer.kind.strata(task.targets[labelled]), fraction, task.rng)
     return labelled[drawn]

@@ -14,7 +14,7 @@ from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.scoring.heads import StateHead, fit_state_head
-from fewshot.scoring.mixture import Voices, fit_mixture
+from fewshot.scoring.mixture import Mixture, Voices, fit_mixture
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
 
@@ -73,10 +73,11 @@ class Head(Tuning):
     def tune(self, task: TuningTask) -> TuningResult:
         """Fit the regression; see :meth:`Tuning.tune`."""
         self.check(task.scorer.lm, task.scorer.template)
-        return TuningResult(task.scorer, fit_head(task, self.C))
+        found = fit_head(task, self.C)
+        return TuningResult(task.scorer, found.head, held_out=found.held_out)
 
 
-def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> StateHead:
+def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> Mixture:
     """Fit the mixture of voices on the states of a task's scorer."""
     # A teacher's predictions contain names and regressions: what learned them goes beside the words
     # only, and alone, with its own temperature, if it learned from many texts.
@@ -92,9 +93,9 @@ def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> State
     if is_distilled:
         head = fit_state_head(states, task.targets, task.sample_weight, C=C)
         if _n_taught(task) < _ALONE_FROM:
-            return replace(head, temperature=_TEMPERATURE if tuned else 1.0)
+            return Mixture(replace(head, temperature=_TEMPERATURE if tuned else 1.0))
         own = _matching_temperature(head, states, task.targets, task.sample_weight)
-        return replace(head, prompt_share=0.0, temperature=own)
+        return Mixture(replace(head, prompt_share=0.0, temperature=own))
     words, similarities = scorer.voices(encoded)
     voices = Voices(words, similarities, states, scorer.mask_states(encoded))
     if names := scorer.names:
@@ -106,6 +107,7 @@ def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> State
         C=C,
         learns_weights=not tuned,
         temperature=_TEMPERATURE_OF_VOICES if tuned else 1.0,
+        kind=scorer.kind,
     )
 
 

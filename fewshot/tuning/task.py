@@ -19,7 +19,7 @@ class TuningTask:
 
     scorer: PromptScorer  # before tuning, calibrated
     views: Views
-    targets: npt.NDArray[np.float64]  # [n_examples, n_classes]; one-hot for hard labels
+    targets: npt.NDArray[np.float64]  # [n_examples, n_classes]; of 0 and 1 for hard labels
     sample_weight: npt.NDArray[np.float64]
     rng: np.random.Generator
     show_progress: bool = False
@@ -46,3 +46,6 @@ class TuningResult:
     scorer: PromptScorer  # with a model of its own if weights were changed
     head: StateHead | None = None
     history: list[Epoch] = field(default_factory=list)
+    # Scores of examples that were held out in turn, [n_examples, n_classes]; NaN where there is
+    # none. For thresholds of several labels.
+    held_out: npt.NDArray[np.float64] | None = None

@@ -19,11 +19,22 @@ def test_a_column_of_labels_is_flattened_with_a_warning():
     assert data.labels.values.tolist() == ["a", "b"]
 
 
-def test_a_matrix_of_labels_is_refused():
+def test_a_cube_of_labels_is_refused():
     with pytest.raises(
-        InputError, match=r"one label for each text, got an array of shape \(2, 2\)"
+        InputError, match=r"one label for each text, got an array of shape \(2, 2, 2\)"
     ):
-        read_training_data(["x", "y"], np.zeros((2, 2)))
+        read_training_data(["x", "y"], np.zeros((2, 2, 2)))
+
+
+def test_parts_with_several_labels_are_joined_with_parts_without_any():
+    labeled = read_training_data(["x", "y"], [["b", "a"], []])
+    pool = read_training_data(["z"], None)
+
+    joined = concatenate([labeled, pool])
+
+    assert joined.examples.columns["text"] == ["x", "y", "z"]
+    assert joined.labels.targets(["a", "b"]).tolist() == [[1, 1], [0, 0], [0, 0]]
+    assert joined.labels.is_labeled.tolist() == [True, True, False]
 
 
 def test_without_weights_all_texts_weigh_one():

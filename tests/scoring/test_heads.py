@@ -23,14 +23,14 @@ def test_probabilities_are_those_of_scikit_learn(n_classes, kind):
 
     head = fit_linear_head(kind(FEATURES), np.eye(n_classes)[index], WEIGHTS, C=3.0)
 
-    probabilities = np.exp(head.log_probabilities(kind(FEATURES)))
+    probabilities = np.exp(head.scores(kind(FEATURES)))
     assert probabilities == pytest.approx(reference.predict_proba(FEATURES), abs=1e-6)
 
 
 def test_scores_by_hand():
     head = LinearHead(np.array([[0.0, 2.0]]), np.array([0.0, -1.0]))
 
-    probabilities = np.exp(head.log_probabilities(np.array([[0.5], [1.0]])))
+    probabilities = np.exp(head.scores(np.array([[0.5], [1.0]])))
 
     assert probabilities == pytest.approx(np.array([[0.5, 0.5], [0.268941, 0.731059]]), abs=1e-6)
 
@@ -40,7 +40,7 @@ def test_class_without_example_is_unlikely_but_possible():
 
     head = fit_linear_head(FEATURES, targets, WEIGHTS, C=1.0)
 
-    log_probabilities = head.log_probabilities(FEATURES)
+    log_probabilities = head.scores(FEATURES)
     assert np.exp(log_probabilities[:, [0, 3]]) == pytest.approx(1e-6)
     assert set(log_probabilities.argmax(1)) == {1, 2}
 
@@ -48,13 +48,13 @@ def test_class_without_example_is_unlikely_but_possible():
 def test_single_class_takes_all():
     head = fit_linear_head(FEATURES, np.eye(3)[[1] * 30], WEIGHTS, C=1.0)
 
-    assert set(head.log_probabilities(FEATURES).argmax(1)) == {1}
+    assert set(head.scores(FEATURES).argmax(1)) == {1}
 
 
 def test_without_features_the_shares_are_learned():
     head = fit_linear_head(np.empty((3, 0)), np.eye(2)[[0, 1, 1]], np.array([2, 1, 1.0]), C=1.0)
 
-    assert np.exp(head.log_probabilities(np.empty((1, 0)))) == pytest.approx(np.array([[0.5, 0.5]]))
+    assert np.exp(head.scores(np.empty((1, 0)))) == pytest.approx(np.array([[0.5, 0.5]]))
 
 
 # ---- On states, to soft targets ---------------------------------------------------------------

@@ -20,7 +20,7 @@ def states_of(texts):
 
 
 def names_of():
-    return class_names(["up", "right"], states_of, ["some", "text"], 10.0, pieces_per_word=2.0)
+    return class_names(["up", "right"], states_of, ["some", "text"], 10.0, word_weight=0.5)
 
 
 def test_names_are_directions_around_their_mean():

@@ -25,7 +25,7 @@ from fewshot.models.hub import MINI_NAME
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template, default_template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring.mixture import held_out_folds
+from fewshot.scoring.folds import held_out_folds
 
 _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)")
@@ -63,8 +63,8 @@ class Task:
     def folds(self, n_folds: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the fold in which each labelled text is held out, -1 for none."""
         keys = text_keys(self.labeled.examples)[:, None]
-        of_class = self.targets().argmax(1)
-        return held_out_folds(keys, of_class, self.labeled.sample_weight, n_folds)
+        weights = self.labeled.sample_weight
+        return held_out_folds(keys, self.targets(), weights, most_folds=n_folds)
 
     def part(self, rows: Any) -> Task:
         """Return the task with some of the labelled texts."""
@@ -183,6 +183,11 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> TrainingData | None:
     if X is None:
         return None
     rows = read_training_data(X, y, sample_weight)
+    if rows.labels.kind.has_several:
+        raise InputError(
+            "Classifier learns one label for each text; for several labels use "
+            "PromptClassifier(tuning='head'), or 'full' with more labels"
+        )
     _warn_contradictions(rows)
     return rows
 
@@ -191,7 +196,7 @@ def _warn_contradictions(rows: TrainingData) -> None:
     labels: dict[Any, dict[Label, None]] = {}
     texts: dict[Any, str] = {}
     labeled = rows.take(np.flatnonzero(rows.labels.is_labeled))
-    joined, values = labeled.examples.joined(), labeled.labels.values.tolist()
+    joined, values = labeled.examples.joined(), labeled.one_each.values.tolist()
     for key, text, label in zip(text_keys(labeled.examples).tolist(), joined, values, strict=True):
         labels.setdefault(key, {})[label] = None
         texts[key] = text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ class SemiSupervisedClassifier(TextClassifier):
 
     A subclass has the parameters below, plans a fit and learns in rounds.
     """
+
+    _takes_several_labels: ClassVar[bool] = False
 
     estimator: Any  # a PromptClassifier or another of this kind; checked in fit
     max_unlabeled: int
@@ -125,7 +127,7 @@ class SemiSupervisedClassifier(TextClassifier):
         if not len(labeled):
             raise InputError("no row of y has a label to score by; pass labelled texts")
         predicted = self.predict(data.examples.take(labeled))
-        truth = data.labels.values[labeled].tolist()
+        truth = data.one_each.values[labeled].tolist()
         weights = None if sample_weight is None else data.sample_weight[labeled]
         return float(accuracy_score(truth, predicted.tolist(), sample_weight=weights))
 
@@ -237,6 +239,11 @@ def prompt_classifier(estimator: Any, method: str) -> PromptClassifier:
         raise InputError(
             f"estimator of {method} is a PromptClassifier, got {kind}; pass for example "
             f"{method}(PromptClassifier(template, verbalizer))"
+        )
+    if estimator.threshold is not None:
+        raise InputError(
+            f"threshold= is for several labels, and {method} learns one for each text; leave it "
+            "out, or use the PromptClassifier alone"
         )
     cloned: PromptClassifier = clone(estimator)
     return cloned

@@ -48,7 +48,7 @@ class EnsemblePlan(FitPlan):
         """Labeled texts of each class."""
         if self.data.labeled is None:
             return [0] * len(self.classes)
-        values = self.data.labeled.labels.values.tolist()
+        values = self.data.labeled.one_each.values.tolist()
         return [values.count(label) for label in self.classes]
 
 
@@ -156,7 +156,7 @@ def _weight(plan: EnsemblePlan, member: PromptClassifier) -> float:
     data = data._replace(sample_weight=np.ones(len(data.examples)))
     zero_shot = fit_prompt(clone(member).set_params(tuning="none"), data)
     best = zero_shot._class_scores(labeled.examples).argmax(1)
-    is_right = zero_shot.classes_[best] == labeled.labels.values
+    is_right = zero_shot.classes_[best] == labeled.one_each.values
     return float(np.average(is_right, weights=labeled.sample_weight))
 
 

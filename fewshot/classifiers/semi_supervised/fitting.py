@@ -73,6 +73,7 @@ def open_fit(
     rows = None
     if given.X is not None:
         rows = read_training_data(given.X, given.y, given.sample_weight, fields)
+    _check_kind(settings, rows)
     digest = ""
     if settings.checkpoint_dir is not None:
         digest = fingerprint([settings_of(settings), None if rows is None else tuple(rows)])
@@ -87,6 +88,17 @@ def open_fit(
         rng=np.random.default_rng(seed_of(seed, 0)),
     )
     return OpenFit(data, checkpoint, seed)
+
+
+def _check_kind(settings: SemiSupervisedClassifier, rows: TrainingData | None) -> None:
+    """Refuse several labels for a text where the method's rules are those of one class."""
+    several = rows is not None and rows.labels.kind.has_several
+    if several and not settings._takes_several_labels:
+        raise InputError(
+            f"{type(settings).__name__} learns one label for each text: it trusts a prediction by "
+            "how far its class is ahead of the others. For several labels use PromptClassifier, "
+            "with tuning='head' or 'full'"
+        )
 
 
 def digests_of(data: SemiSupervisedData, lm: MaskedLM) -> dict[str, str]:

@@ -114,7 +114,7 @@ def _line_labels(
     confidence = probabilities.max(1)
     labeled = plan.data.labeled
     if plan.settings.label_source == "gold" and labeled is not None:
-        gold = [plan.classes.index(label) for label in labeled.labels.values.tolist()]
+        gold = [plan.classes.index(label) for label in labeled.one_each.values.tolist()]
         labels[: len(gold)], confidence[: len(gold)] = gold, 1.0
     return labels, confidence >= plan.settings.min_confidence
 

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from fewshot.data.settings import check_settings, positive
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import TuningError, did_you_mean
 from fewshot.training.losses import symmetric_kl
 from fewshot.tuning.regularization.embedding_noise import (
@@ -127,16 +128,20 @@ class SMART(BaseEstimator):
         return 5.0  # forward twice, backward, and the gradient of the embeddings
 
     def roughness(
-        self, clean: Tensor, scores: Callable[[], Tensor], embeddings: nn.Module
+        self,
+        clean: Tensor,
+        scores: Callable[[], Tensor],
+        embeddings: nn.Module,
+        kind: TaskKind = ONE_LABEL,
     ) -> Tensor:
         """Return how far the worst small change moves predictions from the clean scores, [n]."""
         radius, noise = self.epsilon * embedding_scale(embeddings), EmbeddingNoise(embeddings)
         with noise.watch(_FIRST_NOISE * radius) as watched:
-            distance = symmetric_kl(scores(), clean.detach()).sum()
+            distance = symmetric_kl(scores(), clean.detach(), kind).sum()
         gradients = torch.autograd.grad(distance, watched)
         pairs = zip(watched, gradients, strict=True)
         with noise.apply([sign_ball_step(w.detach(), g, radius) for w, g in pairs]):
-            return 2 * symmetric_kl(clean, scores())
+            return 2 * symmetric_kl(clean, scores(), kind)
 
 
 _BY_NAME: dict[str, type[FGM | SMART]] = {"fgm": FGM, "smart": SMART}

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from fewshot.data.settings import check_settings, not_negative, one_of
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import TuningError
 from fewshot.prompting.template import Template
 from fewshot.prompting.wordings import read_wordings
@@ -84,11 +85,11 @@ class TemplateConsistency(BaseEstimator):
             )
         return others
 
-    def disagreement(self, scores: Tensor, others: Tensor) -> Tensor:
+    def disagreement(self, scores: Tensor, others: Tensor, kind: TaskKind = ONE_LABEL) -> Tensor:
         """Return the divergence of scores [n, n_classes] in the template and another wording."""
         if self.divergence == "reference":
-            return kl_divergence(scores.detach(), others)
-        return jensen_shannon(torch.stack([scores, others]))
+            return kl_divergence(scores.detach(), others, kind)
+        return jensen_shannon(torch.stack([scores, others]), kind)
 
     def weight_at(self, progress: float) -> float:
         """Return the weight of the divergence when a share of the steps is done."""

@@ -59,7 +59,9 @@ class Regularizer:
             _check_dropout(scores, again)
             losses.append(step.task_loss(again))
             # In the scale of Liang et al. (2021), equation 4, whose cross-entropy is a sum.
-            terms.append(self.training.r_drop / 2 * step.mean(symmetric_kl(scores, again)))
+            terms.append(
+                self.training.r_drop / 2 * step.mean(symmetric_kl(scores, again, step.kind))
+            )
         if self.training.consistency is not None:
             self._other_wording(self.training.consistency, step, scores, losses, terms)
         return torch.stack(losses).mean() + sum(terms)
@@ -83,7 +85,7 @@ class Regularizer:
         scores = run()
         losses.append(step.task_loss(scores))
         if isinstance(adversarial, SMART):
-            rough = adversarial.roughness(scores, run, self.embeddings)
+            rough = adversarial.roughness(scores, run, self.embeddings, step.kind)
             terms.append(adversarial.weight * step.mean(rough))
         return scores
 
@@ -101,11 +103,11 @@ class Regularizer:
         losses.append(step.task_loss(others))
         if consistency.weight == 0:
             return
-        rows = consistency.disagreement(scores, others) * step.weights
+        rows = consistency.disagreement(scores, others, step.kind) * step.weights
         if len(self.unlabeled):
             n = min(len(step.rows), len(self.unlabeled))
             drawn = self.rng.choice(self.unlabeled, n, replace=False)
-            unlabeled = consistency.disagreement(self.scores(drawn), other_scores(drawn))
+            unlabeled = consistency.disagreement(self.scores(drawn), other_scores(drawn), step.kind)
             rows = torch.cat([rows, unlabeled])
         terms.append(consistency.weight_at(step.progress) * rows.mean())
 
