@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +102,8 @@ class Classifier(TextClassifier):
     >>> clf.predict(["I want my money back.", "My password is wrong."]).tolist()
     ['refund request', 'login problem']
     """
+
+    _takes_several_labels: ClassVar[bool] = False
 
     labels: Sequence[Label] | None = None
     _: KW_ONLY
