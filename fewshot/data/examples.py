@@ -55,6 +55,8 @@ def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
             )
         rows = _rows(X)
         columns = _row_columns(rows, fields) if rows else {}
+    else:
+        _check_index(X, columns, fields)
     columns = _needed(columns, fields)
     return Examples({name: _checked_texts(texts, name) for name, texts in columns.items()})
 
@@ -116,6 +118,17 @@ def _table_columns(X: Any) -> dict[str, list[Any]] | None:
     if hasattr(X, "iloc"):
         return {name: list(X.iloc[:, i]) for i, name in enumerate(names)}
     return {name: as_list(X[key]) for name, key in zip(names, keys, strict=True)}
+
+
+def _check_index(X: Any, columns: Mapping[str, Any], fields: Sequence[str] | None) -> None:
+    """Refuse a table of pandas whose index, which is not read, has the name of a field."""
+    names = [str(name) for name in getattr(getattr(X, "index", None), "names", [])]
+    hidden = [name for name in names if name in (fields or ()) and name not in columns]
+    if hidden:
+        raise InputError(
+            f"the field {hidden[0]!r} is the index of X, which is not read; the columns are "
+            f"{list(columns)}: pass X.reset_index()"
+        )
 
 
 def column_keys(X: Any) -> Sequence[Any] | None:

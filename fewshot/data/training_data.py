@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import DataConversionWarning
 
-from fewshot.data.examples import Examples, read_examples
+from fewshot.data.examples import Examples, is_missing, read_examples
 from fewshot.data.label_sets import LabelSets, holds_label_sets, joined_labels, read_label_sets
 from fewshot.data.labels import Labels, read_labels
 from fewshot.errors import InputError, warn_user
@@ -89,8 +89,8 @@ def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
         return np.ones(n_examples)
     expected = f"sample_weight is {n_examples} finite numbers, 0 or more and not all zero"
     try:
-        is_stream = isinstance(sample_weight, Iterator)
-        given = list(sample_weight) if is_stream else sample_weight
+        is_plain = isinstance(sample_weight, (Iterator, list, tuple))
+        given = [_number(value) for value in sample_weight] if is_plain else sample_weight
         weights = np.ma.array(given, dtype=np.float64, copy=True).filled(np.nan)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{expected}, one for each text: {error}") from error
@@ -104,6 +104,11 @@ def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
     if not 0 < total < np.inf:
         raise InputError(f"{expected}, and so is their sum; got a sum of {total}")
     return weights
+
+
+def _number(value: Any) -> Any:
+    """Return a missing weight as NaN, which numpy cannot make of pandas' NA."""
+    return np.nan if is_missing(value) else value
 
 
 def _mean_weight(weights: npt.NDArray[np.float64]) -> float:

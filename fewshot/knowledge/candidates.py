@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from fewshot.data.labels import Label
-from fewshot.errors import VerbalizerError
+from fewshot.errors import SourceError, VerbalizerError
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
@@ -39,6 +39,11 @@ class Candidates:
         Whether the terms were collected without regard to the classes, such as all words of a
         vocabulary. Most terms of a pool belong to no class.
 
+    Raises
+    ------
+    SourceError
+        If there is not one row of scores per term, or a score is not a finite number.
+
     See Also
     --------
     TermSource : Proposes candidates.
@@ -54,6 +59,19 @@ class Candidates:
     terms: tuple[str, ...]
     scores: npt.NDArray[np.float64]
     is_pool: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scores.ndim != 2 or len(self.scores) != len(self.terms):
+            raise SourceError(
+                f"candidates have a row of scores for each of {len(self.terms)} terms, "
+                f"got shape {self.scores.shape}"
+            )
+        bad = np.flatnonzero(~np.isfinite(self.scores).all(1))
+        if len(bad):
+            raise SourceError(
+                f"scores of candidates are finite numbers, got {self.scores[bad[0]].tolist()} for "
+                f"{self.terms[bad[0]]!r}; 0 is a term that is not meant for a class"
+            )
 
 
 class TermSource(BaseEstimator, ABC):

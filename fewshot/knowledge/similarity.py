@@ -14,6 +14,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from sklearn.base import BaseEstimator
 
 from fewshot.data.cache import BoundedCache
+from fewshot.data.class_scores import check_finite
 from fewshot.data.settings import check_settings, is_number, one_of
 from fewshot.errors import ModelError, VerbalizerError
 from fewshot.models.hub import load_by_name
@@ -120,7 +121,7 @@ class CrossEncoderFilter(BaseEstimator):
         Raises
         ------
         ModelError
-            If the model has several outputs or cannot be loaded.
+            If the model has several outputs or cannot be loaded, or scores are not finite.
         """
         model = _cross_encoder(self.model)
         if not len(pairs):
@@ -131,6 +132,7 @@ class CrossEncoderFilter(BaseEstimator):
                 f"the cross-encoder gives {scores.shape[-1]} scores per pair; use one with "
                 "num_labels=1"
             )
+        check_finite(scores[:, None], "the cross-encoder's scores")
         return scores
 
     def keeps(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

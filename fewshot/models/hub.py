@@ -37,6 +37,8 @@ def load_by_name(name: str, kind: str, load: Callable[..., Model]) -> Model:
         raise ModelError(f"there is no folder {name!r}; give a folder, a hub id or {MINI_NAME!r}")
     try:
         return load(name, local_files_only=True)
+    except ModelError:
+        raise
     except (RuntimeError, SafetensorError) as error:  # weights of another size, or truncated
         raise ModelError(f"cannot load the weights of {name!r}: {error}") from error
     except (OSError, ValueError) as error:
@@ -80,6 +82,8 @@ def _from_hub(name: str, kind: str, load: Callable[..., Model]) -> Model:
         )
     try:
         return load(name, local_files_only=False)
+    except ModelError:
+        raise
     except OSError as error:
         raise HubError(f"cannot load {name!r} from the hub: {error}; {advice}") from error
     except ValueError as error:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from huggingface_hub import snapshot_download
 from sentence_transformers import SentenceTransformer
 
 from fewshot.data.cache import BoundedCache
@@ -31,6 +32,7 @@ from fewshot.prompting.tokens import token_ids
 _KIND, _PACKAGE = "sentence encoder", "sentence_transformers"
 # Modules that read no name of a class from a folder, but for a Dense layer's activation.
 _MODULES = ("Transformer", "Pooling", "Normalize", "Dense", "Dropout", "LayerNorm")
+_SETTINGS = ["modules.json", "*/config.json"]  # name what is imported
 _IDENTITY = "torch.nn.modules.linear.Identity"
 _ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDENTITY)}")
 _LOADED: BoundedCache[tuple[str, FolderState], SentenceTransformer] = BoundedCache(LOADED_AT_ONCE)
@@ -156,13 +158,25 @@ def _load(model: str | Path | SentenceTransformer) -> SentenceTransformer:
     name = model_name(model)
     if name in EMBEDDED:
         return from_name(str(encoder_folder(EMBEDDED[name])), local_files_only=True)
+    return load_by_name(name, _KIND, _load_checked)
+
+
+def _load_checked(name: str, *, local_files_only: bool) -> SentenceTransformer:
+    """Load an encoder whose settings, which are read first, name no code of others."""
+    folder = Path(name)
+    if not folder.is_dir():
+        folder = Path(
+            snapshot_download(name, allow_patterns=_SETTINGS, local_files_only=local_files_only)
+        )
     try:
-        foreign = foreign_names(Path(name))
+        foreign = foreign_names(folder)
     except ValueError as error:
         raise unusable(name, _KIND, error) from error
     if foreign:
         raise ModelError(f"{name!r} names {foreign}, which is not run; {NO_CODE}")
-    return load_by_name(name, _KIND, from_name)
+    if local_files_only:
+        return from_name(str(folder), local_files_only=True)
+    return from_name(name, local_files_only=False, revision=folder.name)  # which was checked
 
 
 def embedded_origin(transformer: SentenceTransformer) -> EmbeddedModel | None:
@@ -209,10 +223,14 @@ def _foreign_functions(folder: Path, path: str) -> list[str]:
     return [] if _ACTIVATION.fullmatch(name) else [name]
 
 
-def from_name(name: str, *, local_files_only: bool) -> SentenceTransformer:
+def from_name(
+    name: str, *, local_files_only: bool, revision: str | None = None
+) -> SentenceTransformer:
     """Load an encoder without noise, and without effect on the random state."""
     with quiet_transformers(), torch.random.fork_rng():
-        return SentenceTransformer(name, local_files_only=local_files_only, trust_remote_code=False)
+        return SentenceTransformer(
+            name, local_files_only=local_files_only, revision=revision, trust_remote_code=False
+        )
 
 
 def _longest(transformer: SentenceTransformer) -> int:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -17,6 +17,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from fewshot.data.examples import as_list
 from fewshot.data.forms import Node, is_instance, is_simple
 from fewshot.errors import PersistenceError
 from fewshot.prompting.verbalizer import Verbalizer
@@ -35,6 +36,7 @@ HELD = {
 }
 PACKAGES = ("fewshot", "fewshot.tuning", "fewshot.knowledge")  # in the order of their import times
 
+_WRITTEN = (str, bytes, list, tuple, Mapping, Iterator, BaseEstimator)  # as they are
 _ROUTING = "_metadata_request"  # what set_fit_request has set, as scikit-learn keeps it
 _ROUTED = ("fit", "score")  # methods that take more than texts and labels
 
@@ -106,7 +108,7 @@ def _encode_estimator(value: BaseEstimator, writer: Writer, path: str) -> Json:
             f"{path} is a {type(value).__module__}.{name}, which is none of the classes that can "
             f"be saved: {sorted(_known())}"
         )
-    params = value.get_params(deep=False)
+    params = _as_declared(name, value.get_params(deep=False))
     learned = {
         name: attribute
         for name, attribute in value.__getstate__().items()
@@ -121,6 +123,18 @@ def _encode_estimator(value: BaseEstimator, writer: Writer, path: str) -> Json:
     if requests:
         node["requests"] = writer.encode(requests, f"requests of {path}")
     return node
+
+
+def _as_declared(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters, with lists in place of indexes, arrays and sets of other libraries."""
+    hints = _annotations(name)
+    found = dict(params)
+    for key, value in params.items():
+        if key in hints and isinstance(value, Iterable) and not isinstance(value, _WRITTEN):
+            listed = [getattr(item, "item", lambda item=item: item)() for item in as_list(value)]
+            if is_instance(listed, hints[key]) and not is_instance(object(), hints[key]):
+                found[key] = listed
+    return found
 
 
 def _decode_estimator(content: Any, reader: Reader) -> BaseEstimator:

@@ -179,3 +179,20 @@ def test_of_examples_only_the_fields_are_selected():
     assert read_examples(Examples({"a": ["x"]}), ["text"]).columns == {"text": ["x"]}
     with pytest.raises(InputError, match=r"'c' is missing in X, which has the columns"):
         read_examples(examples, ["c", "a"])
+
+
+@pytest.mark.parametrize("names", ["text", ["n", "text"]])
+def test_a_field_in_the_index_of_a_table_is_refused_and_no_other_column_is_read_for_it(names):
+    table = pd.DataFrame({"text": ["a", "b"], "n": [1, 2], "label": ["x", "y"]}).set_index(names)
+
+    with pytest.raises(InputError, match=r"'text' is the index of X.*pass X.reset_index\(\)"):
+        read_examples(table, ["text"])
+    found = read_examples(table.reset_index(), ["text"])
+
+    assert found.columns == {"text": ["a", "b"]}
+
+
+def test_an_index_of_the_same_name_as_a_column_does_no_harm():
+    table = pd.DataFrame({"text": ["a", "b"]}, index=pd.Index([7, 8], name="text"))
+
+    assert read_examples(table, ["text"]).columns == {"text": ["a", "b"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
@@ -77,6 +78,12 @@ def test_weights_may_come_from_an_iterator():
 def test_the_bad_weight_is_named(weights, message):
     with pytest.raises(InputError, match=message):
         read_training_data(["x", "y"], [0, 1], weights)
+
+
+@pytest.mark.parametrize("form", [list, tuple, iter])
+def test_a_missing_weight_of_pandas_is_named(form):
+    with pytest.raises(InputError, match="got nan in row 1; 0 leaves a row out"):
+        read_training_data(["x", "y"], [0, 1], form([1.0, pd.NA]))
 
 
 def test_weights_that_are_all_zero_are_refused():

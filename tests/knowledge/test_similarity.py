@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from fewshot.errors import ModelError, VerbalizerError
 from fewshot.knowledge import CrossEncoderFilter
@@ -111,3 +112,12 @@ def test_bad_settings_are_refused(likeness, settings, message):
 def test_something_else_than_a_cross_encoder_is_refused():
     with pytest.raises(ModelError, match="a CrossEncoder, a folder or a hub id, got int"):
         CrossEncoderFilter(3).score([("a", "b")])
+
+
+def test_a_cross_encoder_that_gives_nan_is_refused(tiny_bert):
+    model = tiny_cross_encoder(tiny_bert)
+    with torch.no_grad():
+        model.model.classifier.bias.fill_(float("nan"))
+
+    with pytest.raises(ModelError, match=r"cross-encoder's scores of 1 of 1 texts are not finite"):
+        CrossEncoderFilter(model).score([("sports", "team")])

@@ -190,5 +190,5 @@ def test_a_token_for_unknown_words_that_is_no_token_is_refused():
     model, tokenizer = tiny_bert()
     tokenizer.unk_token = ""  # transformers then looks for its id without end
 
-    with pytest.raises(ModelError, match="unk_token=''.*not in its vocabulary; name one"):
+    with pytest.raises(ModelError, match=r"unk_token=''.*not in its vocabulary; name one"):
         MaskedLM(model, tokenizer)

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from sentence_transformers import SentenceTransformer
 
 from fewshot.errors import ModelError
@@ -120,13 +121,42 @@ def test_modules_that_cannot_be_read_are_refused(tmp_path):
             SentenceEncoder.load(folder, None)
 
 
-def test_code_in_the_hub_cache_is_refused_and_not_taken_for_a_missing_model(monkeypatch):
-    def refuse(name, local_files_only):
-        raise ValueError("Please pass the argument `trust_remote_code=True`")
+@pytest.fixture
+def hub_cache(transformer, tmp_path, monkeypatch):
+    """The hub's cache with an encoder, as its client lays it out; return the encoder's files."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    commit, model = "0" * 40, tmp_path / "models--some-lab--encoder"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(commit)
+    transformer.save(str(model / "snapshots" / commit), create_model_card=False)
+    return model / "snapshots" / commit
 
-    monkeypatch.setattr("fewshot.models.sentence_encoder.from_name", refuse)
 
-    with pytest.raises(ModelError, match=r"'some-lab/encoder'.*never run"):
+def test_an_encoder_in_the_hub_cache_is_loaded_by_its_id(hub_cache, encoder):
+    found = SentenceEncoder.load("some-lab/encoder", None)
+
+    assert embed(found, TEXTS) == pytest.approx(embed(encoder, TEXTS))
+
+
+@pytest.mark.parametrize("file", ["modules.json", "1_Dense/config.json"])
+def test_code_in_the_hub_cache_is_never_run(file, hub_cache):
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "subprocess.Popen"}]
+    if file != "modules.json":
+        modules[0] |= {"type": "sentence_transformers.models.Dense", "path": "1_Dense"}
+        (hub_cache / "1_Dense").mkdir()
+        (hub_cache / file).write_text('{"activation_function": "subprocess.Popen"}')
+    (hub_cache / "modules.json").write_text(json.dumps(modules))
+
+    with pytest.raises(ModelError, match=r"names \['subprocess.Popen'\], which is not run; code"):
+        SentenceEncoder.load("some-lab/encoder", None)
+
+
+def test_a_model_type_with_code_in_the_hub_cache_is_refused(hub_cache):
+    config = json.loads((hub_cache / "config.json").read_text())
+    named = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.C", "AutoModel": "mine.M"}}
+    (hub_cache / "config.json").write_text(json.dumps(config | named))
+
+    with pytest.raises(ModelError, match=r"(?s)'some-lab/encoder'.*never run"):
         SentenceEncoder.load("some-lab/encoder", None)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 import torch
@@ -807,3 +808,25 @@ def test_extra_files_that_a_tokenizer_would_read_are_not_read(fitted, saved):
     loaded = fewshot.load(saved)
 
     assert np.array_equal(loaded.predict_proba(NEW), fitted.predict_proba(NEW))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.Index(["neg", "pos"]),
+        pd.Series(["neg", "pos"], index=[5, 3]),
+        pd.Categorical(["neg", "pos"]),
+        np.array(["neg", "pos"]),
+        {"neg", "pos"},
+    ],
+    ids=lambda labels: type(labels).__name__,
+)
+def test_labels_of_any_kind_are_saved_as_a_list(labels, tmp_path):
+    fitted = TfidfClassifier(labels=labels).fit(TEXTS, LABELS)
+
+    fitted.save(tmp_path / "saved")
+    found = fewshot.load(tmp_path / "saved")
+
+    assert sorted(found.labels) == ["neg", "pos"]
+    assert {type(label) for label in found.labels} == {str}
+    assert np.array_equal(found.predict_proba(NEW), fitted.predict_proba(NEW))
