@@ -180,8 +180,11 @@ def _annotations(name: str) -> dict[str, Any]:
     kind = find_class(name)
     properties = inspect.getmembers(kind, lambda member: isinstance(member, property))
     found: dict[str, Any] = {}
-    with suppress(NameError):  # of names that are imported for type checkers only
-        found |= get_type_hints(kind)
+    for base in reversed(kind.__mro__):
+        for attribute, hint in vars(base).get("__annotations__", {}).items():
+            alone = type("Alone", (), {"__annotations__": {attribute: hint}})
+            with suppress(NameError):  # of names that are imported for type checkers only
+                found |= get_type_hints(alone, vars(import_module(base.__module__)))
     for attribute, made in properties:
         with suppress(NameError, TypeError):  # TypeError: of properties without an annotation
             found[attribute] = get_type_hints(made.fget).get("return", Any)
