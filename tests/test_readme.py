@@ -1,4 +1,4 @@
-"""Numbers of the README are those of the report that it links to."""
+"""Numbers of the README and of the page on nine data sets are those of the report they link to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
+PAGE = README.parent / "docs" / "evidence" / "results.md"
 REPORT = README.parent / "benchmarks" / "results" / "first" / "report.md"
 _COLUMNS = {
     "BBC News": "BBC News, headline and lead",
@@ -43,9 +44,9 @@ def _reported() -> dict[tuple[str, str], str]:
     return scores
 
 
-def test_scores_are_those_of_the_linked_report():
+def test_scores_of_nine_data_sets_are_those_of_the_report() -> None:
     reported = _reported()
-    table = next(t for t in _tables(README.read_text(encoding="utf-8")) if t[3][0] == "Majority")
+    table = next(t for t in _tables(PAGE.read_text(encoding="utf-8")) if t[3][0] == "Majority")
     titles = [_COLUMNS[title] for title in table[0][1:]]
 
     shown = {
@@ -56,3 +57,21 @@ def test_scores_are_those_of_the_linked_report():
 
     assert shown == reported
     assert len(shown) == 8 * 9
+
+
+def test_scores_of_the_readme_are_those_of_the_report() -> None:
+    reported = _reported()
+    header, _, *rows = next(
+        t for t in _tables(README.read_text(encoding="utf-8")) if t[2][0] == "BBC News"
+    )
+    methods = {"prompt, full": "Prompt, full", "prompt, head": "Prompt, head"}
+    methods |= {"fine-tuning": "Fine-tuning"}
+
+    for name, _, *scores in rows:
+        for method, score in zip(header[2:], scores, strict=True):
+            assert score == reported[methods.get(method, method), _COLUMNS[name]]
+    assert len(rows) == 3
+
+
+def test_the_readme_has_two_screens() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 100

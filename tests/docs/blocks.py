@@ -2,8 +2,9 @@
 
 A fence ``python`` is executed; ``# => value`` after an expression is what it must give. A fence
 ``sh`` is executed line by line. A fence with a title, such as ``csv title="new.csv"``, is written
-to that file. A comment ``<!-- before ... -->`` is code that readers do not see. A comment
-``<!-- not run: reason -->`` before a fence keeps it from being run.
+to that file. A comment ``<!-- before ... -->`` is code that readers do not see. Two comments
+before a fence change how it is run: ``<!-- not run: reason -->`` keeps it from being run, and
+``<!-- run with: OLD => NEW -->`` replaces what would take minutes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _NOT_RUN = re.compile(r"<!-- not run: (?P<reason>[^>]+?) -->\n\n? *\Z")
+_RUN_WITH = re.compile(r"<!-- run with: (?P<old>.+?) => (?P<new>.+?) -->\n\n? *\Z")
 _SHOWN = "# => "
 _LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -56,6 +58,10 @@ def find_blocks(text: str) -> list[Block]:
             continue
         code = "".join(row.removeprefix(match["indent"]) for row in match["code"].splitlines(True))
         reason = _NOT_RUN.search(text, 0, match.start())
+        cheaper = _RUN_WITH.search(text, 0, match.start())
+        if cheaper:
+            assert cheaper["old"] in code, f"{cheaper['old']!r} is not in the block of line {line}"
+            code = code.replace(cheaper["old"], cheaper["new"])
         why = reason["reason"] if reason else ""
         blocks.append(Block(match["language"], code, line, match["title"] or "", why))
     return blocks

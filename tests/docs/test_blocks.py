@@ -97,6 +97,12 @@ def test_blocks_are_found_with_what_they_show(
     assert [block.not_run for block in find_blocks(PAGE)] == ["", "", "takes an hour", ""]
 
 
+def test_what_would_take_minutes_is_replaced() -> None:
+    (block,) = find_blocks("<!-- run with: Slow() => Slow(steps=1) -->\n```python\nSlow()\n```\n")
+
+    assert block.code == "Slow(steps=1)\n"
+
+
 def test_an_output_that_changed_fails() -> None:
     blocks = find_blocks(PAGE.replace("# => 4", "# => 5"))
 
