@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fewshot.classifiers.tfidf import TfidfClassifier
     from fewshot.data.sampling import KShotSplit, k_shot_sample
     from fewshot.data.unlabeled import Unlabeled
+    from fewshot.exporting.export import export
     from fewshot.knowledge import SciPromptVerbalizer
     from fewshot.models.loading import load_masked_lm
     from fewshot.models.masked_lm import MaskedLM
@@ -52,6 +53,7 @@ __all__ = [
     "TfidfClassifier",
     "Unlabeled",
     "Verbalizer",
+    "export",
     "k_shot_sample",
     "list_adapter",
     "list_tasks",
@@ -78,6 +80,7 @@ _MODULES = {
     "classifiers.tfidf": ("TfidfClassifier",),
     "data.sampling": ("KShotSplit", "k_shot_sample"),
     "data.unlabeled": ("Unlabeled",),
+    "exporting.export": ("export",),
     "knowledge": ("SciPromptVerbalizer",),
     "models.loading": ("load_masked_lm",),
     "models.masked_lm": ("MaskedLM",),

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from fewshot.data.examples import Examples
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.prompting.prompts import Prompts
-from fewshot.prompting.tokens import token_ids
+from fewshot.prompting.prompts import Prompts, text_prompts
 from fewshot.training.history import Epoch
 from fewshot.training.loop import Batch, Learner, TrainSettings, check_trained, train
 
@@ -49,12 +48,7 @@ class SequenceModel:
 
     def tokenize(self, examples: Examples) -> Prompts:
         """Tokenize examples; two fields make a pair, any more are joined to the second."""
-        # The prompts have no masks: the positions are those of the first tokens.
-        first, *others = examples.columns.values()
-        second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
-        ids, n_truncated = token_ids(self.lm.tokenizer, first, second, self.max_length)
-        n = len(ids)
-        return Prompts(ids, np.zeros((n, 1), dtype=np.int64), np.arange(n), n, n_truncated)
+        return text_prompts(self.lm.tokenizer, examples, self.max_length)
 
     def scores(self, prompts: Prompts) -> npt.NDArray[np.float64]:
         """Score classes, [n, n_classes]; rounded to float32: a row depends on no other."""

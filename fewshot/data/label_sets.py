@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.data.examples import as_list, column_keys, is_missing, is_sequence, shorten_repr
+from fewshot.data.label_forms import LabelForm
 from fewshot.data.labels import (
     UNLABELED,
     Label,
@@ -20,7 +21,7 @@ from fewshot.data.labels import (
     read_label_set,
     read_labels,
 )
-from fewshot.data.task_kind import LabelForm, TaskKind
+from fewshot.data.task_kind import TaskKind
 from fewshot.errors import InputError
 
 _HOW = "for several labels, y is rows of 0 and 1, or a list of labels for each text"

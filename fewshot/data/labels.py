@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import DataConversionWarning
 
 from fewshot.data.examples import (
     as_list,
@@ -146,6 +145,8 @@ def _warn_members(values: list[Any]) -> None:
     """Warn of members of an Enum of str, which NumPy makes other strings of than we do."""
     for value in values:
         if isinstance(value, str) and str(value) != plain_text(value):
+            from sklearn.exceptions import DataConversionWarning  # not where nothing is fitted
+
             warn_user(
                 f"labels that are members of an Enum count as their values, {plain_text(value)!r} "
                 f"for {value!r}; scikit-learn's metrics take the names instead and find that no "

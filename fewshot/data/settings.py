@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from fewshot.data.examples import shorten
 from fewshot.errors import FewShotError, InputError
@@ -104,6 +103,8 @@ def new_rng(random_state: Any) -> np.random.Generator:
 
 def checked_state(random_state: Any) -> np.random.RandomState:
     """Return what a ``random_state`` of scikit-learn stands for; nothing is drawn from it."""
+    from sklearn.utils import check_random_state  # which exported classifiers run without
+
     try:
         if isinstance(random_state, (bool, np.bool_)):
             raise ValueError("a bool is no seed")

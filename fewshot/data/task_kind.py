@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-Array: TypeAlias = npt.NDArray[np.float64]
-# One label for each text; or several, as rows of 0 and 1 or as collections of labels.
-LabelForm: TypeAlias = Literal["label", "indicators", "sparse", "lists", "tuples", "sets"]
+from fewshot.data.label_forms import LabelForm, restored
 
-_ROWS: dict[str, type[Any]] = {"lists": list, "tuples": tuple, "sets": set}
+Array: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -65,13 +62,7 @@ class TaskKind:
 
     def restored(self, indicators: npt.NDArray[np.bool_], classes: Sequence[Any]) -> Any:
         """Return several labels [n, n_classes] in the form that they were given in."""
-        if self.form == "indicators":
-            return indicators.astype(np.int64)
-        if self.form == "sparse":
-            return csr_matrix(indicators.astype(np.int64))
-        make = _ROWS[self.form]
-        columns = [np.flatnonzero(row).tolist() for row in indicators]
-        return [make(classes[column] for column in row) for row in columns]
+        return restored(self.form, indicators, classes)
 
 
 ONE_LABEL = TaskKind()

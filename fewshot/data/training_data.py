@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import DataConversionWarning
 
 from fewshot.data.examples import Examples, is_missing, read_examples
 from fewshot.data.label_sets import LabelSets, holds_label_sets, joined_labels, read_label_sets
@@ -74,6 +73,8 @@ def _flat(y: Any) -> Any:
     """Flatten a column vector, with scikit-learn's warning."""
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] == 1:
+        from sklearn.exceptions import DataConversionWarning  # not where nothing is fitted
+
         warn_user(
             "A column-vector y was passed when a 1d array was expected; it is flattened",
             DataConversionWarning,

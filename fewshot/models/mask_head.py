@@ -47,9 +47,13 @@ class MaskHead:
         values = in_large_products(self._run, states.flatten(0, -2)[:, None])
         return values.view(*states.shape[:-1], -1)
 
+    def run(self, states: Tensor) -> Tensor:
+        """Run the head on states [n, length, hidden] as they are, which a trace can follow."""
+        values: Tensor = self._module(inputs_embeds=states).logits
+        return values
+
     def _run(self, rows: Tensor) -> Tensor:
-        values: Tensor = self._module(inputs_embeds=rows).logits
-        return values[:, 0]
+        return self.run(rows)[:, 0]
 
     def logits(self, states: Tensor) -> Tensor:
         """Return the logits over the whole vocabulary, of last states [..., hidden]."""
@@ -77,6 +81,14 @@ class MaskHead:
             )
         weight: Tensor = self._decoder.weight.detach()
         return weight[token_ids.to(weight.device)]
+
+    def decoder_biases(self, token_ids: Tensor) -> Tensor:
+        """Return what the decoder adds to the logits of some tokens, [n_tokens]."""
+        bias = self._decoder.bias
+        if bias is None:
+            return torch.zeros(len(token_ids))
+        found: Tensor = bias.detach()[token_ids.to(bias.device)]
+        return found
 
     def log_normalizer(self, mask: Tensor) -> Tensor:
         """Return the log of the softmax denominator over the vocabulary, [...]."""

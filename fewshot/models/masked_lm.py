@@ -199,6 +199,30 @@ class MaskedLM:
         mean = (hidden * share).sum(1) / share.sum(1) if is_padded else hidden.mean(1)
         return (self.mask_head.transform(at_mask) if self._runs_head else at_mask), mean
 
+    def run(
+        self, ids: Tensor, positions: Tensor, soft_positions: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Run prompts of one length, on tensors alone, so that a trace can follow.
+
+        Parameters
+        ----------
+        ids : Tensor of shape (n_prompts, length)
+        positions : Tensor of shape (n_prompts, n_masks)
+            Of the masks.
+        soft_positions : Tensor of shape (n_prompts, n_soft), or None
+            Of virtual tokens.
+
+        Returns
+        -------
+        mask, mean : Tensor
+            As :meth:`forward` returns them.
+        """
+        hidden = self._run_encoder(ids, torch.ones_like(ids), soft_positions, is_padded=False)
+        at_mask = hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
+        # A reduction gives a single row other bits in ONNX Runtime than one of several.
+        mean = (torch.ones_like(hidden[:, None, :, 0]) @ hidden)[:, 0] / hidden.shape[1]
+        return (self.mask_head.run(at_mask) if self._runs_head else at_mask), mean
+
     def logits_at(self, prompts: Prompts, rows: Rows, positions: Rows) -> Tensor:
         """Run one batch, and the MLM head with the whole decoder at chosen positions only.
 

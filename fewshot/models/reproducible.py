@@ -48,7 +48,7 @@ def n_copies(n_rows: int) -> int:
 def in_large_products(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     """Apply a function of single rows to [n, ...] rows, repeated where there are few."""
     repeated = rows.repeat(n_copies(len(rows)), *[1] * (rows.dim() - 1))
-    return function(repeated)[: len(rows)]
+    return function(repeated)[: rows.shape[0]]  # a trace takes len() for a constant
 
 
 def map_single_threaded(

@@ -22,6 +22,7 @@ from fewshot.prompting.tokens import (
     encode,
     marks_spaces,
     soft_ids,
+    token_ids,
 )
 
 Rows: TypeAlias = npt.NDArray[np.int64]
@@ -140,6 +141,16 @@ def build_prompts(
         n_truncated,
         np.array(soft_positions) if template.soft else None,
     )
+
+
+def text_prompts(tokenizer: Tokenizer, examples: Examples, max_length: int) -> Prompts:
+    """Tokenise texts without a template; fields after the second are joined to it."""
+    first, *others = examples.columns.values()
+    second = [" ".join(texts) for texts in zip(*others, strict=True)] if others else None
+    ids, n_truncated = token_ids(tokenizer, first, second, max_length)
+    n = len(ids)
+    # There are no masks: the positions are those of the first tokens.
+    return Prompts(ids, np.zeros((n, 1), dtype=np.int64), np.arange(n), n, n_truncated)
 
 
 def plan_batches(

@@ -18,7 +18,7 @@ _PRECISE = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8}
 _MAX_ITERATIONS = 1000
 # A class without an example is unlikely, but not impossible: log-losses stay finite.
 _LEAST = 1e-6
-_LEAST_LOG_PROBABILITY = float(np.log(_LEAST))
+LEAST_LOG_PROBABILITY = float(np.log(_LEAST))
 
 # Any: dense or scipy-sparse, which share no static type.
 Features = Any
@@ -176,7 +176,7 @@ class LinearHead:
         """Return scores [n, n_classes]; an absent class has a probability of one in a million."""
         scores = np.asarray(features @ self.coef) + self.intercept
         scores = self.kind.normalized(scores)
-        scores[:, np.isneginf(self.intercept)] = _LEAST_LOG_PROBABILITY
+        scores[:, np.isneginf(self.intercept)] = LEAST_LOG_PROBABILITY
         return scores
 
 

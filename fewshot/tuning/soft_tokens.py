@@ -125,14 +125,14 @@ class TemplateTokens(SoftTokens):
     def place(self, embeddings: Tensor, soft_positions: Tensor) -> Tensor:
         """Put the vectors in their places."""
         self.check_places(soft_positions.shape[1])
-        rows = torch.arange(len(embeddings), device=embeddings.device)[:, None]
-        tokens = self.tokens.to(embeddings.dtype).expand(len(embeddings), -1, -1)
+        rows = torch.arange(embeddings.shape[0], device=embeddings.device)[:, None]
+        tokens = self.tokens.to(embeddings.dtype).expand(embeddings.shape[0], -1, -1)
         return embeddings.index_put((rows, soft_positions), tokens)
 
 
 def insert(prompt: Tensor, attention: Tensor, embeddings: Tensor) -> EmbeddedPrompts:
     """Put a prompt [n_tokens, width] after the first token of each text."""
-    n, (length, width) = len(embeddings), prompt.shape
+    n, (length, width) = embeddings.shape[0], prompt.shape  # a trace takes len() for a constant
     inserted = prompt.to(embeddings.dtype).expand(n, length, width)
     return EmbeddedPrompts(
         torch.cat([embeddings[:, :1], inserted, embeddings[:, 1:]], 1),

@@ -87,7 +87,7 @@ def attend(
     # `query` and `own` are [n, n_heads, length, head_size]. The mask is broadcast to [n, n_heads,
     # length, length]; it is bool (True is read) or added.
     if prefixes:
-        n = len(query)
+        n = query.shape[0]  # a trace takes len() for a constant
         keys = [prefix.keys.expand(n, -1, -1, -1) for prefix in prefixes]
         values = [prefix.values.expand(n, -1, -1, -1) for prefix in prefixes]
         n_new = sum(part.shape[2] for part in keys)

@@ -1,0 +1,1 @@
+"""Fitted classifiers as graphs that other runtimes run."""
