@@ -15,7 +15,6 @@ from fewshot.classifiers.base import TextClassifier
 from fewshot.data.locks import LongLock
 from fewshot.data.settings import check_settings, or_none, proportion
 from fewshot.errors import InputError, PersistenceError, did_you_mean
-from fewshot.saving.estimators import load_estimator, saved_fingerprint
 
 _MODELS_KEPT = 4  # by a process
 _LOADING = LongLock()  # threads of one process load a model once
@@ -76,7 +75,7 @@ class BatchPredictor:
         check_settings(self, {"min_confidence": or_none(self.min_confidence, proportion)})
         path = Path(self.folder).resolve()
         object.__setattr__(self, "folder", path)
-        object.__setattr__(self, "fingerprint", saved_fingerprint(path))
+        object.__setattr__(self, "fingerprint", _fingerprint(path))
 
     def __call__(self, batch: Any) -> Any:
         """Return a batch of the same kind with the new columns; for a list, a list of dicts."""
@@ -180,15 +179,23 @@ def label_columns(
 
 @lru_cache(maxsize=_MODELS_KEPT)
 def _loaded(folder: str, fingerprint: str) -> TextClassifier:
-    if saved_fingerprint(Path(folder)) != fingerprint:
+    if _fingerprint(Path(folder)) != fingerprint:
         raise PersistenceError(
             f"{folder} holds another classifier than when the predictor was made; make it again "
             "after saving, or save to a new folder"
         )
-    classifier: TextClassifier = load_estimator(folder)
+    from fewshot.saving import estimators  # loads torch
+
+    classifier: TextClassifier = estimators.load_estimator(folder)
     if "verbose" in classifier.get_params():
         classifier.set_params(verbose=0)
     return classifier
+
+
+def _fingerprint(folder: Path) -> str:
+    from fewshot.saving.estimators import saved_fingerprint  # loads torch
+
+    return saved_fingerprint(folder)
 
 
 def _is_frame(batch: Any) -> bool:

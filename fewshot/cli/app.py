@@ -24,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 _QUICK_SEEDS, _QUICK_TEST_SIZE = 1, 100
+_PANEL = "Comparisons and the library"
 _Reports = Annotated[Path, typer.Option(help="Folder of the report.")]
 
 
@@ -46,7 +47,7 @@ for group in (learning.app, predicting.app, conversation.app, serving.app):
     app.add_typer(group)
 
 
-@app.command()
+@app.command(rich_help_panel=_PANEL)
 def demo(
     seeds: Annotated[int, typer.Option(min=1, help="Number of draws of the articles.")] = 3,
     shots: Annotated[int, typer.Option(min=1, help="Labeled articles per topic.")] = 8,
@@ -70,7 +71,8 @@ def demo(
 
 
 @app.command(
-    epilog=examples("fewshot benchmark benchmarks/specs/quick.yaml --n-jobs 2 --report reports")
+    rich_help_panel=_PANEL,
+    epilog=examples("fewshot benchmark benchmarks/specs/quick.yaml --n-jobs 2 --report reports"),
 )
 def benchmark(
     spec: Annotated[Path, typer.Argument(help="YAML file; see docs/reference/benchmark.md.")],
@@ -126,7 +128,7 @@ def benchmark(
     raise typer.Exit(int(n_failed > 0))
 
 
-@app.command("report")
+@app.command("report", rich_help_panel=_PANEL)
 def report_on(
     results: Annotated[Path, typer.Argument(help="JSON lines file of a benchmark.")],
     output: _Reports = Path("reports"),
@@ -135,7 +137,7 @@ def report_on(
     _write_report(results, output)
 
 
-@app.command(epilog=examples("fewshot download fewshot-base"))
+@app.command(rich_help_panel=_PANEL, epilog=examples("fewshot download fewshot-base"))
 def download(model: Annotated[str, typer.Argument(help="fewshot-base")]) -> None:
     """Get the encoder of an embedded model once; it then works offline.
 
@@ -148,7 +150,7 @@ def download(model: Annotated[str, typer.Argument(help="fewshot-base")]) -> None
     typer.echo(f"{model} is ready: its encoder is in {folder}")
 
 
-@app.command("tasks")
+@app.command("tasks", rich_help_panel=_PANEL)
 def show_tasks() -> None:
     """List the data sets for which the library has templates and label words."""
     names = list_tasks()

@@ -36,9 +36,10 @@ def init(
     The file has a template and label words, for --task of the other commands, and can be edited.
     """
     check_new(output, force=force)
+    given = None if texts is None else _read(texts, text)
     kind = typer.prompt("What is each of your texts? For example: review, ticket", default="text")
     names = _ask_classes()
-    some = _texts(texts, text)
+    some = _ask_texts() if given is None else given
     description = typer.prompt("What do the classes say?", default=f"Kind of a {kind}")
     template = f"A {{mask}} {kind}: {{text}}"
     words = _proposed(names, some, model)
@@ -70,11 +71,13 @@ def _ask_classes() -> list[str]:
         note("fewshot: name two classes or more, each once")
 
 
-def _texts(file: Path | None, column: list[str] | None) -> list[str]:
-    if file is not None:
-        from fewshot.cli.fitting import read_unlabeled
+def _read(file: Path, column: list[str] | None) -> list[str]:
+    from fewshot.cli.fitting import read_unlabeled
 
-        return list(read_unlabeled(file, None, column))[:_POOL]
+    return list(read_unlabeled(file, None, column))[:_POOL]
+
+
+def _ask_texts() -> list[str]:
     typer.echo("Type some texts, one on a line, and an empty line at the end.")
     found: list[str] = []
     while line := typer.prompt(f"Text {len(found) + 1}", default="", show_default=False).strip():

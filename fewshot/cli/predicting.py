@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
@@ -93,7 +94,7 @@ def predict(
     columns = find_text(first.rows, text, fields_of(classifier))
     digest = f"{__version__} {predictor.fingerprint}"
     prediction = Prediction(classifier, digest, columns, proba, min_confidence, prefix)
-    _run(prediction, source, parts, target, as_json=as_json)
+    _run(prediction, source, parts, target, time.perf_counter(), as_json=as_json)
 
 
 @app.command(
@@ -126,14 +127,15 @@ def zero_shot(
 
     Scores are calibrated on a thousand of the file's texts.
     """
-    from fewshot.classifiers.prompt import PromptClassifier
     from fewshot.cli.columns import find_text
     from fewshot.cli.prompts import read_prompt
     from fewshot.cli.streams import Prediction
-    from fewshot.models.fingerprint import fingerprint
 
     source, target = _files(input, output, format, part_rows, skip_bad=skip_bad, force=force)
     first, parts = _peeked(source)
+    from fewshot.classifiers.prompt import PromptClassifier  # torch, once the file is known
+    from fewshot.models.fingerprint import fingerprint
+
     given = None if labels is None else parted(labels)
     prompt = read_prompt(task, template, given)
     columns = find_text(first.rows, text, prompt.fields)
@@ -142,10 +144,12 @@ def zero_shot(
     )
     _, texts = source.texts(first, columns)
     step = max(1, len(texts) // _CALIBRATION_TEXTS)
+    note(f"Calibrating on {len(texts[::step]):,} of the texts.")
+    started = time.perf_counter()  # the states of these texts are kept
     classifier.fit(texts[::step])
     digest = f"{__version__} {fingerprint([classifier, classifier.model_, classifier.prior_])}"
     prediction = Prediction(classifier, digest, columns, proba, min_confidence, prefix)
-    _run(prediction, source, parts, target, as_json=as_json)
+    _run(prediction, source, parts, target, started, as_json=as_json)
 
 
 def _files(
@@ -173,12 +177,19 @@ def _peeked(source: Source) -> tuple[Part, Iterator[Part]]:
 
 
 def _run(
-    prediction: Prediction, source: Source, parts: Iterator[Part], target: Target, *, as_json: bool
+    prediction: Prediction,
+    source: Source,
+    parts: Iterator[Part],
+    target: Target,
+    started: float,
+    *,
+    as_json: bool,
 ) -> None:
     from fewshot.cli.streams import line_count, predict_stream
 
     with progress_of(line_count(source)) as progress:
         summary = predict_stream(prediction, source, parts, target, progress)
+    summary.seconds = time.perf_counter() - started
     done: dict[str, Any] = asdict(summary)
     if as_json and target.path != PIPE:
         show_json(done)

@@ -9,7 +9,6 @@ import hashlib
 import json
 import shutil
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -186,7 +185,7 @@ def predict_stream(
     progress: Callable[[int, int], object],  # of the last line read and the rows done
 ) -> Summary:
     """Predict all parts; the output appears whole or not at all."""
-    summary, started = Summary(str(target.path)), time.perf_counter()
+    summary = Summary(str(target.path))
     written: list[Path] = []
     with _open_parts(target) as folder:
         for number, part in enumerate(parts):
@@ -206,7 +205,6 @@ def predict_stream(
             progress(part.rows[-1].line if part.rows else 0, summary.rows)
         if folder is not None:
             _finish(target, written)
-    summary.seconds = time.perf_counter() - started
     return summary
 
 

@@ -13,6 +13,7 @@ import pytest
 from fewshot import BatchPredictor, TfidfClassifier
 from fewshot.classifiers import batch_predictor
 from fewshot.errors import InputError, PersistenceError
+from fewshot.saving import estimators
 from tests.tiny_estimators import X, Y, prompt
 
 TEXTS = ["football goal", "vote", "the law of the world"]
@@ -95,8 +96,8 @@ def test_an_empty_batch_gets_the_columns_too(folder):
 
 def test_a_pickle_is_small_and_a_process_loads_once(folder, monkeypatch):
     loads = []
-    load = batch_predictor.load_estimator
-    monkeypatch.setattr(batch_predictor, "load_estimator", lambda f: loads.append(f) or load(f))
+    load = estimators.load_estimator
+    monkeypatch.setattr(estimators, "load_estimator", lambda f: loads.append(f) or load(f))
     batch_predictor._loaded.cache_clear()
     content = pickle.dumps(BatchPredictor(folder))
 

@@ -227,6 +227,16 @@ def test_a_conversation_writes_a_task_that_other_commands_take(
     assert run("zero-shot", "more.csv", *options) == 0
 
 
+def test_a_conversation_about_a_file_that_is_not_there_asks_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("init", "topics.yaml", "--texts", "absent.csv") == 1
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "absent.csv: the file cannot be read" in shown.err
+
+
 @needs_mini
 def test_tickets_from_the_shell_to_a_file() -> None:
     for part in ("train", "test"):
