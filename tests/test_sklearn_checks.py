@@ -6,6 +6,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewshot import (
+    Classifier,
     EmbeddingClassifier,
     FineTuneClassifier,
     LiSTClassifier,
@@ -39,6 +40,7 @@ _SUPERVISED = [
     _prompt(Head(C=1000.0)),
     _prompt(Full(learning_rate=1e-2, num_epochs=5, batch_size=16)),
     TfidfClassifier(C=100.0),
+    Classifier(model=_LM, time_budget="1h", **QUIET),
     FineTuneClassifier(_LM, learning_rate=2e-2, num_epochs=12, batch_size=16, **QUIET),
     EmbeddingClassifier(tiny_sentence_transformer(tiny_numeric_model(64))),
     SetFitClassifier(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,11 @@ from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.settings import check_settings, new_rng, one_of
+from fewshot.errors import InputError
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
+
+OnInterrupt: TypeAlias = Literal["raise", "keep"]
 
 _MOST_UNLABELED = 1000  # texts, as of PETClassifier
 
@@ -122,6 +125,7 @@ class Classifier(TextClassifier):
         *,
         sample_weight: Any = None,
         unlabeled: Any = None,
+        on_interrupt: OnInterrupt = "raise",
     ) -> Classifier:
         """Try what suits, and pool what helps.
 
@@ -136,6 +140,9 @@ class Classifier(TextClassifier):
             Weights of the texts; those of weight 0 are left out.
         unlabeled : Unlabeled, optional
             Texts without labels, besides those in `X`.
+        on_interrupt : {"raise", "keep"}, default="raise"
+            What Ctrl-C does: the estimator stays as it was; or the fit ends with the voices that
+            were tried by then, if there are any.
 
         Returns
         -------
@@ -150,8 +157,13 @@ class Classifier(TextClassifier):
         HubError, MissingExtraError
             If the model is neither on disk nor reachable.
         """
+        is_known, expected = one_of(on_interrupt, get_args(OnInterrupt))
+        if not is_known:
+            raise InputError(f"on_interrupt is {expected}, got {on_interrupt!r}")
         task, clock = self._plan(X, y, sample_weight, unlabeled)
-        found = Search(task, clock, is_shown=self.verbose > 0).run()
+        found = Search(
+            task, clock, is_shown=self.verbose > 0, keeps_tried=on_interrupt == "keep"
+        ).run()
         self.classes_ = label_array(task.classes)
         self.class_offset_ = class_offset(task.classes, None, self.class_prior)
         self.voices_ = found.voices

@@ -76,10 +76,11 @@ def offered(task: Task) -> list[Offer]:
 class Search:
     """One fit of a Classifier."""
 
-    def __init__(self, task: Task, clock: Clock, *, is_shown: bool) -> None:
+    def __init__(self, task: Task, clock: Clock, *, is_shown: bool, keeps_tried: bool) -> None:
         self.task = task
         self.clock = clock
         self.is_shown = is_shown
+        self.keeps_tried = keeps_tried  # when interrupted
 
     def run(self) -> Found:
         """Try voices while there is time; weigh and pool them."""
@@ -95,9 +96,15 @@ class Search:
         skipped: list[Trial] = []
         hidden = not self.is_shown
         offers = offered(self.task)
-        for offer in tqdm(offers, disable=hidden, desc="trying", delay=_BAR_DELAY, leave=False):
-            found = self._try(offer) if tried else self._fitted(offer.voice)
-            (tried if isinstance(found, Tried) else skipped).append(found)  # type: ignore[arg-type]
+        try:
+            for offer in tqdm(offers, disable=hidden, desc="trying", delay=_BAR_DELAY, leave=False):
+                found = self._try(offer) if tried else self._fitted(offer.voice)
+                (tried if isinstance(found, Tried) else skipped).append(found)  # type: ignore[arg-type]
+        except KeyboardInterrupt:
+            if not (tried and self.keeps_tried):
+                raise
+            rest = offers[len(tried) + len(skipped) :]
+            skipped += [Trial(o.voice.name, None, None, 0.0, 0.0, "interrupted") for o in rest]
         return self._found(tried, skipped)
 
     def _zero_shot(self, reason: str) -> Found:

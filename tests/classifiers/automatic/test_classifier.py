@@ -129,6 +129,9 @@ def test_interruption_leaves_the_estimator_as_it_was(lm, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         clf.fit(TEXTS, LABELS)
     assert (clf.predict_proba(NEW) == before).all()
+    report = clf.fit(TEXTS, LABELS, on_interrupt="keep").report_
+    assert list(clf.voices_) == ["head", "tfidf"]
+    assert [t.note for t in report.trials] == ["", "", "interrupted", "interrupted"]
 
 
 # ---- Few, wrong and odd labels ----------------------------------------------------------------
@@ -168,3 +171,8 @@ def test_what_is_saved_says_the_same(fitted, tmp_path):
 
     assert (loaded.predict_proba(NEW) == fitted.predict_proba(NEW)).all()
     assert loaded.report_ == fitted.report_
+
+
+def test_an_unknown_reaction_to_interruption_is_refused(lm):
+    with pytest.raises(InputError, match=r"on_interrupt is one of \['raise', 'keep'\], got 'stop'"):
+        Classifier(model=lm).fit(TEXTS, LABELS, on_interrupt="stop")
