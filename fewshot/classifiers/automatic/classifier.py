@@ -55,7 +55,7 @@ class Classifier(TextClassifier):
         All labels. Without labelled texts they, or `descriptions`, are needed.
     model : str, Path or MaskedLM, default="auto"
         The language model. ``"auto"`` is ``"fewshot-base"`` if it was downloaded and the budget
-        allows it, else ``"fewshot-mini"``.
+        is 30 s at least, else ``"fewshot-mini"``.
     time_budget : float or str, optional
         Seconds that ``fit`` may take, or text such as ``"30s"`` or ``"5min"``. By default a
         minute, and a second more for each labelled text beyond forty; at most ten minutes. What
@@ -208,7 +208,7 @@ class Classifier(TextClassifier):
         clock = Clock.of(read_budget(self.time_budget, n_labeled))
         classes, verbalizer = read_classes(self.labels, self.descriptions, data.labeled)
         class_offset(classes, None, self.class_prior)  # checks it
-        model = choose_model(self.model)
+        model = choose_model(self.model, clock.seconds)
         load_masked_lm(model)  # once, before anything is measured
         seed = int(rng.integers(2**31))
         template = template_for(fields)
@@ -220,7 +220,7 @@ class Classifier(TextClassifier):
         return pooled(self.weights_, scores)
 
     def _load_models(self) -> None:
-        load_masked_lm(choose_model(self.model))
+        load_masked_lm(choose_model(self.model, read_budget(self.time_budget, 0)))
 
     def _n_trainable(self) -> int:
         return sum(voice._n_trainable() for voice in self.voices_.values())

@@ -17,15 +17,23 @@ from fewshot.classifiers.automatic.expectation import Expectation, expect
 from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
 from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial
 from fewshot.classifiers.automatic.task import Clock, Task
-from fewshot.classifiers.automatic.voices import CHEAP, COSTLY, Voice, has_words, zero_shot
+from fewshot.classifiers.automatic.voices import (
+    CHEAP,
+    COSTLY,
+    ZERO_SHOT,
+    Pace,
+    Voice,
+    measured_pace,
+    zero_shot,
+)
 from fewshot.classifiers.base import TextClassifier
-from fewshot.errors import FewShotError, FewShotWarning
+from fewshot.errors import FewShotError, FewShotWarning, LabelWordWarning
 from fewshot.models.loading import load_masked_lm
 
 Array = npt.NDArray[np.float64]
 
-_MOST_FOLDS, _LEAST_FOLDS = 5, 2
-_SHARE_OF_FOLDS = 0.6  # of the time that is left, for cross-validating one voice
+_MOST_FOLDS, _MOST_OF_TUNED, _LEAST_FOLDS = 5, 3, 2
+_SHARE_OF_FOLDS = 0.5  # of the time that is left, for cross-validating one voice
 _LEAST_WEIGHT = 0.02  # of the largest; voices below it are left out
 _BAR_DELAY, _LEAST_SECONDS = 2.0, 0.01
 
@@ -56,9 +64,11 @@ class Offer(NamedTuple):
     objection: str | None = None  # of the evidence
 
 
-def offered(task: Task) -> list[Offer]:
+def offered(task: Task, pace: Pace, seconds: float) -> list[Offer]:
     """Return the voices that suit a task: the cheap ones, then by expected gain per second."""
-    offers = [Offer(voice, voice.seconds(task)) for voice in CHEAP if voice.suits(task)]
+    offers = [Offer(voice, voice.seconds(pace)) for voice in CHEAP if voice.suits(task)]
+    if offers[0].seconds > seconds and ZERO_SHOT.suits(task):
+        offers.insert(0, Offer(ZERO_SHOT, 0.0))
     situation = situation_of(task)
     ranked: list[tuple[float, int, Offer]] = []
     for voice in COSTLY:
@@ -67,10 +77,17 @@ def offered(task: Task) -> list[Offer]:
             objection = None
             if gain is not None and gain <= 0:
                 objection = f"not tried: gained nothing in similar tasks ({100 * gain:+.1f} points)"
-            seconds = voice.seconds(task)
-            offer = Offer(voice, seconds, objection)
-            ranked.append((-(gain or 0.0) / max(seconds, _LEAST_SECONDS), len(ranked), offer))
+            offer = Offer(voice, voice.seconds(pace), objection)
+            rank = -(gain or 0.0) / max(offer.seconds, _LEAST_SECONDS)
+            ranked.append((rank, len(ranked), offer))
     return offers + [offer for _, _, offer in sorted(ranked)]
+
+
+def affordable_folds(voice: Voice, seconds: float, left: float) -> int:
+    """Return the folds of a cross-validation, given the seconds of a fit and those left; or 0."""
+    most = _MOST_FOLDS if voice in CHEAP else _MOST_OF_TUNED
+    n_folds = int(min(most, _SHARE_OF_FOLDS * max(left, 0.0) / max(seconds, _LEAST_SECONDS)))
+    return n_folds if n_folds >= _LEAST_FOLDS else 0
 
 
 class Search:
@@ -86,19 +103,13 @@ class Search:
         """Try voices while there is time; weigh and pool them."""
         if self.task.data.labeled is None:
             return self._zero_shot("There are no labels: texts are classified by class names.")
-        needed = CHEAP[0].seconds(self.task)
-        if needed > self.clock.left() and has_words(self.task):
-            return self._zero_shot(
-                f"The budget of {self.clock.seconds:.3g} s allows no learning from labels, which "
-                f"takes {needed:.1f} s at least: texts are classified by class names."
-            )
+        offers = offered(self.task, measured_pace(self.task), self.clock.left())
         tried: list[Tried] = []
         skipped: list[Trial] = []
         hidden = not self.is_shown
-        offers = offered(self.task)
         try:
             for offer in tqdm(offers, disable=hidden, desc="trying", delay=_BAR_DELAY, leave=False):
-                found = self._try(offer) if tried else self._fitted(offer.voice)
+                found = self._try(offer) if tried else self._fitted(offer.voice, is_first=True)
                 (tried if isinstance(found, Tried) else skipped).append(found)  # type: ignore[arg-type]
         except KeyboardInterrupt:
             if not (tried and self.keeps_tried):
@@ -120,8 +131,8 @@ class Search:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""
         left = max(self.clock.left(), 0.0)
         note = offer.objection
-        if note is None and offer.seconds > left:
-            note = f"not tried: needs about {offer.seconds:.0f} s, {left:.0f} s were left"
+        if note is None and offer.seconds >= left:
+            note = f"not tried: needs about {offer.seconds:.2g} s, {left:.2g} s were left"
         if note is None:
             try:
                 return self._fitted(offer.voice)
@@ -129,17 +140,19 @@ class Search:
                 note = f"cannot be used: {error}"
         return Trial(offer.voice.name, None, None, 0.0, 0.0, note)
 
-    def _fitted(self, voice: Voice) -> Tried:
-        clock = Clock.of(self.clock.left())
-        classifier = voice.fit(self.task)
-        share = _SHARE_OF_FOLDS * max(clock.left(), 0.0)
-        n_folds = int(min(_MOST_FOLDS, share / clock.spent()))
+    def _fitted(self, voice: Voice, *, is_first: bool = False) -> Tried:
+        start = self.clock.spent()
+        with warnings.catch_warnings():
+            if not is_first:  # the first one has said what is wrong with names
+                warnings.simplefilter("ignore", LabelWordWarning)
+            classifier = voice.fit(self.task)
+        n_folds = affordable_folds(voice, self.clock.spent() - start, self.clock.left())
         held_out = None
-        if n_folds >= _LEAST_FOLDS:
+        if n_folds:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FewShotWarning)  # the fit has given them
+                warnings.simplefilter("ignore", FewShotWarning)
                 held_out = voice.held_out(self.task, n_folds)
-        return Tried(voice, classifier, clock.spent(), held_out)
+        return Tried(voice, classifier, self.clock.spent() - start, held_out)
 
     def _found(self, tried: Sequence[Tried], skipped: Sequence[Trial]) -> Found:
         task = self.task
@@ -182,11 +195,11 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
         return FitPlan(**{**vars(cost), "voices": ("zero-shot",)}, model=name)
     left = clock.seconds
     voices: list[str] = []
-    for offer in offered(task):
-        if offer.objection is None and (offer.seconds <= left or not voices):
+    for offer in offered(task, measured_pace(task), left):
+        if offer.objection is None and (offer.seconds < left or not voices):
             voices.append(offer.voice.name)
-            n_folds = int(min(_MOST_FOLDS, _SHARE_OF_FOLDS * left / max(offer.seconds, 1e-9) - 1))
-            left -= offer.seconds * (1 + n_folds if n_folds >= _LEAST_FOLDS else 1)
+            left -= offer.seconds
+            left -= offer.seconds * affordable_folds(offer.voice, offer.seconds, left)
     spent = clock.seconds - left
     return FitPlan(
         n_texts=task.n_labeled,
@@ -220,10 +233,12 @@ def _accuracy(
 
 def _reason(kept: Sequence[Trial], expected: Expectation) -> str:
     names = ", ".join(trial.name for trial in sorted(kept, key=lambda trial: -trial.weight))
-    pools = f"Pools {names}" if len(kept) > 1 else f"Uses {names}"
+    what = f"{'Pools' if len(kept) > 1 else 'Uses'} {names}"
+    if any(trial.name == ZERO_SHOT.name for trial in kept):
+        what += ", since the budget allows no regression on states of the language model"
     known = [trial for trial in kept if trial.accuracy is not None]
     if expected.held_out is None or not known:
-        return f"{pools}: there are too few labels for cross-validation."
+        return f"{what}: nothing could be cross-validated."
     best = max(known, key=lambda trial: trial.accuracy or 0.0)
     alone = f", where {best.name} alone has {best.accuracy:.2f}" if len(kept) > 1 else ""
-    return f"{pools}: {expected.held_out:.2f} of held-out texts are right{alone}."
+    return f"{what}: {expected.held_out:.2f} of held-out texts are right{alone}."

@@ -27,6 +27,7 @@ from fewshot.prompting.template import Template, default_template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.folds import held_out_folds
 
+_LEAST_OF_BASE = 30.0  # seconds, below which the larger model is not worth its time
 _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)")
 _LEAST_BUDGET, _MOST_BUDGET, _TEXTS = 60.0, 600.0, 40  # seconds; labelled texts in a minute
@@ -109,12 +110,14 @@ def read_budget(time_budget: Any, n_labeled: int) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def choose_model(model: Any) -> Any:
-    """Return the model to use: ``"auto"`` is the largest embedded one that is on this machine."""
+def choose_model(model: Any, seconds: float) -> Any:
+    """Return the model to use: ``"auto"`` is the largest embedded one that is here and in time."""
     if not (isinstance(model, str) and model == "auto"):
         return model
     found = [name for name, known in EMBEDDED.items() if local_encoder(known) is not None]
-    return found[-1] if found else MINI_NAME  # whose absence is an error that says what to do
+    is_short = seconds < _LEAST_OF_BASE
+    # Without any, the error of the smallest says what to do.
+    return MINI_NAME if is_short or not found else found[-1]
 
 
 def read_classes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,10 +19,28 @@ from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
 from fewshot.classifiers.semi_supervised.pet import PETClassifier
 from fewshot.classifiers.tfidf import TfidfClassifier
 from fewshot.data.training_data import TrainingData
-from fewshot.errors import LabelWordError, VerbalizerError
+from fewshot.errors import FewShotWarning, LabelWordError, VerbalizerError
 from fewshot.models.embedded import EMBEDDED
+from fewshot.tuning import resolve_tuning
 
 Array = npt.NDArray[np.float64]
+
+
+class Pace(NamedTuple):
+    """Seconds of one pass of the model over the texts with labels, and over those without."""
+
+    labeled: float
+    unlabeled: float
+
+
+def measured_pace(task: Task) -> Pace:
+    """Measure on a batch how fast the model reads these texts on this machine."""
+    rows = task.data.joined()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewShotWarning)  # the fits give them
+        cost = _prompt(task, "head").dry_run(*_arguments(rows))
+    per_text = cost.seconds / cost.n_texts
+    return Pace(per_text * task.n_labeled, per_text * len(task.data.pool))
 
 
 class Voice(NamedTuple):
@@ -31,6 +50,7 @@ class Voice(NamedTuple):
     make: Callable[[Task], Any]  # a classifier of this package, not fitted
     suits: Callable[[Task], bool]
     weight: float  # in the pool without evidence; docs/evidence/classifier.md
+    passes: tuple[float, float]  # of the model over the texts with and without labels
 
     def fit(self, task: Task) -> TextClassifier:
         """Fit it to what it can learn from: labelled texts, and others where those serve."""
@@ -44,15 +64,9 @@ class Voice(NamedTuple):
         fitted: TextClassifier = clf
         return fitted
 
-    def seconds(self, task: Task) -> float:
-        """Estimate the seconds of a fit on this machine, from a measured batch."""
-        clf = self.make(task)
-        if not isinstance(clf, SemiSupervisedClassifier):
-            return float(clf.dry_run(*_arguments(task.labeled)).seconds)
-        tuned = _prompt(task, "full").dry_run(*_arguments(task.labeled)).seconds
-        once = zero_shot(task).dry_run(task.data.pool).seconds
-        n_fits, n_passes = _COSTS[self.name]
-        return float(n_fits * tuned + n_passes * once)
+    def seconds(self, pace: Pace) -> float:
+        """Estimate the seconds of a fit."""
+        return self.passes[0] * pace.labeled + self.passes[1] * pace.unlabeled
 
     def held_out(self, task: Task, n_folds: int) -> Array:
         """Return log-probabilities of each text from a fit without it, [n, n_classes]; or NaN."""
@@ -114,6 +128,14 @@ def _pcp(task: Task) -> PCPClassifier:
     return PCPClassifier(_prompt(task, "full"), random_state=task.seed, verbose=0)
 
 
+def _embedding(task: Task) -> EmbeddingClassifier:
+    return EmbeddingClassifier(task.model, labels=task.classes)
+
+
+def _tfidf(task: Task) -> TfidfClassifier:
+    return TfidfClassifier(labels=task.classes)
+
+
 def _always(_task: Task) -> bool:
     return True
 
@@ -127,22 +149,18 @@ def _has_pool(task: Task) -> bool:
 
 
 _LEAST_POOL = 50  # texts without a label
-# Fits of a prompt classifier, and passes over the unlabelled texts: three for an epoch of training.
-_COSTS = {"pet": (4, 4 + 3 * 3), "pcp": (1, 1 + 5 * 3)}
+_FULL, _CONTRASTIVE = (1 + resolve_tuning(name).passes() for name in ("full", "contrastive"))
+_MEMBERS, _EPOCH = 4, 3  # of PET; passes of an epoch of training
 
 CHEAP = (
-    Voice("head", _tuned("head"), _always, 0.6),
-    Voice(
-        "embedding",
-        lambda task: EmbeddingClassifier(task.model, labels=task.classes),
-        _is_embedded,
-        0.2,
-    ),
-    Voice("tfidf", lambda task: TfidfClassifier(labels=task.classes), _always, 0.2),
+    Voice("head", _tuned("head"), _always, 0.6, (1, 1)),
+    Voice("embedding", _embedding, _is_embedded, 0.2, (1, 0)),
+    Voice("tfidf", _tfidf, _always, 0.2, (0, 0)),
 )
 COSTLY = (
-    Voice("contrastive", _tuned("contrastive"), _always, 0.5),
-    Voice("full", _tuned("full"), _always, 0.5),
-    Voice("pet", _pet, _has_pool, 0.5),
-    Voice("pcp", _pcp, _has_pool, 0.5),
+    Voice("contrastive", _tuned("contrastive"), _always, 0.5, (_CONTRASTIVE, 1)),
+    Voice("full", _tuned("full"), _always, 0.5, (_FULL, 1)),
+    Voice("pet", _pet, _has_pool, 0.5, (_MEMBERS * _FULL, 2 * _MEMBERS + 3 * _EPOCH)),
+    Voice("pcp", _pcp, _has_pool, 0.5, (_FULL, 2 + 5 * _EPOCH)),
 )
+ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.6, (0, 1))  # where head takes too long
