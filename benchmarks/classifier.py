@@ -32,9 +32,9 @@ from fewshot.classifiers.automatic.task import Task, read_classes
 from fewshot.classifiers.automatic.voices import (
     CHEAP,
     COSTLY,
+    ZERO_SHOT,
     Voice,
     log_probabilities,
-    zero_shot,
 )
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.training_data import read_training_data
@@ -45,7 +45,6 @@ _MOST = 300  # texts that a voice is judged by
 _POOL = 300  # texts without a label, where a voice learns from them
 _FOLDS = {"contrastive": 3, "full": 2, "pet": 0, "pcp": 0}  # of the others five
 _NAMES = {"SST-2": ["negative", "positive"], "subj": ["subjective", "objective"]}  # of 0 and 1
-_ZERO_SHOT = Voice("zero-shot", zero_shot, lambda _task: True, 0.0)
 _CHEAP = [voice.name for voice in CHEAP]
 _RULE = Path(evidence.__file__).with_name("evidence.json")
 
@@ -73,7 +72,7 @@ def main() -> None:
 
 
 def _voices() -> tuple[Voice, ...]:
-    return (_ZERO_SHOT, *CHEAP, *COSTLY)
+    return (ZERO_SHOT, *CHEAP, *COSTLY)
 
 
 # ---- What voices say --------------------------------------------------------------------------
@@ -256,7 +255,7 @@ def _write_rule(cells: Sequence[Cell]) -> None:
         gains: dict[str, list[float]] = {}
         for cell in part:
             cheap = [n for n in _CHEAP if n in cell.voices]
-            for voice in set(cell.voices) - set(_CHEAP) - {_ZERO_SHOT.name}:
+            for voice in set(cell.voices) - set(_CHEAP) - {ZERO_SHOT.name}:
                 gain = cell.accuracy(*cheap, voice) - cell.accuracy(*cheap)
                 gains.setdefault(voice, []).append(gain)
         situation = np.mean([cell.voices[_CHEAP[0]]["situation"] for cell in part], axis=0)
