@@ -26,15 +26,15 @@ import numpy as np
 
 from benchmarks.development import SETS, Data, _split
 from fewshot.classifiers.automatic import evidence
-from fewshot.classifiers.automatic.expectation import expect
-from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
+from fewshot.classifiers.automatic.expectation import Expectation, expect
+from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled, verdict
 from fewshot.classifiers.automatic.task import Task, read_classes
 from fewshot.classifiers.automatic.voices import (
     CHEAP,
     COSTLY,
     ZERO_SHOT,
     Voice,
-    log_probabilities,
+    class_scores,
 )
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.training_data import read_training_data
@@ -130,7 +130,7 @@ def _measure(
         blank = np.full((len(labels), len(classes)), np.nan)
         held_out = voice.held_out(task, n_folds) if n_folds else blank
         found = {
-            "scores": log_probabilities(clf, test),
+            "scores": class_scores(clf, test),
             "truth": np.array([classes.index(label) for label in truth]),
             "held_out": held_out,
             "labels": np.array([classes.index(label) for label in labels]),
@@ -173,20 +173,26 @@ class Cell(NamedTuple):
             scores = pooled(self.weights(names), [voice["scores"] for voice in found])
         return float(np.mean(scores.argmax(1) == found[0]["truth"]))
 
+    @property
+    def truth(self) -> tuple[Any, Any]:
+        """One-hot labels of the labelled texts, and their weights."""
+        voice = next(iter(self.voices.values()))
+        n_classes = voice["scores"].shape[1]
+        return np.eye(n_classes)[voice["labels"]], np.ones(len(voice["labels"]))
+
     def weights(self, names: Sequence[str]) -> Any:
         """Return the weights of a pool."""
-        labels = self.voices[names[0]]["labels"]
         start = {voice.name: voice.weight for voice in _voices()}
         heard = [Heard(start[name], _held_out(self.voices[name])) for name in names]
-        return pool_weights(heard, labels, np.ones(len(labels)))
+        return pool_weights(heard, *self.truth)
 
     def expected(self, names: Sequence[str]) -> Any:
         """Return the accuracy that held-out texts let expect of a pool."""
         asked = [i for i, n in enumerate(names) if _held_out(self.voices[n]) is not None]
         weights = self.weights(names)[asked]
-        labels = self.voices[names[0]]["labels"]
         held_out = pooled(weights, [self.voices[names[i]]["held_out"] for i in asked])
-        return expect(held_out, labels, np.ones(len(labels)))
+        decided = verdict(held_out, *self.truth)
+        return Expectation() if decided is None else expect(decided)
 
 
 def _held_out(voice: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,14 @@ from fewshot.classifiers.automatic.task import (
     read_rows,
     template_for,
 )
-from fewshot.classifiers.automatic.voices import log_probabilities
+from fewshot.classifiers.automatic.voices import class_scores
 from fewshot.classifiers.base import TextClassifier, in_plain_torch
 from fewshot.data.classes import class_offset, label_array
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.settings import check_settings, new_rng, one_of
+from fewshot.data.task_kind import ONE_LABEL
 from fewshot.errors import InputError
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
@@ -106,8 +107,6 @@ class Classifier(TextClassifier):
     ['refund request', 'login problem']
     """
 
-    _takes_several_labels: ClassVar[bool] = False
-
     labels: Sequence[Label] | None = None
     _: KW_ONLY
     model: str | Path | MaskedLM = "auto"
@@ -165,7 +164,8 @@ class Classifier(TextClassifier):
             task, clock, is_shown=self.verbose > 0, keeps_tried=on_interrupt == "keep"
         ).run()
         self.classes_ = label_array(task.classes)
-        self.class_offset_ = class_offset(task.classes, None, self.class_prior)
+        self.class_offset_ = class_offset(task.classes, None, self.class_prior, task.kind)
+        self.task_kind_, self.thresholds_ = task.kind, found.thresholds
         self.voices_ = found.voices
         self.weights_ = found.weights
         self.report_ = found.report
@@ -207,7 +207,8 @@ class Classifier(TextClassifier):
         n_labeled = 0 if data.labeled is None else len(data.labeled.examples)
         clock = Clock.of(read_budget(self.time_budget, n_labeled))
         classes, verbalizer = read_classes(self.labels, self.descriptions, data.labeled)
-        class_offset(classes, None, self.class_prior)  # checks it
+        kind = ONE_LABEL if data.labeled is None else data.labeled.labels.kind
+        class_offset(classes, None, self.class_prior, kind)  # checks it
         model = choose_model(self.model, clock.seconds)
         load_masked_lm(model)  # once, before anything is measured
         seed = int(rng.integers(2**31))
@@ -216,8 +217,8 @@ class Classifier(TextClassifier):
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples: Examples = read_examples(X, self.fields_)
-        scores = [log_probabilities(voice, examples) for voice in self.voices_.values()]
-        return pooled(self.weights_, scores)
+        scores = [class_scores(voice, examples) for voice in self.voices_.values()]
+        return pooled(self.weights_, scores, self.task_kind_)
 
     def _load_models(self) -> None:
         load_masked_lm(choose_model(self.model, read_budget(self.time_budget, 0)))

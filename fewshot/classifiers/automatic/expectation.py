@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from scipy.stats import beta
+
+from fewshot.classifiers.automatic.pool import Verdict
 
 # Fitted to development sets by `python -m benchmarks.classifier`; docs/evidence/classifier.md.
 _PRIOR_HITS, _PRIOR_MISSES = 3.0, 1.0
@@ -22,16 +22,10 @@ class Expectation(NamedTuple):
     interval: tuple[float, float] | None = None
 
 
-def expect(
-    scores: npt.NDArray[np.float64] | None, classes: npt.NDArray[np.int64], sample_weight: Any
-) -> Expectation:
-    """Return what the scores of held-out texts, [n, n_classes], let expect."""
-    is_known = np.zeros(len(classes), bool) if scores is None else np.isfinite(scores).all(1)
-    if scores is None or not is_known.any():
-        return Expectation()
-    is_right = scores[is_known].argmax(1) == classes[is_known]
-    share = float(np.average(is_right, weights=sample_weight[is_known]))
-    n = is_known.sum() * _SHARE_OF_TEXTS
+def expect(decided: Verdict) -> Expectation:
+    """Return what the decisions on held-out texts let expect."""
+    share, _ = decided.accuracy
+    n = len(decided.true) * _SHARE_OF_TEXTS
     found = beta(n * share + _PRIOR_HITS, n * (1 - share) + _PRIOR_MISSES)
     tail = (1.0 - _LEVEL) / 2
     interval = float(found.ppf(tail)), float(found.ppf(1 - tail))

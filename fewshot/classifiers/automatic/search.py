@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from fewshot.classifiers.automatic.advice import advice_for
 from fewshot.classifiers.automatic.evidence import expected_gain, situation_of
 from fewshot.classifiers.automatic.expectation import Expectation, expect
-from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled
+from fewshot.classifiers.automatic.pool import Heard, Verdict, pool_weights, pooled, verdict
 from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial
 from fewshot.classifiers.automatic.task import Clock, Task
 from fewshot.classifiers.automatic.voices import (
@@ -27,8 +27,10 @@ from fewshot.classifiers.automatic.voices import (
     zero_shot,
 )
 from fewshot.classifiers.base import TextClassifier
+from fewshot.data.task_kind import TaskKind
 from fewshot.errors import FewShotError, FewShotWarning, LabelWordWarning
 from fewshot.models.loading import load_masked_lm
+from fewshot.scoring.thresholds import choose_thresholds
 
 Array = npt.NDArray[np.float64]
 
@@ -44,6 +46,7 @@ class Found(NamedTuple):
     voices: dict[str, TextClassifier]
     weights: Array
     report: FitReport
+    thresholds: Array | None = None  # of several labels, [n_classes]
 
 
 @dataclass(frozen=True)
@@ -156,17 +159,17 @@ class Search:
 
     def _found(self, tried: Sequence[Tried], skipped: Sequence[Trial]) -> Found:
         task = self.task
-        classes, sample_weight = task.targets().argmax(1), task.labeled.sample_weight
-        heard = [Heard(item.voice.weight, item.held_out) for item in tried]
-        weights = pool_weights(heard, classes, sample_weight)
+        truth = task.targets(), task.labeled.sample_weight, task.kind
+        weights = pool_weights([Heard(t.voice.weight, t.held_out) for t in tried], *truth)
         weights[weights < _LEAST_WEIGHT * weights.max()] = 0.0
         trials = []
         for item, weight in zip(tried, weights, strict=True):
-            accuracy, deviation = _accuracy(item.held_out, classes)
+            own = verdict(item.held_out, *truth)
+            accuracy, deviation = (None, None) if own is None else own.accuracy
             found = item.voice.name, accuracy, deviation, item.seconds, float(weight)
             trials.append(Trial(*found))
-        held_out = _pooled_held_out(tried, weights)
-        expected = expect(held_out, classes, sample_weight)
+        decided = verdict(_pooled_held_out(tried, weights, task.kind), *truth)
+        expected = Expectation() if decided is None else expect(decided)
         kept = np.flatnonzero(weights).tolist()
         report = FitReport(
             (*trials, *skipped),
@@ -174,11 +177,18 @@ class Search:
             _reason([trials[i] for i in kept], expected),
             expected.accuracy,
             expected.interval,
-            advice_for(task, held_out),
+            advice_for(task, decided),
             self.clock.spent(),
         )
         voices = {tried[i].voice.name: tried[i].classifier for i in kept}
-        return Found(voices, weights[kept], report)
+        return Found(voices, weights[kept], report, _thresholds(task, decided))
+
+
+def _thresholds(task: Task, decided: Verdict | None) -> Array | None:
+    """Return the thresholds of several labels: those of held-out texts, or by their shares."""
+    if decided is not None or not task.kind.has_several:
+        return None if decided is None else decided.thresholds
+    return choose_thresholds(task.targets(), task.labeled.sample_weight)
 
 
 def model_name(task: Task) -> str:
@@ -210,25 +220,11 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
     )
 
 
-def _pooled_held_out(tried: Sequence[Tried], weights: Array) -> Array | None:
-    """Return the pool's log-probabilities of held-out texts, NaN for texts that never were."""
+def _pooled_held_out(tried: Sequence[Tried], weights: Array, kind: TaskKind) -> Array | None:
+    """Return the pool's scores of held-out texts, NaN for texts that never were."""
     asked = [i for i, item in enumerate(tried) if item.held_out is not None and weights[i]]
-    if not asked:
-        return None
-    return pooled(weights[asked], [tried[i].held_out for i in asked])  # type: ignore[misc]
-
-
-def _accuracy(
-    held_out: Array | None, classes: npt.NDArray[np.int64]
-) -> tuple[float, float] | tuple[None, None]:
-    """Return the accuracy on held-out texts, and its standard error."""
-    if held_out is None:
-        return None, None
-    is_known = np.isfinite(held_out).all(1)
-    if not is_known.any():
-        return None, None
-    share = float(np.mean(held_out[is_known].argmax(1) == classes[is_known]))
-    return share, float(np.sqrt(share * (1 - share) / is_known.sum()))
+    scores = [item.held_out for i in asked if (item := tried[i]).held_out is not None]
+    return pooled(weights[asked], scores, kind) if asked else None
 
 
 def _reason(kept: Sequence[Trial], expected: Expectation) -> str:

@@ -17,6 +17,7 @@ from fewshot.data.examples import shorten
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.settings import is_positive
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.data.unlabeled import text_keys
 from fewshot.errors import FewShotWarning, InputError, VerbalizerError, warn_user
@@ -57,15 +58,20 @@ class Task:
         """Texts with a label."""
         return 0 if self.data.labeled is None else len(self.data.labeled.examples)
 
+    @property
+    def kind(self) -> TaskKind:
+        """Whether a text has one label or several; one where there are no labels."""
+        return ONE_LABEL if self.data.labeled is None else self.data.labeled.labels.kind
+
     def targets(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return one-hot classes of the labelled texts, [n, n_classes]."""
+        """Return 1 for the labels that a text has and 0 for others, [n, n_classes]."""
         return class_targets(self.labeled, self.classes, None)[0]
 
     def folds(self, n_folds: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the fold in which each labelled text is held out, -1 for none."""
         keys = text_keys(self.labeled.examples)[:, None]
         weights = self.labeled.sample_weight
-        return held_out_folds(keys, self.targets(), weights, most_folds=n_folds)
+        return held_out_folds(keys, self.targets(), weights, self.kind, n_folds)
 
     def part(self, rows: Any) -> Task:
         """Return the task with some of the labelled texts."""
@@ -186,12 +192,8 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> TrainingData | None:
     if X is None:
         return None
     rows = read_training_data(X, y, sample_weight)
-    if rows.labels.kind.has_several:
-        raise InputError(
-            "Classifier learns one label for each text; for several labels use "
-            "PromptClassifier(tuning='head'), or 'full' with more labels"
-        )
-    _warn_contradictions(rows)
+    if not rows.labels.kind.has_several:
+        _warn_contradictions(rows)
     return rows
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax
 
 from fewshot.classifiers.automatic.task import Task
 from fewshot.classifiers.base import TextClassifier
@@ -75,14 +74,13 @@ class Voice(NamedTuple):
         for fold in range(folds.max() + 1):
             rows = np.flatnonzero(folds == fold)
             clf = self.fit(task.part(np.flatnonzero(folds != fold)))
-            scores[rows] = log_probabilities(clf, task.labeled.examples.take(rows))
+            scores[rows] = class_scores(clf, task.labeled.examples.take(rows))
         return scores
 
 
-def log_probabilities(clf: TextClassifier, X: Any) -> Array:
-    """Return log-probabilities without the offsets of class weights and shares, [n, n_classes]."""
-    scores: Array = log_softmax(clf._class_scores(X), axis=1)
-    return scores
+def class_scores(clf: TextClassifier, X: Any) -> Array:
+    """Return scores without the offsets of class weights and shares, [n, n_classes]."""
+    return clf.task_kind_.normalized(clf._class_scores(X))
 
 
 def _arguments(rows: TrainingData) -> tuple[Any, Any]:

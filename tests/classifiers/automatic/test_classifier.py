@@ -178,3 +178,20 @@ def test_what_is_saved_says_the_same(fitted, tmp_path):
 def test_an_unknown_reaction_to_interruption_is_refused(lm):
     with pytest.raises(InputError, match=r"on_interrupt is one of \['raise', 'keep'\], got 'stop'"):
         Classifier(model=lm).fit(TEXTS, LABELS, on_interrupt="stop")
+
+
+def test_several_labels_are_learned_and_come_back_as_they_were_given(lm, tmp_path):
+    y = [["sports"] if label == "sports" else ["politics"] for label in LABELS]
+    y[0], y[-1] = ["sports", "politics"], []
+    clf = Classifier(model=lm, time_budget="1h", **QUIET).fit(TEXTS, y)
+
+    proba = clf.predict_proba(NEW)
+    assert [{*row} <= {"sports", "politics"} for row in clf.predict(NEW)] == [True] * 3
+    assert proba.shape == (3, 2)
+    total = sum(
+        weight * voice.predict_log_proba(NEW) - weight * np.log1p(-voice.predict_proba(NEW))
+        for weight, voice in zip(clf.weights_, clf.voices_.values(), strict=True)
+    )
+    assert proba == pytest.approx(1 / (1 + np.exp(-total)))
+    clf.save(tmp_path / "model")
+    assert (fewshot.load(tmp_path / "model").predict_proba(NEW) == proba).all()

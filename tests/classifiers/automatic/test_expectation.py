@@ -7,13 +7,15 @@ import pytest
 from scipy.stats import beta
 
 from fewshot.classifiers.automatic.expectation import expect
+from fewshot.classifiers.automatic.pool import verdict
+from fewshot.data.task_kind import TaskKind
 
-CLASSES = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+TARGETS = np.eye(2)[[0, 0, 0, 0, 1, 1, 1, 1]]
 SCORES = np.log(np.array([[0.9, 0.1]] * 5 + [[0.2, 0.8]] * 3))  # one is wrong
 
 
 def test_held_out_texts_give_an_accuracy_and_an_interval():
-    found = expect(SCORES, CLASSES, np.ones(8))
+    found = expect(verdict(SCORES, TARGETS, np.ones(8)))
 
     # 7 of 8 are right; they count as 4 texts beside 3 right and 1 wrong: beta(6.5, 1.5).
     assert found.held_out == 7 / 8
@@ -24,12 +26,23 @@ def test_held_out_texts_give_an_accuracy_and_an_interval():
 def test_texts_count_by_their_weights_and_those_never_held_out_not_at_all():
     unknown = np.where(np.arange(8)[:, None] < 4, np.nan, SCORES)
 
-    assert expect(unknown, CLASSES, np.ones(8)).held_out == 3 / 4
-    assert expect(SCORES, CLASSES, np.r_[np.ones(4), 4, 0, 0, 0]).held_out == 1 / 2
+    assert verdict(unknown, TARGETS, np.ones(8)).accuracy[0] == 3 / 4
+    assert verdict(SCORES, TARGETS, np.r_[np.ones(4), 4, 0, 0, 0]).accuracy[0] == 1 / 2
 
 
-def test_without_held_out_texts_nothing_is_expected():
-    never = np.full_like(SCORES, np.nan)
+def test_without_held_out_texts_nothing_is_decided():
+    assert verdict(None, TARGETS, np.ones(8)) is None
+    assert verdict(np.full_like(SCORES, np.nan), TARGETS, np.ones(8)) is None
 
-    assert expect(None, CLASSES, np.ones(8)).accuracy is None
-    assert expect(never, CLASSES, np.ones(8)).interval is None
+
+def test_of_several_labels_all_must_be_right():
+    several = TaskKind("lists")
+    targets = np.array([[1, 1], [1, 0], [0, 1], [0, 0]] * 50, dtype=float)
+    scores = np.where(targets > 0, 2.0, -2.0)
+    scores[0, 1] = -2.0  # one label of one text is missed
+
+    decided = verdict(scores, targets, np.ones(200), several)
+
+    assert decided.is_right.tolist() == [False] + [True] * 199
+    assert decided.accuracy == pytest.approx((0.995, np.sqrt(0.995 * 0.005 / 200)))
+    assert decided.thresholds.shape == (2,)
