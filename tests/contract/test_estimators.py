@@ -386,8 +386,6 @@ def test_only_ratios_of_sample_weights_count(estimator):
 
 
 def test_weights_of_classes_multiply_the_probabilities_of_the_decision(estimator):
-    if isinstance(estimator, Classifier):
-        pytest.skip("has class_prior instead")
     plain = fit(clone(estimator), X, Y)
 
     weighted = fit(with_settings(clone(estimator), class_weight={"sports": 1000.0}), X, Y)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fewshot import Classifier, PromptClassifier, Unlabeled
+from fewshot import PromptClassifier, Unlabeled
 from fewshot.errors import FewShotError, HubError, InputError
 from tests.contract.refusing import assert_refused
 from tests.tiny_estimators import ESTIMATORS, X, Y, is_meta, with_settings
@@ -94,8 +94,6 @@ def test_labels_that_cannot_be_classes_are_refused(estimator, labels, message):
 def test_weights_that_cannot_be_used_are_refused(estimator):
     if isinstance(estimator, PromptClassifier) and estimator.tuning == "none":
         pytest.skip("zero-shot has no use for them")
-    if isinstance(estimator, Classifier):
-        pytest.skip("has class_prior instead")
 
     nothing = {"sports": 0.0, "politics": 0.0}
     for class_weight in ("even", {"animal": 1.0}, {"sports": -1.0}, {"sports": "x"}, nothing):

@@ -16,7 +16,7 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.preprocessing import MultiLabelBinarizer
 
 import fewshot
-from fewshot import PromptClassifier
+from fewshot import Classifier, PromptClassifier
 from fewshot.errors import FewShotError, InputError
 from tests.contract.refusing import assert_refused
 from tests.tiny_estimators import ESTIMATORS, X, fit, is_meta, with_settings
@@ -125,7 +125,7 @@ def test_order_duplicates_and_other_texts_do_not_matter(fitted):
 
 
 def test_texts_whose_labels_are_not_known_are_no_texts_without_labels(estimator):
-    if isinstance(estimator, PromptClassifier) or is_meta(estimator):
+    if isinstance(estimator, (Classifier, PromptClassifier)) or is_meta(estimator):
         pytest.skip("learns from texts without labels, too")
 
     rows = [*X, "football football"]

@@ -31,7 +31,7 @@ def _all(task: Task, decided: Verdict | None) -> Iterator[str]:
     if not has_labels:
         yield from _undescribed(task)
         return
-    counts = task.targets().sum(0)
+    counts = task.truth()[0].sum(0)
     missing = [task.classes[i] for i in np.flatnonzero(counts == 0)]
     if missing:
         yield f"label some texts of {_listed(missing)}, which have none"

@@ -25,12 +25,18 @@ from fewshot.classifiers.automatic.task import (
 )
 from fewshot.classifiers.automatic.voices import class_scores
 from fewshot.classifiers.base import TextClassifier, in_plain_torch
-from fewshot.data.classes import class_offset, label_array
+from fewshot.data.classes import (
+    Threshold,
+    class_offset,
+    class_targets,
+    given_thresholds,
+    label_array,
+    task_kind,
+)
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.settings import check_settings, new_rng, one_of
-from fewshot.data.task_kind import ONE_LABEL
 from fewshot.errors import InputError
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
@@ -64,6 +70,13 @@ class Classifier(TextClassifier):
     descriptions : mapping of labels to str or list of str, optional
         A sentence or more about a class, such as ``{"refund": "a customer wants money back"}``.
         Classes that are not described are known by their names.
+    threshold : float, dict, "auto" or None, default=None
+        Where texts have several labels, the probability from which a text has a label; by default
+        chosen for each label. See :class:`~fewshot.PromptClassifier`.
+    class_weight : None, "balanced" or dict, default=None
+        A mapping of labels to weights multiplies the probability of each class in the decision,
+        as costs do. ``"balanced"`` weighs labelled texts inversely to the frequency of their
+        class.
     class_prior : None, "uniform" or dict, default=None
         The shares of the classes in your texts, if you know them; see
         :class:`~fewshot.PromptClassifier`.
@@ -112,6 +125,8 @@ class Classifier(TextClassifier):
     model: str | Path | MaskedLM = "auto"
     time_budget: float | str | None = None
     descriptions: Mapping[Label, Any] | None = None
+    threshold: Threshold = None
+    class_weight: str | dict[Label, float] | None = None
     class_prior: str | dict[Label, float] | None = None
     random_state: int | np.random.RandomState | None = None
     verbose: int = 1
@@ -164,7 +179,9 @@ class Classifier(TextClassifier):
             task, clock, is_shown=self.verbose > 0, keeps_tried=on_interrupt == "keep"
         ).run()
         self.classes_ = label_array(task.classes)
-        self.class_offset_ = class_offset(task.classes, None, self.class_prior, task.kind)
+        self.class_offset_ = class_offset(
+            task.classes, self.class_weight, self.class_prior, task.kind
+        )
         self.task_kind_, self.thresholds_ = task.kind, found.thresholds
         self.voices_ = found.voices
         self.weights_ = found.weights
@@ -207,13 +224,27 @@ class Classifier(TextClassifier):
         n_labeled = 0 if data.labeled is None else len(data.labeled.examples)
         clock = Clock.of(read_budget(self.time_budget, n_labeled))
         classes, verbalizer = read_classes(self.labels, self.descriptions, data.labeled)
-        kind = ONE_LABEL if data.labeled is None else data.labeled.labels.kind
-        class_offset(classes, None, self.class_prior, kind)  # checks it
+        kind = task_kind(None if rows is None else rows.labels, self.threshold)
+        given_thresholds(self.threshold, classes)  # checks it, as the next
+        class_offset(classes, self.class_weight, self.class_prior, kind)
+        if data.labeled is not None:
+            class_targets(data.labeled, classes, self.class_weight)
         model = choose_model(self.model, clock.seconds)
         load_masked_lm(model)  # once, before anything is measured
         seed = int(rng.integers(2**31))
-        template = template_for(fields)
-        return Task(data, classes, verbalizer, template, model, seed, self.class_prior), clock
+        task = Task(
+            data,
+            classes,
+            verbalizer,
+            template_for(fields),
+            model,
+            seed,
+            kind,
+            self.class_prior,
+            self.class_weight,
+            self.threshold,
+        )
+        return task, clock
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples: Examples = read_examples(X, self.fields_)

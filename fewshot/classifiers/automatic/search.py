@@ -27,6 +27,7 @@ from fewshot.classifiers.automatic.voices import (
     zero_shot,
 )
 from fewshot.classifiers.base import TextClassifier
+from fewshot.data.classes import given_thresholds
 from fewshot.data.task_kind import TaskKind
 from fewshot.errors import FewShotError, FewShotWarning, LabelWordWarning
 from fewshot.models.loading import load_masked_lm
@@ -128,7 +129,7 @@ class Search:
         trial = Trial("zero-shot", None, None, spent, 1.0)
         advice = advice_for(self.task, None)
         report = FitReport((trial,), model_name(self.task), reason, None, None, advice, spent)
-        return Found({"zero-shot": clf}, np.ones(1), report)
+        return Found({"zero-shot": clf}, np.ones(1), report, clf.thresholds_)
 
     def _try(self, offer: Offer) -> Tried | Trial:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""
@@ -159,7 +160,7 @@ class Search:
 
     def _found(self, tried: Sequence[Tried], skipped: Sequence[Trial]) -> Found:
         task = self.task
-        truth = task.targets(), task.labeled.sample_weight, task.kind
+        truth = task.truth()
         weights = pool_weights([Heard(t.voice.weight, t.held_out) for t in tried], *truth)
         weights[weights < _LEAST_WEIGHT * weights.max()] = 0.0
         trials = []
@@ -185,10 +186,14 @@ class Search:
 
 
 def _thresholds(task: Task, decided: Verdict | None) -> Array | None:
-    """Return the thresholds of several labels: those of held-out texts, or by their shares."""
-    if decided is not None or not task.kind.has_several:
-        return None if decided is None else decided.thresholds
-    return choose_thresholds(task.targets(), task.labeled.sample_weight)
+    """Return the thresholds of several labels: given, by held-out texts, or by their shares."""
+    given = given_thresholds(task.threshold, task.classes)
+    if given is not None or not task.kind.has_several:
+        return given
+    if decided is not None:
+        return decided.thresholds
+    targets, sample_weight, _ = task.truth()
+    return choose_thresholds(targets, sample_weight)
 
 
 def model_name(task: Task) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.class_words import resolve_classes
-from fewshot.data.classes import class_targets
+from fewshot.data.classes import Threshold, class_targets
 from fewshot.data.examples import shorten
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData
@@ -26,7 +26,7 @@ from fewshot.models.hub import MINI_NAME
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template, default_template
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring.folds import held_out_folds
+from fewshot.scoring.folds import Array, Folds, held_out_folds
 
 _LEAST_OF_BASE = 30.0  # seconds, below which the larger model is not worth its time
 _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -44,7 +44,10 @@ class Task:
     template: Template | None
     model: str | Path | MaskedLM
     seed: int
+    kind: TaskKind = ONE_LABEL
     class_prior: Any = None
+    class_weight: Any = None
+    threshold: Threshold = None  # a number without labels says that texts may have several
 
     @property
     def labeled(self) -> TrainingData:
@@ -58,20 +61,14 @@ class Task:
         """Texts with a label."""
         return 0 if self.data.labeled is None else len(self.data.labeled.examples)
 
-    @property
-    def kind(self) -> TaskKind:
-        """Whether a text has one label or several; one where there are no labels."""
-        return ONE_LABEL if self.data.labeled is None else self.data.labeled.labels.kind
+    def truth(self) -> tuple[Array, Array, TaskKind]:
+        """Return 1 for the labels that texts have, [n, n_classes], and the weights of the texts."""
+        return *class_targets(self.labeled, self.classes, self.class_weight), self.kind
 
-    def targets(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return 1 for the labels that a text has and 0 for others, [n, n_classes]."""
-        return class_targets(self.labeled, self.classes, None)[0]
-
-    def folds(self, n_folds: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def folds(self, n_folds: int) -> Folds:
         """Return the fold in which each labelled text is held out, -1 for none."""
         keys = text_keys(self.labeled.examples)[:, None]
-        weights = self.labeled.sample_weight
-        return held_out_folds(keys, self.targets(), weights, self.kind, n_folds)
+        return held_out_folds(keys, *self.truth(), n_folds)
 
     def part(self, rows: Any) -> Task:
         """Return the task with some of the labelled texts."""

@@ -94,10 +94,17 @@ def _prompt(task: Task, tuning: str) -> PromptClassifier:
         model=task.model,
         tuning=tuning,
         labels=task.classes if task.verbalizer is None else None,
+        threshold=None if tuning != "none" else task.threshold,
+        class_weight=_balance(task),
         class_prior=task.class_prior,
         random_state=task.seed,
         verbose=0,
     )
+
+
+def _balance(task: Task) -> str | None:
+    """Return the weighting of texts; weights of classes are added to the scores of the pool."""
+    return task.class_weight if isinstance(task.class_weight, str) else None
 
 
 def zero_shot(task: Task) -> PromptClassifier:
@@ -127,11 +134,11 @@ def _pcp(task: Task) -> PCPClassifier:
 
 
 def _embedding(task: Task) -> EmbeddingClassifier:
-    return EmbeddingClassifier(task.model, labels=task.classes)
+    return EmbeddingClassifier(task.model, labels=task.classes, class_weight=_balance(task))
 
 
 def _tfidf(task: Task) -> TfidfClassifier:
-    return TfidfClassifier(labels=task.classes)
+    return TfidfClassifier(labels=task.classes, class_weight=_balance(task))
 
 
 def _always(_task: Task) -> bool:
