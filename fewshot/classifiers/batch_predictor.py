@@ -6,18 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, logit, softmax
 
-from fewshot.classifiers.base import TextClassifier
 from fewshot.data.locks import LongLock
 from fewshot.data.settings import check_settings, or_none, proportion
 from fewshot.errors import InputError, PersistenceError, did_you_mean
+from fewshot.runtime.classifier import ExportedClassifier, exported_fingerprint
+from fewshot.runtime.classifier import load as load_exported
+from fewshot.runtime.manifest import FOLDER
+
+if TYPE_CHECKING:
+    from fewshot.classifiers.base import TextClassifier  # loads scikit-learn
 
 _MODELS_KEPT = 4  # by a process
 _LOADING = LongLock()  # threads of one process load a model once
+
+Classifier: TypeAlias = "TextClassifier | ExportedClassifier"
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class BatchPredictor:
     Parameters
     ----------
     folder : str or Path
-        Written by ``save``; every process must be able to read it.
+        Written by ``save`` or :func:`fewshot.export`; every process must be able to read it.
     text : str, sequence of str or mapping of str to str, optional
         The column of the texts; several columns in the order of the template's fields, or columns
         by field. By default the columns that are named as the fields are.
@@ -43,14 +50,16 @@ class BatchPredictor:
         Below it the label is None.
     prefix : str, default=""
         Begins the names of the columns that are added: ``label``, ``score`` (the probability of
-        the most likely class) and, with `proba`, ``proba_<class>``.
+        the most likely class) and, with `proba`, ``proba_<class>``. Where texts have several
+        labels, ``label`` is a list of them.
 
     Raises
     ------
     PersistenceError
         If there is no saved classifier, or, in another process, a different one.
     InputError
-        If a column is missing, or one that is added is there already.
+        If a column is missing, or one that is added is there already; if there is a
+        `min_confidence` for several labels, which have thresholds of their own.
 
     See Also
     --------
@@ -89,12 +98,12 @@ class BatchPredictor:
         )
         return _extended(batch, added, next(iter(columns)))
 
-    def classifier(self) -> TextClassifier:
+    def classifier(self) -> Classifier:
         """Return the classifier, which is loaded once per process.
 
         Returns
         -------
-        estimator
+        estimator or ExportedClassifier
         """
         with _LOADING:
             return _loaded(str(self.folder), self.fingerprint)
@@ -139,7 +148,7 @@ def text_columns(
     return {name: columns[name] for name in fields}
 
 
-def added_names(classifier: TextClassifier, proba: bool, prefix: str) -> list[str]:
+def added_names(classifier: Classifier, proba: bool, prefix: str) -> list[str]:
     """Return the names of the columns that predictions add."""
     classes = [f"proba_{label}" for label in classifier.classes_] if proba else []
     return [f"{prefix}{name}" for name in ("label", "score", *classes)]
@@ -156,7 +165,7 @@ def check_added(added: Sequence[str], names: Sequence[str] | None) -> None:
 
 
 def label_columns(
-    classifier: TextClassifier,
+    classifier: Classifier,
     texts: Any,
     proba: bool = False,
     min_confidence: float | None = None,
@@ -168,8 +177,15 @@ def label_columns(
     if not len(texts):
         return {name: [] for name in names}
     scores = classifier._decision_scores(texts)  # the most likely class is that of `predict`
-    rows, best = softmax(scores, axis=1), scores.argmax(1)
-    labels, confidence = classifier.classes_[best].tolist(), rows.max(1)
+    if classifier.thresholds_ is None:
+        rows = softmax(scores, axis=1)
+        labels, confidence = classifier.classes_[scores.argmax(1)].tolist(), rows.max(1)
+    elif min_confidence is None:
+        rows, has_label = expit(scores), scores >= logit(classifier.thresholds_)
+        labels = [classifier.classes_[row].tolist() for row in has_label]
+        confidence = rows.max(1)
+    else:
+        raise InputError("min_confidence is for one label per text; several have thresholds_")
     if min_confidence is not None:
         pairs = zip(labels, confidence >= min_confidence, strict=True)
         labels = [label if is_sure else None for label, is_sure in pairs]
@@ -178,24 +194,34 @@ def label_columns(
 
 
 @lru_cache(maxsize=_MODELS_KEPT)
-def _loaded(folder: str, fingerprint: str) -> TextClassifier:
-    if _fingerprint(Path(folder)) != fingerprint:
+def _loaded(folder: str, fingerprint: str) -> Classifier:
+    """Return the classifier of a folder that ``save`` or ``export`` has written."""
+    path = Path(folder)
+    if _fingerprint(path) != fingerprint:
         raise PersistenceError(
             f"{folder} holds another classifier than when the predictor was made; make it again "
             "after saving, or save to a new folder"
         )
+    if _is_exported(path):
+        return load_exported(path)
     from fewshot.saving import estimators  # loads torch
 
-    classifier: TextClassifier = estimators.load_estimator(folder)
+    classifier: TextClassifier = estimators.load_estimator(path)
     if "verbose" in classifier.get_params():
         classifier.set_params(verbose=0)
     return classifier
 
 
 def _fingerprint(folder: Path) -> str:
+    if _is_exported(folder):
+        return exported_fingerprint(folder)
     from fewshot.saving.estimators import saved_fingerprint  # loads torch
 
     return saved_fingerprint(folder)
+
+
+def _is_exported(folder: Path) -> bool:
+    return (folder / FOLDER.file).is_file()
 
 
 def _is_frame(batch: Any) -> bool:

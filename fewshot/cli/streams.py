@@ -14,14 +14,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
 from fewshot.benchmark.data_sets.tables import read_texts
-from fewshot.classifiers.base import TextClassifier
-from fewshot.classifiers.batch_predictor import added_names, check_added, label_columns
+from fewshot.classifiers.batch_predictor import (
+    Classifier,
+    added_names,
+    check_added,
+    label_columns,
+)
 from fewshot.data.delimited import BadRow
 from fewshot.data.files import file_aside, write_whole
 from fewshot.data.table_files import PIPE, Format, Row, count_rows, stream_table, table_format
@@ -149,7 +154,7 @@ class Summary:
 class Prediction:
     """How rows are predicted."""
 
-    classifier: TextClassifier
+    classifier: Classifier
     digest: str  # of the classifier
     columns: Mapping[str, str]  # by field
     proba: bool = False
@@ -224,7 +229,8 @@ def _part(
     rows = prediction.predict(kept.rows, texts)
     content = target.encode(rows, source.path)
     label = f"{prediction.prefix}label"
-    labels = Counter(row.values[label] for row in rows)
+    found = [row.values[label] for row in rows]
+    labels = Counter(chain(*(one if isinstance(one, list) else [one] for one in found)))
     unsure = labels.pop(None, 0)
     done = {
         "rows": len(rows),

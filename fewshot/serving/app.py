@@ -85,7 +85,8 @@ class ServedModel:
             )
         ]
         for row in rows:
-            self._metrics.predictions.labels(self.info.name, str(row.label)).inc()
+            for one in row.label if isinstance(row.label, list) else [row.label]:
+                self._metrics.predictions.labels(self.info.name, str(one)).inc()
         return rows
 
 

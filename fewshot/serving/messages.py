@@ -63,8 +63,8 @@ class PredictRequest(BaseModel):
 class Prediction(BaseModel):
     """What is predicted for a text."""
 
-    label: Any = Field(description="The most likely class.")
-    score: float = Field(description="Its probability.")
+    label: Any = Field(description="The most likely class, or a list of several labels.")
+    score: float = Field(description="The probability of the most likely class.")
     proba: dict[str, float] | None = Field(None, description="The probability of each class.")
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+import fewshot
+import fewshot.runtime
 from fewshot import BatchPredictor, TfidfClassifier
 from fewshot.classifiers import batch_predictor
 from fewshot.errors import InputError, PersistenceError
@@ -131,6 +137,46 @@ def test_another_classifier_in_the_folder_is_refused(tmp_path):
 def test_what_does_not_fit_is_named(settings, message, folder):
     with pytest.raises(InputError, match=message):
         BatchPredictor(folder, **settings)({"body": TEXTS, "label": Y[:3]})
+
+
+def test_several_labels_of_a_text_are_a_list_of_those_of_predict(tmp_path):
+    sets = [["sports"], ["politics"], ["sports", "politics"], [], *[[label] for label in Y[4:]]]
+    clf = TfidfClassifier().fit(X, sets)
+    clf.save(tmp_path / "model")
+
+    found = BatchPredictor(tmp_path / "model", proba=True)({"text": X})
+
+    proba = clf.predict_proba(X)
+    assert found["label"] == [list(one) for one in clf.predict(X)]
+    assert any(len(labels) != 1 for labels in found["label"])
+    assert found["proba_sports"] == proba[:, 1].tolist()
+    assert found["score"] == proba.max(1).tolist()
+    with pytest.raises(InputError, match="min_confidence is for one label per text"):
+        BatchPredictor(tmp_path / "model", min_confidence=0.5)({"text": X})
+
+
+def test_an_exported_classifier_is_loaded_without_torch_and_scikit_learn(tmp_path):
+    pytest.importorskip("onnxruntime", reason="fewshot[onnx] is missing")
+    clf = prompt().fit(X, Y)
+    fewshot.export(clf, tmp_path / "exported", precision="float32", texts=X)
+    code = (
+        "import json, sys\n"
+        "for name in ('torch', 'transformers', 'sklearn'):\n"
+        "    sys.modules[name] = None\n"
+        "from fewshot import BatchPredictor\n"
+        f"predictor = BatchPredictor({str(tmp_path / 'exported')!r}, proba=True)\n"
+        f"print(json.dumps(predictor({{'text': {TEXTS!r}}})))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(fewshot.__file__).parents[1])}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    found, here = json.loads(done.stdout), fewshot.runtime.load(tmp_path / "exported")
+    assert found["label"] == here.predict(TEXTS).tolist() == clf.predict(TEXTS).tolist()
+    assert found["score"] == here.predict_proba(TEXTS).max(1).tolist()
 
 
 def test_a_prefix_keeps_columns_apart(folder):

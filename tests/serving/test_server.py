@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import fewshot
+import fewshot.runtime
 from fewshot import TfidfClassifier, cli
 from tests.serving.server_process import HOST, JSON, Server
 from tests.tiny_estimators import POOL, X, Y, prompt
@@ -272,6 +273,19 @@ def test_sigterm_waits_for_requests_in_work(folders, tmp_path):
         assert answer.result().status == 200
         assert len(answer.result().content["predictions"]) == 512
         assert status == 0
+
+
+def test_an_exported_classifier_is_served_too(tmp_path):
+    pytest.importorskip("onnxruntime", reason="fewshot[onnx] is missing")
+    fewshot.export(prompt().fit(X, Y), tmp_path / "exported", precision="float32", texts=POOL)
+    with Server(tmp_path / "log", tmp_path / "exported") as server:
+        answer = server.predict(texts=POOL, proba=True)
+
+    clf = fewshot.runtime.load(tmp_path / "exported")
+    rows = answer.content["predictions"]
+    found = [[row["proba"][name] for name in clf.classes_] for row in rows]
+    assert found == clf.predict_proba(POOL).tolist()
+    assert [row["label"] for row in rows] == clf.predict(POOL).tolist()
 
 
 def test_a_killed_server_loses_only_the_requests_in_work(folders, tmp_path):
