@@ -18,7 +18,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Evidence: TypeAlias = tuple[Array, npt.NDArray[np.int64], Array]
 
 # docs/evidence/classifier.md
-_SCALE_PENALTY, _WEIGHT_PENALTY = 3.0, 10.0
+_SCALE_PENALTY, _WEIGHT_PENALTY = 1.0, 10.0
 _LEAST_SCALE = 0.05
 
 

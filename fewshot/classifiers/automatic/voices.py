@@ -158,14 +158,14 @@ _FULL, _CONTRASTIVE = (1 + resolve_tuning(name).passes() for name in ("full", "c
 _MEMBERS, _EPOCH = 4, 3  # of PET; passes of an epoch of training
 
 CHEAP = (
-    Voice("head", _tuned("head"), _always, 0.6, (1, 1)),
-    Voice("embedding", _embedding, _is_embedded, 0.2, (1, 0)),
+    Voice("head", _tuned("head"), _always, 0.3, (1, 1)),
+    Voice("embedding", _embedding, _is_embedded, 0.3, (1, 0)),
     Voice("tfidf", _tfidf, _always, 0.2, (0, 0)),
 )
 COSTLY = (
-    Voice("contrastive", _tuned("contrastive"), _always, 0.5, (_CONTRASTIVE, 1)),
+    Voice("contrastive", _tuned("contrastive"), _always, 0.6, (_CONTRASTIVE, 1)),
     Voice("full", _tuned("full"), _always, 0.5, (_FULL, 1)),
     Voice("pet", _pet, _has_pool, 0.5, (_MEMBERS * _FULL, 2 * _MEMBERS + 3 * _EPOCH)),
     Voice("pcp", _pcp, _has_pool, 0.5, (_FULL, 2 + 5 * _EPOCH)),
 )
-ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.6, (0, 1))  # where head takes too long
+ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1))  # where head takes too long
