@@ -93,7 +93,8 @@ def build(method: str, data: LabeledFile, settings: Mapping[str, Any], seed: int
     for name, value in settings.items():
         places = [place for place in (f"estimator__{name}", name) if place in known]
         if value is not None and not places:
-            raise InputError(f"--{name} is not a setting of {method!r}; leave it out")
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is not a setting of {method!r}; leave it out")
         if value is not None:
             classifier.set_params(**{places[0]: value})
     shown = {"verbose": 1} if "verbose" in known else {}

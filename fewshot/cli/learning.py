@@ -70,9 +70,12 @@ def fit(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Such as prompt, embedding, setfit, tfidf, pet, list, pcp. By default prompt, "
-            "with unlabeled texts pet."
+            help="Such as auto (tries several and says why), prompt, embedding, setfit, tfidf, pet, "
+            "list, pcp. By default prompt, with unlabeled texts pet."
         ),
+    ] = None,
+    time_budget: Annotated[
+        str | None, typer.Option("--time-budget", help="With auto, such as 30s or 5min.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     force: Force = False,
@@ -84,7 +87,7 @@ def fit(
     check_new(output, force=force)
     data = read_labeled_file(train, text, label, task, template)
     more = [text for path in unlabeled or () for text in read_unlabeled(path, data.columns)]
-    settings = {"tuning": tuning, "model": model}
+    settings = {"tuning": tuning, "model": model, "time_budget": time_budget}
     name = ("pet" if more else "prompt") if method is None else method
     classifier = build(name, data, settings, seed)
     started = time.perf_counter()
@@ -98,6 +101,8 @@ def fit(
         return
     classes = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
     note(f"Learned {len(counts)} classes in {seconds:.1f} s ({classes}): {output}")
+    if hasattr(classifier, "report_"):
+        note(f"\n{classifier.report_}")
 
 
 @app.command(epilog=examples("fewshot evaluate model test.csv --label team"))

@@ -69,6 +69,7 @@ def test_fit_and_evaluate(backbone: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--method", "tfidf"], "TfidfClassifier"),
         (["--unlabeled", "more.csv", "--tuning", "head"], "PETClassifier"),
         (["--unlabeled", "more.csv", "--tuning", "head", "--method", "prompt"], "PromptClassifier"),
+        (["--method", "auto", "--time-budget", "1s"], "Classifier"),
     ],
 )
 def test_the_method_follows_from_the_options(options: list[str], name: str, backbone: Path) -> None:
@@ -119,6 +120,7 @@ def test_pairs_and_a_task_with_numbered_labels(backbone: Path) -> None:
         (["train.csv", "--method", "tfdif"], "no estimator 'tfdif' (did you mean 'tfidf'?)"),
         (["train.csv", "--method", "majority"], "'majority' cannot be saved"),
         (["train.csv", "--method", "tfidf", "--tuning", "head"], "--tuning is not a setting of"),
+        (["train.csv", "--time-budget", "1s"], "--time-budget is not a setting of 'prompt'"),
         (["train.csv", "--task", "sst2"], "has the label 'politics', the task has ['0', '1']"),
         (["train.csv", "--task", "sst3"], "no task 'sst3' in the library (did you mean 'sst5'"),
     ],
