@@ -70,8 +70,8 @@ def fit(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Such as auto (tries several, says why), prompt, embedding, setfit, tfidf, pet, list, "
-            "pcp. By default prompt, with unlabeled texts pet."
+            help="Such as auto (tries several, says why), prompt, embedding, setfit, tfidf, pet, "
+            "list, pcp. By default prompt, with unlabeled texts pet."
         ),
     ] = None,
     time_budget: Annotated[
