@@ -41,6 +41,7 @@ from transformers import (
 )
 
 from fewshot.models.embedded import EMBEDDED, WEIGHTS, EmbeddedModel, encoder_folder
+from fewshot.models.precision import has_bf16, in_bf16
 
 SCALE = 2.0
 MAX_TOKENS = 128
@@ -138,7 +139,7 @@ class Anchor:
         if len(new):
             ids, attention = (torch.from_numpy(a) for a in pad(self._data, new))
             device = self._encoder.device
-            with half_precision(device):
+            with in_bf16(device, enabled=has_bf16(device)):
                 states = self._encoder(ids.to(device), attention.to(device)).last_hidden_state
             self._kept[new] = mean_states(states, attention.to(device)).cpu().half().numpy()
         return torch.from_numpy(self._kept[rows]).float()
@@ -189,13 +190,6 @@ def add_gradients(parameters: list[nn.Parameter]) -> None:
     dist.all_reduce(flat)
     for p, total in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
         p.grad = total.view_as(p)
-
-
-def half_precision(device: torch.device) -> torch.autocast:
-    """Return a context in which products are in bfloat16, where the hardware has it."""
-    # Three times as fast with AVX512-BF16 or AMX, seven times slower with neither.
-    has_it = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or has_it)
 
 
 def train(embedded: EmbeddedModel, work: Path, start: Path, seconds: float, seed: int) -> None:
@@ -441,7 +435,7 @@ def train_step(
     """Make one update from this worker's parts; return both losses of the last one."""
     for *arrays, target in inputs:
         ids, attention, targets = (torch.from_numpy(array).to(model.device) for array in arrays)
-        with half_precision(model.device):
+        with in_bf16(model.device, enabled=has_bf16(model.device)):
             hidden = model.base_model(ids, attention).last_hidden_state
             at = targets != -100
             logits = head(model)(hidden[at])  # [masked, vocabulary]
@@ -482,7 +476,7 @@ def masked_logits(
     model: PreTrainedModel, ids: Tensor, attention: Tensor, targets: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Score the vocabulary where there is a target: logits [n, vocabulary] and targets [n]."""
-    with half_precision(ids.device):
+    with in_bf16(ids.device, enabled=has_bf16(ids.device)):
         hidden = model.base_model(ids, attention).last_hidden_state
         at = targets != -100
         return head(model)(hidden[at]), targets[at]

@@ -152,7 +152,7 @@ class FineTuneClassifier(SupervisedClassifier):
             n_tokens=n_tokens,
             n_truncated=plan.prompts.n_truncated,
             n_steps=plan.settings.steps(n_trained),
-            seconds=passes * n_tokens / plan.model.lm.tokens_per_second(plan.prompts),
+            seconds=passes * n_tokens / plan.model.lm.tokens_per_second(plan.prompts, tunes=True),
         )
 
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:

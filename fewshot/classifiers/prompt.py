@@ -261,15 +261,17 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         if plan.data is None:
             return DryRun()
         n_tokens = sum(int(prompts.lengths.sum()) for prompts in plan.views.values())
-        speed = plan.scorer.lm.tokens_per_second(plan.views[min(plan.views)])
+        lm, prompts = plan.scorer.lm, plan.views[min(plan.views)]
         labeled = np.flatnonzero(plan.weights > 0)
-        passes = 1.0 + len(labeled) / plan.n_texts * plan.tuning.passes()
+        seconds = n_tokens / lm.tokens_per_second(prompts)
+        if passes := len(labeled) / plan.n_texts * plan.tuning.passes():
+            seconds += passes * n_tokens / lm.tokens_per_second(prompts, tunes=True)
         return DryRun(
             n_texts=plan.n_texts,
             n_tokens=n_tokens,
             n_truncated=plan.n_truncated,
             n_steps=plan.tuning.steps(plan.scorer.kind.strata(plan.targets[labeled])),
-            seconds=passes * n_tokens / speed,
+            seconds=seconds,
         )
 
     @in_plain_torch

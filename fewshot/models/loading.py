@@ -17,6 +17,7 @@ from fewshot.models.hub import load_by_name, model_name
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.merging import load_embedded
 from fewshot.models.peft import ADAPTER_CONFIG, adapter_base, load_adapters
+from fewshot.models.precision import Precision
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import plain_torch, warn_in_worker
 
@@ -28,7 +29,7 @@ _LOCK = LongLock()
 
 
 @plain_torch()
-def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
+def load_masked_lm(model: str | Path | MaskedLM, *, precision: Precision | None = None) -> MaskedLM:
     """Return a masked language model by name; one that was just loaded is shared.
 
     Estimators call it for their parameter ``model``. Call it yourself to look at a model, or to
@@ -39,6 +40,9 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     model : str, Path or MaskedLM
         ``"fewshot-mini"`` or ``"fewshot-base"``, a local folder, a hub id, or a model that is
         loaded already. A folder of peft stands for the model that it names, with its adapters.
+    precision : {"mixed", "auto", "float32", "bf16"}, optional
+        Of the encoder, as in :class:`MaskedLM`; by default that of the model, or ``"mixed"``.
+        Models that differ in it alone share their weights.
 
     Returns
     -------
@@ -47,13 +51,19 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     Raises
     ------
     ModelError
-        If there is no such folder, or the model there is not a masked language model.
+        If there is no such folder, the model there is not a masked language model, or the machine
+        lacks the precision.
     HubError
         If a hub id is not in the local cache and the hub cannot be reached, or the encoder of
         ``"fewshot-base"`` was not downloaded; the message gives the line that does it.
     MissingExtraError
         If ``"fewshot-mini"`` is asked for and its encoder is not installed, or a folder of peft
         without peft.
+
+    Notes
+    -----
+    ``PromptClassifier(model=load_masked_lm("fewshot-mini", precision="auto"))`` also predicts in
+    bf16 where that is faster.
 
     See Also
     --------
@@ -67,7 +77,7 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
     """
     warn_in_worker()
     if isinstance(model, MaskedLM):
-        return model
+        return model if precision is None else model.with_precision(precision)
     if not isinstance(model, (str, Path)):
         raise ModelError(
             "model is 'fewshot-mini', a folder, a hub id or a MaskedLM, "
@@ -75,13 +85,14 @@ def load_masked_lm(model: str | Path | MaskedLM) -> MaskedLM:
         )
     name = model_name(model)
     with _LOCK:  # the second of two threads gets what the first one loads
-        return _LOADED.get((name, folder_state(Path(name))), partial(_load, name))
+        lm = _LOADED.get((name, folder_state(Path(name))), partial(_load, name))
+    return lm if precision is None else lm.with_precision(precision)
 
 
 def load_uncounted(model: str | Path | MaskedLM) -> MaskedLM:
     """Load a model whose counts begin at 0; the weights stay shared."""
     lm = load_masked_lm(model)
-    return MaskedLM(lm.model, lm.tokenizer, name=lm.name)
+    return MaskedLM(lm.model, lm.tokenizer, name=lm.name, precision=lm.precision)
 
 
 def folder_state(folder: Path) -> FolderState:

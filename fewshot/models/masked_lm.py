@@ -19,6 +19,13 @@ from fewshot.models.mask_head import MaskHead
 from fewshot.models.model_checks import check_fits, check_runs, is_half
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.peft import merge_adapters
+from fewshot.models.precision import (
+    Precision,
+    check_precision,
+    in_bf16,
+    uses_bf16,
+    with_bf16_products,
+)
 from fewshot.models.reproducible import map_single_threaded, n_copies, plain_torch
 from fewshot.models.state_cache import MaskStates, StateCache
 from fewshot.prompting.prompts import TEXTS_REMEMBERED, Prompts, Rows, TokenCache, plan_batches
@@ -68,6 +75,12 @@ class MaskedLM:
         its own, and 16,384 on a GPU.
     name : str, optional
         Hub id or folder of the model, for messages and saved estimators.
+    precision : {"mixed", "auto", "float32", "bf16"}, default="mixed"
+        Of the encoder's products; weights, sums, norms and the MLM head stay in float32. ``"auto"``
+        computes in bf16 where the processor (AVX512-BF16, AMX) or the GPU has it and it is faster,
+        which is measured in a few milliseconds; ``"mixed"`` does so in tuning only, and predicts in
+        float32, whose probabilities are the same on other machines up to rounding. ``"float32"``
+        and ``"bf16"`` are for tuning and prediction on any machine that has them.
 
     Attributes
     ----------
@@ -84,8 +97,8 @@ class MaskedLM:
     ------
     ModelError
         If the tokenizer has no mask token or more tokens than the model has embeddings, weights
-        are not finite, the MLM head cannot be run on chosen states, or the model has adapters that
-        cannot become part of its weights, such as prompts.
+        are not finite, the MLM head cannot be run on chosen states, the model has adapters that
+        cannot become part of its weights, such as prompts, or the machine lacks the precision.
 
     See Also
     --------
@@ -107,6 +120,7 @@ class MaskedLM:
         device: str | None = None,
         batch_tokens: int | None = None,
         name: str | None = None,
+        precision: Precision = "mixed",
     ) -> None:
         model = merge_adapters(model)
         check_fits(model, tokenizer, name or type(model).__name__)
@@ -116,6 +130,8 @@ class MaskedLM:
         self.tokens: TokenCache = BoundedCache(TEXTS_REMEMBERED)
         own = _own(model, device).eval()
         check_runs(own, tokenizer.mask_token_id, name or type(model).__name__)
+        check_precision(precision, own, next(own.parameters()).device)
+        self.precision: Precision = precision
         self._set_model(own, None)
         default = default_batch_tokens(self.device)
         self.batch_tokens = default if batch_tokens is None else batch_tokens
@@ -128,6 +144,7 @@ class MaskedLM:
             added.attach(model)
         self.mask_head = MaskHead(model)
         self._cache = StateCache()
+        self._half: transformers.PreTrainedModel | None = None  # see with_bf16_products
         self._weights = self.weights_state()
 
     @property
@@ -174,7 +191,7 @@ class MaskedLM:
         """
         weights = self.weights_state()
         if weights != self._weights:  # the caller trained the model that was wrapped
-            self._cache, self._weights = StateCache(), weights
+            self._cache, self._half, self._weights = StateCache(), None, weights
         return self._cache.fill(prompts, self._encode)
 
     def forward(self, prompts: Prompts) -> tuple[Tensor, Tensor]:
@@ -190,7 +207,12 @@ class MaskedLM:
             See :class:`~fewshot.models.state_cache.MaskStates`.
         mean : Tensor of shape (n_prompts, hidden)
         """
-        hidden, attention = self._hidden(prompts)
+        return self._forward(prompts, self.model)
+
+    def _forward(
+        self, prompts: Prompts, model: transformers.PreTrainedModel
+    ) -> tuple[Tensor, Tensor]:
+        hidden, attention = self._hidden(prompts, model)
         is_padded = attention.numel() > int(prompts.lengths.sum())
         rows = torch.arange(len(prompts), device=self.device)[:, None]
         positions = torch.from_numpy(prompts.mask_positions).to(self.device)
@@ -217,7 +239,9 @@ class MaskedLM:
         mask, mean : Tensor
             As :meth:`forward` returns them.
         """
-        hidden = self._run_encoder(ids, torch.ones_like(ids), soft_positions, is_padded=False)
+        attention = torch.ones_like(ids)
+        # In float32: what runs the graph has precisions of its own.
+        hidden = self._run_encoder(self.model, ids, attention, soft_positions, is_padded=False)
         at_mask = hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
         # A reduction gives a single row other bits in ONNX Runtime than one of several.
         mean = (torch.ones_like(hidden[:, None, :, 0]) @ hidden)[:, 0] / hidden.shape[1]
@@ -236,15 +260,21 @@ class MaskedLM:
         -------
         Tensor of shape (n_positions, vocabulary)
         """
-        hidden, _ = self._hidden(prompts)
+        hidden, _ = self._hidden(prompts, self.model)
         chosen = hidden[torch.from_numpy(rows), torch.from_numpy(positions)]
-        return self.mask_head.logits(chosen)
+        with in_bf16(self.device, enabled=self.uses_bf16(tunes=torch.is_grad_enabled())):
+            return self.mask_head.logits(chosen).to(hidden)
 
-    def tokens_per_second(self, prompts: Prompts) -> float:
-        """Measure how fast the encoder runs on a few of these prompts."""
+    def uses_bf16(self, *, tunes: bool) -> bool:
+        """Return whether the encoder computes in bf16, in tuning or in prediction."""
+        return uses_bf16(self.precision, self.model, self.device, tunes=tunes)
+
+    def tokens_per_second(self, prompts: Prompts, *, tunes: bool = False) -> float:
+        """Measure how fast the encoder runs on a few of these prompts, as in tuning or not."""
         rows = next(plan_batches(prompts.lengths, self.batch_tokens))
         sample = prompts.take(rows)
-        with torch.inference_mode():
+        # Frozen weights: no gradients are kept.
+        with torch.enable_grad() if tunes else torch.inference_mode():
             self.forward(sample)[1].cpu()  # warms up
             started = time.perf_counter()
             self.forward(sample)[1].cpu()  # a copy waits until a GPU is done
@@ -288,6 +318,29 @@ class MaskedLM:
         shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self._buffers())}
         bare._set_model(copy.deepcopy(self.model, dict[int, Any](shared)), None)
         return bare
+
+    def with_precision(self, precision: Precision) -> MaskedLM:
+        """Return the model with the same weights in another precision; itself if it has that.
+
+        Parameters
+        ----------
+        precision : {"mixed", "auto", "float32", "bf16"}
+
+        Returns
+        -------
+        MaskedLM
+
+        Raises
+        ------
+        ModelError
+            If the machine lacks the precision.
+        """
+        if precision == self.precision:
+            return self
+        check_precision(precision, self.model, self.device)
+        twin = self.copy(lambda _name: False)
+        twin.precision = precision
+        return twin
 
     def named_parameters(
         self, *, remove_duplicate: bool = True
@@ -333,7 +386,7 @@ class MaskedLM:
         for _, parameter in self.named_parameters():
             parameter.requires_grad = False
         self.train(mode=False)
-        self._cache = StateCache()
+        self._cache, self._half = StateCache(), None
 
     def _same_but_counts(self) -> MaskedLM:
         # Not copy.copy: __setstate__ probes, and sets the hooks of the model that is shared anew.
@@ -347,7 +400,7 @@ class MaskedLM:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("mask_head", "_cache", "tokens"):  # made from the model again
+        for name in ("mask_head", "_cache", "_half", "tokens"):  # made from the model again
             del state[name]
         return state
 
@@ -360,19 +413,25 @@ class MaskedLM:
         return f"MaskedLM({self.name or type(self.model).__name__!r})"
 
     def _run_encoder(
-        self, ids: Tensor, attention: Tensor, soft_positions: Tensor | None, is_padded: bool
+        self,
+        model: transformers.PreTrainedModel,
+        ids: Tensor,
+        attention: Tensor,
+        soft_positions: Tensor | None,
+        *,
+        is_padded: bool,
     ) -> Tensor:
         """Return the last states of the prompts' tokens."""
         if self.added is None or not self.added.changes_embeddings:
-            states: Tensor = self.model.base_model(
+            last: Tensor = model.base_model(
                 input_ids=ids, attention_mask=attention if is_padded else None
             )[0]
-            return states
+            return last
         vectors = self.model.get_input_embeddings()(ids)
         if soft_positions is not None:
             vectors = self.added.place(vectors, soft_positions)
         embedded = self.added.embed(ids, attention, vectors)
-        states = self.model.base_model(
+        states: Tensor = model.base_model(
             inputs_embeds=embedded.embeddings,
             attention_mask=embedded.attention if is_padded else None,
         )[0]
@@ -412,22 +471,39 @@ class MaskedLM:
     def _run(
         self, prompts: Prompts, batches: Iterable[Rows], is_cpu: bool
     ) -> Iterator[tuple[Rows, tuple[Tensor, Tensor]]]:
+        model = self._model_of_products()
+
         def run(rows: Rows) -> tuple[Rows, tuple[Tensor, Tensor]]:
             batch = prompts.take(rows)
             copies = n_copies(int(batch.lengths.sum())) if is_cpu else 1
             with torch.inference_mode():
-                mask, mean = self.forward(prompts.take(np.tile(rows, copies)))
+                mask, mean = self._forward(prompts.take(np.tile(rows, copies)), model)
             return rows, (mask[: len(rows)], mean[: len(rows)])
 
         return map_single_threaded(run, batches) if is_cpu else map(run, batches)
 
-    def _hidden(self, prompts: Prompts) -> tuple[Tensor, Tensor]:
+    def _model_of_products(self) -> transformers.PreTrainedModel:
+        """Return the model for prediction; in bf16 one whose weights are cast already."""
+        # The hooks of added modules are on the model itself, which casts its weights every time.
+        own: transformers.PreTrainedModel = self.model
+        if self.added is not None or not self.uses_bf16(tunes=False):
+            return own
+        if self._half is None:
+            self._half = with_bf16_products(self.model)
+        return self._half
+
+    def _hidden(
+        self, prompts: Prompts, model: transformers.PreTrainedModel
+    ) -> tuple[Tensor, Tensor]:
         """Return the last states of the prompts' tokens [n, length, hidden], and which are real."""
         ids, attention = _pad(prompts, self.tokenizer.pad_token_id, self.device)
         is_padded = ids.numel() > int(prompts.lengths.sum())
         soft = prompts.soft_positions
         soft_positions = None if soft is None else torch.from_numpy(soft).to(self.device)
-        return self._run_encoder(ids, attention, soft_positions, is_padded), attention
+        is_half = self.uses_bf16(tunes=torch.is_grad_enabled())
+        with in_bf16(self.device, enabled=is_half):
+            states = self._run_encoder(model, ids, attention, soft_positions, is_padded=is_padded)
+        return (states.float() if is_half else states), attention
 
     def _count(self, prompts: Prompts) -> None:
         self.counts.prompts += len(prompts)

@@ -13,10 +13,10 @@ from fewshot.models.parts import Backbone
 
 _WIDE = (torch.float32, torch.float64)
 _HALF = (torch.float16, torch.bfloat16)
-_PROBE_TOKENS = 8  # Funnel takes no fewer than some
+PROBE_TOKENS = 8  # Funnel takes no fewer than some
 _OTHERS = "use a masked language model such as BERT, RoBERTa or 'fewshot-mini'"
 # Code of other libraries, run on a model that they may not have been written for.
-_CANNOT_RUN = (RuntimeError, TypeError, AttributeError, ValueError, LookupError)
+CANNOT_RUN = (RuntimeError, TypeError, AttributeError, ValueError, LookupError)
 
 
 def check_fits(model: Any, tokenizer: transformers.PreTrainedTokenizerBase, name: str) -> None:
@@ -66,14 +66,14 @@ def check_runs(model: Backbone, mask_id: int, name: str) -> None:
     device = next(model.parameters()).device
     try:
         with torch.inference_mode():
-            ids = torch.full((1, _PROBE_TOKENS), mask_id, dtype=torch.int64, device=device)
+            ids = torch.full((1, PROBE_TOKENS), mask_id, dtype=torch.int64, device=device)
             states = model.base_model(input_ids=ids)[0]
-    except _CANNOT_RUN as error:
+    except CANNOT_RUN as error:
         raise ModelError(f"{name} cannot read a text: {error}") from error
-    expected = (1, _PROBE_TOKENS, model.config.hidden_size)
+    expected = (1, PROBE_TOKENS, model.config.hidden_size)
     if states.shape != expected:
         raise ModelError(
-            f"{name} gives states of shape {tuple(states.shape)} for {_PROBE_TOKENS} "
+            f"{name} gives states of shape {tuple(states.shape)} for {PROBE_TOKENS} "
             f"tokens, where {expected} was expected; {_OTHERS}"
         )
 

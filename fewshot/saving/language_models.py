@@ -6,19 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from fewshot.data.forms import Node
-from fewshot.errors import FewShotError, HubError, MissingExtraError, PersistenceError
+from fewshot.errors import (
+    FewShotError,
+    FewShotWarning,
+    HubError,
+    MissingExtraError,
+    PersistenceError,
+    warn_user,
+)
 from fewshot.models.embedded import EMBEDDED
 from fewshot.models.fingerprint import model_fingerprint
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.merging import embedded_fingerprint
 from fewshot.models.model_checks import check_weights
+from fewshot.models.precision import has_bf16
 from fewshot.saving.added import SavedModules, decode_added, encode_added
 from fewshot.saving.codec import Codec, Json, Reader, Writer
 from fewshot.saving.tensors import add_tensor
@@ -31,14 +39,18 @@ _Reference = TypedDict(
 )
 
 
-class _Whole(TypedDict):
+class _Computed(TypedDict, total=False):
+    precision: Literal["float32", "bf16"]  # of predictions; left out for "mixed"
+
+
+class _Whole(_Computed):
     name: str | None
     model: Node
     tokenizer: Node
     added: SavedModules | None
 
 
-class _OnEmbedded(TypedDict):
+class _OnEmbedded(_Computed):
     name: str
     embedded: str
     changed: dict[str, str]
@@ -51,7 +63,7 @@ class _OnMini(TypedDict):  # before there was another embedded model
     added: SavedModules | None
 
 
-class _OnBackbone(TypedDict):
+class _OnBackbone(_Computed):
     backbone: _Reference
     changed: dict[str, str]
     added: SavedModules | None
@@ -87,6 +99,9 @@ class GivenBackbone:
             raise PersistenceError(f"{problem}, got {_describe(self._lm)}")
 
     def _encode(self, value: MaskedLM, writer: Writer, path: str) -> Json:
+        return self._encode_weights(value, writer, path) | _saved_precision(value)
+
+    def _encode_weights(self, value: MaskedLM, writer: Writer, path: str) -> dict[str, Json]:
         added = encode_added(value.added, writer, f"{path}.added")
         embedded, given = _embedded_base(value), self._lm
         if given is not None and _is_alike(value, given) and not _is_nearer(embedded, given, value):
@@ -112,6 +127,11 @@ class GivenBackbone:
         }
 
     def _decode(self, content: Any, reader: Reader) -> MaskedLM:
+        lm = self._decode_weights(content, reader)
+        # A model that the caller gives has a precision of its own.
+        return lm if self._lm is not None else _in_precision(lm, content.get("precision"))
+
+    def _decode_weights(self, content: Any, reader: Reader) -> MaskedLM:
         changed = content.get("changed", {})
         if "mini" in content:
             base = self._embedded("fewshot-mini", content["mini"])
@@ -173,6 +193,25 @@ class GivenBackbone:
             f"fingerprint {reference['fingerprint'][:12]}, got {_describe(base)} with the "
             f"fingerprint {own['fingerprint'][:12]}; give the same weights as model="
         )
+
+
+def _saved_precision(lm: MaskedLM) -> dict[str, Json]:
+    """Return what a model predicts in, so that it predicts the same bits after loading."""
+    if lm.precision == "mixed":
+        return {}
+    return {"precision": "bf16" if lm.uses_bf16(tunes=False) else "float32"}
+
+
+def _in_precision(lm: MaskedLM, precision: Literal["float32", "bf16"] | None) -> MaskedLM:
+    """Return a model in the precision that it was saved with, or in float32 with a warning."""
+    if precision == "bf16" and not has_bf16(lm.device):
+        warn_user(
+            "the estimator was saved on a machine that computes in bf16, which this one does not; "
+            "it predicts in float32, and probabilities differ by up to some hundredths",
+            FewShotWarning,
+        )
+        return lm
+    return lm if precision is None else lm.with_precision(precision)
 
 
 def _load(reference: Mapping[str, Any]) -> MaskedLM:
