@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import platform
 import time
@@ -14,7 +13,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
@@ -29,15 +27,20 @@ from fewshot.benchmark.methods import (
     needs_labels,
     takes_unlabeled,
 )
-from fewshot.benchmark.metrics import evaluate
+from fewshot.benchmark.metrics import TextLabels, evaluate, label_names
+from fewshot.benchmark.predictions import (
+    class_names,
+    copied,
+    given_labels,
+    predict,
+    predict_probabilities,
+)
 from fewshot.benchmark.results import Cell, CellKey
 from fewshot.benchmark.results_file import now
 from fewshot.benchmark.selection import choose
 from fewshot.benchmark.spec import MethodSpec
-from fewshot.classifiers.base import TextClassifier
 from fewshot.data.labels import Label
 from fewshot.data.unlabeled import Unlabeled
-from fewshot.errors import InputError
 from fewshot.models.hardware import device_name, measured_memory
 from fewshot.models.reproducible import seeded_global_state, threads_of_a_worker
 
@@ -90,9 +93,10 @@ def _measured(task: CellTask) -> Cell:
     with measured_memory() as peak:
         started = time.perf_counter()
         chosen = _choose(task, estimator, tokens)
-        n_unlabeled = _fit(estimator, split.train_texts, split.train_labels, split.unlabeled)
+        y = given_labels(estimator, split.train_labels, task.data)
+        n_unlabeled = _fit(estimator, split.train_texts, y, split.unlabeled)
         learned = time.perf_counter()
-        predicted, proba = _predict(estimator, split.test_texts)
+        predicted, proba = predict(estimator, split.test_texts, task.data)
         done = time.perf_counter()
     _warn_unknown(predicted, task.data.labels)
     scores = _scores(task, estimator, split.test_texts, split.test_labels, predicted, proba)
@@ -122,9 +126,10 @@ def _choose(task: CellTask, estimator: Estimator, tokens: TokenCount) -> dict[st
 
     def score(candidate: dict[str, Any], train: list[int], valid: list[int]) -> float | None:
         fitted = clone(estimator).set_params(**candidate)
-        _fit(fitted, [texts[i] for i in train], [labels[i] for i in train], split.unlabeled)
+        y = given_labels(fitted, [labels[i] for i in train], task.data)
+        _fit(fitted, [texts[i] for i in train], y, split.unlabeled)
         unseen, truth = [texts[i] for i in valid], [labels[i] for i in valid]
-        predicted, proba = _predict(fitted, unseen)
+        predicted, proba = predict(fitted, unseen, task.data)
         scores = _scores(task, fitted, unseen, truth, predicted, proba)
         tokens.add(fitted, texts)
         return scores[task.data.metric]
@@ -145,23 +150,21 @@ def _scores(
     task: CellTask,
     fitted: Estimator,
     texts: Sequence[Text],
-    truth: Sequence[str],
-    predicted: Sequence[str],
+    truth: Sequence[TextLabels],
+    predicted: Sequence[TextLabels],
     proba: npt.NDArray[Any] | None,
 ) -> dict[str, float | None]:
-    # Without classes_ the columns of the probabilities are unknown.
-    if proba is None and hasattr(fitted, "predict_proba") and hasattr(fitted, "classes_"):
-        proba = fitted.predict_proba(_copied(texts))
-    classes = [str(label) for label in getattr(fitted, "classes_", task.data.labels)]
-    return evaluate(truth, predicted, proba, classes)
+    if proba is None:
+        proba = predict_probabilities(fitted, texts)
+    return evaluate(truth, predicted, proba, class_names(fitted, task.data))
 
 
-def _fit(estimator: Estimator, texts: list[Text], labels: list[str], unlabeled: list[Text]) -> int:
+def _fit(estimator: Estimator, texts: list[Text], y: Any, unlabeled: list[Text]) -> int:
     """Fit, and return the number of texts used without labels."""
-    X, y, rest = _copied(texts), list(labels), _copied(unlabeled)
+    X, rest = copied(texts), copied(unlabeled)
     if takes_unlabeled(estimator):
         pool = Unlabeled(rest) if rest else None
-        if y:
+        if len(y):
             estimator.fit(X, y, unlabeled=pool)
         else:
             estimator.fit(unlabeled=pool)
@@ -177,32 +180,14 @@ def _fit(estimator: Estimator, texts: list[Text], labels: list[str], unlabeled: 
     return len(texts if texts else unlabeled)
 
 
-def _predict(
-    estimator: Estimator, texts: Sequence[Text]
-) -> tuple[list[str], npt.NDArray[Any] | None]:
-    """Predict labels, and probabilities if both come from one pass over the texts."""
-    if isinstance(estimator, TextClassifier):  # predicts the most probable class
-        proba = estimator.predict_proba(texts)
-        return [str(label) for label in estimator.classes_[proba.argmax(1)]], proba
-    predicted = np.asarray(estimator.predict(_copied(texts)), dtype=object)
-    if predicted.ndim != 1:
-        raise InputError(f"predict gives an array of shape {predicted.shape}, expected labels")
-    return [str(label) for label in predicted], None
-
-
-def _copied(texts: Sequence[Text]) -> list[Text]:
-    """Copy texts, so that a method that changes them does not affect others."""
-    return copy.deepcopy(list(texts))
-
-
 def _megabytes(n_bytes: int | None) -> float | None:
     return None if n_bytes is None else n_bytes / _MEGABYTE
 
 
-def _warn_unknown(predicted: Sequence[str], labels: Sequence[Label]) -> None:
-    unknown = sorted(set(predicted) - set(labels))
+def _warn_unknown(predicted: Sequence[TextLabels], labels: Sequence[Label]) -> None:
+    unknown = sorted(label_names(predicted) - set(map(str, labels)))
     if unknown:
-        n_wrong = sum(label in unknown for label in predicted)
+        n_wrong = sum(not label_names([found]).isdisjoint(unknown) for found in predicted)
         warnings.warn(
             f"{n_wrong} of {len(predicted)} predictions are not labels of the data set and "
             f"count as wrong, such as {unknown[:_LABELS_SHOWN]}",

@@ -103,7 +103,7 @@ def cloze_examples(spec: Spec, data: DataSet) -> Iterator[ClozeExample]:
     """Yield one test text per topic as the prompts of the first seed see it."""
     (entry,) = spec.data_sets
     split = data.split(entry.shots[0], entry.seeds[0], entry.test_size)
-    labels = sorted(set(split.test_labels))
+    labels = sorted(map(str, set(split.test_labels)))
     texts = [split.test_texts[split.test_labels.index(label)] for label in labels]
     zero_shot, tuned = (
         build_method(spec.method(name), data.info, entry.seeds[0]) for name in (_ZERO_SHOT, _TUNED)

@@ -210,6 +210,8 @@ def _filled_in(parameters: Mapping[str, Any], data: DataSetInfo, seed: int) -> d
             values[path] = seed
         elif name == "verbose":
             values[path] = False if isinstance(value, bool) else 0  # Pipeline takes no int
+        elif name == "threshold" and value is None and data.has_several:
+            values[path] = "auto"  # says that a text may have several labels, also without any
         elif name in by_name and value is None:
             values[path] = by_name[name]
         elif name == "templates" and value is None:

@@ -13,7 +13,7 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from fewshot.benchmark.cell import CellTask, failed_cell, run_cell
-from fewshot.benchmark.data_sets.data_set import DataSet, Split
+from fewshot.benchmark.data_sets.data_set import DataSet, Split, check_metric
 from fewshot.benchmark.data_sets.loading import load_data_set
 from fewshot.benchmark.methods import (
     build_method,
@@ -134,6 +134,7 @@ def _load_data_sets(spec: Spec, data_dir: str | Path | None) -> dict[str, DataSe
         source |= {key: value for key, value in own.items() if value is not None}
         data = load_data_set(source, data_dir)
         data.check(entry.shots, entry.seeds, entry.test_size)
+        check_metric(entry.name, entry.metric or data.metric, data.test.has_several)
         loaded[entry.name] = data
         for method in spec.methods:
             _check_halves(method, entry, data)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.benchmark.metrics import METRICS
+from fewshot.benchmark.metrics import METRICS, TextLabels
 from fewshot.errors import BenchmarkError
 
 
@@ -24,7 +24,7 @@ def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 # State-of-the-Art Methods for Few-Shot Natural Language Understanding, section 3.
 def choose(
     grid: Mapping[str, Sequence[Any]],
-    labels: Sequence[str],
+    labels: Sequence[TextLabels],
     score: Callable[[dict[str, Any], list[int], list[int]], float | None],
     *,
     n_splits: int,
@@ -49,12 +49,12 @@ def choose(
 
 
 def halves(
-    labels: Sequence[str], n_splits: int, seed: int
+    labels: Sequence[TextLabels], n_splits: int, seed: int
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Split positions into stratified halves, to learn from and to validate on."""
     # The odd examples of classes go to the two halves in turn; a single example of a class is
     # learned from.
-    classes = sorted(set(labels))
+    classes = sorted(set(labels), key=str)  # several labels of a text are a class of their own
     for number in range(n_splits):
         rng = np.random.default_rng([seed, number])
         train: list[int] = []

@@ -51,7 +51,7 @@ def read_labeled_file(
     column = find_label(rows, label)
     columns = find_text(rows, text, prompt.fields, column)
     found = read_labeled(rows, list(columns.values()), column, path)
-    labels = prompt.typed(found.labels)
+    labels = prompt.typed(found.one_label_each(path))
     if len(set(labels)) < 2:
         raise InputError(
             f"{path} has only the label {labels[0]!r} in {column!r}; add texts of another label"

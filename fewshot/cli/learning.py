@@ -130,7 +130,8 @@ def evaluate(
     columns = find_text(rows, text, fields_of(classifier), column)
     found = read_labeled(rows, list(columns.values()), column, test)
     classes = [str(name) for name in classifier.classes_]
-    for row, name in zip(rows, found.labels, strict=True):
+    labels = found.one_label_each(test)
+    for row, name in zip(rows, labels, strict=True):
         if name not in classes:
             raise InputError(
                 f"{test}, line {row.line}: the model has no class {name!r}"
@@ -139,10 +140,8 @@ def evaluate(
     texts = by_field(found.texts, columns)
     proba = classifier.predict_proba(texts)
     predicted = [classes[best] for best in proba.argmax(1)]
-    scores = score(found.labels, predicted, proba, classes)
-    values = precision_recall_fscore_support(
-        found.labels, predicted, labels=classes, zero_division=0
-    )
+    scores = score(labels, predicted, proba, classes)
+    values = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
     per_class = {
         name: {"precision": p, "recall": r, "f1": f, "n": int(n)}
         for name, p, r, f, n in zip(classes, *(v.tolist() for v in values), strict=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.data.label_sets import LabelSets, holds_label_sets, read_label_sets
 from fewshot.data.labels import Label, Labels, read_labels
 from fewshot.data.settings import check_settings, is_share, or_none, whole
+from fewshot.data.stratification import draw_in_proportion, draw_k_per_label
 from fewshot.errors import InputError
 
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -26,16 +28,21 @@ class KShotSplit:
     training part for k=8 contains the one for k=4, so curves over k differ by what was added
     only. Rows without a label (-1 among ints, or None) are in neither part.
 
+    Where texts may have several labels, k texts have each label, and more only have those that
+    occur together with others; tests have the proportions of the labels (iterative
+    stratification). Texts that have no label at all are for tests only.
+
     Parameters
     ----------
     k : int, default=8
-        Training examples of each class.
+        Training examples of each class, or at least of each label.
     n_splits : int, default=5
     random_state : int, RandomState or None, default=0
         An int gives the same splits at every call.
     test_size : int, optional
         The most test examples, drawn in the proportions of the classes; all others are left out.
-        The same ones for every k, as long as the classes have enough. By default all the rest.
+        The same ones for every k, as long as the classes have enough; not so with several labels.
+        By default all the rest.
 
     Raises
     ------
@@ -46,6 +53,10 @@ class KShotSplit:
     See Also
     --------
     k_shot_sample : One training sample, without a test.
+
+    References
+    ----------
+    Sechidis, Tsoumakas and Vlahavas (2011), On the Stratification of Multi-label Data, algorithm 1.
 
     Examples
     --------
@@ -82,8 +93,8 @@ class KShotSplit:
         ----------
         X : sequence
             The texts, of which only the number matters.
-        y : sequence of str or int
-            Their labels.
+        y : sequence of str or int; lists of labels; array of shape (n_texts, n_labels)
+            Their labels: one each, or any number, as lists or as rows of 0 and 1.
         groups : ignored
             As scikit-learn's interface has it.
 
@@ -108,11 +119,9 @@ class KShotSplit:
         }
         check_settings(self, limits)
         seed = _seed(self.random_state)
-        members = _members(labels, self.k)
+        pool = _pool(labels, self.k)
         for number in range(self.n_splits):
-            shuffled = _shuffled(members, seed, number)
-            train = _train(shuffled, self.k, seed, number)
-            test = _test(shuffled, self.k, self.test_size)
+            train, test = pool.split(self.k, self.test_size, (seed, number))
             if not len(test):
                 raise InputError(
                     f"k={self.k} takes all labelled examples for training and leaves none for the "
@@ -148,17 +157,17 @@ class KShotSplit:
 
 
 def k_shot_sample(y: Any, k: int, *, random_state: RandomState = None) -> Indices:
-    """Draw k examples of each class.
+    """Draw k examples of each class, or at least k of each label if texts may have several.
 
     With the same seed the sample for k=8 contains the one for k=4. It is the training part of the
     first split of :class:`KShotSplit` with that seed.
 
     Parameters
     ----------
-    y : sequence of str or int
+    y : sequence of str or int; lists of labels; array of shape (n_texts, n_labels)
         Labels; rows with -1 (among ints) or None are never drawn.
     k : int
-        Examples of each class.
+        Examples of each class or label.
     random_state : int, RandomState or None, default=None
 
     Returns
@@ -169,7 +178,7 @@ def k_shot_sample(y: Any, k: int, *, random_state: RandomState = None) -> Indice
     Raises
     ------
     InputError
-        If k is below 1, or a class has fewer than k examples.
+        If k is below 1, or a class or label has fewer than k examples.
 
     See Also
     --------
@@ -181,18 +190,20 @@ def k_shot_sample(y: Any, k: int, *, random_state: RandomState = None) -> Indice
     >>> y = ["neg", "neg", "pos", None, "pos"]
     >>> sorted(y[i] for i in k_shot_sample(y, 1, random_state=0))
     ['neg', 'pos']
+    >>> y = [["delivery", "complaint"], ["price"], ["delivery"]]
+    >>> sorted(k_shot_sample(y, 1, random_state=0).tolist())
+    [0, 1]
     """
     labels = _read(y, None)
     _check_count("k", k)
-    seed = _seed(random_state)
-    return _train(_shuffled(_members(labels, k), seed, 0), k, seed, 0)
+    return _pool(labels, k).split(k, 0, (_seed(random_state), 0))[0]
 
 
 def stratified_sample(y: Any, size: int, *, random_state: RandomState = None) -> Indices:
     """Draw examples in the proportions of the classes; return their positions, ascending."""
     labels = _read(y, None)
     _check_count("size", size)
-    return _test(_shuffled(_members(labels, 0), _seed(random_state), 0), 0, size)
+    return _pool(labels, 0).split(0, size, (_seed(random_state), 0))[1]
 
 
 def hold_out(classes: Indices, fraction: float, rng: np.random.Generator) -> Indices:
@@ -214,10 +225,10 @@ def hold_out(classes: Indices, fraction: float, rng: np.random.Generator) -> Ind
     return chosen
 
 
-def _read(y: Any, n_examples: int | None) -> Labels:
+def _read(y: Any, n_examples: int | None) -> Labels | LabelSets:
     if n_examples is None:
         n_examples = -1 if y is None else _length(y)
-    return read_labels(y, n_examples)
+    return read_label_sets(y, n_examples) if holds_label_sets(y) else read_labels(y, n_examples)
 
 
 def _length(values: Any) -> int:
@@ -244,33 +255,66 @@ def _seed(random_state: RandomState) -> int:
     return int(random_state)
 
 
-def _members(labels: Labels, k: int) -> dict[Label, Indices]:
-    """Return the positions of each class."""
-    positions = np.flatnonzero(labels.is_labeled)
-    values = labels.values[positions]
-    members = {label: positions[values == label] for label in labels.classes()}
-    if not members:
+class _Classes:
+    """Texts of one class each, by class."""
+
+    def __init__(self, labels: Labels, k: int) -> None:
+        positions = np.flatnonzero(labels.is_labeled)
+        values = labels.values[positions]
+        self._members = {label: positions[values == label] for label in labels.classes()}
+        _check_counts({label: len(rows) for label, rows in self._members.items()}, k, "class")
+
+    def split(
+        self, k: int, test_size: int | None, seed: tuple[int, int]
+    ) -> tuple[Indices, Indices]:
+        """Draw k of each class, and a test from the rest."""
+        # Each class is shuffled by the seed alone, so samples are nested over k.
+        rng = np.random.default_rng(seed)
+        shuffled = [rng.permutation(rows) for rows in self._members.values()]
+        drawn = np.concatenate([rows[:k] for rows in shuffled])
+        train = np.random.default_rng([*seed, k]).permutation(drawn)
+        return train, _test(shuffled, k, test_size)
+
+
+class _LabelSets:
+    """Texts that may have several labels."""
+
+    def __init__(self, labels: LabelSets, k: int) -> None:
+        self._positions = np.flatnonzero(labels.is_labeled)
+        self._indicators = labels.indicators[self._positions]  # [n, n_labels]
+        counts = self._indicators.sum(0).tolist()
+        _check_counts(dict(zip(labels.names, counts, strict=True)), k, "label")
+
+    def split(
+        self, k: int, test_size: int | None, seed: tuple[int, int]
+    ) -> tuple[Indices, Indices]:
+        """Draw texts until k have each label, and a test from the rest."""
+        rng = np.random.default_rng(seed)
+        drawn = draw_k_per_label(self._indicators, k, rng)
+        rest = np.setdiff1d(np.arange(len(self._indicators)), drawn)
+        size = len(rest) if test_size is None else min(test_size, len(rest))
+        tested = draw_in_proportion(self._indicators[rest], size, rng)
+        train = np.random.default_rng([*seed, k]).permutation(self._positions[drawn])
+        return train, self._positions[rest[tested]]
+
+
+def _pool(labels: Labels | LabelSets, k: int) -> _Classes | _LabelSets:
+    return _LabelSets(labels, k) if isinstance(labels, LabelSets) else _Classes(labels, k)
+
+
+def _check_counts(counts: Mapping[Label, int], k: int, kind: str) -> None:
+    """Raise if a class or label has fewer than k examples, or there is none."""
+    if not any(counts.values()):
         raise InputError("y holds no label: all rows are None or -1")
-    few = {label: len(rows) for label, rows in members.items() if len(rows) < k}
+    few = {label: count for label, count in counts.items() if count < k}
     if few:
         label, count = next(iter(few.items()))
-        more = f" (and {len(few) - 1} more classes)" if len(few) > 1 else ""
+        plural = f"{kind}es" if kind == "class" else f"{kind}s"
+        more = f" (and {len(few) - 1} more {plural})" if len(few) > 1 else ""
         raise InputError(
-            f"the class {label!r} has {count} example{'s' * (count != 1)}, fewer than "
-            f"k={k}{more}; lower k, or leave such classes out"
+            f"the {kind} {label!r} has {count} example{'s' * (count != 1)}, fewer than "
+            f"k={k}{more}; lower k, or leave such {plural} out"
         )
-    return members
-
-
-def _shuffled(members: dict[Label, Indices], seed: int, number: int) -> list[Indices]:
-    """Shuffle each class by seed and split alone, so that samples are nested over k."""
-    rng = np.random.default_rng([seed, number])
-    return [rng.permutation(rows) for rows in members.values()]
-
-
-def _train(shuffled: list[Indices], k: int, seed: int, number: int) -> Indices:
-    rng = np.random.default_rng([seed, number, k])
-    return rng.permutation(np.concatenate([rows[:k] for rows in shuffled]))
 
 
 def _test(shuffled: list[Indices], k: int, test_size: int | None) -> Indices:

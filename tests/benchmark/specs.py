@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 import time
 from pathlib import Path
@@ -42,6 +43,26 @@ def small_spec(folder: Path, *methods: dict[str, Any], **changes: Any) -> dict[s
         "seeds": [0, 1],
         "left_out": NO_SETFIT,
     } | changes
+
+
+def several_spec(folder: Path, *methods: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return a spec over texts about sport, business, both or neither, with a test part."""
+    rows = [
+        {"text": f"the {' '.join(words)} number {number}", "label": labels}
+        for number in range(12)
+        for words, labels in (
+            (_SPORT[number % 5 :][:3], ["sport"]),
+            (_BUSINESS[number % 5 :][:3], ["business"]),
+            ([_SPORT[number % 7], _BUSINESS[number % 7]], ["business", "sport"]),
+            ([], []),
+        )
+    ]
+    data = {"name": "mine", "text": "text", "label": "label"}
+    for part, found in (("train", rows[:32]), ("test", rows[32:])):
+        data[part] = str(folder / f"{part}.jsonl")
+        lines = (json.dumps(row) + "\n" for row in found)
+        Path(data[part]).write_text("".join(lines), encoding="utf-8")
+    return small_spec(folder, *methods) | {"data_sets": [data], "shots": [4]} | changes
 
 
 class Failing(ClassifierMixin, BaseEstimator):
@@ -189,6 +210,15 @@ def bag_of_words(alpha: float = 1.0) -> Pipeline:
     from sklearn.feature_extraction.text import CountVectorizer
 
     return make_pipeline(CountVectorizer(), MultinomialNB(alpha=alpha))
+
+
+def one_vs_rest() -> Pipeline:
+    """A classifier of scikit-learn that takes rows of 0 and 1."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    return make_pipeline(TfidfVectorizer(), OneVsRestClassifier(LogisticRegression(C=100)))
 
 
 not_an_estimator = print

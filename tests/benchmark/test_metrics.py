@@ -130,7 +130,7 @@ def test_without_probabilities_two_metrics_are_none() -> None:
 
     assert scores["log_loss"] is None
     assert scores["ece"] is None
-    assert list(scores) == list(METRICS)
+    assert list(scores) == [name for name, m in METRICS.items() if m.tasks != "several labels"]
 
 
 def test_labels_may_come_as_an_array_of_objects() -> None:
@@ -158,3 +158,52 @@ def test_labels_may_come_as_an_array_of_objects() -> None:
 def test_what_is_no_prediction_is_an_error(truth, predicted, proba, message) -> None:
     with pytest.raises(InputError, match=message):
         evaluate(truth, predicted, None if proba is None else np.array(proba), ["a", "b"])
+
+
+# ---- Several labels for a text ------------------------------------------------------------------
+
+_TRUTH = [("a",), ("a", "b"), (), ("b",)]
+_PREDICTED = [("a",), ("a",), ("b",), ("b", "c")]
+
+
+def test_scores_of_several_labels_are_those_computed_by_hand() -> None:
+    # a: 2 of 2 found, none wrong: F1 1. b: 1 right, 1 missed, 1 wrong: 2*1/(2*1+1+1) = 0.5. c: 0.
+    scores = evaluate(_TRUTH, _PREDICTED, None, ["a", "b", "c"])
+
+    assert scores["macro_f1"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert scores["weighted_f1"] == pytest.approx((2 * 1 + 2 * 0.5) / 4)
+    assert scores["micro_f1"] == pytest.approx(
+        2 * 3 / (2 * 3 + 1 + 2)
+    )  # 3 right, 1 missed, 2 wrong
+    assert scores["subset_accuracy"] == pytest.approx(1 / 4)
+    assert scores["average_precision"] is None
+
+
+def test_average_precision_is_that_computed_by_hand() -> None:
+    proba = np.array([[0.9, 0.1, 0.5], [0.6, 0.7, 0.5], [0.7, 0.8, 0.5], [0.1, 0.6, 0.5]])
+
+    scores = evaluate(_TRUTH, _PREDICTED, proba, ["a", "b", "c"])
+
+    # a is right at ranks 1 and 3: (1/1 + 2/3) / 2; b at 2 and 3: (1/2 + 2/3) / 2; no text has c.
+    assert scores["average_precision"] == pytest.approx(((1 + 2 / 3) / 2 + (1 / 2 + 2 / 3) / 2) / 2)
+
+
+def test_a_task_has_the_metrics_that_fit_it() -> None:
+    several = evaluate(_TRUTH, _PREDICTED, None, ["a", "b", "c"])
+    one = evaluate(["a"], ["a"], None, ["a"])
+
+    assert list(several) == [
+        *("macro_f1", "weighted_f1", "micro_f1", "average_precision", "subset_accuracy"),
+    ]
+    assert list(one) == ["accuracy", "macro_f1", "weighted_f1", "log_loss", "ece"]
+
+
+@pytest.mark.parametrize("wrong", [1.2, -0.1, np.nan])
+def test_probabilities_of_labels_are_between_0_and_1(wrong: float) -> None:
+    with pytest.raises(InputError, match="between 0 and 1, got values"):
+        evaluate([("a",)], [("a",)], np.array([[0.5, wrong]]), ["a", "b"])
+
+
+def test_a_predicted_label_that_is_unknown_is_refused() -> None:
+    with pytest.raises(InputError, match=r"predicted \['c'\]"):
+        evaluate([("a",)], [("a", "c")], None, ["a", "b"])

@@ -18,7 +18,7 @@ import pytest
 from fewshot.benchmark import runner
 from fewshot.benchmark.results import Cell, CellKey, read_results
 from fewshot.errors import BenchmarkError, FewShotError, InputError
-from tests.benchmark.specs import NO_SETFIT, Learning, Spy, small_spec
+from tests.benchmark.specs import NO_SETFIT, Learning, Spy, several_spec, small_spec
 
 SPECS = "tests.benchmark.specs"
 run = partial(runner.run, allow_imports=True)
@@ -492,3 +492,50 @@ def test_results_do_not_go_to_a_folder(tmp_path: Path, name: str) -> None:
 def test_a_spec_without_any_cell_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="the spec has no cell to run"):
         run(small_spec(tmp_path, shots=[0]), verbose=0)
+
+
+# ---- Several labels for a text ----------------------------------------------------------------
+
+
+def test_methods_learn_several_labels_whatever_form_they_take(tmp_path: Path) -> None:
+    others = {"name": "One-vs-rest", "estimator": f"{SPECS}:one_vs_rest"}
+
+    results = run(several_spec(tmp_path, others, seeds=[0]), verbose=0)
+    found = {cell.method: cell for cell in results.cells}
+
+    assert [cell.error for cell in results.cells] == [""] * 3
+    assert {cell.metric for cell in results.cells} == {"macro_f1"}
+    names = ["macro_f1", "weighted_f1", "micro_f1", "average_precision", "subset_accuracy"]
+    assert all(list(cell.scores) == names for cell in results.cells)
+    assert 4 <= found["TF-IDF"].n_train <= 8  # some have both labels
+    # 8 of the 16 test texts have each label, which is the precision where all texts are equal.
+    assert found["Majority"].scores["average_precision"] == pytest.approx(0.5)
+    assert found["TF-IDF"].scores["average_precision"] > 0.7
+    assert found["One-vs-rest"].scores["average_precision"] > 0.7
+
+
+def test_without_labels_a_method_knows_that_there_are_several(
+    tmp_path: Path, tiny_bert: Any
+) -> None:
+    spec = several_spec(tmp_path, tiny_prompt(tmp_path, tiny_bert), shots=[0], seeds=[0])
+
+    (cell,) = run(spec, verbose=0).cells
+
+    assert cell.error == ""
+    assert cell.scores["micro_f1"] is not None
+
+
+def test_a_metric_of_one_label_is_refused_for_several(tmp_path: Path) -> None:
+    spec = several_spec(tmp_path)
+    spec["data_sets"][0]["metric"] = "accuracy"
+
+    with pytest.raises(InputError, match="'mine': a text may have several labels, for which there"):
+        run(spec, verbose=0)
+
+
+def test_several_labels_need_a_test_part(tmp_path: Path) -> None:
+    spec = several_spec(tmp_path)
+    del spec["data_sets"][0]["test"]
+
+    with pytest.raises(InputError, match="need a test part of their own"):
+        run(spec, verbose=0)

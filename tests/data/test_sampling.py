@@ -227,3 +227,68 @@ def test_hold_out_that_takes_nothing_is_refused():
 def test_what_is_left_goes_to_the_largest_remainders():
     # Exactly 2, 1.2 and 0.8 of 4.
     assert _shares(np.array([5, 3, 2]), 4).tolist() == [2, 1, 1]
+
+
+# ---- Several labels for a text ------------------------------------------------------------------
+
+SETS = [["a"]] * 20 + [["b"]] * 12 + [["a", "b"]] * 4 + [["c"]] * 10 + [[]] * 6
+
+
+def counts_of_sets(indices):
+    return {label: sum(label in SETS[i] for i in indices) for label in "abc"}
+
+
+def test_a_sample_of_label_sets_has_k_of_each_label():
+    sample = k_shot_sample(SETS, 4, random_state=0)
+
+    found = counts_of_sets(sample)
+    assert found["c"] == 4
+    assert 4 <= found["a"] <= found["a"] + found["b"] <= 12
+    assert min(found.values()) == 4
+    assert all(SETS[i] for i in sample)
+
+
+def test_samples_of_label_sets_are_nested_over_k():
+    samples = [set(k_shot_sample(SETS, k, random_state=3).tolist()) for k in (1, 2, 4, 8)]
+
+    assert all(small < large for small, large in pairwise(samples))
+
+
+def test_forms_of_label_sets_give_the_same_sample():
+    rows = np.array([[label in labels for label in "abc"] for labels in SETS], dtype=int)
+    forms = [SETS, [set(labels) for labels in SETS], rows, csr_matrix(rows)]
+
+    samples = [k_shot_sample(y, 2, random_state=0).tolist() for y in forms]
+
+    assert all(sample == samples[0] for sample in samples)
+
+
+def test_a_split_of_label_sets_tests_on_all_others_with_and_without_labels():
+    ((train, test),) = KShotSplit(k=2, n_splits=1).split(SETS, SETS)
+
+    assert sorted([*train, *test]) == list(range(len(SETS)))
+
+
+def test_the_test_of_label_sets_has_the_shares_of_the_labels():
+    ((_, test),) = KShotSplit(k=2, n_splits=1, test_size=24).split(SETS, SETS)
+
+    # 24 of the some 47 others: half of those with each label, and of those without any.
+    assert len(test) == 24
+    assert counts_of_sets(test) == pytest.approx({"a": 11, "b": 7, "c": 4}, abs=1)
+    assert sum(not SETS[i] for i in test) == pytest.approx(3, abs=1)
+
+
+def test_rows_whose_labels_are_unknown_are_in_neither_part():
+    y = [["a"], None, ["b"], ["a", "b"], None, ["b"]]
+
+    ((train, test),) = KShotSplit(k=1, n_splits=1).split(y, y)
+
+    assert set(train) | set(test) == {0, 2, 3, 5}
+
+
+def test_a_label_of_too_few_texts_is_named():
+    with pytest.raises(
+        InputError,
+        match=r"the label 'c' has 10 examples, fewer than k=11; lower k, or leave such l",
+    ):
+        k_shot_sample(SETS, 11)

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from fewshot.benchmark.data_sets.splits import LabeledTexts, Pool, ShotFiles, Text
-from fewshot.benchmark.metrics import METRICS
+from fewshot.benchmark.metrics import METRICS, TextLabels, metrics_of
 from fewshot.data.labels import Label
 from fewshot.data.sampling import stratified_sample
 from fewshot.data.settings import is_whole
@@ -28,9 +28,9 @@ class Split:
     """The texts of one cell of a benchmark."""
 
     train_texts: list[Text]  # empty for 0 shots
-    train_labels: list[str]
+    train_labels: list[TextLabels]
     test_texts: list[Text]
-    test_labels: list[str]
+    test_labels: list[TextLabels]
     unlabeled: list[Text]  # other texts of the task, in random order
     description: str  # how it was drawn
 
@@ -45,6 +45,7 @@ class DataSetInfo:
     labels: tuple[Label, ...]
     metric: str
     data_hash: str
+    has_several: bool = False  # whether a text may have several labels
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class DataSet:
                 f"the data set {self.name!r} has the metric {self.metric!r}; "
                 f"the metrics are {list(METRICS)}"
             )
+        check_metric(self.name, self.metric, self.test.has_several)
 
     @property
     def template(self) -> Template:
@@ -150,7 +152,13 @@ class DataSet:
     def info(self) -> DataSetInfo:
         """The data set without its texts."""
         return DataSetInfo(
-            self.title, self.templates, self.verbalizer, self.labels, self.metric, self.data_hash
+            self.title,
+            self.templates,
+            self.verbalizer,
+            self.labels,
+            self.metric,
+            self.data_hash,
+            self.test.has_several,
         )
 
     @cached_property
@@ -243,6 +251,17 @@ class DataSet:
         return (
             self.test.take(chosen.tolist()),
             f"{test_size} of {n_texts} test texts, stratified, the same for all seeds and methods",
+        )
+
+
+def check_metric(name: str, metric: str, has_several: bool) -> None:
+    """Refuse a metric of tasks of the other kind."""
+    fitting = metrics_of(has_several)
+    if metric not in fitting:
+        kind = "may have several labels" if has_several else "has one label"
+        raise InputError(
+            f"the data set {name!r}: a text {kind}, for which there is no {metric!r}; "
+            f"use one of {fitting}"
         )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from fewshot.benchmark.data_sets.local_folder import (
     ListTask,
     read_ag_news,
+    read_clinc150,
     read_emerging_nlp,
+    read_go_emotions,
     read_list,
     read_masakhanews,
 )
@@ -103,6 +105,42 @@ _LIST = {
     for task, (folder, files) in _LIST_TASKS.items()
     for suffix, (test_file, what) in _LIST_TESTS.items()
 }
+_CLINC150 = {
+    name: Entry(
+        title,
+        name,
+        "clinc150",
+        "github.com/clinc/oos-eval",
+        f"k per {kind}, drawn by seed from the training texts, 100 per intent; all 4,500 test "
+        "texts; the validation texts and the requests out of scope are not used",
+        partial(read_clinc150, is_by_domain=kind == "domain"),
+    )
+    for name, title, kind in (
+        ("clinc150", "CLINC150", "intent"),
+        ("clinc150_domains", "CLINC150, domains", "domain"),
+    )
+}
+_GO_EMOTIONS = {
+    name: Entry(
+        title,
+        "go_emotions",
+        "go_emotions",
+        "github.com/google-research/google-research/tree/master/goemotions",
+        f"at least k per label, drawn by seed from the training texts by iterative stratification; "
+        f"{texts}; the development texts are not used",
+        partial(read_go_emotions, most_frequent=most_frequent),
+    )
+    for name, title, texts, most_frequent in (
+        ("go_emotions", "GoEmotions", "all 5,427 test texts", None),
+        (
+            "go_emotions_10",
+            "GoEmotions, ten emotions",
+            "the ten most frequent emotions of the training texts, without 'neutral', and all test "
+            "texts that have one of them",
+            10,
+        ),
+    )
+}
 _AG_NEWS_POOL = (
     "k per class, drawn by seed from 1,000 of the training texts (the development texts of Shi and "
     "Lipani, 2023); the test is "
@@ -151,4 +189,6 @@ ENTRIES: Mapping[str, Entry] = {
         "k per class, drawn by seed from 10; all 420 test texts",
         read_emerging_nlp,
     ),
+    **_CLINC150,
+    **_GO_EMOTIONS,
 }

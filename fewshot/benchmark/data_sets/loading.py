@@ -13,7 +13,7 @@ from fewshot.benchmark.data_sets.entries import ENTRIES, Entry
 from fewshot.benchmark.data_sets.own_data import OwnData, load_own_data, read_verbalizer
 from fewshot.benchmark.data_sets.packages import Package
 from fewshot.benchmark.data_sets.splits import Content
-from fewshot.benchmark.metrics import METRICS
+from fewshot.benchmark.metrics import METRICS, label_names
 from fewshot.data.files import user_path
 from fewshot.errors import InputError, TemplateError, did_you_mean
 from fewshot.prompting.library import load_task
@@ -210,9 +210,10 @@ def _check_labels(name: str, content: Content) -> None:
     """Check that each part has all labels, and no others."""
     labeled = [part for part in content.training.parts() if part[0] != "unlabeled"]
     for place, part in [*labeled, ("test", content.test)]:
-        differing = sorted(set(part.labels) ^ set(content.labels))
+        found = label_names(part.labels)
+        differing = sorted(found ^ set(content.labels))
         if differing:
-            verb = "has" if differing[0] in part.labels else "lacks"
+            verb = "has" if differing[0] in found else "lacks"
             raise InputError(
                 f"the data set {name!r}: the part {place!r} {verb} the label {differing[0]!r}; the "
                 f"labels are {list(content.labels)}; the files are damaged or of another version, "

@@ -1,9 +1,11 @@
-"""Data sets of the local data folder: MasakhaNEWS, LiST's splits, AG News and Emerging NLP."""
+"""Data sets of the local data folder: MasakhaNEWS, LiST's splits, AG News and others."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,11 @@ from fewshot.benchmark.data_sets.splits import (
     without,
 )
 from fewshot.benchmark.data_sets.tables import read_labeled, read_texts
+from fewshot.data.files import read_text
 from fewshot.data.table_files import Row, read_lines, read_table
 from fewshot.errors import InputError
+
+_NO_EMOTION = "neutral"  # a label of GoEmotions
 
 
 # Adelani et al. (2023), MasakhaNEWS: News Topic Classification for African languages.
@@ -89,6 +94,58 @@ def read_emerging_nlp(folder: Path, labels: tuple[str, ...]) -> Content:
     file = folder / "test.jsonl"
     test = read_labeled(read_table(file), ["text"], "label", file)
     return _sampled(folder / "train.jsonl", test, labels)
+
+
+# Larson et al. (2019), An Evaluation Dataset for Intent Classification and Out-of-Scope Prediction.
+def read_clinc150(folder: Path, labels: tuple[str, ...], *, is_by_domain: bool) -> Content:
+    """Read CLINC150 without the requests out of scope: a pool of 100 per intent, and the test."""
+    file = folder / "domains.json"
+    domains = json.loads(read_text(file, InputError))
+    names = {intent: name for name, found in domains.items() for intent in found}
+
+    def read(part: str) -> list[Row]:
+        return [
+            Row(line, values | {"label": _plain_name(values.get("label"), names, is_by_domain)})
+            for line, values in read_table(folder / f"{part}.jsonl")
+        ]
+
+    test = read_labeled(read("test"), ["text"], "label", folder / "test.jsonl")
+    pool = read_labeled(read("train"), ["text"], "label", folder / "train.jsonl")
+    cleaned, notes = clean_pool(pool, test.texts)
+    return Content(Pool(cleaned), test, labels, notes)
+
+
+# Demszky et al. (2020), GoEmotions: A Dataset of Fine-Grained Emotions.
+def read_go_emotions(
+    folder: Path, labels: tuple[str, ...], *, most_frequent: int | None = None
+) -> Content:
+    """Read GoEmotions: all labels, or the most frequent emotions and the texts that have one."""
+
+    def read(part: str) -> LabeledTexts:
+        file = folder / f"{part}.jsonl"
+        return read_labeled(read_table(file), ["text"], "labels", file)
+
+    pool, test = read("train"), read("test")
+    if most_frequent is not None:
+        counts = Counter(name for found in pool.labels for name in found if name != _NO_EMOTION)
+        often = [name for name, _ in counts.most_common(most_frequent)]
+        labels = tuple(label for label in labels if label in often)
+        pool, test = _with_labels(pool, labels), _with_labels(test, labels)
+    cleaned, notes = clean_pool(pool, test.texts)
+    return Content(Pool(cleaned), test, labels, notes)
+
+
+def _with_labels(texts: LabeledTexts, labels: Collection[str]) -> LabeledTexts:
+    """Leave out other labels, and the texts that have none of these."""
+    kept = [tuple(name for name in found if name in labels) for found in texts.labels]
+    chosen = [place for place, found in enumerate(kept) if found]
+    return LabeledTexts(tuple(texts.texts[i] for i in chosen), tuple(kept[i] for i in chosen))
+
+
+def _plain_name(intent: Any, domains: Mapping[str, str], is_by_domain: bool) -> Any:
+    """Return an intent, or its domain, in plain words; what is no intent stays, and is refused."""
+    name = domains.get(intent, intent) if is_by_domain else intent
+    return name.replace("_", " ") if isinstance(name, str) else name
 
 
 def _sampled(pool_file: Path, test: LabeledTexts, labels: tuple[str, ...]) -> Content:

@@ -9,6 +9,7 @@ from typing import Any
 from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.splits import Content, LabeledTexts, Pool, clean_pool, halved
 from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labeled
+from fewshot.benchmark.metrics import label_names
 from fewshot.data.files import user_path
 from fewshot.data.table_files import read_table
 from fewshot.errors import InputError, VerbalizerError
@@ -82,7 +83,7 @@ def load_own_data(own: OwnData) -> DataSet:
         source=own.source,
         templates=(default_template(own.columns),),
         verbalizer=_verbalizer(own, content.labels),
-        metric="accuracy",
+        metric="macro_f1" if content.test.has_several else "accuracy",
         training=content.training,
         test=content.test,
         notes=content.notes,
@@ -108,7 +109,7 @@ def read_verbalizer(
 
 def _content(own: OwnData) -> Content:
     train = own.read(own.train)
-    labels = tuple(sorted(set(train.labels)))
+    labels = tuple(sorted(label_names(train.labels)))
     place = f"the data set {own.name!r}"
     if len(labels) < 2:
         raise InputError(
@@ -121,14 +122,19 @@ def _content(own: OwnData) -> Content:
         except InputError as error:
             raise InputError(f"{place}: {error}") from error
     test = own.read(own.test)
-    unknown = sorted(set(test.labels) - set(labels))
+    if test.has_several != train.has_several:
+        raise InputError(
+            f"{place}: a text may have several labels in one of {own.train} and {own.test}, and "
+            "has one in the other; write lists in both"
+        )
+    unknown = sorted(label_names(test.labels) - set(labels))
     if unknown:
         raise InputError(
             f"{place}: {own.test} has the label {unknown[0]!r}, which {own.train} does not have; "
             f"its labels are {list(labels)}"
         )
     pool, notes = clean_pool(train, test.texts)
-    lost = sorted(set(labels) - set(pool.labels))
+    lost = sorted(set(labels) - label_names(pool.labels))
     if lost:
         raise InputError(
             f"{place}: all training texts of the label {lost[0]!r} are in {own.test} too, or have "

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from fewshot.benchmark.metrics import TextLabels, label_names
 from fewshot.data.sampling import hold_out, k_shot_sample
 from fewshot.errors import InputError
 
@@ -20,13 +21,28 @@ _SEED = 0  # the test part of a data set never changes
 
 @dataclass(frozen=True)
 class LabeledTexts:
-    """Texts and their labels."""
+    """Texts and their labels; each has one, or each has any number of them."""
 
     texts: tuple[Text, ...]
-    labels: tuple[str, ...]
+    labels: tuple[TextLabels, ...]
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def has_several(self) -> bool:
+        """Whether a text may have several labels."""
+        return any(not isinstance(label, str) for label in self.labels)
+
+    def one_label_each(self, source: object) -> tuple[str, ...]:
+        """Return the labels where each text has one, and refuse lists of them."""
+        labels = tuple(label for label in self.labels if isinstance(label, str))
+        if len(labels) < len(self.labels):
+            raise InputError(
+                f"{source}: the texts have lists of labels, which commands do not take; fit them "
+                "in Python, where y may hold a list of labels for each text"
+            )
+        return labels
 
     def take(self, indices: Iterable[int]) -> LabeledTexts:
         """Return the texts at these positions."""
@@ -51,12 +67,12 @@ class Pool:
     def check(self, shots: Sequence[int], seeds: Sequence[int]) -> None:
         """Raise InputError if a class has too few examples."""
         del seeds  # any will do
-        counts = Counter(self.pool.labels)
+        counts = Counter(name for labels in self.pool.labels for name in label_names([labels]))
         few, count = min(counts.items(), key=lambda item: item[1])
         too_many = [k for k in shots if k > count]
         if too_many:
             raise InputError(
-                f"the class {few!r} has {count} training texts, fewer than "
+                f"the {self._class} {few!r} has {count} training texts, fewer than "
                 f"{min(too_many)} shots; lower the shots to {count} or less"
             )
 
@@ -72,7 +88,11 @@ class Pool:
 
     def describe(self, shots: int) -> str:
         """Describe how the training texts are drawn."""
-        return f"{shots} of each class drawn by seed from {len(self.pool)} texts"
+        return f"{shots} of each {self._class} drawn by seed from {len(self.pool)} texts"
+
+    @property
+    def _class(self) -> str:
+        return "label" if self.pool.has_several else "class"
 
     def parts(self) -> Iterator[tuple[str, LabeledTexts]]:
         """Yield the texts under the names that the hash of the data covers."""
@@ -157,7 +177,7 @@ def clean_pool(
     """Leave out test texts, repeated texts but for the first, and texts with two labels."""
     # Texts that differ only in case and white space count as the same.
     tested = {text_key(text) for text in test}
-    labels = defaultdict(set)
+    labels = defaultdict[str, set[TextLabels]](set)
     for text, label in zip(pool.texts, pool.labels, strict=True):
         labels[text_key(text)].add(label)
     kept, left_out, seen = [], Counter[str](), set()
@@ -193,6 +213,10 @@ def clean_unlabeled(
 def halved(texts: LabeledTexts, labels: tuple[str, ...]) -> Content:
     """Hold out half of each class for testing, always the same half, and draw from the other."""
     distinct, notes = clean_pool(texts)
+    if distinct.has_several:
+        raise InputError(
+            "texts with several labels need a test part of their own; name its file as 'test'"
+        )
     counts = Counter(distinct.labels)
     rare = [label for label in labels if counts[label] < 2]
     if rare:

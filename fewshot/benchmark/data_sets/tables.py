@@ -79,7 +79,7 @@ def read_texts(rows: Sequence[Row], fields: Sequence[str], source: object) -> tu
 def read_labeled(
     rows: Sequence[Row], fields: Sequence[str], label: str, source: object
 ) -> LabeledTexts:
-    """Return texts and their labels; labels that are whole numbers become strings."""
+    """Return texts and their labels, or lists of labels; whole numbers become strings."""
     texts = read_texts(rows, fields, source)
     values = [
         value.strip() if isinstance(value, str) else value for value in _column(rows, label, source)
@@ -89,13 +89,18 @@ def read_labeled(
         raise InputError(
             f"{source}, {_lines(rows, missing)}: no label in {label!r}; fill in or delete the rows"
         )
-    wrong = [i for i, value in enumerate(values) if _label(value) is None]
+    has_several = any(isinstance(value, list) for value in values)
+    read = _label_list if has_several else _label
+    labels = [read(value) for value in values]
+    wrong = [i for i, found in enumerate(labels) if found is None]
     if wrong:
+        expected = "labels are a list of texts or whole numbers in each row"
         raise InputError(
-            f"{source}, {_lines(rows, wrong)}: a label is text or a whole number, "
+            f"{source}, {_lines(rows, wrong)}: "
+            f"{expected if has_several else 'a label is text or a whole number'}, "
             f"got {values[wrong[0]]!r} in {label!r}"
         )
-    return LabeledTexts(texts, tuple(str(_label(value)) for value in values))
+    return LabeledTexts(texts, tuple(found for found in labels if found is not None))
 
 
 def _check_hub(path: str) -> None:
@@ -120,13 +125,21 @@ def _column(rows: Sequence[Row], name: str, source: object) -> list[Any]:
     return [row.values[name] for row in rows]
 
 
-def _label(value: object) -> str | int | None:
-    """Return a label; 1.0 is the 1 of a column with gaps. None if it is not a label."""
+def _label(value: object) -> str | None:
+    """Return a label as text; 1.0 is the 1 of a column with gaps. None if it is not a label."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, (str, int)) else None
+        return str(int(value))
+    return str(value) if isinstance(value, (str, int)) else None
+
+
+def _label_list(value: object) -> tuple[str, ...] | None:
+    """Return the labels of a list, sorted; None if it is none."""
+    if not isinstance(value, list):
+        return None
+    labels = [label for item in value if (label := _label(item)) is not None]
+    return tuple(sorted(set(labels))) if len(labels) == len(value) else None
 
 
 def _lines(rows: Sequence[Row], indices: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fewshot.benchmark.gaps import Gap
-from fewshot.benchmark.metrics import METRICS
+from fewshot.benchmark.metrics import METRICS, metrics_of
 from fewshot.benchmark.statistics import Estimate, PairedTest
 from fewshot.benchmark.summary import Entry, Group, Summary, Table
 
@@ -73,6 +73,9 @@ def shots_grid(table: Table, summary: Summary) -> Grid:
 def score_grid(groups: Sequence[Group]) -> Grid:
     """Tabulate all scores on a data set, with the interval and the paired test."""
     headline = METRICS[groups[0].metric].title
+    scored = {name for group in groups for e in group.entries.values() for name in e.scores}
+    has_several = any(METRICS[name].tasks == "several labels" for name in scored)
+    metrics = metrics_of(has_several)
     header = [
         Value("Method"),
         Value("Shots"),
@@ -81,12 +84,13 @@ def score_grid(groups: Sequence[Group]) -> Grid:
         Value("Minus best", "paired"),
         Value("p"),
         *(
-            Value(metric.title, "" if metric.higher_is_better else "lower is better")
-            for metric in METRICS.values()
+            Value(METRICS[name].title, "" if METRICS[name].higher_is_better else "lower is better")
+            for name in metrics
         ),
     ]
     sections = tuple(
-        tuple(_score_row(group, entry) for entry in group.entries.values()) for group in groups
+        tuple(_score_row(group, entry, metrics) for entry in group.entries.values())
+        for group in groups
     )
     return Grid("Scores: mean ± standard deviation over the seeds", tuple(header), sections)
 
@@ -203,7 +207,7 @@ def _best_of(values: dict[str, float], method: str, best: float, form: str) -> V
     return Value(f"{values[method]:{form}}", is_best=values[method] == best)
 
 
-def _score_row(group: Group, entry: Entry) -> tuple[Value, ...]:
+def _score_row(group: Group, entry: Entry, metrics: Sequence[str]) -> tuple[Value, ...]:
     score = entry.scores.get(group.metric)
     is_best = entry.standing == "best"
     seeds = f"{0 if score is None else score.n} of {len(group.seeds)}"
@@ -214,7 +218,7 @@ def _score_row(group: Group, entry: Entry) -> tuple[Value, ...]:
         _interval(score),
         Value("best", is_best=True) if is_best else _difference(entry.test),
         _p_value(entry),
-        *(_estimate(entry.scores.get(name), name == group.metric and is_best) for name in METRICS),
+        *(_estimate(entry.scores.get(name), name == group.metric and is_best) for name in metrics),
     )
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fewshot.prompting.library import load_task
+
 NEWS_LABELS = ("business", "health", "sports")
 
 
@@ -114,4 +116,37 @@ def write_ag_news(folder: Path) -> Path:
     write_json_lines(root / "test.jsonl", rows("test", 2))
     titled = [row | {"title": "Title:"} for row in rows("test", 3)]
     write_json_lines(root / "official_test.jsonl", titled)
+    return root
+
+
+def write_go_emotions(folder: Path) -> Path:
+    """Each label in two training texts and one test text; joy is the most frequent emotion."""
+    root = folder / "go_emotions"
+    names = load_task("go_emotions").labels
+
+    def rows(part: str, n: int) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = [
+            {"text": f"{part} {name} {i}", "labels": [name]} for name in names for i in range(n)
+        ]
+        return [*found, {"text": f"{part} both", "labels": ["joy", "admiration"]}]
+
+    others = [{"text": f"more neutral {i}", "labels": ["neutral"]} for i in range(5)]
+    twice = [{"text": "test both", "labels": ["joy"]}]  # a test text
+    write_json_lines(root / "train.jsonl", [*rows("train", 2), *others, *twice])
+    write_json_lines(root / "test.jsonl", rows("test", 1))
+    return root
+
+
+def write_clinc150(folder: Path) -> Path:
+    """Two training texts and one test text for each intent."""
+    root = folder / "clinc150"
+    intents = [str(name).replace(" ", "_") for name in load_task("clinc150").labels]
+    domains = [str(name).replace(" ", "_") for name in load_task("clinc150_domains").labels]
+    of = {domain: intents[i::10] for i, domain in enumerate(domains)}
+    write(root / "domains.json", json.dumps(of))
+    for part, n in (("train", 2), ("test", 1)):
+        write_json_lines(
+            root / f"{part}.jsonl",
+            [{"text": f"{part} {y} {i}", "label": y} for y in intents for i in range(n)],
+        )
     return root

@@ -27,6 +27,7 @@ def needs(package: str) -> pytest.MarkDecorator:
 def test_the_promised_data_sets_are_listed() -> None:
     promised = {
         *("bbc_news", "rotten_tomatoes", "ag_news", "emerging_nlp"),
+        *("clinc150", "clinc150_domains", "go_emotions", "go_emotions_10"),
         *("masakhanews_eng", "masakhanews_pcm", "masakhanews_swa"),
         *("list_sst2", "list_subj", "list_rte"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -200,6 +201,64 @@ def test_emerging_nlp_draws_from_its_training_file(tmp_path: Path) -> None:
     assert_clean(data, [0, 1, 3], [0])
     with pytest.raises(InputError, match="has 3 training texts, fewer than 4 shots"):
         data.check([4], [0])
+
+
+# ---- CLINC150 and GoEmotions -------------------------------------------------------------------
+
+
+def test_clinc150_has_intents_and_domains_in_plain_words(tmp_path: Path) -> None:
+    data_folder.write_clinc150(tmp_path)
+
+    intents = load_data_set("clinc150", tmp_path)
+    domains = load_data_set("clinc150_domains", tmp_path)
+
+    assert (len(intents.labels), len(intents.training.pool), len(intents.test)) == (150, 300, 150)
+    assert (len(domains.labels), len(domains.training.pool), len(domains.test)) == (10, 300, 150)
+    assert "credit limit" in intents.labels
+    assert "kitchen and dining" in domains.labels
+    assert_clean(intents, [0, 1, 2], [0])
+    assert len(domains.split(2, 0).train_texts) == 20
+
+
+def test_go_emotions_has_all_labels_of_a_text(tmp_path: Path) -> None:
+    data_folder.write_go_emotions(tmp_path)
+
+    data = load_data_set("go_emotions", tmp_path)
+
+    assert data.metric == "macro_f1"
+    assert len(data.labels) == 28
+    assert data.test.labels[0] == ("admiration",)
+    assert data.test.labels[-1] == ("admiration", "joy")
+    assert data.notes == ("left out of the pool since they are test texts: 1",)
+    assert_clean(data, [0, 1, 2], [0, 1])
+
+
+def test_go_emotions_10_leaves_out_neutral_and_texts_of_rare_emotions(tmp_path: Path) -> None:
+    data_folder.write_go_emotions(tmp_path)
+
+    data = load_data_set("go_emotions_10", tmp_path)
+
+    # neutral is the most frequent label of all; the others occur equally often, the first ones win
+    assert data.labels == (
+        *("admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion"),
+        *("curiosity", "desire", "joy"),
+    )
+    assert len(data.test) == 11
+    assert "test joy 0" in data.test.texts
+    assert "test fear 0" not in data.test.texts
+
+
+def test_a_sample_of_several_labels_has_at_least_k_of_each(tmp_path: Path) -> None:
+    data_folder.write_go_emotions(tmp_path)
+
+    split = load_data_set("go_emotions", tmp_path).split(2, 0, test_size=28)
+
+    counts = Counter(name for labels in split.train_labels for name in labels)
+    assert len(counts) == 28
+    assert min(counts.values()) == 2
+    assert len(split.test_texts) == 28
+    with pytest.raises(InputError, match="the label 'amusement' has 2 training texts, fewer"):
+        load_data_set("go_emotions", tmp_path).check([3], [0])
 
 
 # ---- What may be missing ----------------------------------------------------------------------

@@ -268,3 +268,16 @@ def test_settings_are_left_as_they_are(train: str) -> None:
     load_data_set(own)
 
     assert json.dumps(own) == before
+
+
+def test_lists_of_labels_make_a_data_set_of_several_labels(tmp_path: Path, test: str) -> None:
+    lists = [{"body": f"text {i}", "team": LABELS[: i % 3]} for i in range(9)]
+    train = str(write_json_lines(tmp_path / "lists.jsonl", lists))
+    other = str(write_json_lines(tmp_path / "others.jsonl", [{"body": "x", "team": ["billing"]}]))
+
+    data = load_data_set(OWN | {"train": train, "test": other})
+
+    assert (data.metric, data.labels, data.info.has_several) == ("macro_f1", LABELS, True)
+    assert Counter(data.training.pool.labels) == {(): 3, ("billing",): 3, LABELS: 3}
+    with pytest.raises(InputError, match="has one in the other; write lists in both"):
+        load_data_set(OWN | {"train": train, "test": test})

@@ -36,6 +36,10 @@ SIZES = {
     "list_subj_clue": ("7af996f5", 210, 2, (10, 20, 30), (1, 2, 3, 4, 5)),
     "list_rte_clue": ("96654e36", 210, 2, (10, 20, 30), (1, 2, 3, 4, 5)),
     "emerging_nlp": ("0d62a9e7", 420, 21, None, None),
+    "clinc150": ("c8504be7", 4500, 150, None, None),
+    "clinc150_domains": ("901bfdd9", 4500, 10, None, None),
+    "go_emotions": ("b1f25bae", 5427, 28, None, None),
+    "go_emotions_10": ("912d6964", 2675, 10, None, None),
 }
 
 

@@ -172,3 +172,26 @@ def test_a_column_that_is_nearly_there_is_suggested() -> None:
 def test_the_first_lines_are_named_and_the_others_counted() -> None:
     with error(r"f, lines 2, 3, 4, 5, 6 and 2 more: no text"):
         read_texts(rows(*({"t": ""} for _ in range(7))), ["t"], "f")
+
+
+# ---- Lists of labels --------------------------------------------------------------------------
+
+
+def test_lists_of_labels_are_sorted_sets_of_text() -> None:
+    found = [["b", "a", "b"], [], [2, "c"]]
+    rows = [Row(i, {"text": f"text {i}", "label": labels}) for i, labels in enumerate(found)]
+
+    labeled = read_labeled(rows, ["text"], "label", "a.jsonl")
+
+    assert labeled.labels == (("a", "b"), (), ("2", "c"))
+    assert labeled.has_several
+    with error("a.jsonl: the texts have lists of labels, which commands do not take"):
+        labeled.one_label_each("a.jsonl")
+
+
+@pytest.mark.parametrize("other", ["a", ["a", True], ["a", ["b"]]])
+def test_a_label_that_is_no_list_beside_lists_is_an_error(other: object) -> None:
+    rows = [Row(1, {"text": "one", "label": ["a"]}), Row(2, {"text": "two", "label": other})]
+
+    with error(r"a.jsonl, line 2: labels are a list of texts or whole numbers in each row, got"):
+        read_labeled(rows, ["text"], "label", "a.jsonl")
