@@ -22,7 +22,7 @@ import torch
 from fewshot import PromptClassifier, load_task
 from fewshot.classifiers.batch_predictor import BatchPredictor
 
-_N_TEXTS, _REPEATS = 600, 3
+_N_TEXTS, _REPEATS = 400, 3
 _N_CORES = len(os.sched_getaffinity(0))
 
 

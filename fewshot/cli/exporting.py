@@ -1,0 +1,64 @@
+"""Saved classifiers as graphs that predict without torch: ``export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewshot.cli.show import AsJson, Force, Text, check_new, examples, note, show_json
+
+app = typer.Typer()
+_COMPARED = 500  # texts
+
+
+@app.command(
+    epilog=examples(
+        "fewshot export model fast-model --texts tickets.csv",
+        "fewshot export model fast-model --backend openvino --precision int8",
+    )
+)
+def export(
+    model: Annotated[Path, typer.Argument(help="Folder that 'fewshot fit' has written.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    texts: Annotated[
+        Path | None,
+        typer.Option("--texts", help="File of your texts, on which predictions are compared."),
+    ] = None,
+    text: Text = None,
+    backend: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
+    precision: Annotated[
+        str, typer.Option(help="auto, float32, bf16 or int8; auto takes the fastest.")
+    ] = "auto",
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="Largest share of texts whose class may change.")
+    ] = 0.02,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a model as a graph that predicts without torch, and faster.
+
+    predict, evaluate and serve take the new folder like any model.
+    """
+    check_new(output, force=force)
+    import fewshot
+    from fewshot.classifiers.batch_predictor import fields_of
+    from fewshot.cli.fitting import read_unlabeled
+
+    classifier: Any = fewshot.load(model)
+    some = None
+    if texts is not None:
+        fields = {name: name for name in fields_of(classifier)}
+        found = read_unlabeled(texts, fields, text)
+        some = found[:: max(1, len(found) // _COMPARED)]
+    settings: Any = {"backend": backend, "precision": precision, "tolerance": tolerance}
+    manifest = fewshot.export(classifier, output, texts=some, **settings).manifest_
+    check, chosen = manifest["check"], manifest["precision"]
+    if as_json:
+        show_json({"model": str(output), "backend": backend, "precision": chosen, "check": check})
+        return
+    note(
+        f"{output} ({backend}, {chosen}): the class of {check['changed']} of {check['n_texts']} "
+        f"texts changed, probabilities by {check['largest']:.4f} at most."
+    )
