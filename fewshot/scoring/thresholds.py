@@ -18,6 +18,7 @@ _HALF_WAY = (
     16.0  # texts of a label for which two rules count alike; docs/evidence/several_labels.md
 )
 _ZERO_SHOT = 0.35
+_CUTS = np.linspace(0.0, 1.0, 101)  # shares of probabilities, tried for all labels together
 _LEAST = 1e-4  # of a threshold, and its distance from 1
 
 
@@ -27,23 +28,22 @@ def choose_thresholds(
     held_out: Array | None = None,  # [n, n_labels], probabilities; NaN where there is none
 ) -> Array:
     """Return a threshold for each label, [n_labels]."""
-    # With the share `lambda = n / (n + 16)` for `n` texts of a label: in log-odds, 0.5 is shrunk
-    # towards the label's share by `1 - lambda`, and the best F1 of held-out texts counts `lambda`
-    # against that. With few labels the share decides, with many the held-out texts.
+    # All mixtures are of log-odds, with `lambda = n / (n + 16)` for the `n` texts of a label. By
+    # held-out texts: the cut of the best F1 of a label counts `lambda`, the one cut of the best
+    # mean F1 of all labels the rest. Without: 0.5 counts `lambda`, the label's share the rest.
     counts = (targets[sample_weight > 0] > 0).sum(0)
     trust = counts / (counts + _HALF_WAY)
-    shares = np.average(targets, axis=0, weights=sample_weight)
-    found = (1.0 - trust) * logit(np.clip(shares, _LEAST, 0.5))
-    for label in range(targets.shape[1]):
-        if held_out is None or not counts[label]:
-            continue
-        known = np.isfinite(held_out[:, label]) & (sample_weight > 0)
-        if not targets[known, label].any():
-            continue
-        best = _best_f1(held_out[known, label], targets[known, label], sample_weight[known])
-        own = logit(np.clip(best, _LEAST, 1.0 - _LEAST))
-        found[label] = trust[label] * own + (1.0 - trust[label]) * found[label]
-    return np.asarray(expit(found))
+    known = None if held_out is None else np.flatnonzero(np.isfinite(held_out).all(1))
+    if held_out is None or known is None or not targets[known].any():
+        shares = np.average(targets, axis=0, weights=sample_weight)
+        return np.asarray(expit((1.0 - trust) * logit(np.clip(shares, _LEAST, 0.5))))
+    found, own, weight = held_out[known], targets[known], sample_weight[known]
+    together = _log_odds(_best_for_all(found, own, weight))
+    cuts = np.full(len(counts), together)
+    for label in np.flatnonzero(own.any(0)):
+        best = _best_f1(found[:, label], own[:, label], weight)
+        cuts[label] = trust[label] * _log_odds(best) + (1.0 - trust[label]) * together
+    return np.asarray(expit(cuts))
 
 
 def resolve_thresholds(data: LabeledTexts, held_out: Array | None = None) -> Array | None:
@@ -72,6 +72,25 @@ def linear_thresholds(features: Features, data: LabeledTexts, C: float) -> Array
 def zero_shot_thresholds(n_classes: int) -> Array:
     """Return the thresholds of scores that no label has taught, [n_classes]."""
     return np.full(n_classes, _ZERO_SHOT)
+
+
+def _log_odds(threshold: float) -> float:
+    return float(logit(np.clip(threshold, _LEAST, 1.0 - _LEAST)))
+
+
+def _best_for_all(probabilities: Array, targets: Array, weights: Array) -> float:
+    """Return the threshold of the best F1, averaged over the labels that occur."""
+    occurs = targets.any(0)
+    probabilities, targets = probabilities[:, occurs], targets[:, occurs]
+    cuts = np.unique(np.quantile(probabilities, _CUTS, method="nearest"))
+    of_label = weights @ targets
+
+    def mean_f1(cut: float) -> float:
+        found = probabilities >= cut
+        hits, taken = weights @ (found * targets), weights @ found
+        return float((2.0 * hits / (taken + of_label)).mean())
+
+    return float(cuts[np.argmax([mean_f1(cut) for cut in cuts])])
 
 
 def _best_f1(probabilities: Array, targets: Array, weights: Array) -> float:

@@ -9,6 +9,7 @@ from scipy.special import expit, logit
 from fewshot.data.classes import LabeledTexts
 from fewshot.data.examples import Examples
 from fewshot.data.task_kind import TaskKind
+from fewshot.scoring.heads import fit_linear_head
 from fewshot.scoring.thresholds import choose_thresholds, linear_thresholds, zero_shot_thresholds
 
 ONES = np.ones(16)
@@ -37,26 +38,31 @@ def test_a_label_that_most_texts_have_is_not_shrunk_above_half():
     assert choose_thresholds(labels_of(12), ONES) == pytest.approx([0.5])
 
 
-def test_the_best_f1_of_held_out_texts_counts_by_the_texts_of_the_label():
-    # From 0.7 on, F1 is 2 * 2 / (2 + 2) = 1: the best cut is half-way to 0.3. Two texts count
-    # 2 / (2 + 16) = 1/9 against the rule without held-out texts.
-    targets = np.array([[1], [1], [0], [0]], dtype=float)
-    held_out = np.array([[0.9], [0.7], [0.3], [0.1]])
+def test_the_best_cut_of_a_label_counts_by_its_texts_against_the_best_cut_for_all():
+    # Label 0: from 0.7 on, F1 is 2 * 2 / (2 + 2) = 1, and the best cut is half-way to 0.3. Label
+    # 1: all four texts at 0.2 or above, half-way to 0. The best mean F1 of one cut for both is
+    # (2 * 2 / (2 + 4) + 1) / 2 at 0.2 (at 0.7: (1 + 0) / 2).
+    targets = np.array([[1, 1], [1, 1], [0, 1], [0, 1]], dtype=float)
+    held_out = np.array([[0.9, 0.2], [0.7, 0.2], [0.3, 0.2], [0.25, 0.2]])
 
     found = choose_thresholds(targets, np.ones(4), held_out)
 
-    assert found == pytest.approx([expit(logit(0.5) / 9 + 8 / 9 * (8 / 9 * logit(0.5)))])
+    # Two and four texts count 2 / 18 and 4 / 20.
+    first = expit(logit(0.5) / 9 + logit(0.2) * 8 / 9)
+    second = expit(logit(0.1) / 5 + logit(0.2) * 4 / 5)
+    assert found == pytest.approx([first, second])
 
 
 def test_a_cut_of_the_best_f1_by_hand():
-    # F1 of the first 1 to 5: 2/4, 2/5, 4/6, 6/7, 6/8; the cut of the best is between 0.4 and 0.2.
+    # F1 of the first 1 to 5: 2/4, 2/5, 4/6, 6/7, 6/8; the cut of the best is between 0.4 and 0.2,
+    # and the one for all labels is at 0.4.
     targets = np.tile([[1], [0], [1], [1], [0]], (100, 1)).astype(float)
     held_out = np.tile([[0.9], [0.8], [0.6], [0.4], [0.2]], (100, 1))
 
     found = choose_thresholds(targets, np.ones(500), held_out)
 
     trust = 300 / 316
-    assert found == pytest.approx([expit(trust * logit(0.3))])
+    assert found == pytest.approx([expit(trust * logit(0.3) + (1 - trust) * logit(0.4))])
 
 
 def test_equal_probabilities_are_not_parted():
@@ -64,8 +70,8 @@ def test_equal_probabilities_are_not_parted():
 
     found = choose_thresholds(targets, np.ones(3), np.full((3, 1), 0.6))
 
-    own = logit(0.3)  # all of them, half-way to 0
-    assert found == pytest.approx([expit(own / 9 + 8 / 9 * (8 / 9 * logit(0.5)))])
+    # All of them: half-way to 0, and at 0.6.
+    assert found == pytest.approx([expit(logit(0.3) / 9 + logit(0.6) * 8 / 9)])
 
 
 def test_texts_that_were_not_held_out_say_nothing():
@@ -77,20 +83,19 @@ def test_texts_that_were_not_held_out_say_nothing():
 
 
 def test_thresholds_of_regressions_are_chosen_on_texts_held_out():
-    # Features that say nothing: held-out texts have the share, and no cut is better than all.
+    # Features that are the labels themselves: any cut in the wide gap between texts that have a
+    # label and others is right.
     rng = np.random.default_rng(0)
     targets = (rng.random((60, 2)) < [0.2, 0.5]).astype(float)
     texts = Examples({"text": [f"text {i}" for i in range(60)]})
     data = LabeledTexts([0, 1], texts, targets, np.ones(60), TaskKind("lists"))
 
-    noise = linear_thresholds(rng.normal(size=(60, 3)), data, C=0.01)
-    known = linear_thresholds(10.0 * (targets - 0.5), data, C=100.0)
+    found = linear_thresholds(targets, data, C=1000.0)
 
-    assert noise is not None
-    assert known is not None
-    assert (noise < 0.5).all()
-    # The regressions know the labels: the cut is in the wide gap around 0.5.
-    assert 0.2 < known[1] < 0.8
+    assert found is not None
+    head = fit_linear_head(targets, targets, np.ones(60), C=1000.0, kind=data.kind)
+    proba = expit(head.scores(targets))
+    assert np.array_equal(proba >= found, targets == 1)
 
 
 def test_without_any_label_thresholds_are_fixed():
