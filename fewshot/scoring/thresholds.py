@@ -14,9 +14,8 @@ from fewshot.scoring.heads import Features, fit_linear_head
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-_HALF_WAY = (
-    16.0  # texts of a label for which two rules count alike; docs/evidence/several_labels.md
-)
+# Texts of a label for which two rules count alike; docs/evidence/several_labels.md.
+_HALF_WAY, _HALF_WAY_TO_HALF = 16.0, 64.0
 _ZERO_SHOT = 0.35
 _CUTS = np.linspace(0.0, 1.0, 101)  # shares of probabilities, tried for all labels together
 _LEAST = 1e-4  # of a threshold, and its distance from 1
@@ -28,15 +27,16 @@ def choose_thresholds(
     held_out: Array | None = None,  # [n, n_labels], probabilities; NaN where there is none
 ) -> Array:
     """Return a threshold for each label, [n_labels]."""
-    # All mixtures are of log-odds, with `lambda = n / (n + 16)` for the `n` texts of a label. By
-    # held-out texts: the cut of the best F1 of a label counts `lambda`, the one cut of the best
-    # mean F1 of all labels the rest. Without: 0.5 counts `lambda`, the label's share the rest.
+    # All mixtures are of log-odds. By held-out texts: the cut of the best F1 of a label counts
+    # `n / (n + 16)` by its `n` texts, the one cut of the best mean F1 of all labels the rest.
+    # Without: 0.5 counts `n / (n + 64)`, the label's share the rest.
     counts = (targets[sample_weight > 0] > 0).sum(0)
-    trust = counts / (counts + _HALF_WAY)
     known = None if held_out is None else np.flatnonzero(np.isfinite(held_out).all(1))
     if held_out is None or known is None or not targets[known].any():
         shares = np.average(targets, axis=0, weights=sample_weight)
-        return np.asarray(expit((1.0 - trust) * logit(np.clip(shares, _LEAST, 0.5))))
+        rest = _HALF_WAY_TO_HALF / (counts + _HALF_WAY_TO_HALF)
+        return np.asarray(expit(rest * logit(np.clip(shares, _LEAST, 0.5))))
+    trust = counts / (counts + _HALF_WAY)
     found, own, weight = held_out[known], targets[known], sample_weight[known]
     together = _log_odds(_best_for_all(found, own, weight))
     cuts = np.full(len(counts), together)
