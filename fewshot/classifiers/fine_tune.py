@@ -23,7 +23,7 @@ from fewshot.data.settings import check_settings, new_rng, one_of, or_none, posi
 from fewshot.models.loading import load_masked_lm, load_uncounted
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts
-from fewshot.scoring.thresholds import resolve_thresholds
+from fewshot.scoring.thresholds import share_thresholds
 from fewshot.training.loop import TrainSettings
 
 
@@ -57,8 +57,7 @@ class FineTuneClassifier(SupervisedClassifier):
         All labels, if some may be missing in a fold.
     threshold : float, dict, "auto" or None, default=None
         Where texts have several labels, the probability from which a text has a label: one for
-        all, one by label, or ``"auto"``, also by default: 0.5, shrunk with few texts of a label
-        towards its share.
+        all, one by label, or ``"auto"``, also by default: the share of the label.
     random_state : int, RandomState or None, default=None
     verbose : {0, 1}, default=1
         1 shows a progress bar; 0 is silent.
@@ -134,7 +133,7 @@ class FineTuneClassifier(SupervisedClassifier):
         )
         self.classes_ = label_array(plan.data.classes)
         self.task_kind_ = plan.data.kind
-        self.thresholds_ = resolve_thresholds(plan.data)
+        self.thresholds_ = share_thresholds(plan.data)
         self.model_ = model.lm
         self.coef_, self.intercept_ = model.coef, model.intercept
         self.pooling_, self.max_length_ = model.pooling, model.max_length

@@ -18,7 +18,7 @@ from fewshot.data.classes import LabeledTexts, Threshold, read_labeled_texts
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, new_rng, one_of, or_none, positive, whole
 from fewshot.scoring.heads import fit_linear_head
-from fewshot.scoring.thresholds import resolve_thresholds
+from fewshot.scoring.thresholds import share_thresholds
 from fewshot.training.history import Epoch
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class SetFitClassifier(SentenceClassifier):
         All labels, if some may be missing in a fold.
     threshold : float, dict, "auto" or None, default=None
         Where texts have several labels, the probability from which a text has a label: one for
-        all, one by label, or ``"auto"``, also by default: 0.5, shrunk with few texts of a label
-        towards its share.
+        all, one by label, or ``"auto"``, also by default: the share of the label.
     random_state : int, RandomState or None, default=None
     verbose : {0, 1}, default=1
         1 shows a progress bar; 0 is silent.
@@ -126,7 +125,7 @@ class SetFitClassifier(SentenceClassifier):
         embeddings = plan.encoded.encoder.embed(plan.encoded.tokens)
         data = plan.data
         head = fit_linear_head(embeddings, data.targets, data.weights, C=_C, kind=data.kind)
-        thresholds = resolve_thresholds(data)
+        thresholds = share_thresholds(data)
         self._set_learned(data.classes, plan.encoded, head, history, thresholds)
         self.n_pairs_ = plan.source.n_pairs
         return self

@@ -14,9 +14,8 @@ from fewshot.scoring.heads import Features, fit_linear_head
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-# Texts of a label for which two rules count alike; docs/evidence/several_labels.md.
-_HALF_WAY, _HALF_WAY_TO_HALF = 16.0, 64.0
-_ZERO_SHOT = 0.35
+_HALF_WAY = 16.0  # texts of a label for which two rules count alike
+_ZERO_SHOT = 0.35  # both: docs/evidence/several_labels.md
 _CUTS = np.linspace(0.0, 1.0, 101)  # shares of probabilities, tried for all labels together
 _LEAST = 1e-4  # of a threshold, and its distance from 1
 
@@ -29,14 +28,12 @@ def choose_thresholds(
     """Return a threshold for each label, [n_labels]."""
     # All mixtures are of log-odds. By held-out texts: the cut of the best F1 of a label counts
     # `n / (n + 16)` by its `n` texts, the one cut of the best mean F1 of all labels the rest.
-    # Without: 0.5 counts `n / (n + 64)`, the label's share the rest.
+    # Without: 0.5 counts `n / (n + 16)`, the label's share the rest.
     counts = (targets[sample_weight > 0] > 0).sum(0)
+    trust = counts / (counts + _HALF_WAY)
     known = None if held_out is None else np.flatnonzero(np.isfinite(held_out).all(1))
     if held_out is None or known is None or not targets[known].any():
-        shares = np.average(targets, axis=0, weights=sample_weight)
-        rest = _HALF_WAY_TO_HALF / (counts + _HALF_WAY_TO_HALF)
-        return np.asarray(expit(rest * logit(np.clip(shares, _LEAST, 0.5))))
-    trust = counts / (counts + _HALF_WAY)
+        return np.asarray(expit((1.0 - trust) * logit(_shares(targets, sample_weight))))
     found, own, weight = held_out[known], targets[known], sample_weight[known]
     together = _log_odds(_best_for_all(found, own, weight))
     cuts = np.full(len(counts), together)
@@ -46,11 +43,12 @@ def choose_thresholds(
     return np.asarray(expit(cuts))
 
 
-def resolve_thresholds(data: LabeledTexts, held_out: Array | None = None) -> Array | None:
-    """Return the thresholds of a fit: those that the user sets, else those chosen; or None."""
+def share_thresholds(data: LabeledTexts) -> Array | None:
+    """Return thresholds that the user sets, else the shares of the labels."""
+    # What was tuned on all texts, without a prior of its own, is as sure of others as the shares.
     if data.thresholds is not None or not data.kind.has_several:
         return data.thresholds
-    return choose_thresholds(data.targets, data.weights, held_out)
+    return _shares(data.targets, data.weights)
 
 
 def linear_thresholds(features: Features, data: LabeledTexts, C: float) -> Array | None:
@@ -66,12 +64,16 @@ def linear_thresholds(features: Features, data: LabeledTexts, C: float) -> Array
         part = features[rest], data.targets[rest], data.weights[rest]
         head = fit_linear_head(*part, C=C, kind=data.kind)
         held_out[~rest] = data.kind.probabilities(head.scores(features[~rest]))
-    return resolve_thresholds(data, held_out)
+    return choose_thresholds(data.targets, data.weights, held_out)
 
 
 def zero_shot_thresholds(n_classes: int) -> Array:
     """Return the thresholds of scores that no label has taught, [n_classes]."""
     return np.full(n_classes, _ZERO_SHOT)
+
+
+def _shares(targets: Array, sample_weight: Array) -> Array:
+    return np.clip(np.average(targets, axis=0, weights=sample_weight), _LEAST, 0.5)
 
 
 def _log_odds(threshold: float) -> float:

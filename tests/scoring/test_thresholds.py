@@ -21,16 +21,16 @@ def labels_of(n_with: int, n_texts: int = 16) -> np.ndarray:
 
 def test_without_held_out_texts_half_is_shrunk_towards_the_share():
     # 4 of 16 texts have the label: a share of 0.25, whose log-odds are -log(3). Four texts count
-    # 4 / (4 + 64) = 1 / 17, so 16 / 17 of the log-odds of the share are left.
+    # 4 / (4 + 16) = 0.2, so 0.8 of the log-odds of the share are left.
     found = choose_thresholds(labels_of(4), ONES)
 
-    assert found == pytest.approx([1 / (1 + 3 ** (16 / 17))])
+    assert found == pytest.approx([1 / (1 + 3**0.8)])
 
 
 def test_many_texts_of_a_label_leave_half():
     found = choose_thresholds(labels_of(1600, 16_000), np.ones(16_000))
 
-    assert found == pytest.approx([expit(64 / 1664 * logit(0.1))])
+    assert found == pytest.approx([expit(16 / 1616 * logit(0.1))])
     assert 0.47 < found[0] < 0.5
 
 
