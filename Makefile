@@ -10,7 +10,7 @@ INSTALL := $(RUN) -m pip install -qq --constraint constraints.txt
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n logical --dist worksteal
 
-.PHONY: help setup base demo benchmark test lint format bench docs clean
+.PHONY: help setup base demo benchmark test lint format bench docs gallery notebooks clean
 
 help:
 	@echo "make setup   the environment in $(VENV), from PyPI"
@@ -22,6 +22,8 @@ help:
 	@echo "make format  ruff fixes and formats what it can"
 	@echo "make bench   speed and memory, compared with the bare encoder and the usual approach"
 	@echo "make docs    the documentation, into site/"
+	@echo "make gallery    the pictures of the README and the gallery again"
+	@echo "make notebooks  the outputs of the notebooks again"
 	@echo "make clean   remove $(VENV) and the caches"
 
 setup: $(READY)
@@ -64,6 +66,14 @@ format: $(READY)
 
 bench: $(READY)
 	$(RUN) -m benchmarks
+
+# The outputs that are committed: pictures of the README and the gallery, and of the notebooks.
+gallery: $(READY)
+	$(RUN) -m tools.picture
+	for script in docs/gallery/*.py; do MPLBACKEND=agg PYTHONPATH=. $(RUN) $$script docs/gallery || exit 1; done
+
+notebooks: $(READY)
+	$(RUN) -m tools.notebooks
 
 docs: $(READY)
 	$(RUN) -m tools.site

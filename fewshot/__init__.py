@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fewshot.prompting.verbalizer import Verbalizer
     from fewshot.saving.estimators import load_estimator as load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BatchPredictor",

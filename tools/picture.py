@@ -25,7 +25,7 @@ _STYLE = """
 text { font-family: system-ui, sans-serif; font-size: 19px; fill: var(--ink); }
 .small { font-size: 15px; fill: var(--faint); }
 .strong { font-weight: 650; }
-.code { font-family: ui-monospace, monospace; font-size: 18px; }
+.code { font-family: ui-monospace, monospace; font-size: 17px; }
 .on { fill: #ffffff; font-weight: 650; }
 .card { fill: var(--card); stroke: var(--line); }
 .accent { fill: #00796b; }
@@ -133,10 +133,10 @@ def _answer(label: str, probability: float) -> list[str]:
         _text(_LEFT, 368, "the label", "small"),
         shape(
             "rect",
-            {"x": _LEFT + 112, "y": 344, "width": 150, "height": 36, "rx": 18, "class": "accent"},
+            {"x": _LEFT + 112, "y": 344, "width": 190, "height": 36, "rx": 18, "class": "accent"},
         ),
-        _text(_LEFT + 187, 369, f"{label} {probability:.2f}", "on", "middle"),
-        _text(_LEFT + 280, 368, "without a single labelled text", "small"),
+        _text(_LEFT + 207, 369, f"{label} {probability:.2f}", "on", "middle"),
+        _text(_LEFT + 320, 368, "without a single labelled text", "small"),
     ]
 
 

@@ -9,11 +9,12 @@ from griffe import Docstring, Extension, Object
 
 import fewshot.benchmark
 import fewshot.knowledge
+import fewshot.runtime
 import fewshot.tuning
 
 _HOME = {
     name: f"{package.__name__}.{name}"
-    for package in (fewshot.benchmark, fewshot.knowledge, fewshot.tuning, fewshot)
+    for package in (fewshot.runtime, fewshot.benchmark, fewshot.knowledge, fewshot.tuning, fewshot)
     for name in package.__all__
 }
 _SECTION = re.compile(r"(\nSee Also\n-{8}\n)(.+?)(?=\n\n|\Z)", re.DOTALL)

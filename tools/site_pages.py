@@ -13,6 +13,7 @@ from mkdocs.structure.files import File, Files
 
 import fewshot.benchmark
 import fewshot.knowledge
+import fewshot.runtime
 import fewshot.tuning
 from fewshot.cli.app import app
 
@@ -36,6 +37,7 @@ _TITLES = {
     "tuning": "fewshot.tuning",
     "knowledge": "fewshot.knowledge",
     "benchmark": "fewshot.benchmark",
+    "runtime": "fewshot.runtime",
     "errors": "Errors and warnings",
 }
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
@@ -113,7 +115,7 @@ def reference() -> dict[str, str]:
             f"fewshot.{name}" for name in fewshot.__all__ if not _classifies(name)
         ],
     }
-    for package in (fewshot.tuning, fewshot.knowledge, fewshot.benchmark):
+    for package in (fewshot.tuning, fewshot.knowledge, fewshot.benchmark, fewshot.runtime):
         page = package.__name__.removeprefix("fewshot.")
         names[page] = [f"{package.__name__}.{name}" for name in package.__all__]
     names["errors"] = ["fewshot.errors"]
