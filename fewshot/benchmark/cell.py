@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import time
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -67,6 +69,7 @@ class CellTask:
 def run_cell(task: CellTask) -> Cell:
     """Fit and test a method on a split; an error is recorded in the cell."""
     with (
+        _freed_memory(),
         warnings.catch_warnings(record=True) as caught,
         threadpool_limits(1, "blas"),  # so that results do not depend on the number of workers
         threads_of_a_worker(task.n_threads),
@@ -78,6 +81,21 @@ def run_cell(task: CellTask) -> Cell:
         except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded; other cells still run
             cell = failed_cell(task, f"{type(error).__name__}: {error}", _last_frames(error))
     return replace(cell, warnings=_texts(caught))
+
+
+@contextmanager
+def _freed_memory() -> Iterator[None]:
+    """Free what is left of a cell at its end: it would count as memory of the next one."""
+    # What was there before is frozen meanwhile. To visit it takes longer than a small cell.
+    is_own = gc.get_freeze_count() == 0
+    if is_own:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        if is_own:
+            gc.unfreeze()
 
 
 def failed_cell(task: CellTask, error: str, frames: str = "") -> Cell:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
@@ -85,7 +84,6 @@ def takes_unlabeled(estimator: Estimator) -> bool:
 def load_models(estimator: Estimator) -> None:
     """Load the models that an estimator of this package names, so that ``fit`` need not."""
     # A process loads a model once, but no cell reuses what an earlier cell has encoded or learned.
-    gc.collect()  # the remains of an earlier fit would count as memory of this one
     for part in parts(estimator):
         if isinstance(part, TextClassifier):
             part._load_models()

@@ -6,6 +6,7 @@ import csv
 import json
 import random
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,19 @@ class Spy(Slow):
     def predict(self, X: list[str]) -> list[str]:
         Spy.seen.append((self.random_state, list(X), None))
         return super().predict(X)
+
+
+class Cyclic(Slow):
+    """Refers to itself, and remembers which of its like are still there when one learns."""
+
+    known: list = []  # noqa: RUF012
+    alive: list = []  # noqa: RUF012
+
+    def fit(self, X: list[str], y: list[str]) -> Cyclic:
+        Cyclic.alive.append(sum(other() is not None for other in Cyclic.known))
+        Cyclic.known.append(weakref.ref(self))
+        self.itself = self
+        return super().fit(X, y)
 
 
 class Interrupted(Failing):

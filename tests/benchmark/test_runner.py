@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -18,7 +19,7 @@ import pytest
 from fewshot.benchmark import runner
 from fewshot.benchmark.results import Cell, CellKey, read_results
 from fewshot.errors import BenchmarkError, FewShotError, InputError
-from tests.benchmark.specs import NO_SETFIT, Learning, Spy, several_spec, small_spec
+from tests.benchmark.specs import NO_SETFIT, Cyclic, Learning, Spy, several_spec, small_spec
 
 SPECS = "tests.benchmark.specs"
 run = partial(runner.run, allow_imports=True)
@@ -324,6 +325,21 @@ def test_warnings_of_a_method_are_recorded_and_not_shown(
     assert any(text.startswith("TruncationWarning: ") for text in warnings["Prompt"])
     assert warnings["Majority"] == ()
     assert not [entry for entry in recwarn if "were shortened" in str(entry.message)]
+
+
+def test_what_a_cell_leaves_is_freed_before_the_next(tmp_path: Path) -> None:
+    methods = [{"name": "Cyclic", "estimator": f"{SPECS}:Cyclic"}]
+    Cyclic.known, Cyclic.alive = [], []
+    n_frozen = gc.get_freeze_count()
+    gc.disable()  # it would come by chance
+
+    try:
+        run(small_spec(tmp_path, *methods, seeds=[0, 1, 2]), verbose=0)
+    finally:
+        gc.enable()
+
+    assert Cyclic.alive == [0, 0, 0]
+    assert gc.get_freeze_count() == n_frozen
 
 
 # ---- Resuming and jobs ------------------------------------------------------------------------

@@ -335,22 +335,6 @@ def test_a_search_over_verbalizers_and_calibrations_encodes_each_text_once(fresh
     assert 0.3 <= search.best_score_ <= 1.0
 
 
-@pytest.mark.slow
-def test_folds_are_searched_in_other_processes(lm):
-    X, y = toy(6)
-    clf = make(lm, tuning=Head())
-
-    here, there = (
-        GridSearchCV(clf, {"tuning__C": [0.1, 5.0]}, cv=2, n_jobs=n, error_score="raise").fit(X, y)
-        for n in (1, 2)
-    )
-
-    np.testing.assert_allclose(
-        here.cv_results_["mean_test_score"], there.cv_results_["mean_test_score"]
-    )
-    assert np.array_equal(here.predict_proba(NEW), there.predict_proba(NEW))
-
-
 def test_a_class_missing_from_a_fold_is_no_problem(lm):
     X = [*TEXTS, "an animal"]
     y = [*numbered_labels(LABELS), 2]
@@ -439,7 +423,7 @@ def resident_bytes() -> int:
 def test_predicting_many_texts_keeps_memory_flat(fresh_lm, monkeypatch):
     clf = make(fresh_lm).fit(TEXTS)
     rng = np.random.default_rng(0)
-    texts = [" ".join(row) for row in rng.choice(" ".join(TEXTS).split(), size=(100_000, 3))]
+    texts = [" ".join(row) for row in rng.choice(" ".join(TEXTS).split(), size=(50_000, 3))]
     used = []
     score = PromptScorer.class_scores
     monkeypatch.setattr(
@@ -450,8 +434,8 @@ def test_predicting_many_texts_keeps_memory_flat(fresh_lm, monkeypatch):
 
     proba = clf.predict_proba(texts)
 
-    assert proba.shape == (100_000, 2)
-    assert len(used) == 13
+    assert proba.shape == (50_000, 2)
+    assert len(used) == 7
     # From the third part of 8,192 texts to the last: a little for the probabilities themselves.
     assert max(used[3:]) - used[2] < 20 * 2**20
 

@@ -131,13 +131,16 @@ def test_a_worker_encodes_on_its_share_and_trains_on_one(n_threads):
 
 
 @pytest.mark.slow
-def test_processes_of_joblib_say_once_what_they_cost(tmp_path):
+def test_processes_of_joblib_score_alike_and_say_once_what_they_cost(tmp_path):
     script = tmp_path / "search.py"
     script.write_text(
         "from sklearn.model_selection import GridSearchCV\n"
         "from tests.tiny_estimators import X, Y, prompt\n"
         "if __name__ == '__main__':\n"
-        "    GridSearchCV(prompt(), {'tuning__C': [1, 2]}, cv=2, n_jobs=2).fit(X, Y)\n"
+        "    for n_jobs in (1, 2):\n"
+        "        grid = GridSearchCV(prompt(), {'tuning__C': [0.1, 5]}, cv=2, n_jobs=n_jobs)\n"
+        "        grid.fit(X, Y)\n"
+        "        print(grid.cv_results_['mean_test_score'], grid.predict_proba(X).tolist())\n"
     )
     folder = str(Path(__file__).parents[2])
 
@@ -149,6 +152,8 @@ def test_processes_of_joblib_say_once_what_they_cost(tmp_path):
         check=True,
     )
 
+    here, there = done.stdout.splitlines()
+    assert here == there
     assert done.stderr.count("each process of n_jobs loads torch and the model again") == 1
 
 
