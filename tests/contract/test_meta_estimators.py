@@ -101,9 +101,7 @@ def test_no_meta_estimator_is_missed():
     assert {name for name in KINDS if not name.endswith("Regressor")} == known
 
 
-@pytest.fixture(
-    params=[pytest.param(n, marks=pytest.mark.slow if n == "setfit" else ()) for n in CLASSIFIERS]
-)
+@pytest.fixture(params=CLASSIFIERS)
 def clf(request):
     return CLASSIFIERS[request.param]()
 
