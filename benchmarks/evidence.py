@@ -196,15 +196,36 @@ METHODS = {
 
 
 def table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield the mean and the standard deviation over seeds of each set, model and method."""
-    yield "| set | model | method | labels per class | test texts | seeds | accuracy |"
-    yield "|---" * 7 + "|"
-    for key in dict.fromkeys((r["set"], r["model"], r["method"]) for r in rows):
-        found = [row for row in rows if (row["set"], row["model"], row["method"]) == key]
-        scores = 100 * np.array([row["accuracy"] for row in found])
-        spread = f" ± {scores.std(ddof=1):.1f}" if len(scores) > 1 else ""
-        cells = [*key, found[0]["shots"], found[0]["n_test"], len(found)]
-        yield f"| {' | '.join(map(str, cells))} | {scores.mean():.1f}{spread} |"
+    """Yield accuracy ± deviation over the seeds: models and methods as rows, sets as columns."""
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    usual = {name: [_size(rows, name, key) for key in ("shots", "n_test", "seed")] for name in sets}
+    yield f"| | {' | '.join(sets)} |"
+    yield "|---" * (len(sets) + 1) + "|"
+    for place, what in enumerate(("labels per class", "test texts", "seeds")):
+        yield f"| {what} | {' | '.join(f'{usual[name][place]:,}' for name in sets)} |"
+    for model, method in dict.fromkeys((row["model"], row["method"]) for row in rows):
+        of_row = [r for r in rows if (r["model"], r["method"]) == (model, method)]
+        cells = [_cell([r for r in of_row if r["set"] == name], usual[name]) for name in sets]
+        yield f"| {model}, {method} | {' | '.join(cells)} |"
+
+
+def _size(rows: list[dict[str, Any]], name: str, key: str) -> int:
+    values = [row[key] for row in rows if row["set"] == name]
+    return len(set(values)) if key == "seed" else max(values)
+
+
+def _cell(found: list[dict[str, Any]], usual: list[int]) -> str:
+    """Write a mean and a deviation, and what differs from the other methods."""
+    if not found:
+        return ""
+    scores = 100 * np.array([row["accuracy"] for row in found])
+    spread = f" ± {scores.std(ddof=1):.1f}" if len(scores) > 1 else ""
+    notes = []
+    if 1 < len(found) < usual[2]:
+        notes.append(f"{len(found)} seeds")
+    if found[0]["n_test"] < usual[1]:
+        notes.append(f"{found[0]['n_test']:,} texts")
+    return f"{scores.mean():.1f}{spread}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 if __name__ == "__main__":
