@@ -41,13 +41,14 @@ def draw_in_proportion(indicators: Indicators, size: int, rng: np.random.Generat
     parts = np.array([size, n_texts - size])
     desired = parts[:, None] / n_texts * shuffled.sum(0)  # [2, n_labels]
     is_left, is_drawn = np.ones(n_texts, dtype=bool), np.zeros(n_texts, dtype=bool)
-    while (n_left := shuffled[is_left].sum(0)).any():
+    while parts.all() and (n_left := shuffled[is_left].sum(0)).any():
         label = np.argmin(np.where(n_left > 0, n_left, n_texts + 1))
         for row in np.flatnonzero(is_left & shuffled[:, label]):
-            is_open = parts > 0
-            part = max(np.flatnonzero(is_open), key=lambda i: (desired[i, label], parts[i]))
+            if not parts.all():  # one is full: the other takes the rest
+                break
+            part = max((0, 1), key=lambda i: (desired[i, label], parts[i]))
             is_drawn[row], is_left[row] = part == 0, False
             desired[part] -= shuffled[row]
             parts[part] -= 1
-    is_drawn[np.flatnonzero(is_left)[: parts[0]]] = True  # those without any label
+    is_drawn[np.flatnonzero(is_left)[: parts[0]]] = True  # also those without any label
     return np.sort(order[is_drawn])
