@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -35,7 +35,7 @@ def load_embedded(embedded: EmbeddedModel) -> tuple[PreTrainedModel, PreTrainedT
     with threads(1):  # many small products on a busy machine take 50 times longer with four
         model = _build_model(folder)
         weights = _read_encoder(folder / WEIGHTS, model.base_model_prefix)
-        _set_weights(model, merge_delta(weights, delta, scale), embedded.name)
+        _set_weights(model, merged_weights(weights, delta, scale), embedded.name)
     return model, _load_tokenizer(folder)
 
 
@@ -48,23 +48,27 @@ def embedded_fingerprint(embedded: EmbeddedModel) -> str:
     return hashlib.sha256(f"{delta} {embedded.sha256}".encode()).hexdigest()
 
 
-def merge_delta(weights: State, delta: State, scale: float) -> dict[str, torch.Tensor]:
-    """Apply an update to a state dict, which stays as it is; the result is in float32."""
+def merged_weights(
+    weights: State, delta: State, scale: float
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Apply an update to a state dict, which stays as it is; yield float32 one by one."""
     # `<module>.A` [rank, in] with `<module>.B` [out, rank] change `<module>.weight` by `scale * B @
     # A`. Any other tensor replaces the parameter of its name, or is added.
-    merged = {name: weight.float() for name, weight in weights.items()}
-    for name, tensor in delta.items():
+    pairs = {name.rpartition(".")[0] for name in delta if name.endswith(".B")}
+    for module in sorted(pairs):
+        _check_pair(module, weights, delta)
+    for name in delta:
+        if name.endswith(".A") and name.removesuffix(".A") not in pairs:
+            raise PersistenceError(f"The update has '{name}' without '{name[:-1]}B'.")
+    for name, weight in weights.items():
         module, _, part = name.rpartition(".")
-        if part == "B":
-            _check_pair(module, merged, delta)
+        if part == "weight" and module in pairs:
             # The sum's order differs between machines; from float64 it rounds to equal weights.
-            update = scale * (tensor.double() @ delta[f"{module}.A"].double())  # [out, in]
-            merged[f"{module}.weight"] = (merged[f"{module}.weight"].double() + update).float()
-        elif part != "A":
-            merged[name] = tensor.float()
-        elif f"{module}.B" not in delta:
-            raise PersistenceError(f"The update has '{name}' without '{module}.B'.")
-    return merged
+            update = delta[f"{module}.B"].double() @ delta[f"{module}.A"].double()  # [out, in]
+            yield name, (weight.float().double() + scale * update).float()
+        elif name not in delta:
+            yield name, weight.float()
+    yield from ((n, tensor.float()) for n, tensor in delta.items() if not n.endswith((".A", ".B")))
 
 
 def _check_pair(module: str, weights: State, delta: State) -> None:
@@ -103,12 +107,21 @@ def _build_model(folder: Path) -> PreTrainedModel:
     return model
 
 
-def _set_weights(model: PreTrainedModel, state: State, name: str) -> None:
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    missing = [name for name in missing if not name.startswith(_TIED)]
+def _set_weights(
+    model: PreTrainedModel, weights: Iterable[tuple[str, torch.Tensor]], name: str
+) -> None:
+    """Copy weights into a model as they come, so that no more than one is in memory twice."""
+    own = model.state_dict()  # shares the model's numbers
+    missing, unexpected = {n for n in own if not n.startswith(_TIED)}, []
+    for one, tensor in weights:
+        if one in own and own[one].shape == tensor.shape:
+            own[one].copy_(tensor)
+            missing.discard(one)
+        else:
+            unexpected.append(one)
     if missing or unexpected:
         raise PersistenceError(
-            f"The weights of '{name}' lack {missing} and have the unknown {unexpected}. "
+            f"The weights of '{name}' lack {sorted(missing)} and have the unknown {unexpected}. "
             "Reinstall fewshot."
         )
     model.tie_weights()

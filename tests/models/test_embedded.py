@@ -51,8 +51,10 @@ def test_merge_adds_the_scaled_low_rank_product():
         "B": torch.tensor([[1.0], [0.0], [-3.0]]),
     }
 
-    merged = merging.merge_delta(
-        {"f.weight": linear.weight.detach()}, {f"f.{name}": t for name, t in delta.items()}, 0.5
+    merged = dict(
+        merging.merged_weights(
+            {"f.weight": linear.weight.detach()}, {f"f.{name}": t for name, t in delta.items()}, 0.5
+        )
     )
 
     assert linear.weight.tolist() == [[1.0, 0.0], [0.0, 1.0], [2.0, 2.0]]
@@ -67,7 +69,7 @@ def test_merge_replaces_and_adds_other_parameters():
         "h.bias": torch.tensor([5.0], dtype=torch.float16),
     }
 
-    merged = merging.merge_delta(weights, delta, 2.0)
+    merged = dict(merging.merged_weights(weights, delta, 2.0))
 
     assert {name: tensor.tolist() for name, tensor in merged.items()} == {
         "f.bias": [7.0],
@@ -90,7 +92,7 @@ def test_merge_replaces_and_adds_other_parameters():
 )
 def test_merge_refuses_an_update_that_does_not_fit(delta):
     with pytest.raises(PersistenceError, match="update"):
-        merging.merge_delta({"f.weight": torch.ones(3, 2)}, delta, 1.0)
+        dict(merging.merged_weights({"f.weight": torch.ones(3, 2)}, delta, 1.0))
 
 
 # ---- Finding and checking ---------------------------------------------------------------------
