@@ -8,8 +8,8 @@ from scipy.stats import beta
 
 from fewshot.classifiers.automatic.pool import Verdict
 
-# Fitted to development sets by `python -m benchmarks.classifier`; docs/evidence/classifier.md.
-_PRIOR_HITS, _PRIOR_MISSES = 3.0, 1.0
+# docs/evidence/classifier.md. Few texts have all of several labels right.
+_PRIOR, _PRIOR_OF_SEVERAL = (3.0, 1.0), (0.5, 0.5)  # hits and misses
 _SHARE_OF_TEXTS = 0.5  # held-out texts count less: their fits share texts, and so do the weights
 _LEVEL = 0.9
 
@@ -26,7 +26,8 @@ def expect(decided: Verdict) -> Expectation:
     """Return what the decisions on held-out texts let expect."""
     share, _ = decided.accuracy
     n = len(decided.true) * _SHARE_OF_TEXTS
-    found = beta(n * share + _PRIOR_HITS, n * (1 - share) + _PRIOR_MISSES)
+    hits, misses = _PRIOR if decided.thresholds is None else _PRIOR_OF_SEVERAL
+    found = beta(n * share + hits, n * (1 - share) + misses)
     tail = (1.0 - _LEVEL) / 2
     interval = float(found.ppf(tail)), float(found.ppf(1 - tail))
     return Expectation(share, float(found.mean()), interval)

@@ -46,3 +46,5 @@ def test_of_several_labels_all_must_be_right():
     assert decided.is_right.tolist() == [False] + [True] * 199
     assert decided.accuracy == pytest.approx((0.995, np.sqrt(0.995 * 0.005 / 200)))
     assert decided.thresholds.shape == (2,)
+    # 199 of 200, which count as 100 texts, beside half a text right and half a text wrong.
+    assert expect(decided).accuracy == pytest.approx(100 / 101)
