@@ -217,53 +217,73 @@ def _table(cells: Sequence[Cell]) -> Iterator[str]:
     groups = sorted({(cell.model, cell.n_labels, cell.has_pool) for cell in cells})
     for group in groups:
         rows = [cell for cell in cells if (cell.model, cell.n_labels, cell.has_pool) == group]
-        yield from _group(rows, *group)
+        chosen = {id(cell): _chosen(cell, _rule(cells, without=cell.name)) for cell in rows}
+        yield from _group(rows, chosen, *group)
 
 
-def _group(cells: Sequence[Cell], model: str, n_labels: int, has_pool: bool) -> Iterator[str]:
+def _chosen(cell: Cell, rule: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the voices that a Classifier with time enough would pool."""
+    situation = evidence.Situation(*cell.voices[_CHEAP[0]]["situation"])
+    names = [name for name in _CHEAP if name in cell.voices]
+    for voice in COSTLY:
+        gain = evidence.expected_gain(voice.name, situation, cell.model, rule)
+        if voice.name in cell.voices and (gain is None or gain > 0):
+            names.append(voice.name)
+    return names
+
+
+def _group(
+    cells: Sequence[Cell],
+    chosen: dict[int, list[str]],
+    model: str,
+    n_labels: int,
+    has_pool: bool,
+) -> Iterator[str]:
     sets = sorted({cell.name for cell in cells})
     more = ", with texts without labels" if has_pool else ""
     yield f"\n{model}, {n_labels} labels per class{more}\n"
-    yield f"| | {' | '.join(sets)} |"
-    yield "|---" * (len(sets) + 1) + "|"
-    known = [voice.name for voice in _voices()]
-    for name in known:
-        found = [
-            [c.accuracy(name) for c in cells if c.name == s and name in c.voices] for s in sets
-        ]
-        yield _line(name, found)
-    chosen = {id(cell): [n for n in known[1:] if n in cell.voices] for cell in cells}
+    yield f"| | {' | '.join(sets)} | mean |"
+    yield "|---" * (len(sets) + 2) + "|"
+    for voice in _voices():
+        heard = [cell for cell in cells if voice.name in cell.voices]
+        if {cell.name for cell in heard} == set(sets):
+            yield _line(voice.name, sets, {id(cell): [voice.name] for cell in heard}, heard)
     cheap = {id(cell): [n for n in _CHEAP if n in cell.voices] for cell in cells}
-    for title, names in {"pool of the first three": cheap, "pool of all": chosen}.items():
-        yield _line(
-            title, [[c.accuracy(*names[id(c)]) for c in cells if c.name == s] for s in sets]
-        )
+    yield _line("pool of the first three", sets, cheap, cells)
+    yield _line("Classifier", sets, chosen, cells)
     inside = []
     for cell in cells:
         expected = cell.expected(chosen[id(cell)])
         if expected.interval is not None:
             low, high = expected.interval
             inside.append(low <= cell.accuracy(*chosen[id(cell)]) <= high)
-    yield f"\nThe accuracy is in the expected interval in {np.mean(inside):.0%} of the cells."
+    yield (
+        f"\nOf {len(inside)} cells, {sum(inside)} have the accuracy of Classifier in the interval "
+        "that was expected."
+    )
 
 
-def _line(title: str, found: Sequence[Sequence[float]]) -> str:
-    means = [f"{np.mean(part):.3f}" if part else "" for part in found]
-    return f"| {title} | {' | '.join(means)} |"
+def _line(
+    title: str, sets: Sequence[str], names: dict[int, list[str]], cells: Sequence[Cell]
+) -> str:
+    found = [[c.accuracy(*names[id(c)]) for c in cells if c.name == name] for name in sets]
+    means = [float(np.mean(part)) for part in found]
+    shown = " | ".join(f"{mean:.3f}" for mean in [*means, float(np.mean(means))])
+    return f"| {title} | {shown} |"
 
 
-def _write_rule(cells: Sequence[Cell]) -> None:
+# ---- The rule ---------------------------------------------------------------------------------
+
+
+def _rule(cells: Sequence[Cell], without: str | None = None) -> list[dict[str, Any]]:
+    """Return what each costly voice added to the voices before it, by data set and labels."""
     groups: dict[Any, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.model, cell.name, cell.n_labels, cell.has_pool), []).append(cell)
+        if cell.name != without:
+            key = (cell.model, cell.name, cell.n_labels, cell.has_pool)
+            groups.setdefault(key, []).append(cell)
     rows = []
     for (model, name, n_labels, has_pool), part in sorted(groups.items()):
-        gains: dict[str, list[float]] = {}
-        for cell in part:
-            cheap = [n for n in _CHEAP if n in cell.voices]
-            for voice in set(cell.voices) - set(_CHEAP) - {ZERO_SHOT.name}:
-                gain = cell.accuracy(*cheap, voice) - cell.accuracy(*cheap)
-                gains.setdefault(voice, []).append(gain)
         situation = np.mean([cell.voices[_CHEAP[0]]["situation"] for cell in part], axis=0)
         row = {
             "set": name,
@@ -271,10 +291,25 @@ def _write_rule(cells: Sequence[Cell]) -> None:
             "model": model,
             "pool": has_pool,
             "situation": np.round(situation, 2).tolist(),
-            "gains": {n: round(float(np.mean(g)), 3) for n, g in sorted(gains.items())},
+            "gains": _gains(part),
         }
         rows.append(row)
-    lines = ",\n".join(f"  {json.dumps(row)}" for row in rows if row["gains"])
+    return [row for row in rows if row["gains"]]
+
+
+def _gains(cells: Sequence[Cell]) -> dict[str, float]:
+    gains: dict[str, list[float]] = {}
+    for cell in cells:
+        before = [name for name in _CHEAP if name in cell.voices]
+        costly = [voice.name for voice in COSTLY if voice.name in cell.voices]
+        for name in costly:
+            gains.setdefault(name, []).append(cell.accuracy(*before, name) - cell.accuracy(*before))
+            before += [name] if name == COSTLY[0].name else []  # which is nearly always tried
+    return {name: round(float(np.mean(found)), 3) for name, found in gains.items()}
+
+
+def _write_rule(cells: Sequence[Cell]) -> None:
+    lines = ",\n".join(f"  {json.dumps(row)}" for row in _rule(cells))
     _RULE.write_text('{"cells": [\n' + lines + "\n]}\n", encoding="utf-8")
 
 

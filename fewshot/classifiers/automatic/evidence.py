@@ -18,6 +18,7 @@ from fewshot.classifiers.automatic.task import Task
 _FILE = "evidence.json"
 _WIDTH = 1.0  # of the kernel, in natural logarithms
 _PRIOR = 0.2  # of the mean over all cells, beside the kernel's weights
+_LEAST_NEAR = 0.1  # of the nearest cell; farther ones say nothing
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def expected_gain(voice: str, situation: Situation, model: str, cells: Any = Non
         return None
     gains = np.array([gain for _, gain in rows])
     near = np.exp(-situation.distances(np.array([place for place, _ in rows])) / _WIDTH)
+    if near.max() < _LEAST_NEAR:
+        return None
     return float((near @ gains + _PRIOR * gains.mean()) / (near.sum() + _PRIOR))
 
 
