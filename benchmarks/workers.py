@@ -22,7 +22,7 @@ import torch
 from fewshot import PromptClassifier, load_task
 from fewshot.classifiers.batch_predictor import BatchPredictor
 
-_N_TEXTS, _REPEATS = 400, 3
+_N_TEXTS, _REPEATS = 1000, 3
 _N_CORES = len(os.sched_getaffinity(0))
 
 
@@ -55,6 +55,17 @@ def main() -> None:
     for name, taken in seconds.items():
         rate = len(texts) / median(taken)
         print(f"{name:12s} {rate:6.1f} texts per second {first / median(taken):5.2f}")
+    _show_serial_share(predictor, texts)
+
+
+def _show_serial_share(predictor: BatchPredictor, texts: list[str]) -> None:
+    """Print how much threads can gain, from processor time: it holds on a busy machine too."""
+    started, started_here = time.process_time(), time.thread_time()
+    _predict(predictor, texts, max(2, _N_CORES))
+    serial = (time.thread_time() - started_here) / (time.process_time() - started)
+    bounds = {n: 1 / (serial + (1 - serial) / n) for n in (2, 4, 16)}
+    shown = ", ".join(f"{n} threads {bound:.2f}" for n, bound in bounds.items())
+    print(f"{serial:.1%} of the work is done by one thread: at most {shown} times as fast")
 
 
 def _predict(predictor: BatchPredictor, texts: list[str], n_threads: int) -> Any:
