@@ -93,6 +93,8 @@ _HOME = {name: f"fewshot.{module}" for module, names in _MODULES.items() for nam
 
 
 def __getattr__(name: str) -> object:
+    if name == "runtime":  # fewshot.runtime.load, without an import of its own
+        return import_module("fewshot.runtime")
     if name not in _HOME:
         raise AttributeError(f"module 'fewshot' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), "load_estimator" if name == "load" else name)

@@ -48,7 +48,7 @@ def test_it_predicts_without_torch_and_scikit_learn(clf, exported, tmp_path):
 import json, sys
 for name in {HEAVY}:
     sys.modules[name] = None  # as if it were not installed
-import fewshot.runtime
+import fewshot
 clf = fewshot.runtime.load({str(exported)!r})
 print(json.dumps([clf.predict_proba({X!r}).tolist(), clf.predict({X!r}).tolist()]))
 """
