@@ -62,6 +62,26 @@ def find_label(rows: Sequence[Row], given: str | None) -> str:
     return given
 
 
+def split_labels(rows: Sequence[Row], column: str, separator: str | None) -> Sequence[Row]:
+    """Return rows whose labels are lists, if a separator says that a text may have several."""
+    if separator is None:
+        return rows
+    if not separator.strip():
+        raise InputError(f"--label-separator is a character such as ';', got {separator!r}")
+    return [
+        Row(row.line, {**row.values, column: _parts(row.values.get(column), separator)})
+        for row in rows
+    ]
+
+
+def _parts(value: object, separator: str) -> object:
+    if value is None:  # an empty cell of Parquet or JSON
+        return []
+    if not isinstance(value, str):
+        return value if isinstance(value, list) else [value]
+    return [part.strip() for part in value.split(separator) if part.strip()]
+
+
 def _guess(rows: Sequence[Row], names: Sequence[str]) -> str:
     """Return a column that is named as those of texts are, or has the longest texts."""
     by_name = {name.lower(): name for name in reversed(names)}

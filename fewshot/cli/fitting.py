@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from fewshot.benchmark.data_sets.data_set import DataSetInfo
 from fewshot.benchmark.data_sets.tables import read_labeled, read_texts
 from fewshot.benchmark.methods import build_method, takes_unlabeled
 from fewshot.benchmark.spec import MethodSpec
-from fewshot.cli.columns import find_label, find_text
+from fewshot.cli.columns import find_label, find_text, split_labels
 from fewshot.cli.prompts import Prompt, read_training_prompt
 from fewshot.data.labels import Label
-from fewshot.data.table_files import read_table
+from fewshot.data.table_files import Row, read_table
 from fewshot.data.unlabeled import Unlabeled
 from fewshot.errors import InputError
 
@@ -26,8 +27,18 @@ class LabeledFile:
     path: Path
     columns: dict[str, str]  # by field
     texts: list[Any]
-    labels: list[Label]
+    labels: list[Any]  # one for each text, or a list of them
     prompt: Prompt
+
+    @property
+    def has_several(self) -> bool:
+        """Whether a text may have several labels."""
+        return any(isinstance(label, list) for label in self.labels)
+
+    @property
+    def all_labels(self) -> list[Label]:
+        """The labels of all texts, one after the other."""
+        return list(chain.from_iterable(self.labels)) if self.has_several else self.labels
 
     def fit(self, classifier: Any, more: Sequence[Any]) -> None:
         """Fit a classifier to the texts, and to others without labels."""
@@ -44,19 +55,27 @@ def read_labeled_file(
     label: str | None,
     task: str | None,
     template: str | None,
+    separator: str | None = None,
 ) -> LabeledFile:
-    """Read a file of labeled texts."""
+    """Read a file of labeled texts; a separator parts several labels of a text."""
     prompt = read_training_prompt(task, template)
-    rows = read_table(path)
+    rows: Sequence[Row] = read_table(path)
     column = find_label(rows, label)
+    rows = split_labels(rows, column, separator)
     columns = find_text(rows, text, prompt.fields, column)
     found = read_labeled(rows, list(columns.values()), column, path)
-    labels = prompt.typed(found.one_label_each(path))
-    if len(set(labels)) < 2:
+    labels: list[Any] = (
+        [prompt.typed(row) for row in found.labels]
+        if found.has_several
+        else prompt.typed(found.one_label_each(path))
+    )
+    data = LabeledFile(path, columns, by_field(found.texts, columns), labels, prompt)
+    names = sorted(set(data.all_labels), key=str)
+    if len(names) < 2:
         raise InputError(
-            f"{path} has only the label {labels[0]!r} in {column!r}; add texts of another label"
+            f"{path} has only the labels {names} in {column!r}; add texts of another label"
         )
-    return LabeledFile(path, columns, by_field(found.texts, columns), labels, prompt)
+    return data
 
 
 def read_unlabeled(
@@ -82,7 +101,7 @@ def build(method: str, data: LabeledFile, settings: Mapping[str, Any], seed: int
         title=str(data.path),
         templates=data.prompt.templates or (data.prompt.template_for(data.columns),),
         verbalizer=data.prompt.verbalizer,
-        labels=tuple(sorted(set(data.labels), key=str)),
+        labels=tuple(sorted(set(data.all_labels), key=str)),
         metric="accuracy",
         data_hash="",
     )

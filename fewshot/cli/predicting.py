@@ -16,6 +16,7 @@ from fewshot.cli.show import (
     AsJson,
     FileFormat,
     Force,
+    LabelSeparator,
     ModelName,
     TaskName,
     TemplateText,
@@ -72,6 +73,7 @@ def predict(
     proba: _Proba = False,
     min_confidence: _Least = None,
     prefix: _Prefix = "",
+    label_separator: LabelSeparator = None,
     skip_bad: _SkipBad = False,
     part_rows: _PartRows = 8192,
     format: FileFormat = None,  # noqa: A002
@@ -93,7 +95,9 @@ def predict(
     classifier = predictor.classifier()
     columns = find_text(first.rows, text, fields_of(classifier))
     digest = f"{__version__} {predictor.fingerprint}"
-    prediction = Prediction(classifier, digest, columns, proba, min_confidence, prefix)
+    prediction = Prediction(
+        classifier, digest, columns, proba, min_confidence, prefix, label_separator
+    )
     _run(prediction, source, parts, target, time.perf_counter(), as_json=as_json)
 
 
@@ -117,6 +121,7 @@ def zero_shot(
     proba: _Proba = False,
     min_confidence: _Least = None,
     prefix: _Prefix = "",
+    label_separator: LabelSeparator = None,
     skip_bad: _SkipBad = False,
     part_rows: _PartRows = 8192,
     format: FileFormat = None,  # noqa: A002
@@ -125,7 +130,8 @@ def zero_shot(
 ) -> None:
     """Classify the rows of a file by the names of the classes, without any label.
 
-    Scores are calibrated on a thousand of the file's texts.
+    Scores are calibrated on a thousand of the file's texts. With --label-separator a text may have
+    several of them, or none.
     """
     from fewshot.cli.columns import find_text
     from fewshot.cli.prompts import read_prompt
@@ -140,7 +146,12 @@ def zero_shot(
     prompt = read_prompt(task, template, given)
     columns = find_text(first.rows, text, prompt.fields)
     classifier = PromptClassifier(
-        prompt.template_for(columns), prompt.verbalizer, model=model, tuning="none", verbose=0
+        prompt.template_for(columns),
+        prompt.verbalizer,
+        model=model,
+        tuning="none",
+        threshold=None if label_separator is None else "auto",
+        verbose=0,
     )
     _, texts = source.texts(first, columns)
     step = max(1, len(texts) // _CALIBRATION_TEXTS)
@@ -148,7 +159,9 @@ def zero_shot(
     started = time.perf_counter()  # the states of these texts are kept
     classifier.fit(texts[::step])
     digest = f"{__version__} {fingerprint([classifier, classifier.model_, classifier.prior_])}"
-    prediction = Prediction(classifier, digest, columns, proba, min_confidence, prefix)
+    prediction = Prediction(
+        classifier, digest, columns, proba, min_confidence, prefix, label_separator
+    )
     _run(prediction, source, parts, target, started, as_json=as_json)
 
 

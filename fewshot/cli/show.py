@@ -34,6 +34,14 @@ Text: TypeAlias = Annotated[list[str] | None, typer.Option("--text", metavar="CO
 LabelColumn: TypeAlias = Annotated[
     str | None, typer.Option("--label", metavar="COLUMN", help="Column of the labels.")
 ]
+LabelSeparator: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--label-separator",
+        metavar="TEXT",
+        help="Parts the labels of a text that has several, such as ';'. A text may have none.",
+    ),
+]
 TaskName: TypeAlias = Annotated[
     str | None,
     typer.Option("--task", help="Template and words: a name of 'fewshot tasks', or a YAML file."),

@@ -160,11 +160,20 @@ class Prediction:
     proba: bool = False
     min_confidence: float | None = None
     prefix: str = ""
+    separator: str | None = None  # between several labels of a text; else they are a list
 
     def settings(self) -> str:
         """Describe what a part depends on, besides its rows."""
         own = (self.digest, dict(self.columns), self.proba, self.min_confidence, self.prefix)
-        return json.dumps(own)
+        return json.dumps([*own, *([] if self.separator is None else [self.separator])])
+
+    def written(self, row: Row) -> Row:
+        """Return a row as it is written."""
+        name = f"{self.prefix}label"
+        labels = row.values[name]
+        if self.separator is None or not isinstance(labels, list):
+            return row
+        return Row(row.line, {**row.values, name: self.separator.join(map(str, labels))})
 
     def added(self) -> list[str]:
         """Return the names of the new columns."""
@@ -227,7 +236,7 @@ def _part(
         return b"", done | {"resumed": done["rows"]}
     kept, texts = source.texts(part, prediction.columns)
     rows = prediction.predict(kept.rows, texts)
-    content = target.encode(rows, source.path)
+    content = target.encode(list(map(prediction.written, rows)), source.path)
     label = f"{prediction.prefix}label"
     found = [row.values[label] for row in rows]
     labels = Counter(chain(*(one if isinstance(one, list) else [one] for one in found)))

@@ -39,8 +39,8 @@ class LabeledTexts:
         labels = tuple(label for label in self.labels if isinstance(label, str))
         if len(labels) < len(self.labels):
             raise InputError(
-                f"{source}: the texts have lists of labels, which commands do not take; fit them "
-                "in Python, where y may hold a list of labels for each text"
+                f"{source}: texts have lists of labels, and one label for each is expected here; "
+                "name one for each, or fit a classifier to several"
             )
         return labels
 

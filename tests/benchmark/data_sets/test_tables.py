@@ -185,7 +185,7 @@ def test_lists_of_labels_are_sorted_sets_of_text() -> None:
 
     assert labeled.labels == (("a", "b"), (), ("2", "c"))
     assert labeled.has_several
-    with error("a.jsonl: the texts have lists of labels, which commands do not take"):
+    with error("a.jsonl: texts have lists of labels, and one label for each is expected"):
         labeled.one_label_each("a.jsonl")
 
 
