@@ -6,7 +6,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,7 @@ def serve(folders: Sequence[Path], host: str, port: int, limits: Limits) -> None
         raise MissingExtraError(
             'serving needs fastapi, uvicorn and prometheus-client: pip install "fewshot[serve]"'
         ) from error
-    # Also the first process of a container, which has no handler by default, ends at SIGTERM.
-    signal.signal(signal.SIGTERM, _stop)
-    with _bound(host, port) as listener:  # before models are loaded, which takes longer
+    with _stopped_by_sigterm(), _bound(host, port) as listener:  # before models are loaded
         app = create_app(_classifiers(folders), limits)
         address = listener.getsockname()
         _LOG.info("serving on http://%s:%d (Ctrl-C stops)", _shown(address[0]), address[1])
@@ -79,6 +78,16 @@ def _bound(host: str, port: int) -> socket.socket:
 
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """End with exit code 0 at SIGTERM, also as the first process of a container."""
+    before = signal.signal(signal.SIGTERM, _stop)  # there the default is to ignore it
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _stop(*_: object) -> None:
