@@ -29,8 +29,6 @@ from fewshot.scoring.heads import LEAST_LOG_PROBABILITY
 
 Offset: TypeAlias = npt.NDArray[np.float64]  # [n_classes], or [1]
 
-# Beginnings of the names of the encoder's nodes, whose layers int8 graphs quantize.
-ENCODERS = ("/encoder/lm/", "/encoder/transformer/")
 _PROBE = (2, 12)  # prompts and tokens of the inputs that a graph is traced with
 
 

@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fewshot.errors import MissingExtraError
-from fewshot.exporting.graphs import ENCODERS
 from fewshot.runtime.manifest import Backend
 
+# Nodes of modules below the model: the MLM head, which reads one state a text, stays in float.
+_IN_ENCODER = re.compile(r"/encoder/(lm|transformer)/[^/]+/.+")
 _LEVELS = 127  # on either side of 0
-_MIDDLE = (
-    128  # that stands for 0 among unsigned numbers, which processors multiply with signed ones
-)
+_UNSIGNED = 255  # levels of activations: processors multiply unsigned numbers with signed ones
 _SMALLEST = 1e-12  # activations of a token that are all zero
 
 
@@ -73,6 +73,14 @@ def int8_weights(
     return numbers, scale.astype(np.float32)
 
 
+class _Tokens(NamedTuple):
+    """Names of activations in integers, and of the scale and zero of each token."""
+
+    numbers: str
+    scale: str
+    zero: str
+
+
 class _Writer:
     """Makes the nodes that take the place of a product with weights."""
 
@@ -93,41 +101,49 @@ class _Writer:
 
 
 class _Onnx(_Writer):
-    """For ONNX Runtime: integer products, with a scale for each token."""
+    """For ONNX Runtime: integer products, with a scale and a zero for each token."""
 
     def __init__(self, onnx: Any) -> None:
         super().__init__(onnx)
-        self._tokens: dict[str, tuple[str, str]] = {}  # numbers and scales of activations, by name
+        self._tokens: dict[str, _Tokens] = {}  # by the name of what they quantize
 
     def linear(self, node: Any, weight: npt.NDArray[np.float32]) -> Iterator[Any]:
         """Yield the nodes of a layer."""
+        # With `x = scale (q - zero)`: `x W = scale (q W - zero sum(W))`, the sum over the inputs.
         source, name, (output,) = node.input[0], node.input[1], node.output
         integers, scale = int8_weights(weight)
         weights = self.constant(f"{name}_int8", integers)
         scales = self.constant(f"{name}_scale", scale)
+        sums = self.constant(f"{name}_sum", integers.sum(0, dtype=np.float32))
         if source not in self._tokens:
             yield from self._quantized(source)
-        numbers, of_token = self._tokens[source]
-        middle = self.constant("int8_middle", np.uint8(_MIDDLE))
-        yield self.node("MatMulInteger", [numbers, weights, middle], f"{output}_int32")
+        tokens = self._tokens[source]
+        yield self.node("MatMulInteger", [tokens.numbers, weights], f"{output}_int32")
         yield self.node("Cast", [f"{output}_int32"], f"{output}_float", to=1)
-        yield self.node("Mul", [f"{output}_float", of_token], f"{output}_by_token")
+        yield self.node("Mul", [tokens.zero, sums], f"{output}_zero")
+        yield self.node("Sub", [f"{output}_float", f"{output}_zero"], f"{output}_moved")
+        yield self.node("Mul", [f"{output}_moved", tokens.scale], f"{output}_by_token")
         yield self.node("Mul", [f"{output}_by_token", scales], output)
 
     def _quantized(self, source: str) -> Iterator[Any]:
-        step = [self.constant("int8_step", np.float32(1 / _LEVELS))]
-        least = self.constant("int8_smallest", np.float32(_SMALLEST))
-        middle = self.constant("int8_middle_float", np.float32(_MIDDLE))
-        scale, numbers = f"{source}_scale", f"{source}_uint8"
-        yield self.node("Abs", [source], f"{source}_abs")
-        yield self.node("ReduceMax", [f"{source}_abs"], f"{source}_max", axes=[-1], keepdims=1)
-        yield self.node("Max", [f"{source}_max", least], f"{source}_most")
-        yield self.node("Mul", [f"{source}_most", *step], scale)
-        yield self.node("Div", [source, scale], f"{source}_divided")
-        yield self.node("Add", [f"{source}_divided", middle], f"{source}_shifted")
+        step = self.constant("int8_step", np.float32(1 / _UNSIGNED))
+        smallest = self.constant("int8_smallest", np.float32(_SMALLEST))
+        tokens = _Tokens(f"{source}_uint8", f"{source}_scale", f"{source}_zero")
+        self._tokens[source] = tokens
+        yield self.node("ReduceMax", [source], f"{source}_max", axes=[-1], keepdims=1)
+        yield self.node("ReduceMin", [source], f"{source}_min", axes=[-1], keepdims=1)
+        yield self.node("Sub", [f"{source}_max", f"{source}_min"], f"{source}_span")
+        yield self.node("Mul", [f"{source}_span", step], f"{source}_step")
+        yield self.node("Max", [f"{source}_step", smallest], tokens.scale)
+        yield self.node("Div", [f"{source}_min", tokens.scale], f"{source}_least")
+        yield self.node("Round", [f"{source}_least"], f"{source}_low")
+        yield self.node("Neg", [f"{source}_low"], tokens.zero)
+        yield self.node("Div", [source, tokens.scale], f"{source}_divided")
+        yield self.node("Add", [f"{source}_divided", tokens.zero], f"{source}_shifted")
         yield self.node("Round", [f"{source}_shifted"], f"{source}_rounded")
-        yield self.node("Cast", [f"{source}_rounded"], numbers, to=self.onnx.TensorProto.UINT8)
-        self._tokens[source] = numbers, scale
+        yield self.node(
+            "Cast", [f"{source}_rounded"], tokens.numbers, to=self.onnx.TensorProto.UINT8
+        )
 
 
 class _OpenVino(_Writer):
@@ -147,5 +163,5 @@ class _OpenVino(_Writer):
 
 
 def _is_linear(node: Any, weights: Any) -> bool:
-    is_product = node.op_type == "MatMul" and node.name.startswith(ENCODERS)
+    is_product = node.op_type == "MatMul" and _IN_ENCODER.match(node.name) is not None
     return is_product and len(weights.get(node.input[1], ())) == 2
