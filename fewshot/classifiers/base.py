@@ -97,9 +97,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             If `X` is a bare string, or texts are missing or not strings.
         """
         scores = self._decision_scores(X)
-        if self.thresholds_ is not None:
-            has_label = scores >= logit(self.thresholds_)
-            return self.task_kind_.restored(has_label, self.classes_.tolist())
+        if (least := self._least_scores) is not None:
+            return self.task_kind_.restored(scores >= least, self.classes_.tolist())
         best = scores.argmax(1)
         warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]
@@ -118,8 +117,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             Columns are in the order of ``classes_``. Rows sum to 1, but where texts have several
             labels, whose probabilities are independent of each other.
         """
-        scores = self._decision_scores(X)
-        return self.task_kind_.probabilities(scores)
+        return self._probabilities(self._decision_scores(X))
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Predict logarithms of the probabilities.
@@ -151,8 +149,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             the labels whose scores are 0 or more.
         """
         scores = self._decision_scores(X)
-        if self.thresholds_ is not None:
-            return np.asarray(scores - logit(self.thresholds_))
+        if (least := self._least_scores) is not None:
+            return scores - least
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -210,6 +208,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
         check_is_fitted(self)
         save_estimator(self, folder, backbone)
+
+    def _probabilities(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the probabilities of decision scores, [n, n_classes]."""
+        return self.task_kind_.probabilities(scores)
+
+    @property
+    def _least_scores(self) -> npt.NDArray[np.float64] | None:
+        """The scores from which a text has a label, [n_classes], if it may have several."""
+        return None if self.thresholds_ is None else np.asarray(logit(self.thresholds_))
 
     def _load_models(self) -> None:
         """Load the models given by name, before a measured fit; forget models adapted in others."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from scipy.special import expit, logit, softmax
 
 from fewshot.data.locks import LongLock
 from fewshot.data.settings import check_settings, or_none, proportion
@@ -177,13 +176,12 @@ def label_columns(
     if not len(texts):
         return {name: [] for name in names}
     scores = classifier._decision_scores(texts)  # the most likely class is that of `predict`
-    if classifier.thresholds_ is None:
-        rows = softmax(scores, axis=1)
-        labels, confidence = classifier.classes_[scores.argmax(1)].tolist(), rows.max(1)
+    rows = classifier._probabilities(scores)
+    least, confidence = classifier._least_scores, rows.max(1)
+    if least is None:
+        labels = classifier.classes_[scores.argmax(1)].tolist()
     elif min_confidence is None:
-        rows, has_label = expit(scores), scores >= logit(classifier.thresholds_)
-        labels = [classifier.classes_[row].tolist() for row in has_label]
-        confidence = rows.max(1)
+        labels = [classifier.classes_[row].tolist() for row in scores >= least]
     else:
         raise InputError("min_confidence is for one label per text; several have thresholds_")
     if min_confidence is not None:

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_expit, log_softmax, softmax
 
 from fewshot.data.label_forms import LabelForm, restored
 
@@ -31,24 +30,30 @@ class TaskKind:
 
     def normalized(self, scores: Array) -> Array:
         """Return scores [n, n_classes] without the constant that means nothing."""
-        found: Array = scores if self.has_several else log_softmax(scores, axis=1)
+        found: Array = scores if self.has_several else _special().log_softmax(scores, axis=1)
         return found
 
     def probabilities(self, scores: Array) -> Array:
         """Return the probabilities of scores, [n, n_classes]."""
-        found: Array = expit(scores) if self.has_several else softmax(scores, axis=1)
+        found: Array = (
+            _special().expit(scores) if self.has_several else _special().softmax(scores, axis=1)
+        )
         return found
 
     def log_probabilities(self, scores: Array) -> Array:
         """Return the logarithms of the probabilities of scores, [n, n_classes]."""
-        found: Array = log_expit(scores) if self.has_several else log_softmax(scores, axis=1)
+        found: Array = (
+            _special().log_expit(scores)
+            if self.has_several
+            else _special().log_softmax(scores, axis=1)
+        )
         return found
 
     def cross_entropies(self, scores: Array, targets: Array) -> Array:
         """Return the cross-entropy of each text, [n]; of several labels it is their sum."""
         losses = targets * self.log_probabilities(scores)
         if self.has_several:
-            losses = losses + (1.0 - targets) * log_expit(-scores)
+            losses = losses + (1.0 - targets) * _special().log_expit(-scores)
         found: Array = -losses.sum(1)
         return found
 
@@ -63,6 +68,13 @@ class TaskKind:
     def restored(self, indicators: npt.NDArray[np.bool_], classes: Sequence[Any]) -> Any:
         """Return several labels [n, n_classes] in the form that they were given in."""
         return restored(self.form, indicators, classes)
+
+
+def _special() -> Any:
+    """Return SciPy's functions, without which exported classifiers run."""
+    from scipy import special
+
+    return special
 
 
 ONE_LABEL = TaskKind()

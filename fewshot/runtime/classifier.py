@@ -148,8 +148,8 @@ class ExportedClassifier:
             If `X` is a bare string, or texts are missing or not strings.
         """
         scores = self._decision_scores(X)
-        if self._least is not None:
-            return restored(self.manifest_["labels"], scores >= self._least, self.classes_.tolist())
+        if (least := self._least_scores) is not None:
+            return restored(self.manifest_["labels"], scores >= least, self.classes_.tolist())
         best = scores.argmax(1)
         warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]
@@ -168,12 +168,7 @@ class ExportedClassifier:
             Columns are in the order of ``classes_``. Rows sum to 1, but where texts have several
             labels.
         """
-        scores = self._decision_scores(X)
-        if self._least is not None:
-            return np.asarray(1.0 / (1.0 + np.exp(-scores)))
-        shares = np.exp(scores - scores.max(1, keepdims=True))
-        proba: npt.NDArray[np.float64] = shares / shares.sum(1, keepdims=True)
-        return proba
+        return self._probabilities(self._decision_scores(X))
 
     def __repr__(self) -> str:
         kind, backend, precision = (self.manifest_[n] for n in ("class", "backend", "precision"))
@@ -222,8 +217,15 @@ class ExportedClassifier:
             inputs["soft_positions"] = prompts.soft_positions.astype(np.int64)
         return inputs
 
+    def _probabilities(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the probabilities of decision scores, [n, n_classes]."""
+        if self.thresholds_ is not None:
+            return np.asarray(1.0 / (1.0 + np.exp(-scores)))
+        shares = np.exp(scores - scores.max(1, keepdims=True))
+        return np.asarray(shares / shares.sum(1, keepdims=True))
+
     @cached_property
-    def _least(self) -> npt.NDArray[np.float64] | None:
+    def _least_scores(self) -> npt.NDArray[np.float64] | None:
         """The scores from which a text has a label, if it may have several."""
         if self.thresholds_ is None:
             return None

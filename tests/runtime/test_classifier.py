@@ -63,6 +63,30 @@ print(json.dumps([clf.predict_proba({X!r}).tolist(), clf.predict({X!r}).tolist()
     assert labels == clf.predict(X).tolist()
 
 
+def test_files_and_batches_are_predicted_without_torch_and_scikit_learn(clf, exported, tmp_path):
+    (tmp_path / "in.csv").write_text("text\nfootball team\n")
+    code = f"""
+import json, sys
+for name in {HEAVY}:
+    sys.modules[name] = None
+from fewshot import BatchPredictor
+from fewshot.cli import main
+status = main(["predict", {str(exported)!r}, "in.csv", "out.csv"])
+batch = BatchPredictor({str(exported)!r})({{"text": ["football team"]}})
+print(json.dumps([status, open("out.csv").read(), batch["label"]]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    status, table, labels = json.loads(done.stdout)
+    [label] = clf.predict(["football team"])
+    assert (status, labels) == (0, [label])
+    assert table.startswith(f"text,label,score\nfootball team,{label},")
+
+
 def test_scores_do_not_depend_on_the_number_of_threads(exported):
     one, four = (fewshot.runtime.load(exported, n_threads=n) for n in (1, 4))
 

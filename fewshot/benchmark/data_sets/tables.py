@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fewshot.benchmark.data_sets.splits import LabeledTexts, Text
 from fewshot.data.examples import can_be_encoded
 from fewshot.data.table_files import Row
 from fewshot.errors import HubError, InputError, did_you_mean
-from fewshot.models.hub import hub_answers
+
+if TYPE_CHECKING:
+    from fewshot.benchmark.data_sets.splits import LabeledTexts, Text
 
 _LINES_SHOWN = 5
 
@@ -100,11 +101,15 @@ def read_labeled(
             f"{expected if has_several else 'a label is text or a whole number'}, "
             f"got {values[wrong[0]]!r} in {label!r}"
         )
+    from fewshot.benchmark.data_sets.splits import LabeledTexts  # loads scikit-learn
+
     return LabeledTexts(texts, tuple(found for found in labels if found is not None))
 
 
 def _check_hub(path: str) -> None:
     """Fail within seconds; the hub's client would retry for half a minute."""
+    from fewshot.models.hub import hub_answers  # reading a file needs no hub
+
     if not hub_answers():
         raise HubError(
             f"the data set {path!r} is on the hub, which cannot be reached; go online, set "
