@@ -73,5 +73,16 @@ def test_scores_of_the_readme_are_those_of_the_report() -> None:
     assert len(rows) == 3
 
 
+def test_scores_of_classifier_are_those_of_its_page() -> None:
+    page = (PAGE.parent / "classifier.md").read_text(encoding="utf-8")
+    header, _, *rows = next(t for t in _tables(page) if t[2][0] == "zero-shot")
+    scores = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
+    text = " ".join(README.read_text(encoding="utf-8").split())
+
+    for name, phrase in (("Classifier", "`Classifier` scores"), ("embedding", "plain embeddings")):
+        shown = [scores[name][data].removeprefix("0") for data in ("BBC News", "AG News", "SST-2")]
+        assert f"{phrase} {shown[0]}, {shown[1]} and {shown[2]}" in text
+
+
 def test_the_readme_has_two_screens() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 100
