@@ -24,6 +24,8 @@ _MODULES = sorted(
 )
 # Modules with an example that loads the embedded model.
 _NEED_MINI = {
+    "fewshot.classifiers.automatic.classifier",
+    "fewshot.classifiers.embedding",
     "fewshot.classifiers.prompt",
     "fewshot.classifiers.fine_tune",
     "fewshot.classifiers.setfit",
@@ -47,9 +49,10 @@ def test_examples_give_what_they_show(name):
 # ---- What users import, and what they do not ---------------------------------------------------
 
 _ROOT = Path(fewshot.__file__).parents[1]
+_PACKAGES = ["fewshot", *(f"fewshot.{p}" for p in ("tuning", "knowledge", "benchmark", "runtime"))]
 _PUBLIC = {
     f"{package}.{name}": getattr(importlib.import_module(package), name)
-    for package in ("fewshot", "fewshot.tuning", "fewshot.knowledge", "fewshot.benchmark")
+    for package in _PACKAGES
     for name in importlib.import_module(package).__all__
 }
 _DESCRIBED = {name: value for name, value in _PUBLIC.items() if callable(value)}

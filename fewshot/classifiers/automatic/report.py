@@ -33,32 +33,15 @@ _HEADINGS = ("voice", "accuracy", "seconds", "weight", "")
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a :class:`~fewshot.Classifier` did in ``fit``; printed in a terminal or a notebook.
-
-    Attributes
-    ----------
-    trials : tuple of Trial
-        Name, cross-validated accuracy with its standard error, seconds and weight of each voice.
-    model : str
-        The language model.
-    reason : str
-        What was chosen, and why.
-    expected_accuracy : float or None
-        On new texts in which classes are as frequent as among the labels; None without labels.
-    interval : tuple of (float, float) or None
-        In which the accuracy lies with a probability of 0.9.
-    advice : tuple of str
-        What would help most, the most promising first.
-    seconds : float
-        Of the whole fit.
-    """
+    """What a Classifier did in ``fit``; printed in a terminal or a notebook."""
 
     trials: tuple[Trial, ...]
-    model: str
-    reason: str
+    model: str  # the language model
+    reason: str  # what was chosen, and why
+    # On new texts in which classes are as frequent as among the labels, with its 90 % interval.
     expected_accuracy: float | None
     interval: tuple[float, float] | None
-    advice: tuple[str, ...]
+    advice: tuple[str, ...]  # what would help most, the most promising first
     seconds: float
 
     def __str__(self) -> str:
