@@ -8,7 +8,14 @@ from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
-from fewshot.scoring.heads import LinearHead, StateHead, fit_linear_head, fit_state_head
+from fewshot.data.task_kind import TaskKind
+from fewshot.scoring.heads import (
+    LinearHead,
+    StateHead,
+    base_log_odds,
+    fit_linear_head,
+    fit_state_head,
+)
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(30, 4))
@@ -227,3 +234,77 @@ def test_a_weight_of_two_is_the_row_twice(fit):
     )
 
     np.testing.assert_allclose(twice.coef, heavy.coef, atol=1e-3)
+
+
+# ---- Several labels -----------------------------------------------------------------------------
+
+SEVERAL = TaskKind("lists")
+SETS = (np.arange(30)[:, None] % [2, 3, 5] == 0).astype(float)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_matrix])
+def test_each_label_has_the_regression_of_scikit_learn(kind):
+    head = fit_linear_head(kind(FEATURES), SETS, WEIGHTS, C=3.0, kind=SEVERAL)
+
+    scores = head.scores(kind(FEATURES))
+    for label in range(3):
+        reference = LogisticRegression(C=3.0, max_iter=1000).fit(FEATURES, SETS[:, label], WEIGHTS)
+        expected = reference.decision_function(FEATURES)
+        assert scores[:, label] == pytest.approx(expected, abs=1e-6)
+
+
+def test_two_classes_as_indicators_are_the_two_classes():
+    index = np.arange(30) % 2
+    one = fit_linear_head(FEATURES, np.eye(2)[index], WEIGHTS, C=3.0)
+    both = fit_linear_head(FEATURES, np.eye(2)[index], WEIGHTS, C=3.0, kind=SEVERAL)
+
+    proba = SEVERAL.probabilities(both.scores(FEATURES))
+
+    assert proba == pytest.approx(np.exp(one.scores(FEATURES)), abs=1e-4)
+
+
+def test_labels_of_no_text_and_of_all_texts_keep_their_shares():
+    targets = np.column_stack([np.zeros(30), np.ones(30), SETS[:, 0]])
+
+    head = fit_linear_head(FEATURES, targets, WEIGHTS, C=3.0, kind=SEVERAL)
+
+    proba = SEVERAL.probabilities(head.scores(FEATURES))
+    assert proba[:, 0] == pytest.approx(1e-6)
+    assert proba[:, 1] == pytest.approx(1 - 1e-6)
+
+
+def test_without_features_each_label_has_its_share():
+    targets = np.array([[1, 0], [1, 1], [0, 1], [1, 0]], dtype=float)
+
+    head = fit_linear_head(np.empty((4, 0)), targets, np.ones(4), C=1.0, kind=SEVERAL)
+
+    proba = SEVERAL.probabilities(head.scores(np.empty((1, 0))))
+    assert proba == pytest.approx(np.array([[0.75, 0.5]]))
+
+
+def test_regressions_on_states_have_an_intercept_and_the_same_penalty():
+    head = fit_state_head(FEATURES, SETS, np.ones(30), C=2.0, kind=SEVERAL)
+
+    z = (FEATURES - head.center) / head.scale
+    for label in range(3):
+        reference = LogisticRegression(C=2.0, tol=1e-8, max_iter=1000).fit(z, SETS[:, label])
+        expected = reference.decision_function(z)
+        assert head.logits(FEATURES)[:, label] == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_shares_are_smoothed_by_one_more_text():
+    # Shares 0.5 and 0 of 4 texts, 0.25 on average: (2 + 0.25) / 5 and 0.25 / 5.
+    targets = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], dtype=float)
+
+    found = base_log_odds(targets, np.ones(4))
+
+    assert found == pytest.approx(np.log([0.45 / 0.55, 0.05 / 0.95]))
+
+
+def test_log_odds_of_prompt_and_head_are_summed():
+    head = StateHead(np.zeros(1), 1.0, np.array([[2.0, 0.0]]), 2.0, 0.5, kind=SEVERAL)
+
+    total = head.add(np.array([[1.0, 3.0]]), np.array([[1.5]]))
+
+    # (0.5 * 1 + 1.5 * 2) / 2 and (0.5 * 3 + 0) / 2.
+    assert total == pytest.approx(np.array([[1.75, 0.75]]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fewshot.data.task_kind import TaskKind
+from fewshot.scoring.heads import base_log_odds
 from fewshot.scoring.mixture import Voices, fit_mixture
 
 RNG = np.random.default_rng(0)
@@ -66,3 +68,42 @@ def test_repeated_rows_count_as_weights():
     )
 
     assert shares(by_rows.head) == pytest.approx(shares(by_weight.head), abs=1e-3)
+
+
+# ---- Several labels -----------------------------------------------------------------------------
+
+
+def test_voices_of_several_labels_start_from_the_shares_which_count_once():
+    kind = TaskKind("lists")
+    targets = (np.arange(40)[:, None] % [2, 4] == 0).astype(float)
+    voices = Voices(np.zeros((40, 2)), None, NOISE, NOISE, word_weight=1.0)
+
+    # Regressions that learn nothing say the share: its log-odds, whatever the weights.
+    for temperature in (1.0, 3.0):
+        found = fit_mixture(
+            voices,
+            targets,
+            np.ones(40),
+            C=1e-9,
+            learns_weights=False,
+            temperature=temperature,
+            kind=kind,
+        )
+        total = found.head.add(voices.words, NOISE, None, NOISE)
+        assert total[0] == pytest.approx(base_log_odds(targets, np.ones(40)), abs=0.1)
+        assert found.held_out is None
+
+
+def test_scores_of_held_out_texts_are_those_of_the_learned_weights():
+    kind = TaskKind("lists")
+    targets = (np.arange(40)[:, None] % [2, 4] == 0).astype(float)
+    right = 4.0 * (targets - 0.5)
+    voices = Voices(right, None, NOISE, NOISE, word_weight=1.0)
+
+    found = fit_mixture(voices, targets, np.ones(40), C=1.0, learns_weights=True, kind=kind)
+
+    assert found.held_out is not None
+    assert np.isfinite(found.held_out).all()
+    assert ((found.held_out > 0) == (targets == 1)).mean() > 0.95
+    before = fit_mixture(voices, targets, np.ones(40), C=1.0, learns_weights=False, kind=kind)
+    assert shares(found.head)[0] > shares(before.head)[0]

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from fewshot.data.task_kind import TaskKind
 from fewshot.training.losses import (
+    binary_cross_entropy,
     distillation_loss,
     jensen_shannon,
     kl_divergence,
@@ -167,3 +169,43 @@ def test_equal_predictions_do_not_diverge(divergence):
 
     assert float(divergence(scores, scores + 7.0).abs()) < 1e-6
     assert float(jensen_shannon(torch.stack([scores, scores])).abs()) < 1e-6
+
+
+# ---- Several labels -----------------------------------------------------------------------------
+
+SEVERAL = TaskKind("lists")
+
+
+def test_the_loss_of_several_labels_by_hand():
+    # Log-odds 0 and log 3: probabilities 0.5 and 0.75. The first text has the second label: its
+    # loss is -log(1 - 0.5) - log 0.75. The other, of weight 2, has both: 2 (-log 0.5 - log 0.75).
+    scores = torch.tensor([[0.0, math.log(3)]] * 2)
+    targets = torch.tensor([[0.0, 1.0], [1.0, 1.0]])
+
+    loss = binary_cross_entropy(scores, targets, torch.tensor([1.0, 2.0]))
+
+    assert float(loss) == pytest.approx(3 * (math.log(2) - math.log(0.75)) / 2)
+
+
+def test_smoothing_of_several_labels_takes_half_from_either_answer():
+    # The target 1 becomes 0.9, of log-odds log 3: -0.9 log 0.75 - 0.1 log 0.25.
+    loss = binary_cross_entropy(
+        torch.tensor([[math.log(3)]]), torch.ones(1, 1), torch.ones(1), label_smoothing=0.2
+    )
+
+    assert float(loss) == pytest.approx(-0.9 * math.log(0.75) - 0.1 * math.log(0.25))
+
+
+def test_divergences_of_several_labels_are_sums_over_labels():
+    # Label 0: 0.5 against 0.75; label 1 is the same in both.
+    scores = torch.tensor([[0.0, 1.0]])
+    others = torch.tensor([[math.log(3), 1.0]])
+
+    found = kl_divergence(scores, others, SEVERAL)
+
+    assert found.tolist() == pytest.approx([0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(2)])
+    both = symmetric_kl(scores, others, SEVERAL)
+    assert both.tolist() == pytest.approx(
+        [0.5 * float(found + kl_divergence(others, scores, SEVERAL))]
+    )
+    assert float(jensen_shannon(torch.stack([scores, scores]), SEVERAL)) == pytest.approx(0.0)
