@@ -143,3 +143,26 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
         scaled = np.rint(2 * (numbers - self.mean_) / self.scale_)
         bins = np.clip(scaled, -middle, middle).astype(int) + middle  # [n, features]
         return [" ".join(numeric_word(f, b) for f, b in enumerate(row)) for row in bins]
+
+
+class LabelSetsAdapter(NumericAdapter):
+    """Classify rows of numbers that have several labels, given as indicators."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        numbers = validate_data(self, X)
+        self.mean_, scale = numbers.mean(0), numbers.std(0)
+        self.scale_ = np.where(scale > 0, scale, 1.0)
+        names = list(LABEL_WORDS[: np.shape(y)[1]])
+        estimator = clone(self.estimator).set_params(labels=names)
+        more = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.estimator_ = estimator.fit(self._texts(numbers), y, **more)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        return self.estimator_.predict(self._check(X))
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        return self.estimator_.predict_proba(self._check(X))
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        return self.estimator_.decision_function(self._check(X))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sklearn.datasets import make_multilabel_classification
+from sklearn.metrics import f1_score
+from sklearn.multioutput import ClassifierChain
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewshot import (
@@ -20,7 +24,7 @@ from fewshot.classifiers.semi_supervised.pretraining import Pretraining
 from fewshot.classifiers.sentence_classifier import SentenceClassifier
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Full, Head, LoRA
-from tests.numeric import LABEL_WORDS, NumericAdapter
+from tests.numeric import LABEL_WORDS, LabelSetsAdapter, NumericAdapter
 from tests.tiny_estimators import QUIET
 from tests.tiny_models import tiny_numeric_model
 from tests.tiny_sentences import tiny_sentence_transformer
@@ -76,3 +80,29 @@ def _expected_failures(adapter: NumericAdapter) -> dict[str, str]:
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+# ---- Several labels -----------------------------------------------------------------------------
+
+_CHECKS = [
+    estimator_checks.check_classifiers_multilabel_representation_invariance,
+    estimator_checks.check_classifiers_multilabel_output_format_predict,
+    estimator_checks.check_classifiers_multilabel_output_format_predict_proba,
+    estimator_checks.check_classifiers_multilabel_output_format_decision_function,
+]
+
+
+@pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
+@pytest.mark.parametrize("check", _CHECKS, ids=lambda check: check.__name__[28:])
+@pytest.mark.parametrize("classifier", _SUPERVISED, ids=lambda c: str(c)[:40])
+def test_scikit_learn_checks_of_several_labels(classifier, check):
+    check(type(classifier).__name__, LabelSetsAdapter(classifier))
+
+
+@pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
+def test_a_chain_of_classifiers_takes_the_labels_before_as_features():
+    X, y = make_multilabel_classification(100, 2, n_classes=3, random_state=0)
+
+    chain = ClassifierChain(NumericAdapter(TfidfClassifier(), LABEL_WORDS)).fit(X, y)
+
+    assert f1_score(y, chain.predict(X), average="macro") > 0.75

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.base import clone
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.preprocessing import MultiLabelBinarizer
 
 import fewshot
@@ -261,13 +261,10 @@ def test_thresholds_are_searched(estimator):
     assert search.predict(X).shape == (10, 3)
 
 
-@pytest.mark.parametrize("kind", [ClassifierChain, MultiOutputClassifier])
 @pytest.mark.parametrize("name", ["tfidf", "embedding"])
-def test_meta_estimators_of_several_labels_take_one_label_each(name, kind):
-    numbers = np.array(X, dtype=object)
-    if kind is ClassifierChain:  # which appends columns of numbers to X
-        pytest.skip("needs numbers: see test_sklearn_checks")
+def test_a_classifier_for_each_label_takes_texts(name):
+    texts = np.array(X, dtype=object)
 
-    clf = kind(ESTIMATORS[name]()).fit(numbers, MATRIX)
+    clf = MultiOutputClassifier(ESTIMATORS[name]()).fit(texts, MATRIX)
 
-    assert f1_score(MATRIX, clf.predict(numbers), average="macro") > 0.5
+    assert f1_score(MATRIX, clf.predict(texts), average="macro") > 0.5
