@@ -28,7 +28,6 @@ Array: TypeAlias = npt.NDArray[np.float64]
 _OPSET = 17
 # What torch raises at operators and Python code that it cannot put into a graph.
 _CANNOT_TRACE = (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError)
-_FLOAT_ERROR = 1e-3  # of a probability; more is a graph that computes something else
 _RUNS = 3  # of which the fastest counts
 _TEXTS_A_LAYER = 64
 _FLOAT_SHARES = (0.0, 0.25, 0.5, 0.75)  # of the layers, that an int8 graph leaves alone
@@ -129,7 +128,7 @@ class Candidates:
                 f"{self._backend} cannot run the graph of this {self.content['class']} "
                 f"({str(error)[:300]}); use the other backend, or clf.save(folder) and fewshot.load"
             ) from error
-        if found.check["largest"] > _FLOAT_ERROR:
+        if found.check["largest"] > self.graph.error:
             raise ModelError(
                 f"the graph of this {self.content['class']} differs from it by "
                 f"{found.check['largest']:.3f} in a probability, so a part of its model cannot be "

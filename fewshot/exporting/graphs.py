@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +29,7 @@ from fewshot.scoring.heads import LEAST_LOG_PROBABILITY
 
 Offset: TypeAlias = npt.NDArray[np.float64]  # [n_classes], or [1]
 
+_ERROR_OF_BF16 = 0.1
 _PROBE = (2, 12)  # prompts and tokens of the inputs that a graph is traced with
 
 
@@ -41,6 +42,7 @@ class Graph:
     tokenizer: Any  # of transformers
     input: PromptInput | TextInput
     max_length: int
+    error: float = 1e-3  # of a probability in float32; more is a graph of something else
 
 
 def graph_of(classifier: Any) -> Graph:
@@ -186,13 +188,15 @@ def _prompt_graph(classifier: PromptClassifier, offset: Offset) -> Graph:
         "n_masks": n_masks,
     }
     module = _Scored(_PromptModule(classifier), offset, classifier.task_kind_)
-    return Graph(module, inputs, scorer.lm.tokenizer, given, scorer.max_length)
+    error = _error(scorer.lm)
+    return Graph(module, inputs, scorer.lm.tokenizer, given, scorer.max_length, error)
 
 
 def _sequence_graph(classifier: FineTuneClassifier, offset: Offset) -> Graph:
     lm = classifier.model_
     module = _Scored(_SequenceModule(classifier), offset, classifier.task_kind_)
-    return _text_graph(classifier, module, lm.tokenizer, lm.device, is_pair=True)
+    graph = _text_graph(classifier, module, lm.tokenizer, lm.device, is_pair=True)
+    return replace(graph, error=_error(lm))
 
 
 def _sentence_graph(classifier: SentenceClassifier, offset: Offset) -> Graph:
@@ -207,6 +211,11 @@ def _text_graph(
     inputs = {"input_ids": _probe_ids(tokenizer, device)}
     given: TextInput = {"kind": "text", "fields": list(classifier.fields_), "is_pair": is_pair}
     return Graph(module, inputs, tokenizer, given, classifier.max_length_)
+
+
+def _error(lm: MaskedLM) -> float:
+    """Return how far the graph in float32 may be from what the model predicts, perhaps in bf16."""
+    return _ERROR_OF_BF16 if lm.uses_bf16(tunes=False) else Graph.error
 
 
 def _probe_ids(tokenizer: Any, device: torch.device) -> Tensor:

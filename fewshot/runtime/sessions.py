@@ -18,7 +18,7 @@ Run: TypeAlias = Callable[[Mapping[str, npt.NDArray[np.int64]]], npt.NDArray[np.
 
 SCORES = "scores"
 _ERRORS_ONLY = 3  # log level of ONNX Runtime
-# Activations are quantized by groups of so many; docs/export.md.
+# Activations are quantized by groups of so many; docs/how-to/export.md.
 _OPENVINO_GROUP = 64
 
 

@@ -18,6 +18,7 @@ from fewshot.errors import InputError, MissingExtraError, ModelError, Persistenc
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import STRATEGIES, BitFit
 from tests.tiny_estimators import ESTIMATORS, POOL, QUIET, X, Y, fit, prompt, tiny_lm
+from tests.tiny_models import tiny_bert
 
 # Empty, alone, long, and with the names of special tokens in it.
 TEXTS = ["", "a new player", "goal " * 200, "the [MASK] of <mask> law!", "wonderful basketball"]
@@ -92,6 +93,18 @@ def test_virtual_tokens_of_a_template_predict_the_same(tmp_path):
     clf = prompt(BitFit(num_epochs=1), template="{text} {soft:it was} {mask} {soft:2}").fit(X, Y)
 
     assert_same(clf, export(clf, tmp_path), TEXTS[:2])
+
+
+def test_a_model_that_predicts_in_bf16_is_exported_in_float32(tmp_path):
+    try:
+        lm = MaskedLM(*tiny_bert(), device="cpu", precision="bf16")
+    except ModelError as error:
+        pytest.skip(str(error))
+    clf = prompt(model=lm).fit(X, Y)
+
+    exported = export(clf, tmp_path)
+
+    np.testing.assert_allclose(exported.predict_proba(X), clf.predict_proba(X), atol=0.1)
 
 
 def test_class_shares_and_weights_are_in_the_scores(tmp_path):
