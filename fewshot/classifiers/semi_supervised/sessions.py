@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("loss", "labelled_loss", "agreement", "steps", "tokens", "seconds")
 _PARAMETER, _HEAD, _WORDS, _PRIOR = "parameter.", "head.", "words.", "prior"
+# Of a head that tells one label; those of several have more.
+_NUMBERS = [f.name for f in fields(StateHead) if f.name not in ("mask", "intercept", "kind")]
 _MASK, _NAMES = "mask.", "names."
 _OF_NAMES = ("vectors", "center", "prior")  # what a changed model changes
 
@@ -192,8 +194,8 @@ class Sessions:
 def _head_arrays(head: StateHead | None) -> Arrays:
     if head is None:
         return {}
-    own = {field.name: getattr(head, field.name) for field in fields(head)}
-    return {f"{_HEAD}{name}": np.asarray(a) for name, a in own.items() if name != "mask"} | {
+    own = {name: getattr(head, name) for name in _NUMBERS}
+    return {f"{_HEAD}{name}": np.asarray(a) for name, a in own.items()} | {
         f"{_MASK}{name}": a for name, a in _head_arrays(head.mask).items()
     }
 
@@ -230,7 +232,6 @@ def _scorer_of(arrays: Arrays, scorer: PromptScorer) -> PromptScorer:
 def _head_of(arrays: Arrays, prefix: str = _HEAD) -> StateHead | None:
     if f"{prefix}coef" not in arrays:
         return None
-    names = [field.name for field in fields(StateHead) if field.name != "mask"]
-    found = {name: arrays[prefix + name] for name in names}
+    found = {name: arrays[prefix + name] for name in _NUMBERS}
     values: dict[str, Any] = {name: a if a.ndim else float(a) for name, a in found.items()}
     return StateHead(**values, mask=_head_of(arrays, _MASK + prefix))
