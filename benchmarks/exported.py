@@ -35,12 +35,13 @@ from fewshot.runtime.manifest import BACKENDS, PRECISIONS
 _SETS = ("ag_news", "bbc_news", "sst2", "masakhanews_eng")
 _SHOTS, _COMPARED = 16, 200  # labels per class; texts without labels that exports compare
 _START = """
-import json, resource, sys, time
+import json, sys, time
 started = time.perf_counter()
 import fewshot.runtime
 fewshot.runtime.load(sys.argv[1], n_threads=1).predict_proba(["Shares fell by a tenth."])
 seconds = time.perf_counter() - started
-print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps([seconds, int(peak.split()[1]) / 1024]))
 """
 
 
