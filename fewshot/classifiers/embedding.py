@@ -135,9 +135,10 @@ class EmbeddingClassifier(SentenceClassifier):
         Parameters
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame; optional
-        y : sequence of str or int, optional
+        y : sequence of str or int, or of lists of them; matrix of 0 and 1; optional
             Rows with -1 (among ints) or None have no label, and are left out. Without any label
-            the names of the classes are compared with the texts.
+            the names of the classes are compared with the texts. Several labels for a text: a
+            list, tuple or set in each row, or an indicator matrix with a column for each label.
         sample_weight : sequence of float, optional
             Weights of the texts; those of weight 0 are left out.
 

@@ -195,10 +195,11 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame; optional
             Texts. With ``tuning="none"`` they may be left out.
-        y : sequence of str or int, optional
+        y : sequence of str or int, or of lists of them; matrix of 0 and 1; optional
             Labels; -1 (among ints) or None marks a text without one, which then only serves
             calibration: with eight or more of them a tuned model is calibrated again. May be left
-            out with ``tuning="none"``.
+            out with ``tuning="none"``. Several labels for a text: a list, tuple or set in each
+            row, which may be empty, or an indicator matrix with a column for each label.
         sample_weight : sequence of float, optional
             Weights of the texts, 0 or more.
 

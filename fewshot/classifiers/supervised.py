@@ -38,8 +38,10 @@ class SupervisedClassifier(TextClassifier):
         Parameters
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame
-        y : sequence of str or int
-            Rows with -1 (among ints) or None are left out.
+        y : sequence of str or int, or of lists of them; matrix of 0 and 1
+            Rows with -1 (among ints) or None are left out. Several labels for a text: a list,
+            tuple or set of labels in each row, which may be empty, or an indicator matrix (dense,
+            sparse, DataFrame) with a column for each label.
         sample_weight : sequence of float, optional
             Weights of the texts; those of weight 0 are left out.
 
