@@ -70,7 +70,7 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         when ``fit`` gets texts without a label, or 8 labelled ones, else ``"generic"``. Classes
         need not be equally frequent in the texts: with labels they count alike in the mean, and
         without labels their shares are estimated and divided out
-        (:func:`~fewshot.scoring.calibration.pool_prior`).
+        (:func:`~fewshot.scoring.pool_calibration.pool_prior`).
     aggregation : {"auto", "mean", "max", "logsumexp", "weighted"}, default="auto"
         Aggregation of the log-probabilities of a class's words. ``"auto"`` is ``"weighted"``
         when the verbalizer weighs its words, else ``"mean"``.

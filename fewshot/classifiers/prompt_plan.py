@@ -37,6 +37,7 @@ from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.calibration import Calibration, calibration_examples
 from fewshot.scoring.label_words import MultiToken
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
+from fewshot.scoring.pool_calibration import Start, calibrate_by_pool
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer, Views
 from fewshot.scoring.thresholds import choose_thresholds, zero_shot_thresholds
@@ -130,7 +131,8 @@ class PromptPlan:
             scorer = scorer.calibrate("generic", {}, np.ones(0))
         if not has_pool:
             return Calibrated(scorer, name, None)
-        scorer, shares = scorer.calibrated_by_pool(encoded, pool, self._known_shares())
+        start: Start = "labels" if n_labelled >= _ENOUGH_LABELLED else "texts"
+        scorer, shares = calibrate_by_pool(scorer, encoded, pool, self._known_shares(), start)
         return Calibrated(scorer, name, shares)
 
     def _calibrated_labels(self, scorer: PromptScorer) -> Calibrated:

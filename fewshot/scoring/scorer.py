@@ -21,10 +21,8 @@ from fewshot.prompting.template import Template
 from fewshot.scoring.aggregation import Aggregation, aggregate, word_log_probs
 from fewshot.scoring.calibration import (
     Calibration,
-    Voice,
     calibration_examples,
     generic_texts,
-    pool_prior,
     word_prior,
 )
 from fewshot.scoring.heads import StateHead
@@ -106,7 +104,7 @@ class PromptScorer:
             if isinstance(self.words, LabelEmbeddings):
                 parts = [self.words.scores(self.label_states(encoded, self.words.states))]
             else:
-                parts = [self._classes(self.word_scores(part)) for part in self._parts(encoded)]
+                parts = [self._classes(self.word_scores(part)) for part in self.parts(encoded)]
         return _rounded(torch.cat(parts).numpy())
 
     def word_log_probs(self, encoded: Encoded) -> Tensor:
@@ -140,7 +138,7 @@ class PromptScorer:
         """Return a scorer whose prior is the weighted mean over these examples."""
         shares = torch.from_numpy(weights / weights.sum())
         mean, start = torch.zeros(len(self.label_words.n_pieces), dtype=shares.dtype), 0
-        for part in self._parts(encoded):
+        for part in self.parts(encoded):
             log_probs = self.word_log_probs(part)
             mean += shares[start : start + len(log_probs)] @ log_probs
             start += len(log_probs)
@@ -182,47 +180,6 @@ class PromptScorer:
         if self.prior is not None or scorer.names is None:
             return scorer
         return replace(scorer, names=scorer.names.uncalibrated())
-
-    def calibrated_by_pool(
-        self,
-        encoded: Encoded,
-        weights: npt.NDArray[np.float64],
-        shares: npt.NDArray[np.float64] | None = None,
-    ) -> tuple[PromptScorer, npt.NDArray[np.float64]]:
-        """Return a scorer whose prior is moved towards a pool's, and the class shares in it."""
-        index, of_words = self.label_words.class_index, self.label_words.weights.double()
-        if self.aggregation != "weighted":
-            of_words = torch.ones_like(of_words)
-        means, scores, start = torch.zeros(len(index), dtype=torch.float64), [], 0
-        share = torch.from_numpy(weights / weights.sum())
-        for part in self._parts(encoded):
-            log_probs = self.word_log_probs(part)
-            means += share[start : start + len(log_probs)] @ log_probs
-            scores.append(aggregate(log_probs, index, "weighted", of_words))
-            start += len(log_probs)
-        before = torch.zeros(len(index)) if self.prior is None else self.prior
-        of_class = (of_words / torch.bincount(index, of_words)[index]).numpy()
-        voices = [
-            Voice(
-                means.numpy(),
-                torch.cat(scores).numpy(),
-                index.numpy(),
-                of_class,
-                before.double().numpy(),
-            )
-        ]
-        if self.names is not None:
-            similarities = self.names.similarities(self.mean_states(encoded))
-            n_classes = similarities.shape[1]
-            mean = share.numpy() @ similarities
-            of_one = np.arange(n_classes), np.ones(n_classes)
-            weight = self.names.weight
-            voices[0] = voices[0]._replace(weight=self.names.word_weight)
-            voices.append(Voice(mean, similarities, *of_one, self.names.prior, weight))
-        found = pool_prior(voices, weights, shares)
-        prior = torch.from_numpy(found.words[0]).to(before.dtype).log_softmax(-1)
-        names = self.names and replace(self.names, prior=found.words[1])
-        return replace(self, prior=prior, names=names), found.shares
 
     def calibrate(
         self, calibration: Calibration, encoded: Encoded, weights: npt.NDArray[np.float64]
@@ -302,7 +259,7 @@ class PromptScorer:
             )
         return self.words
 
-    def _parts(self, encoded: Encoded) -> Iterator[Encoded]:
+    def parts(self, encoded: Encoded) -> Iterator[Encoded]:
         """Split examples, so that the scores of many words take no more memory than of a few."""
         n_examples = encoded[min(encoded)][0].n_examples
         size = max(_FEWEST_AT_ONCE, _VALUES_AT_ONCE // len(self.label_words.index))

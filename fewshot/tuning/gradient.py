@@ -18,6 +18,7 @@ from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.token_masking import TokenMasking, masked_loss
 from fewshot.prompting.template import Template
+from fewshot.scoring.pool_calibration import calibrate_by_pool
 from fewshot.training.history import Epoch
 from fewshot.training.loop import (
     Learner,
@@ -167,8 +168,8 @@ class GradientTuning(Tuning):
         encoded = own.scorer.encode(own.views)
         check_trained(own.scorer.word_class_scores(encoded), self.learning_rate)
         if task.calibration_weight is not None:
-            scorer, _ = own.scorer.calibrated_by_pool(
-                encoded, task.calibration_weight, task.class_shares
+            scorer, _ = calibrate_by_pool(
+                own.scorer, encoded, task.calibration_weight, task.class_shares
             )
             own = replace(own, scorer=scorer)
         return TuningResult(own.scorer, fit_head(own, self.C, tuned=True).head, history)

@@ -34,6 +34,7 @@ from fewshot.errors import (
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.scoring.calibration import generic_texts
+from fewshot.scoring.pool_calibration import calibrate_by_pool
 from fewshot.scoring.scorer import PromptScorer
 from fewshot.tuning import BitFit, Full, Head, Training
 from tests.tiny_models import tiny_bert as make_tiny_bert
@@ -289,7 +290,7 @@ def test_a_tuned_model_is_calibrated_again_by_texts_without_a_label(lm):
 
     scorer = replace(tuned.scorer_, prior=untuned.prior_).renamed()
     encoded = scorer.encode(scorer.views(Examples({"text": others})))
-    again, _ = scorer.calibrated_by_pool(encoded, np.ones(8))
+    again, _ = calibrate_by_pool(scorer, encoded, np.ones(8))
     torch.testing.assert_close(tuned.prior_, again.prior)
 
 

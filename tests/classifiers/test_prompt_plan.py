@@ -10,6 +10,7 @@ from fewshot.classifiers.prompt_plan import plan_fit, resolve_template
 from fewshot.errors import InputError, TemplateError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
+from fewshot.scoring.pool_calibration import calibrate_by_pool
 from fewshot.tuning import Full, NoTuning
 from fewshot.tuning.task import TuningResult
 from tests.tiny_models import tiny_bert as make_tiny_bert
@@ -109,7 +110,8 @@ def test_texts_without_a_label_move_the_calibration_of_the_others(lm, n_labelled
         weights = np.array([*[1, 1 / 3, 1 / 3, 1 / 3] * 2, 0])
         start = plan.scorer.calibrate("domain", encoded, weights)
     pool = np.array([0.0] * n_labelled + [1.0])
-    expected, found = start.calibrated_by_pool(encoded, pool)
+    origin = "labels" if n_labelled == 8 else "texts"
+    expected, found = calibrate_by_pool(start, encoded, pool, start=origin)
     np.testing.assert_allclose(scorer.prior, expected.prior, atol=1e-6)
     np.testing.assert_allclose(shares, found)
     assert name == "domain"

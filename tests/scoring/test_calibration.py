@@ -11,14 +11,17 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.calibration import (
-    Voice,
     calibration_examples,
-    estimate_shares,
     generic_texts,
-    pool_prior,
     word_prior,
 )
 from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.pool_calibration import (
+    Voice,
+    calibrate_by_pool,
+    estimate_shares,
+    pool_prior,
+)
 from fewshot.scoring.scorer import PromptScorer
 
 LABEL_WORDS = {"neg": ["bad", "awful", "poor"], "pos": ["great"], "news": ["market", "vote"]}
@@ -163,8 +166,8 @@ def test_weights_of_the_pool_are_those_of_repeated_texts(scorer):
     twice = encode(scorer, [*TEXTS, TEXTS[0]])
     start = scorer.calibrate("generic", {}, np.ones(0))
 
-    by_weight, shares = start.calibrated_by_pool(encoded, np.array([2.0, 1.0, 1.0, 1.0]))
-    by_row, same = start.calibrated_by_pool(twice, np.ones(5))
+    by_weight, shares = calibrate_by_pool(start, encoded, np.array([2.0, 1.0, 1.0, 1.0]))
+    by_row, same = calibrate_by_pool(start, twice, np.ones(5))
 
     assert shares == pytest.approx(same, abs=0.02)
     np.testing.assert_allclose(by_weight.prior.numpy(), by_row.prior.numpy(), atol=0.02)
@@ -261,3 +264,19 @@ def test_weights_of_words_count_in_the_shares_of_a_pool():
 
     assert shares.tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
     assert prior[0] - prior[1] == pytest.approx(4 * 6400 / 6464, abs=1e-2)
+
+
+def test_beside_labels_a_pool_counts_by_what_its_scores_tell_of_classes():
+    scores = np.array([[0.3, 0.0]] * 60 + [[0.0, 0.3]] * 4)
+    start, weights = np.zeros(2), np.ones(64)
+
+    (of_texts,), found = pool_prior([voice(scores, start)], weights)
+    (of_labels,), _ = pool_prior([voice(scores, start)], weights, start="labels")
+    (sure,), _ = pool_prior([voice(scores * 100, start)], weights)
+    (as_sure,), _ = pool_prior([voice(scores * 100, start)], weights, start="labels")
+
+    # Probabilities of the first class of 0.978 and 0.931, twice as sharp as the scores: 0.0484 of
+    # the variance 2 x 0.961 x 0.039 is left, so they tell 0.36 of the classes.
+    assert found == pytest.approx([0.961, 0.039], abs=1e-3)
+    assert np.ptp(of_labels) / np.ptp(of_texts) == pytest.approx(0.36**2, abs=0.01)
+    assert as_sure == pytest.approx(sure)

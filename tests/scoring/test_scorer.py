@@ -14,6 +14,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.pool_calibration import calibrate_by_pool
 from fewshot.scoring.scorer import PromptScorer
 
 TEXTS = ["a great film", "awful", "", "the vote of the government was in the news"]
@@ -178,15 +179,15 @@ def test_texts_scored_part_by_part_have_the_same_scores(tiny_bert, multi_token, 
     encoded = encode(scorer, TEXTS)
     weights = np.array([1.0, 2.0, 3.0, 9.0])
     whole, prior = scorer.class_scores(encoded), scorer.calibrated(encoded, weights).prior
-    by_pool, shares = scorer.calibrated_by_pool(encoded, weights)
+    by_pool, shares = calibrate_by_pool(scorer, encoded, weights)
 
     monkeypatch.setattr("fewshot.scoring.scorer._VALUES_AT_ONCE", 1)
     monkeypatch.setattr("fewshot.scoring.scorer._FEWEST_AT_ONCE", 3)
 
-    assert len(list(scorer._parts(encoded))) == 2
+    assert len(list(scorer.parts(encoded))) == 2
     np.testing.assert_array_equal(scorer.class_scores(encoded), whole)
     torch.testing.assert_close(scorer.calibrated(encoded, weights).prior, prior)
-    by_parts, found = scorer.calibrated_by_pool(encoded, weights)
+    by_parts, found = calibrate_by_pool(scorer, encoded, weights)
     torch.testing.assert_close(by_parts.prior, by_pool.prior)
     assert found == pytest.approx(shares)
 
