@@ -172,7 +172,7 @@ def template_sensitivity(
         If a template has another number of virtual tokens than the model was tuned with.
     InputError
         If there is no wording other than the classifier's own, no row of `y` has a label, or `clf`
-        is no prompt classifier.
+        is no prompt classifier, or gives texts several labels.
 
     Examples
     --------
@@ -184,6 +184,11 @@ def template_sensitivity(
     if not isinstance(clf, PromptClassifier):
         raise InputError(f"clf is a fitted PromptClassifier, got {type(clf).__name__}")
     check_is_fitted(clf)
+    if clf.task_kind_.has_several:
+        raise InputError(
+            "template_sensitivity counts changes of the one class of a text, and clf gives texts "
+            "several labels; fit a classifier for each template and compare their predictions"
+        )
     own = clf.template_
     others = [wording for wording in read_wordings(templates, own) if wording != own]
     if not others:

@@ -222,6 +222,13 @@ def test_those_that_learn_one_label_say_so(name):
     assert_refused(ESTIMATORS[name](), InputError, message, y=Y)
 
 
+def test_wordings_are_compared_by_one_class_only():
+    clf = ESTIMATORS["prompt-none"]().set_params(labels=LABELS).fit(X, Y)
+
+    with pytest.raises(InputError, match="gives texts several labels"):
+        fewshot.template_sensitivity(clf, X, ["{text} is {mask}."])
+
+
 # ---- Copies, and scikit-learn -----------------------------------------------------------------
 
 
