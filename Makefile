@@ -20,7 +20,7 @@ help:
 	@echo "make test    the tests; one file: make test PYTEST_ARGS=tests/prompting/test_template.py"
 	@echo "make lint    ruff, mypy --strict and the import contracts"
 	@echo "make format  ruff fixes and formats what it can"
-	@echo "make bench   speed and memory, compared with the bare encoder and the usual approach"
+	@echo "make bench   speed and memory, beside the bare encoder and other libraries"
 	@echo "make docs    the documentation, into site/"
 	@echo "make gallery    the pictures of the README and the gallery again"
 	@echo "make notebooks  the outputs of the notebooks again"
@@ -66,6 +66,7 @@ format: $(READY)
 
 bench: $(READY)
 	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks.comparison
 
 # The outputs that are committed: pictures of the README and the gallery, and of the notebooks.
 gallery: $(READY)

@@ -34,7 +34,7 @@ def run(file: Path, n_texts: int, repeats: int) -> Iterator[str]:
     ).fit()
     runs: dict[str, Callable[[], object]] = {
         "predict_proba": lambda: _fresh(lm, lambda: clf.predict_proba(texts[:n_texts])),
-        "bare encoder, same batches": lambda: _bare_encoder(lm, prompts),
+        "bare encoder, same batches": lambda: bare_encoder(lm, prompts),
         "padded to 128, logits everywhere": lambda: _usual_way(lm, prompts),
     }
     seconds = _interleaved(runs, repeats)
@@ -54,6 +54,11 @@ def _report_padding(lm: MaskedLM, template: Template, texts: list[str]) -> Itera
     yield f"padding to {_USUAL_LENGTH:<23d} {len(texts) * _USUAL_LENGTH / int(lengths.sum()):12.3f}"
 
 
+def prompts_of(lm: MaskedLM, texts: list[str]) -> Prompts:
+    """Put texts into the first template of AG News."""
+    return _prompts(lm, load_task("ag_news").templates[0], texts)
+
+
 def _prompts(lm: MaskedLM, template: Template, texts: list[str]) -> Prompts:
     slots = tokenize_slots(lm.tokenizer, [template], read_examples(texts))
     return build_prompts(lm.tokenizer, template, slots, max_length=lm.max_length)
@@ -64,7 +69,9 @@ def _fresh(lm: MaskedLM, predict: Callable[[], object]) -> object:
     return predict()
 
 
-def _bare_encoder(lm: MaskedLM, prompts: Prompts) -> None:
+def bare_encoder(lm: MaskedLM, prompts: Prompts) -> None:
+    """Run the encoder of torch alone over the batches of prediction."""
+
     def encode(rows: object) -> None:
         batch = prompts.take(rows)
         ids = torch.tensor([tokens.tolist() for tokens in batch.ids])
