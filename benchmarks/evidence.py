@@ -79,12 +79,14 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=10, help="seeds 0 to this less one")
     parser.add_argument("--test-size", type=int, help="the most test texts, always the same")
+    parser.add_argument("--metric", choices=list(METRICS), help="of the table; else each set's own")
+    parser.add_argument("--table", action="store_true", help="print the table of what is there")
     parser.add_argument("--bfloat16", action="store_true", help="read test texts in bfloat16")
     args = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
     rows = _read(args.results)
     done = {_key(row) for row in rows}
-    for name, model in product(args.sets, args.models):
+    for name, model in () if args.table else product(args.sets, args.models):
         data = load_data_set(_TICKETS if name == "tickets" else name, args.data_dir)
         for shots in _SHOTS[name]:
             run = Run(data, model, load_masked_lm(model), shots, args.test_size)
@@ -97,7 +99,9 @@ def main() -> None:
                     with args.results.open("a", encoding="utf-8") as stream:
                         stream.write(json.dumps(rows[-1]) + "\n")
                     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {rows[-1]}\n")
-    sys.stdout.writelines(f"{line}\n" for line in table(rows))
+    shown = [row | {"metric": args.metric or row["metric"]} for row in rows]
+    shown = [row for row in shown if row["set"] in args.sets and row["metric"] in row["scores"]]
+    sys.stdout.writelines(f"{line}\n" for line in table(shown))
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
