@@ -47,7 +47,7 @@ def run(engine: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | _ENVIRONMENT | {"HF_HOME": str(folder / "cache")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
 
 

@@ -75,7 +75,7 @@ class Server:
             connection.close()
 
     def _started(self) -> int:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while time.monotonic() < until and self.process.poll() is None:
             found = _ADDRESS.search(self.log.read_text())
             if found is not None and self._listens(int(found[1])):
