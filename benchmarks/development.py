@@ -21,7 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.metrics import log_loss
 
-from fewshot import EmbeddingClassifier, PromptClassifier, SetFitClassifier, load_task
+from fewshot import (
+    EmbeddingClassifier,
+    PromptClassifier,
+    SetFitClassifier,
+    TfidfClassifier,
+    load_task,
+)
 from fewshot.benchmark import load_bbc_news
 from fewshot.errors import FewShotWarning
 
@@ -184,6 +190,7 @@ def prompt(tuning: Any, **settings: Any) -> Callable[[Data, int], PromptClassifi
 
 
 METHODS: dict[str, Callable[[Data, int], Any]] = {
+    "TF-IDF": lambda _data, _seed: TfidfClassifier(),
     "zero-shot": prompt("none"),
     "zero-shot, words": prompt("none", name_weight=0),
     "names": lambda _data, _seed: EmbeddingClassifier(head="names", max_length=_MAX_LENGTH),
