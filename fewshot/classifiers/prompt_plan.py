@@ -27,6 +27,7 @@ from fewshot.data.classes import (
 from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, checked_state, new_rng, not_negative, one_of
+from fewshot.data.task_kind import TaskKind
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError, LabelWordError, TemplateError, TuningError
 from fewshot.models.loading import load_masked_lm
@@ -239,12 +240,8 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
         task = replace(task, examples=data.examples, targets=targets, sample_weight=counted)
         task = task.shared() if kind.has_several else task
     verbalizer, words = resolve_words(given, tuning, task, names)
-    if kind.has_several and isinstance(words, LabelEmbeddings):
-        raise InputError(
-            f"{tuning} and the verbalizer score classes by their distance to a text, of which one "
-            "is the least: they learn one label for each text. For several, use label words and "
-            "tuning='full', 'lora' or 'head'"
-        )
+    if isinstance(words, LabelEmbeddings):
+        _check_embeddings(settings, tuning, kind)
     check_head(words, lm)
     aggregation = resolve_aggregation(settings.aggregation, verbalizer)
     scorer = PromptScorer(lm, template, words, aggregation, room, kind=kind)
@@ -253,6 +250,21 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
     if data is None:
         return PromptPlan(settings, tuning, verbalizer, scorer)
     return PromptPlan(settings, tuning, verbalizer, scorer, data, targets, weights, views, wordings)
+
+
+def _check_embeddings(settings: PromptClassifier, tuning: Tuning, kind: TaskKind) -> None:
+    """Refuse what classes that are vectors in place of words cannot do."""
+    if kind.has_several:
+        raise InputError(
+            f"{tuning} and the verbalizer score classes by their distance to a text, of which one "
+            "is the least: they learn one label for each text. For several, use label words and "
+            "tuning='full', 'lora' or 'head'"
+        )
+    if settings.name_weight not in ("auto", 0):
+        raise InputError(
+            f"name_weight={settings.name_weight!r} has no effect with {tuning} and the verbalizer: "
+            "classes are vectors there, and no names speak beside them; leave it out"
+        )
 
 
 def resolve_template(settings: PromptClassifier, tuning: Tuning | None = None) -> Template:

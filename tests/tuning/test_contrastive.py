@@ -9,6 +9,7 @@ import torch
 import fewshot
 from fewshot import LiSTClassifier, PCPClassifier, PETClassifier
 from fewshot.data.examples import Examples
+from fewshot.errors import InputError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.training.losses import contrastive_losses
@@ -142,3 +143,10 @@ def test_it_works_within_what_learns_from_unlabelled_texts(make):
     fit(clf, FEW_X, FEW_Y)
 
     assert clf.predict_proba(X).sum(1) == pytest.approx(np.ones(10))
+
+
+def test_a_weight_of_names_that_would_have_no_effect_is_refused():
+    clf = prompt("contrastive")
+
+    with pytest.raises(InputError, match=r"name_weight=3.0 has no effect with Contrastive"):
+        clf.set_params(name_weight=3.0).fit(X, Y)
