@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import fewshot
 from fewshot.benchmark import results_file
 from fewshot.benchmark.results import Cell, read_results
 from fewshot.benchmark.results_file import open_results
@@ -122,7 +124,10 @@ def test_a_file_of_another_version_is_refused(
     monkeypatch.setattr(results_file, "__version__", "9.9.9")
 
     with (
-        pytest.raises(BenchmarkError, match=r"are of fewshot 0\.1\.0, this is 9\.9\.9"),
+        pytest.raises(
+            BenchmarkError,
+            match=rf"are of fewshot {re.escape(fewshot.__version__)}, this is 9\.9\.9",
+        ),
         open_results(path, spec()),
     ):
         pass

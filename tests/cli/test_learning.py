@@ -116,7 +116,7 @@ def test_pairs_and_a_task_with_numbered_labels(backbone: Path) -> None:
     [
         (["train.csv", "--label", "team"], "no column 'team'; the columns are"),
         (["more.csv"], "which column holds the labels? Give --label, one of ['text']"),
-        (["one.csv"], "one.csv has only the label 'a'"),
+        (["one.csv"], "one.csv has only the labels ['a'] in 'label'"),
         (["train.csv", "--method", "tfdif"], "no estimator 'tfdif' (did you mean 'tfidf'?)"),
         (["train.csv", "--method", "majority"], "'majority' cannot be saved"),
         (["train.csv", "--method", "tfidf", "--tuning", "head"], "--tuning is not a setting of"),
