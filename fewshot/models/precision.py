@@ -102,14 +102,25 @@ def _runs_in_bf16(model: Backbone, device: torch.device) -> bool:
     """Return whether the code of a kind of model runs in autocast; DeBERTa's does not."""
     kind = type(model)
     if kind not in _RUNS:
+        base = _unobserved(model.base_model)
         ids = torch.zeros(1, PROBE_TOKENS, dtype=torch.int64, device=device)
         try:
             with torch.inference_mode(), in_bf16(device, enabled=True):
-                model.base_model(input_ids=ids)
+                base(input_ids=ids)
             _RUNS[kind] = True
         except CANNOT_RUN:
             _RUNS[kind] = False
     return _RUNS[kind]
+
+
+def _unobserved(base: nn.Module) -> nn.Module:
+    """Return a model with the same weights whose passes no hook sees and no random number moves."""
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
+    twin = copy.deepcopy(base, memo).eval()
+    for module in twin.modules():
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    return twin
 
 
 def _gain(n_out: int, n_in: int) -> float:

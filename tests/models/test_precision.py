@@ -136,6 +136,23 @@ def test_a_model_whose_code_fails_in_bf16_computes_in_float32():
         lm.with_precision("bf16")
 
 
+@needs_bf16
+def test_the_trial_of_a_model_is_seen_by_no_hook_and_draws_no_random_number(tiny_bert, monkeypatch):
+    monkeypatch.setattr(precision, "_RUNS", {})
+    model, _ = tiny_bert
+    seen = []
+    state = torch.random.get_rng_state()
+
+    with model.get_input_embeddings().register_forward_hook(lambda *_: seen.append(1)):
+        model.train()
+        assert precision._runs_in_bf16(model, CPU)
+        assert model.training
+        model.eval()
+
+    assert seen == []
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
 # ---- What is computed -------------------------------------------------------------------------
 
 
