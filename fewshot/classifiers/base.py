@@ -19,7 +19,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.data.class_scores import check_finite, warn_collapse
-from fewshot.data.examples import as_list, is_sequence, plain_text, shorten_repr
+from fewshot.data.examples import as_list, is_missing, is_sequence, plain_text, shorten_repr
 from fewshot.data.label_sets import holds_label_sets, read_label_sets
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import InputError
@@ -171,7 +171,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If `y` holds one label for each text where ``fit`` was given several, or the reverse.
+            If `y` holds one label for each text where ``fit`` was given several, or the reverse; or
+            if a label is missing.
         """
         check_is_fitted(self)
         rows = list(y) if isinstance(y, Iterator) else y
@@ -181,6 +182,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             rows = [
                 plain_text(label) if isinstance(label, str) else label for label in as_list(rows)
             ]
+            missing = [row for row, label in enumerate(rows) if is_missing(label)]
+            if missing:
+                raise InputError(
+                    f"the labels of {len(missing)} rows are missing (rows {missing[:5]}): score "
+                    "needs a label for each text; leave these rows out"
+                )
         return float(super().score(X, rows, sample_weight))
 
     def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:

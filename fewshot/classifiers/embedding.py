@@ -73,7 +73,7 @@ class EmbeddingClassifier(SentenceClassifier):
     threshold : float, dict, "auto" or None, default=None
         Where texts have several labels, the probability from which a text has a label: one for
         all, one by label, or ``"auto"``: chosen by F1 on labelled texts that are held out in turn,
-        and shrunk with few towards the share of the label. None is ``"auto"`` where `y` holds
+        and shrunk with few towards the best one for all. None is ``"auto"`` where `y` holds
         several labels for a text; without labelled texts, anything else says that texts may have
         several.
 

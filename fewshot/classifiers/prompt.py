@@ -88,7 +88,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
     threshold : float, dict, "auto" or None, default=None
         Where texts have several labels, the probability from which a text has a label: one for
         all, one by label, or ``"auto"``: with ``tuning="head"`` chosen by F1 on labelled texts
-        that are held out in turn; 0.5 shrunk with few towards the share of the label. None is
+        that are held out in turn, shrunk with few towards the best one for all labels; else
+        0.5, shrunk towards the share of the label. None is
         ``"auto"`` where `y` holds several labels for a text; without labelled texts, anything
         else says that texts may have several.
     class_weight : None, "balanced" or dict, default=None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
+from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from fewshot.classifiers.base import DryRun
@@ -20,6 +21,7 @@ from fewshot.data.settings import check_settings, is_whole, positive
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.scoring.thresholds import linear_thresholds
 
+_ABOVE = 1e-6  # in log-odds
 _WORD = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
 
 
@@ -43,7 +45,7 @@ class TfidfClassifier(SupervisedClassifier):
     threshold : float, dict, "auto" or None, default=None
         Where texts have several labels, the probability from which a text has a label: one for
         all, one by label, or ``"auto"``, also by default: chosen by F1 on labelled texts that are
-        held out in turn, and shrunk with few towards the share of the label.
+        held out in turn, and shrunk with few towards the best one for all labels.
 
     Attributes
     ----------
@@ -110,6 +112,9 @@ class TfidfClassifier(SupervisedClassifier):
         features = _fit_transform(vectorizer, plan.examples)
         head = fit_linear_head(features, plan.targets, plan.weights, C=self.C, kind=plan.kind)
         thresholds = linear_thresholds(features, plan, self.C)
+        if thresholds is not None and plan.thresholds is None:
+            # A text without a known word has no label.
+            thresholds = np.maximum(thresholds, expit(head.intercept + _ABOVE))
         self.classes_ = label_array(plan.classes)
         self.task_kind_, self.thresholds_ = plan.kind, thresholds
         self.ngram_range_ = ngram_range

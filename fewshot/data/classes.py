@@ -60,7 +60,7 @@ def read_labeled_texts(
     kind = task_kind(data.labels, threshold)
     classes = class_labels(data.labels, labels)
     thresholds = given_thresholds(threshold, classes)
-    _refuse_label_column(data)
+    refuse_label_column(data)
     targets, weights = class_targets(data, classes, class_weight)
     used = np.flatnonzero(weights > 0)
     if not len(used):
@@ -81,8 +81,9 @@ def check_any_label(targets: npt.NDArray[np.float64]) -> None:
         )
 
 
-def _refuse_label_column(data: TrainingData) -> None:
-    if isinstance(data.labels, LabelSets):
+def refuse_label_column(data: TrainingData) -> None:
+    """Refuse texts of several fields of which one is the label."""
+    if isinstance(data.labels, LabelSets) or not data.labels.is_labeled.any():
         return
     labels = [str(label) for label in data.labels.values[data.labels.is_labeled]]
     texts = data.examples.take(np.flatnonzero(data.labels.is_labeled)).columns

@@ -89,3 +89,12 @@ def test_model_selection_works_on_lists_of_texts():
 
     assert search.fit(TEXTS, LABELS).predict(["great"]).tolist() == ["pos"]
     assert len(cross_val_predict(TfidfClassifier(), TEXTS, LABELS, cv=3)) == 6
+
+
+def test_a_text_of_unknown_words_has_none_of_several_labels():
+    labels = [["pos", "fun"], ["neg"], ["pos", "fun"], ["neg"], ["pos"], ["neg"]]
+
+    clf = TfidfClassifier().fit(TEXTS, labels)
+
+    assert clf.predict(["zzz qqq", "", "great fun"])[:2] == [[], []]
+    assert (clf.thresholds_ > clf.predict_proba([""])[0]).all()

@@ -64,9 +64,9 @@ class Classifier(TextClassifier):
         The language model. ``"auto"`` is ``"fewshot-base"`` if it was downloaded and the budget
         is 30 s at least, else ``"fewshot-mini"``.
     time_budget : float or str, optional
-        Seconds that ``fit`` may take, or text such as ``"30s"`` or ``"5min"``. By default a
-        minute, and a second more for each labelled text beyond forty; at most ten minutes. What
-        needs longer is not begun.
+        Seconds that ``fit`` may take once the model is loaded, or text such as ``"30s"`` or
+        ``"5min"``. By default a minute, and a second more for each labelled text beyond forty; at
+        most ten minutes. What needs longer is not begun.
     descriptions : mapping of labels to str or list of str, optional
         A sentence or more about a class, such as ``{"refund": "a customer wants money back"}``.
         Classes that are not described are known by their names.
@@ -225,15 +225,16 @@ class Classifier(TextClassifier):
             rows, unlabeled, fields=fields, max_unlabeled=_MOST_UNLABELED, rng=rng
         )
         n_labeled = 0 if data.labeled is None else len(data.labeled.examples)
-        clock = Clock.of(read_budget(self.time_budget, n_labeled))
+        seconds = read_budget(self.time_budget, n_labeled)
         classes, verbalizer = read_classes(self.labels, self.descriptions, data.labeled)
         kind = task_kind(None if rows is None else rows.labels, self.threshold)
         given_thresholds(self.threshold, classes)  # checks it, as the next
         class_offset(classes, self.class_weight, self.class_prior, kind)
         if data.labeled is not None:
             class_targets(data.labeled, classes, self.class_weight)
-        model = choose_model(self.model, clock.seconds)
-        load_masked_lm(model)  # once, before anything is measured
+        model = choose_model(self.model, seconds)
+        load_masked_lm(model)  # once in a process, and before anything is measured
+        clock = Clock.of(seconds)
         seed = int(rng.integers(2**31))
         task = Task(
             data,

@@ -29,7 +29,7 @@ from fewshot.classifiers.automatic.voices import (
 from fewshot.classifiers.base import TextClassifier
 from fewshot.data.classes import given_thresholds
 from fewshot.data.task_kind import TaskKind
-from fewshot.errors import FewShotError, FewShotWarning, LabelWordWarning
+from fewshot.errors import FewShotError, FewShotWarning, LabelWordWarning, warn_user
 from fewshot.models.loading import load_masked_lm
 from fewshot.scoring.thresholds import choose_thresholds
 
@@ -77,7 +77,8 @@ def offered(task: Task, pace: Pace, seconds: float) -> list[Offer]:
     ranked: list[tuple[float, int, Offer]] = []
     for voice in COSTLY:
         if voice.suits(task):
-            gain = expected_gain(voice.name, situation, model_name(task))
+            is_known = not task.kind.has_several  # the evidence is of one label for each text
+            gain = expected_gain(voice.name, situation, model_name(task)) if is_known else None
             objection = None
             if gain is not None and gain <= 0:
                 objection = f"not tried: gained nothing in similar tasks ({100 * gain:+.1f} points)"
@@ -89,6 +90,8 @@ def offered(task: Task, pace: Pace, seconds: float) -> list[Offer]:
 
 def affordable_folds(voice: Voice, seconds: float, left: float) -> int:
     """Return the folds of a cross-validation, given the seconds of a fit and those left; or 0."""
+    if not any(voice.passes):  # milliseconds
+        return _MOST_FOLDS
     most = _MOST_FOLDS if voice in CHEAP else _MOST_OF_TUNED
     n_folds = int(min(most, _SHARE_OF_FOLDS * max(left, 0.0) / max(seconds, _LEAST_SECONDS)))
     return n_folds if n_folds >= _LEAST_FOLDS else 0
@@ -108,6 +111,14 @@ class Search:
         if self.task.data.labeled is None:
             return self._zero_shot("There are no labels: texts are classified by class names.")
         offers = offered(self.task, measured_pace(self.task), self.clock.left())
+        if offers[0].voice is ZERO_SHOT:
+            reason = (
+                f"time_budget, {self.clock.seconds:.3g} s, is too short for the regression on "
+                f"states of {model_name(self.task)}, which takes about {offers[1].seconds:.2g} s"
+            )
+            warn_user(f"{reason}: names of classes count more than labels", FewShotWarning)
+            if self.task.kind.has_several:  # of the names, thresholds are known only alone
+                return self._zero_shot(f"Uses the names of the classes: {reason}.")
         tried: list[Tried] = []
         skipped: list[Trial] = []
         hidden = not self.is_shown
@@ -135,7 +146,7 @@ class Search:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""
         left = max(self.clock.left(), 0.0)
         note = offer.objection
-        if note is None and offer.seconds >= left:
+        if note is None and offer.seconds and offer.seconds >= left:
             note = f"not tried: needs about {offer.seconds:.2g} s, {left:.2g} s were left"
         if note is None:
             try:
@@ -162,6 +173,9 @@ class Search:
         task = self.task
         truth = task.truth()
         weights = pool_weights([Heard(t.voice.weight, t.held_out) for t in tried], *truth)
+        asked = np.array([item.held_out is not None for item in tried])
+        if task.kind.has_several and asked.any():
+            weights[~asked] = 0.0  # thresholds are those of what was cross-validated
         weights[weights < _LEAST_WEIGHT * weights.max()] = 0.0
         trials = []
         for item, weight in zip(tried, weights, strict=True):
@@ -211,7 +225,7 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
     left = clock.seconds
     voices: list[str] = []
     for offer in offered(task, measured_pace(task), left):
-        if offer.objection is None and (offer.seconds < left or not voices):
+        if offer.objection is None and (offer.seconds < max(left, _LEAST_SECONDS) or not voices):
             voices.append(offer.voice.name)
             left -= offer.seconds
             left -= offer.seconds * affordable_folds(offer.voice, offer.seconds, left)
@@ -241,5 +255,7 @@ def _reason(kept: Sequence[Trial], expected: Expectation) -> str:
     if expected.held_out is None or not known:
         return f"{what}: nothing could be cross-validated."
     best = max(known, key=lambda trial: trial.accuracy or 0.0)
-    alone = f", where {best.name} alone has {best.accuracy:.2f}" if len(kept) > 1 else ""
-    return f"{what}: {expected.held_out:.2f} of held-out texts are right{alone}."
+    alone = f", where {best.name} alone has {best.accuracy:.2f}" if len(known) > 1 else ""
+    rest = [trial.name for trial in kept if trial.accuracy is None]
+    without = f" (without {', '.join(rest)}, not cross-validated)" if rest else ""
+    return f"{what}: {expected.held_out:.2f} of held-out texts are right{without}{alone}."

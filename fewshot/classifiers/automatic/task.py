@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.class_words import resolve_classes
-from fewshot.data.classes import Threshold, class_targets
-from fewshot.data.examples import shorten
+from fewshot.data.classes import Threshold, class_targets, refuse_label_column
+from fewshot.data.examples import as_list, is_sequence, shorten
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.settings import is_positive
@@ -30,7 +30,7 @@ from fewshot.scoring.folds import Array, Folds, held_out_folds
 
 _LEAST_OF_BASE = 30.0  # seconds, below which the larger model is not worth its time
 _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)")
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)?")
 _LEAST_BUDGET, _MOST_BUDGET, _TEXTS = 60.0, 600.0, 40  # seconds; labelled texts in a minute
 
 
@@ -110,7 +110,7 @@ def read_budget(time_budget: Any, n_labeled: int) -> float:
             "time_budget is a number of seconds above 0, or text such as '30s', '5min' or '1h', "
             f"got {time_budget!r}"
         )
-    return float(match[1]) * _UNITS[match[2]]
+    return float(match[1]) * _UNITS[match[2] or "s"]
 
 
 def choose_model(model: Any, seconds: float) -> Any:
@@ -130,9 +130,7 @@ def read_classes(
 ) -> tuple[list[Label], Verbalizer | None]:
     """Return the classes, and their names with the descriptions that there are."""
     given = None if descriptions is None else _described(descriptions)
-    if given is not None and labels is None and labeled is not None:
-        labels = sorted({*labeled.labels.classes(), *given})
-    elif given is not None and labels is None:
+    if given is not None and labels is None and labeled is None:
         labels = list(given)
     if labels is None and labeled is None:
         raise VerbalizerError(
@@ -145,7 +143,8 @@ def read_classes(
     unknown = [label for label in given if label not in names]
     if unknown:
         raise VerbalizerError(
-            f"descriptions has the labels {unknown[:5]}, which are unknown; known are {names}"
+            f"descriptions has the labels {unknown[:5]}, which are unknown; known are {names}. "
+            "Name all of them with labels= if some have no text"
         )
     return classes, _verbalizer(names, given)
 
@@ -156,10 +155,17 @@ def _described(descriptions: Any) -> dict[Label, list[str]]:
             "descriptions is a mapping of labels to a sentence, or to several, such as "
             f"{{'refund': 'a customer wants money back'}}, got {descriptions!r}"
         )
-    return {
-        label: [text] if isinstance(text, str) else list(text)
+    found = {
+        label: [text] if isinstance(text, str) else as_list(text) if is_sequence(text) else []
         for label, text in descriptions.items()
     }
+    for label, texts in found.items():
+        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise VerbalizerError(
+                f"descriptions[{label!r}] is a sentence or a list of some, got "
+                f"{shorten(descriptions[label])}; leave a class out that has none"
+            )
+    return found
 
 
 def _verbalizer(names: Sequence[Label], given: Mapping[Label, list[str]]) -> Verbalizer:
@@ -189,6 +195,7 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> TrainingData | None:
     if X is None:
         return None
     rows = read_training_data(X, y, sample_weight)
+    refuse_label_column(rows)
     if not rows.labels.kind.has_several:
         _warn_contradictions(rows)
     return rows

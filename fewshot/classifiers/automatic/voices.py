@@ -145,12 +145,16 @@ def _always(_task: Task) -> bool:
     return True
 
 
+def _has_one_label(task: Task) -> bool:
+    return not task.kind.has_several
+
+
 def _is_embedded(task: Task) -> bool:
     return isinstance(task.model, str) and task.model in EMBEDDED
 
 
 def _has_pool(task: Task) -> bool:
-    return len(task.data.pool) >= _LEAST_POOL and has_words(task)
+    return len(task.data.pool) >= _LEAST_POOL and _has_one_label(task) and has_words(task)
 
 
 _LEAST_POOL = 50  # texts without a label
@@ -163,7 +167,7 @@ CHEAP = (
     Voice("tfidf", _tfidf, _always, 0.2, (0, 0)),
 )
 COSTLY = (
-    Voice("contrastive", _tuned("contrastive"), _always, 0.6, (_CONTRASTIVE, 1)),
+    Voice("contrastive", _tuned("contrastive"), _has_one_label, 0.6, (_CONTRASTIVE, 1)),
     Voice("full", _tuned("full"), _always, 0.5, (_FULL, 1)),
     Voice("pet", _pet, _has_pool, 0.5, (_MEMBERS * _FULL, 2 * _MEMBERS + 3 * _EPOCH)),
     Voice("pcp", _pcp, _has_pool, 0.5, (_FULL, 2 + 5 * _EPOCH)),

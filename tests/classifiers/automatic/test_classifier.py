@@ -101,12 +101,24 @@ def test_tables_are_read_by_the_names_of_their_columns(lm):
 
 
 def test_what_does_not_fit_the_budget_is_not_begun(lm):
-    clf = Classifier(model=lm, time_budget=1e-6, **QUIET).fit(TEXTS, LABELS)
+    clf = Classifier(model=lm, time_budget=1e-6, **QUIET)
+    with pytest.warns(FewShotWarning, match="time_budget, 1e-06 s, is too short"):
+        clf.fit(TEXTS, LABELS)
 
-    assert list(clf.voices_) == ["zero-shot"]
+    assert list(clf.voices_) == ["zero-shot", "tfidf"]
     assert "the budget allows no regression" in clf.report_.reason
+    assert "(without zero-shot, not cross-validated)" in clf.report_.reason
     notes = {trial.name: trial.note for trial in clf.report_.trials}
     assert notes["full"].startswith("not tried: needs about")
+
+
+def test_several_labels_without_time_have_the_thresholds_of_names(lm):
+    y = [[label] for label in LABELS]
+    with pytest.warns(FewShotWarning, match="is too short"):
+        clf = Classifier(model=lm, time_budget=1e-6, **QUIET).fit(TEXTS, y)
+
+    assert list(clf.voices_) == ["zero-shot"]
+    assert "Uses the names of the classes" in clf.report_.reason
 
 
 def test_a_dry_run_tells_the_plan_and_learns_nothing(lm):
@@ -159,6 +171,18 @@ def test_equal_texts_with_different_labels_are_named(lm):
         ({}, (TEXTS, ["sports"] * 10), InputError, "2 classes at least"),
         ({"time_budget": "soon"}, (TEXTS, LABELS), InputError, "time_budget is a number"),
         ({"class_prior": {"law": 1.0}}, (TEXTS, LABELS), InputError, "unknown labels"),
+        (
+            {},
+            (pd.DataFrame({"text": TEXTS, "label": LABELS}), LABELS),
+            InputError,
+            "the column 'label' of X equals y",
+        ),
+        (
+            {"descriptions": {"sport": "games"}},
+            (TEXTS, LABELS),
+            VerbalizerError,
+            "'sport'.*labels=",
+        ),
         ({"labels": list(WORDS)}, (None, LABELS), InputError, "y was passed without X"),
     ],
 )

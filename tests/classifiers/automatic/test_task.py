@@ -16,6 +16,7 @@ LABELED = read_training_data(["a", "b"], ["yes", "no"])
     [
         (5, 5.0),
         (0.5, 0.5),
+        ("3", 3.0),
         ("30s", 30.0),
         ("30 s", 30.0),
         ("2min", 120.0),
@@ -66,6 +67,9 @@ def test_descriptions_alone_name_the_classes():
         (["a", "b"], {"c": "other"}, r"labels \['c'\], which are unknown; known are \['a', 'b'\]"),
         (None, "a sentence", "descriptions is a mapping of labels"),
         (None, {}, "descriptions is a mapping of labels"),
+        (None, {"a": "fine", "b": None}, r"descriptions\['b'\] is a sentence or a list of some"),
+        (None, {"a": "fine", "b": []}, r"descriptions\['b'\] is a sentence or a list of some"),
+        (None, {"a": "fine", 1: "bad"}, "labels all of str, of int or of bool"),
         ([0, 1], {0: "bad"}, r"labels \[1\] are no words; describe them too"),
         (["a"], None, "at least two labels"),
     ],
