@@ -45,7 +45,7 @@ def test_notebook_runs(notebook, tmp_path):
 
     assert done.returncode == 0, done.stderr[-2000:]
     given, shown = _texts(tmp_path / notebook.name), _texts(notebook)
-    assert [len(outputs) for outputs in given] == [len(outputs) for outputs in shown]
+    assert [len(outputs) for outputs in given] == [len(outputs) for outputs in shown], given
     for one, other in zip(chain(*shown), chain(*given), strict=True):
         assert alike(one, other), f"{other}\nis not what is shown: make notebooks"
 

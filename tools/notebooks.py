@@ -39,7 +39,12 @@ def executed(path: Path) -> Any:
         place = Path(folder) / "notebooks"
         place.mkdir()
         os.environ |= {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-        client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(place)}})
+        client = NotebookClient(
+            notebook,
+            timeout=600,
+            coalesce_streams=True,  # where a line is cut in two, depends on time
+            resources={"metadata": {"path": str(place)}},
+        )
         client.execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
