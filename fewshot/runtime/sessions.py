@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -98,10 +99,16 @@ def _import_onnxruntime() -> Any:
 
 
 def _import_openvino() -> Any:
+    # It counts its users over the network as soon as it is imported, unless this is missing.
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("openvino_telemetry", None)
     try:
         import openvino
     except ModuleNotFoundError as error:
         raise _missing("openvino", "openvino") from error
+    finally:
+        if modules["openvino_telemetry"] is None:
+            del modules["openvino_telemetry"]
     return openvino
 
 

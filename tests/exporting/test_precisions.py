@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -12,7 +17,7 @@ import onnx
 import onnxruntime
 
 import fewshot
-from fewshot.errors import ModelError
+from fewshot.errors import MissingExtraError, ModelError
 from fewshot.exporting.quantization import int8_weights, linear_layers, quantize
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.runtime.sessions import check_precision
@@ -126,10 +131,9 @@ def test_auto_measures_what_the_runtime_has_and_takes_the_fastest(clf, tmp_path)
 
 @pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])
 def test_openvino_predicts_the_same(clf, precision, tmp_path):
-    pytest.importorskip("openvino", reason="openvino is not installed")
     try:
         check_precision("openvino", precision)
-    except ModelError as error:
+    except (MissingExtraError, ModelError) as error:
         pytest.skip(str(error))
 
     exported = fewshot.export(
@@ -139,3 +143,14 @@ def test_openvino_predicts_the_same(clf, precision, tmp_path):
     bound = 2e-5 if precision == "float32" else 0.15
     np.testing.assert_allclose(exported.predict_proba(POOL), clf.predict_proba(POOL), atol=bound)
     assert repr(exported) == f"ExportedClassifier(PromptClassifier, openvino, {precision})"
+
+
+def test_openvino_counts_no_users(tmp_path):
+    if importlib.util.find_spec("openvino") is None:
+        pytest.skip("openvino is not installed")
+    code = "from fewshot.runtime.sessions import check_precision as c; c('openvino', 'float32')"
+    subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"HOME": str(tmp_path)}, check=True
+    )
+
+    assert list(tmp_path.iterdir()) == []
