@@ -17,10 +17,10 @@ import pytest
 if TYPE_CHECKING:
     from tests.tiny_models import Tiny
 
-# What tools, not tests, leave in the folder that the tests are run from.
+# What tools and libraries, not tests, leave in the checkout and in the home folder.
 _TOOL_FILES = (  # noqa: SIM905
     ".pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage "
-    "__pycache__ build dist htmlcov"
+    "__pycache__ build dist htmlcov .cache .config"
 ).split()
 _FAMILIES = (  # noqa: SIM905
     "bert roberta distilbert albert electra xlm_roberta camembert deberta deberta_v2 "
