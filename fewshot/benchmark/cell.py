@@ -26,8 +26,8 @@ from fewshot.benchmark.measures import Estimator, TokenCount, trainable_paramete
 from fewshot.benchmark.methods import (
     build_method,
     load_models,
-    needs_labels,
     takes_unlabeled,
+    uses_labels,
 )
 from fewshot.benchmark.metrics import TextLabels, evaluate, label_names
 from fewshot.benchmark.predictions import (
@@ -187,7 +187,7 @@ def _fit(estimator: Estimator, texts: list[Text], y: Any, unlabeled: list[Text])
         else:
             estimator.fit(unlabeled=pool)
         return int(getattr(estimator, "n_unlabeled_", len(unlabeled)))
-    if needs_labels(estimator):
+    if len(y) and uses_labels(estimator):
         estimator.fit(X, y)
         return 0
     seen = X if X else rest

@@ -76,6 +76,13 @@ def needs_labels(estimator: Estimator) -> bool:
     return bool(get_tags(estimator).target_tags.required)
 
 
+def uses_labels(estimator: Estimator) -> bool:
+    """Return whether an estimator learns from labels where there are any."""
+    if isinstance(estimator, Pipeline):
+        return uses_labels(estimator[-1])
+    return not isinstance(estimator, TextClassifier) or estimator._uses_labels()
+
+
 def takes_unlabeled(estimator: Estimator) -> bool:
     """Return whether ``fit`` takes further texts without labels, as ``unlabeled``."""
     return "unlabeled" in inspect.signature(estimator.fit).parameters

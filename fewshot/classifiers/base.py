@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import Tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.data.class_scores import check_finite, warn_collapse
@@ -227,6 +227,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
     def _load_models(self) -> None:
         """Load the models given by name, before a measured fit; forget models adapted in others."""
+
+    def _uses_labels(self) -> bool:
+        """Return whether ``fit`` learns from labels where there are any."""
+        return bool(get_tags(self).target_tags.required)
 
     def _n_trainable(self) -> int:
         """Count the numbers that ``fit`` changed or added: here those of a linear model."""

@@ -243,6 +243,9 @@ class EmbeddingClassifier(SentenceClassifier):
 
         SentenceEncoder.frozen(self.model, None)  # by name it is shared
 
+    def _uses_labels(self) -> bool:
+        return self.head == "auto"
+
     def _n_trainable(self) -> int:
         return super()._n_trainable() if self.head_ == "regression" else 0
 

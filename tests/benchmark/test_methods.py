@@ -19,6 +19,7 @@ from fewshot.benchmark.methods import (
     load_models,
     needs_labels,
     takes_unlabeled,
+    uses_labels,
 )
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.classifiers.prompt import PromptClassifier
@@ -167,6 +168,15 @@ def test_labels_are_needed_by_what_holds_a_classifier_that_needs_them() -> None:
     assert needs_labels(build(f"{SPECS}:bag_of_words"))
     assert needs_labels(GridSearchCV(LogisticRegression(), {"C": [1]}))
     assert not needs_labels(make_pipeline(build("prompt", tuning="none")))
+
+
+def test_labels_are_used_where_they_are_not_needed() -> None:
+    embedding = build("embedding")  # the data set gives it the names of the classes
+
+    assert not needs_labels(embedding)
+    assert uses_labels(embedding)
+    assert not uses_labels(build("names"))
+    assert not uses_labels(make_pipeline(build("prompt", tuning="none")))
 
 
 def test_a_loaded_model_shares_its_weights_and_has_encoded_nothing(tiny_bert, tmp_path) -> None:

@@ -227,6 +227,17 @@ def test_only_a_method_that_needs_no_labels_has_cells_at_0_shots(
     assert [(cell.n_train, cell.n_unlabeled) for cell in of_prompt] == [(4, 4), (4, 4)]
 
 
+def test_labels_are_learned_by_what_could_do_without_them(tmp_path: Path, tiny_bert: Any) -> None:
+    tiny_prompt(tmp_path, tiny_bert)
+    embedding = {"name": "E", "estimator": "embedding", "settings": {"model": f"{tmp_path}/model"}}
+
+    cells = run(small_spec(tmp_path, embedding), verbose=0).cells
+
+    assert [(cell.n_train, cell.n_unlabeled) for cell in cells if cell.method == "E"] == [
+        (4, 0)
+    ] * 2
+
+
 def test_a_metric_may_be_chosen_for_a_data_set(tmp_path: Path) -> None:
     spec = small_spec(tmp_path)
     spec["data_sets"][0]["metric"] = "macro_f1"
