@@ -61,6 +61,12 @@ _SEMI_SUPERVISED = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _classifier_tunes_no_model(monkeypatch):
+    """Let Classifier try its cheap voices only; tuned models are checked on their own."""
+    monkeypatch.setattr("fewshot.classifiers.automatic.search.COSTLY", ())
+
+
 def _expected_failures(adapter: NumericAdapter) -> dict[str, str]:
     if getattr(adapter.estimator, "tuning", None) == "none":
         return {"check_classifiers_train": "zero-shot learns nothing from the labels"}
