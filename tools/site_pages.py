@@ -93,9 +93,16 @@ def command_line() -> str:
     from typer.cli import get_docs_for_click
 
     command = typer.main.get_command(app)
+    # As in --help: the panel of comparisons comes last.
+    command.commands = dict(
+        sorted(command.commands.items(), key=lambda c: c[1].rich_help_panel or "")
+    )
     context = typer.Context(command, info_name="fewshot")
     text = get_docs_for_click(obj=command, ctx=context, name="fewshot")
     text = _EXAMPLES.sub(_as_code, text)
+    for name, sub in command.commands.items():
+        summary = (sub.help or "").split("\n\n")[0]
+        text = re.sub(rf"^\* `{name}`: .+$", f"* `{name}`: {summary}", text, flags=re.MULTILINE)
     return "# Commands and options\n\n" + text.split("\n", 1)[1].lstrip()
 
 

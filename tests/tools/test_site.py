@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -62,6 +63,13 @@ def test_all_commands_are_described_with_their_examples() -> None:
     for command in ("fit", "predict", "evaluate", "zero-shot", "words", "init", "info", "download"):
         assert f"## `fewshot {command}`" in text
     assert "```sh\nfewshot info\nfewshot info model\n```" in text
+
+
+def test_summaries_of_commands_are_whole_sentences() -> None:
+    listed = re.findall(r"^\* `[\w-]+`: (.+)$", command_line(), re.MULTILINE)
+
+    assert "Learn a classifier from a file with a few labels per class." in listed
+    assert [summary for summary in listed if summary.endswith("...")] == []
 
 
 def test_each_public_name_is_on_a_page() -> None:
