@@ -60,12 +60,12 @@ def _confused(task: Task, decided: Verdict) -> Iterator[str]:
     )
     if task.verbalizer is None and isinstance(name, str):
         both = f"{name!r} in a sentence" if other is None else f"{name!r} and {other!r}"
-        yield f"describe {both} with descriptions="
+        yield f"describe {both} (descriptions=...)"
 
 
 def _undescribed(task: Task) -> Iterator[str]:
     if task.verbalizer is None:
-        yield "describe the classes in a sentence each with descriptions="
+        yield "describe the classes in a sentence each (descriptions=...)"
     if not len(task.data.pool):
         yield "pass some texts without labels as X: their mean calibrates the scores"
 
