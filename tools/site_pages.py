@@ -42,6 +42,7 @@ _TITLES = {
 }
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 _EXAMPLES = re.compile(r"Examples:\n\n((?:fewshot .+(?:\n\n|\Z))+)")
+_NO_DESCRIPTION = re.compile(r"\s+–\s+<div class=\"doc-md-description\">\s*</div>")
 _SOURCE = re.compile(r"(<(?:img|source)[^>]*\bsrc(?:set)?=\")docs/")
 
 
@@ -62,6 +63,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if page.file.generated_by:
         return markdown
     return relinked(markdown, f"docs/{page.file.src_uri}")
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Leave out the dash before a parameter's description that is empty."""
+    return _NO_DESCRIPTION.sub("", html)
 
 
 def relinked(text: str, source: str) -> str:

@@ -12,7 +12,7 @@ pytest.importorskip("mkdocs", reason='the extra "docs" is not installed')
 from fewshot.errors import MissingExtraError
 from tools.site import build, fetched
 from tools.site_docstrings import linked
-from tools.site_pages import command_line, reference, relinked
+from tools.site_pages import command_line, on_page_content, reference, relinked
 
 
 def test_a_build_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +78,13 @@ def test_each_public_name_is_on_a_page() -> None:
     assert "::: fewshot.PromptClassifier\n" in pages["classifiers"]
     assert "::: fewshot.Verbalizer\n" in pages["data_and_prompts"]
     assert "::: fewshot.tuning.LoRA\n" in pages["tuning"]
+
+
+def test_no_dash_is_left_before_a_description_that_is_empty() -> None:
+    item = '<code>rate</code>\n  –\n  <div class="doc-md-description">{}</div>'
+
+    assert on_page_content(item.format("\n\n")) == "<code>rate</code>"
+    assert on_page_content(item.format("Of a step.")) == item.format("Of a step.")
 
 
 def test_roles_of_sphinx_become_links() -> None:
