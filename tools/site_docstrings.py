@@ -19,6 +19,8 @@ _HOME = {
 }
 _SECTION = re.compile(r"(\nSee Also\n-{8}\n)(.+?)(?=\n\n|\Z)", re.DOTALL)
 _ROLE = re.compile(r":(?:class|func|meth|mod|exc):`~?([\w.]+)`")
+# Names that share a description in a section of parameters.
+_SHARED = re.compile(r"^(\w+(?:, \w+)+)( : .+)?\n((?: {4}.+(?:\n|\Z))+)", re.MULTILINE)
 _ENTRY = re.compile(r"^([\w., ]+?)(?: : |$)", re.MULTILINE)
 
 
@@ -32,9 +34,17 @@ class SeeAlso(Extension):
 
 
 def linked(text: str) -> str:
-    """Return a docstring with links in Markdown, those of its section See Also as a list."""
+    """Return a docstring with links in Markdown, those of its section See Also as a list.
+
+    Parameters that share a description get one each: their types and defaults differ.
+    """
+    text = _SHARED.sub(_each, text)
     text = _SECTION.sub(lambda match: match[1] + _ENTRY.sub(_link, match[2]), text)
     return _ROLE.sub(lambda match: _reference(match[1].rpartition(".")[2]), text)
+
+
+def _each(shared: re.Match[str]) -> str:
+    return "".join(f"{name}{shared[2] or ''}\n{shared[3]}" for name in shared[1].split(", "))
 
 
 def _link(entry: re.Match[str]) -> str:

@@ -130,12 +130,20 @@ def reference() -> dict[str, str]:
     }
     for package in (fewshot.tuning, fewshot.knowledge, fewshot.benchmark, fewshot.runtime):
         page = package.__name__.removeprefix("fewshot.")
-        names[page] = [f"{package.__name__}.{name}" for name in package.__all__]
+        names[page] = [
+            f"{package.__name__}.{name}" for name in sorted(package.__all__, key=str.lower)
+        ]
     names["errors"] = ["fewshot.errors"]
     return {
-        page: "\n\n".join([f"# {_TITLES[page]}", *(f"::: {name}" for name in described)])
+        page: "\n\n".join([f"# {_TITLES[page]}", *map(_described, described)])
         for page, described in names.items()
     }
+
+
+def _described(name: str) -> str:
+    """Return what mkdocstrings reads of a public name; what strategies override is in the bases."""
+    is_strategy = name.startswith("fewshot.tuning.") and not name.endswith("Tuning")
+    return f"::: {name}" + ("\n    options: {members: false}" if is_strategy else "")
 
 
 def _classifies(name: str) -> bool:

@@ -91,6 +91,15 @@ def test_roles_of_sphinx_become_links() -> None:
     assert linked("Use :class:`~fewshot.Verbalizer`.") == "Use [`Verbalizer`][fewshot.Verbalizer]."
 
 
+def test_each_parameter_has_its_own_entry() -> None:
+    text = "One line.\n\nParameters\n----------\nrank, C\n    See there.\nn, m : int\n    Texts.\n"
+
+    assert linked(text) == (
+        "One line.\n\nParameters\n----------\n"
+        "rank\n    See there.\nC\n    See there.\nn : int\n    Texts.\nm : int\n    Texts.\n"
+    )
+
+
 def test_see_also_links_to_what_it_names() -> None:
     text = (
         "One line.\n\nSee Also\n--------\nTemplate, Verbalizer : The parts.\nfit : Learn.\n\nNotes"
