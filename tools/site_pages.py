@@ -51,7 +51,7 @@ def on_files(files: Files, config: Any) -> Files:
     for source, page in PAGES.items():
         if (ROOT / source).is_file():
             text = (ROOT / source).read_text(encoding="utf-8")
-            files.append(File.generated(config, page, content=relinked(text, source)))
+            files.append(File.generated(config, page, content=unescaped(relinked(text, source))))
     files.append(File.generated(config, "reference/cli.md", content=command_line()))
     for page, text in reference().items():
         files.append(File.generated(config, f"reference/api/{page}.md", content=text))
@@ -83,6 +83,11 @@ def relinked(text: str, source: str) -> str:
         return f"{mark}[{shown}]({posixpath.relpath(page, here or '.')}{anchor})"
 
     return _SOURCE.sub(r"\1", _LINK.sub(link, text))
+
+
+def unescaped(text: str) -> str:
+    """Return a text without the escapes that GitHub knows and Python's Markdown prints."""
+    return text.replace("\\<", "&lt;").replace("\\~", "~")
 
 
 def _page(path: str) -> str | None:

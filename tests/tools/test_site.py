@@ -12,7 +12,7 @@ pytest.importorskip("mkdocs", reason='the extra "docs" is not installed')
 from fewshot.errors import MissingExtraError
 from tools.site import build, fetched
 from tools.site_docstrings import linked
-from tools.site_pages import command_line, on_page_content, reference, relinked
+from tools.site_pages import command_line, on_page_content, reference, relinked, unescaped
 
 
 def test_a_build_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +55,10 @@ def test_links_of_a_page_lead_to_files_outside_the_docs() -> None:
     found = relinked(text, "docs/evidence/tuning.md")
 
     assert found == "[a](reports/first.md) [b](defaults.md) c (`Makefile`)"
+
+
+def test_escapes_of_reports_are_not_printed() -> None:
+    assert unescaped("| p \\< 0.001 | \\~5 | a\\_b |") == "| p &lt; 0.001 | ~5 | a\\_b |"
 
 
 def test_all_commands_are_described_with_their_examples() -> None:
