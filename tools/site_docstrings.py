@@ -18,7 +18,7 @@ _HOME = {
     for name in package.__all__
 }
 _SECTION = re.compile(r"(\nSee Also\n-{8}\n)(.+?)(?=\n\n|\Z)", re.DOTALL)
-_ROLE = re.compile(r":(?:class|func|meth|mod|exc):`~?([\w.]+)`")
+_ROLE = re.compile(r":(?:class|func|meth|mod|exc|attr|data):`~?([\w.]+)`")
 # Names that share a description in a section of parameters.
 _SHARED = re.compile(r"^(\w+(?:, \w+)+)( : .+)?\n((?: {4}.+(?:\n|\Z))+)", re.MULTILINE)
 _ENTRY = re.compile(r"^([\w., ]+?)(?: : |$)", re.MULTILINE)
