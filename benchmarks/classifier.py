@@ -5,7 +5,9 @@ keeps what it says of held-out and of other texts, one file for each data set, n
 class, seed and voice; what is there is not run again. ``... table --results FOLDER`` prints the
 accuracy of each voice alone and of the pool, chosen by a rule that has not seen the data set, and
 how often the accuracy lies in the interval that was expected. ``... rule --results FOLDER`` writes
-what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidence.json``.
+what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidence.json``. ``...
+budgets --data-dir DATA`` fits ``Classifier`` with several time budgets, on a machine that does
+nothing else, and prints the accuracy and the seconds that it took.
 
 Texts are development data: no test text of a data set is read. Classes are known by their names.
 """
@@ -25,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.development import SETS, Data, _split
+from fewshot import Classifier
 from fewshot.classifiers.automatic import evidence
 from fewshot.classifiers.automatic.expectation import Expectation, expect
 from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled, verdict
@@ -52,8 +55,8 @@ _RULE = Path(evidence.__file__).with_name("evidence.json")
 def main() -> None:
     """Run one of the three commands."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["collect", "table", "rule"])
-    parser.add_argument("--results", type=Path, required=True, help="folder of what voices said")
+    parser.add_argument("command", choices=["collect", "table", "rule", "budgets"])
+    parser.add_argument("--results", type=Path, help="folder of what voices said")
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--labels", nargs="+", type=int, default=[8], help="per class")
@@ -61,10 +64,13 @@ def main() -> None:
     parser.add_argument("--voices", nargs="+", default=[voice.name for voice in _voices()])
     parser.add_argument("--model", default="fewshot-mini")
     parser.add_argument("--pool", action="store_true", help="with texts without labels")
+    parser.add_argument("--budgets", nargs="+", type=float, default=[5, 30, 120], help="seconds")
     args = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
     if args.command == "collect":
         _collect(args)
+    elif args.command == "budgets":
+        sys.stdout.writelines(f"{line}\n" for line in _budgets(args))
     elif args.command == "table":
         sys.stdout.writelines(f"{line}\n" for line in _table(_read(args.results)))
     else:
@@ -270,6 +276,33 @@ def _line(
     means = [float(np.mean(part)) for part in found]
     shown = " | ".join(f"{mean:.3f}" for mean in [*means, float(np.mean(means))])
     return f"| {title} | {shown} |"
+
+
+# ---- Time budgets ------------------------------------------------------------------------------
+
+
+def _budgets(args: argparse.Namespace) -> Iterator[str]:
+    yield f"| seconds | {' | '.join(args.sets)} |"
+    yield "|---" * (len(args.sets) + 1) + "|"
+    data = {name: _named(name, SETS[name](args.data_dir)) for name in args.sets}
+    load_masked_lm(args.model)  # before anything is timed
+    for budget in args.budgets:
+        cells = []
+        for name in args.sets:
+            part = data[name]._replace(n_labels=args.labels[0], train=None)
+            found = [_within(args.model, budget, *_split(part, seed)) for seed in args.seeds]
+            accuracy, seconds = np.mean(found, axis=0)
+            cells.append(f"{accuracy:.3f} ({seconds:.0f} s)")
+        yield f"| {budget:g} | {' | '.join(cells)} |"
+
+
+def _within(model: str, budget: float, *split: Any) -> tuple[float, float]:
+    """Return the accuracy of a fit within a budget, and the seconds that it took."""
+    texts, labels, test, truth = split
+    started = time.perf_counter()
+    clf = Classifier(model=model, time_budget=budget, random_state=0, verbose=0).fit(texts, labels)
+    seconds = time.perf_counter() - started
+    return clf.score(test, truth), seconds
 
 
 # ---- The rule ---------------------------------------------------------------------------------

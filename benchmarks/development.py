@@ -194,7 +194,10 @@ METHODS: dict[str, Callable[[Data, int], Any]] = {
     "zero-shot": prompt("none"),
     "zero-shot, words": prompt("none", name_weight=0),
     "names": lambda _data, _seed: EmbeddingClassifier(head="names", max_length=_MAX_LENGTH),
-    "embedding": lambda _data, _seed: EmbeddingClassifier(max_length=_MAX_LENGTH),
+    "embedding": lambda _data, _seed: EmbeddingClassifier(
+        head="regression", max_length=_MAX_LENGTH
+    ),
+    "embedding and names": lambda _data, _seed: EmbeddingClassifier(max_length=_MAX_LENGTH),
     "head": prompt("head"),
     "head, words": prompt("head", name_weight=0),
     "full": prompt("full"),

@@ -192,12 +192,19 @@ def _names(run: Run, _seed: int) -> EmbeddingClassifier:
     return _Shared(run.model, labels=labels, head="names", max_length=_MAX_LENGTH)
 
 
+def _embedding_and_names(run: Run, _seed: int) -> EmbeddingClassifier:
+    return _Shared(run.model, labels=list(run.data.labels), max_length=_MAX_LENGTH)
+
+
 METHODS = {
     "zero-shot": Method(_prompt("none"), is_seeded=False),
     "names": Method(_names, is_seeded=False),
     "TF-IDF": Method(lambda _run, _seed: TfidfClassifier()),
     "head": Method(_prompt("head")),
-    "embedding": Method(lambda run, _: _Shared(run.model, max_length=_MAX_LENGTH)),
+    "embedding": Method(
+        lambda run, _: _Shared(run.model, head="regression", max_length=_MAX_LENGTH)
+    ),
+    "embedding and names": Method(_embedding_and_names),
     "contrastive": Method(_prompt("contrastive")),
     "full": Method(_prompt("full")),
     "SetFit": Method(

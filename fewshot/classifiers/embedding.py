@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from fewshot.models.sentence_encoder import SentenceEncoder, TokenizedTexts
 
-EmbeddingHead: TypeAlias = Literal["auto", "names"]
+EmbeddingHead: TypeAlias = Literal["auto", "regression", "names"]
 
 _TEMPERATURE = 0.05  # divides cosines; docs/evidence/defaults.md
 _TEMPERATURE_OF_SEVERAL = 0.1  # docs/evidence/several_labels.md
@@ -48,9 +48,10 @@ _NO_TEXTS = Examples({"text": []})
 class EmbeddingClassifier(SentenceClassifier):
     """Classify texts by the embeddings of a frozen sentence encoder.
 
-    With labels, logistic regression learns from the embeddings: seconds, whatever the encoder, and
-    strong with many classes. Without any, a text is of the class whose name, or description, its
-    embedding is nearest to. Both are baselines that every tuned model has to beat.
+    With labels, logistic regression learns from the embeddings, and from those of the class names,
+    which are one more example of each class: seconds, whatever the encoder, and strong with many
+    classes. Without labels, a text is of the class whose name, or description, its embedding is
+    nearest to. These are baselines that every tuned model has to beat.
 
     Parameters
     ----------
@@ -60,9 +61,10 @@ class EmbeddingClassifier(SentenceClassifier):
     verbalizer : Verbalizer or mapping, optional
         Names or descriptions of the classes, one or several each, such as ``{"refund": "a customer
         wants money back"}``. By default the names of the labels, which must be str then.
-    head : {"auto", "names"}, default="auto"
-        What scores the embeddings: logistic regression where texts have labels, else the cosine to
-        the names; or the names in any case.
+    head : {"auto", "regression", "names"}, default="auto"
+        What scores the embeddings. ``"auto"``: where texts have labels, logistic regression on them
+        and on the names of the classes, if they are words; else the cosine to the names.
+        ``"regression"``: on the texts alone. ``"names"``: the names, whatever the labels.
     C : float, default=100.0
         Inverse strength of the L2 penalty of the regression. Embeddings have length 1.
     max_length : int, optional
@@ -193,8 +195,8 @@ class EmbeddingClassifier(SentenceClassifier):
                 "classes with labels= or verbalizer="
             )
         has_labels = data is not None and bool(data.labels.is_labeled.any())
-        if self.head == "auto" and (has_labels or not is_named):
-            labels = resolve_classes(given, self.labels, data)[0] if is_named else None
+        if self.head == "regression" or (self.head == "auto" and (has_labels or not is_named)):
+            labels, names = resolve_classes(given, self.labels, data) if is_named else (None, None)
             labeled = read_labeled_texts(
                 data,
                 y,
@@ -205,29 +207,31 @@ class EmbeddingClassifier(SentenceClassifier):
             )
             encoder = SentenceEncoder.frozen(self.model, self.max_length)
             encoded = EncodedTexts.of(encoder, labeled.examples)
-            return _Plan(encoded, labeled.classes, labeled.kind, labeled=labeled)
+            words = _words_of(given, names or labeled.classes) if self.head == "auto" else ()
+            return _Plan(encoded, labeled.classes, labeled.kind, labeled=labeled, names=words)
         kind = task_kind(None if data is None else data.labels, self.threshold)
         classes, names = resolve_classes(given, self.labels, data)
         thresholds = given_thresholds(self.threshold, classes)
         class_offset(classes, self.class_weight)  # checks it
-        words = Verbalizer.from_labels(names) if given is None else given
+        by_label = Verbalizer.from_labels(names) if given is None else given
         encoder = SentenceEncoder.frozen(self.model, self.max_length)
-        examples = _NO_TEXTS if data is None else data.examples
-        encoded = EncodedTexts.of(encoder, examples)
-        by_name = [words[name] for name in names]
-        return _Plan(encoded, classes, kind, names=by_name, thresholds=thresholds)
+        encoded = EncodedTexts.of(encoder, _NO_TEXTS if data is None else data.examples)
+        words = [by_label[name] for name in names]
+        return _Plan(encoded, classes, kind, names=words, thresholds=thresholds)
 
     def _learn(self, plan: _Plan) -> EmbeddingClassifier:
         encoder = plan.encoded.encoder
         if plan.labeled is None:
-            vectors = _name_vectors(encoder, plan.names)
-            head = _name_head(encoder, vectors, plan.kind)
+            head = _name_head(encoder, _name_vectors(encoder, plan.names), plan.kind)
             several = plan.kind.has_several and plan.thresholds is None
-            thresholds = zero_shot_thresholds(len(vectors)) if several else plan.thresholds
+            thresholds = zero_shot_thresholds(len(plan.names)) if several else plan.thresholds
         else:
+            names = _name_vectors(encoder, plan.names) if plan.names else None
             features, data = self._embed(encoder, plan.encoded.tokens), plan.labeled
-            head = fit_linear_head(features, data.targets, data.weights, C=self.C, kind=data.kind)
-            thresholds = linear_thresholds(features, data, self.C)
+            head = fit_linear_head(
+                features, data.targets, data.weights, C=self.C, kind=data.kind, names=names
+            )
+            thresholds = linear_thresholds(features, data, self.C, names)
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
         self.head_ = "names" if plan.labeled is None else "regression"
         return self
@@ -244,7 +248,7 @@ class EmbeddingClassifier(SentenceClassifier):
         SentenceEncoder.frozen(self.model, None)  # by name it is shared
 
     def _uses_labels(self) -> bool:
-        return self.head == "auto"
+        return self.head != "names"
 
     def _n_trainable(self) -> int:
         return super()._n_trainable() if self.head_ == "regression" else 0
@@ -252,7 +256,9 @@ class EmbeddingClassifier(SentenceClassifier):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         is_named = self.labels is not None or self.verbalizer is not None
-        tags.target_tags.required = self.head == "auto" and not is_named
+        tags.target_tags.required = self.head == "regression" or (
+            self.head == "auto" and not is_named
+        )
         return tags
 
 
@@ -263,7 +269,7 @@ class _Plan(NamedTuple):
     classes: Sequence[Label]
     kind: TaskKind
     labeled: LabeledTexts | None = None
-    names: Sequence[Sequence[str]] = ()  # of the classes, if they score
+    names: Sequence[Sequence[str]] = ()  # of the classes, if they score or are learned from
     thresholds: npt.NDArray[np.float64] | None = None  # those that the user sets, for names
 
 
@@ -275,6 +281,14 @@ def _given_names(verbalizer: Verbalizer | Mapping[Any, Any] | None) -> Verbalize
         "verbalizer is a Verbalizer or a mapping of labels to names or descriptions, got "
         f"{type(given).__name__}, which finds words for a masked language model"
     )
+
+
+def _words_of(given: Verbalizer | None, names: Sequence[Label]) -> Sequence[Sequence[str]]:
+    """Return the names of classes to learn from, or nothing if some are no words."""
+    if given is not None:
+        return [given[name] for name in names]
+    words = [name for name in names if isinstance(name, str) and any(map(str.isalpha, name))]
+    return [[name] for name in words] if len(words) == len(names) else ()
 
 
 def _name_head(

@@ -187,8 +187,13 @@ def fit_linear_head(
     *,
     C: float,
     kind: TaskKind = ONE_LABEL,
+    names: npt.NDArray[np.float64] | None = None,
 ) -> LinearHead:
     """Fit scikit-learn's logistic regression, or one per label; without features, the shares."""
+    if names is not None:  # [n_classes, n_features], one more example of each class
+        features = np.vstack([features, names])
+        targets = np.vstack([targets, np.eye(len(names))])
+        sample_weight = np.append(sample_weight, np.ones(len(names)))
     if kind.has_several:
         return _one_versus_rest(features, targets, sample_weight, C, kind)
     n_features, n_classes = features.shape[1], targets.shape[1]

@@ -51,7 +51,9 @@ def share_thresholds(data: LabeledTexts) -> Array | None:
     return _shares(data.targets, data.weights)
 
 
-def linear_thresholds(features: Features, data: LabeledTexts, C: float) -> Array | None:
+def linear_thresholds(
+    features: Features, data: LabeledTexts, C: float, names: Array | None = None
+) -> Array | None:
     """Return thresholds for regressions on features, by texts that are held out in turn."""
     if data.thresholds is not None or not data.kind.has_several:
         return data.thresholds
@@ -62,7 +64,7 @@ def linear_thresholds(features: Features, data: LabeledTexts, C: float) -> Array
     for fold in range(folds.max() + 1):
         rest = folds != fold
         part = features[rest], data.targets[rest], data.weights[rest]
-        head = fit_linear_head(*part, C=C, kind=data.kind)
+        head = fit_linear_head(*part, C=C, kind=data.kind, names=names)
         held_out[~rest] = data.kind.probabilities(head.scores(features[~rest]))
     return choose_thresholds(data.targets, data.weights, held_out)
 

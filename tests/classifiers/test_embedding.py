@@ -27,13 +27,45 @@ def unit(transformer, texts) -> np.ndarray:
 
 
 def test_it_is_the_regression_of_scikit_learn_on_embeddings_of_length_one(transformer):
-    clf = EmbeddingClassifier(transformer, C=3.0).fit(TEXTS, LABELS)
+    clf = EmbeddingClassifier(transformer, head="regression", C=3.0).fit(TEXTS, LABELS)
 
     twin = LogisticRegression(C=3.0, max_iter=1000).fit(unit(transformer, TEXTS), LABELS)
     expected = twin.predict_proba(unit(transformer, ["a film", "great"]))
     assert clf.predict_proba(["a film", "great"]) == pytest.approx(expected, abs=1e-4)
     assert (clf.head_, clf.history_, clf.coef_.shape) == ("regression", [], (32, 2))
     assert clf._n_trainable() == 32 * 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [({}, [["neg"], ["pos"]]), ({"labels": ["pos", "neg"]}, [["neg"], ["pos"]]),
+     ({"verbalizer": NAMES}, [["awful", "bad"], ["great film"]])],
+)  # fmt: skip
+def test_the_name_of_a_class_is_one_more_example_of_it(transformer, settings, names):
+    clf = EmbeddingClassifier(transformer, C=3.0, **settings).fit(TEXTS, LABELS)
+
+    words = np.stack([unit(transformer, of_class).mean(0) for of_class in names])
+    words /= np.linalg.norm(words, axis=1, keepdims=True)
+    texts, labels = np.vstack([unit(transformer, TEXTS), words]), [*LABELS, "neg", "pos"]
+    twin = LogisticRegression(C=3.0, max_iter=1000).fit(texts, labels)
+    expected = twin.predict_proba(unit(transformer, ["a film", "great"]))
+    assert clf.predict_proba(["a film", "great"]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_class_without_an_example_is_learned_from_its_name(transformer):
+    clf = EmbeddingClassifier(transformer, {**NAMES, "so": ["film"]}).fit(TEXTS, LABELS)
+    alone = EmbeddingClassifier(transformer, head="regression", labels=["neg", "pos", "so"])
+
+    assert clf.predict(["film"]).tolist() == ["so"]
+    assert alone.fit(TEXTS, LABELS).predict_proba(["film"])[0, 2] == pytest.approx(1e-6, rel=1e-3)
+
+
+@pytest.mark.parametrize("labels", [[1, 0] * 3, ["1", "0"] * 3, ["👍", "👎"] * 3])
+def test_labels_that_are_no_words_are_no_examples(transformer, labels):
+    clf = EmbeddingClassifier(transformer).fit(TEXTS, labels)
+    alone = EmbeddingClassifier(transformer, head="regression").fit(TEXTS, labels)
+
+    np.testing.assert_array_equal(clf.coef_, alone.coef_)
 
 
 def test_without_labels_the_nearest_name_decides(transformer):

@@ -26,7 +26,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import fewshot
-from fewshot import Classifier, PCPClassifier, PETClassifier, PromptClassifier, Unlabeled
+from fewshot import (
+    Classifier,
+    EmbeddingClassifier,
+    PCPClassifier,
+    PETClassifier,
+    PromptClassifier,
+    Unlabeled,
+)
 from fewshot.classifiers.base import TextClassifier
 from fewshot.errors import (
     FewShotWarning,
@@ -52,7 +59,7 @@ def has_words(clf) -> bool:
 
 def knows_names(clf) -> bool:
     """Tell whether names of classes and texts without a label make a difference."""
-    return has_words(clf) or isinstance(clf, Classifier)
+    return has_words(clf) or isinstance(clf, (Classifier, EmbeddingClassifier))
 
 
 def has_names(clf) -> bool:
