@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from fewshot import (
+    Classifier,
     EmbeddingClassifier,
     PromptClassifier,
     SetFitClassifier,
@@ -196,6 +197,11 @@ def _embedding_and_names(run: Run, _seed: int) -> EmbeddingClassifier:
     return _Shared(run.model, labels=list(run.data.labels), max_length=_MAX_LENGTH)
 
 
+def _classifier(run: Run, seed: int) -> Classifier:
+    labels = list(run.data.labels)
+    return Classifier(labels, model=run.model, time_budget="2min", random_state=seed, verbose=0)
+
+
 METHODS = {
     "zero-shot": Method(_prompt("none"), is_seeded=False),
     "names": Method(_names, is_seeded=False),
@@ -205,6 +211,7 @@ METHODS = {
         lambda run, _: _Shared(run.model, head="regression", max_length=_MAX_LENGTH)
     ),
     "embedding and names": Method(_embedding_and_names),
+    "Classifier": Method(_classifier),
     "contrastive": Method(_prompt("contrastive")),
     "full": Method(_prompt("full")),
     "SetFit": Method(
