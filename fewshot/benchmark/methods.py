@@ -52,8 +52,8 @@ _N_TEMPLATES = 4  # of an ensemble: each member costs a fit
 def build_method(method: MethodSpec, data: DataSetInfo, seed: int) -> Estimator:
     """Build the estimator of a method, not fitted."""
     # The parameters `random_state` become the seed, also of nested estimators, and `verbose` is
-    # off. `template`, `verbalizer`, `labels` and `templates` that are None are those of the data
-    # set.
+    # off. `template`, `verbalizer`, `labels`, `descriptions` and `templates` that are None are
+    # those of the data set.
     estimator = _construct(method.estimator, method.settings, f"method {method.name!r}")
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
         raise BenchmarkError(
@@ -207,6 +207,7 @@ def _filled_in(parameters: Mapping[str, Any], data: DataSetInfo, seed: int) -> d
         "template": data.templates[0],
         "verbalizer": data.verbalizer,
         "labels": list(data.labels),
+        "descriptions": None if data.verbalizer is None else dict(data.verbalizer.label_words),
     }
     values: dict[str, Any] = {}
     for path, value in parameters.items():

@@ -119,6 +119,10 @@ def test_seed_silence_and_the_prompt_of_the_data_set_are_filled_in() -> None:
     assert prompt.labels == ["a", "b"]
 
 
+def test_classifier_gets_the_words_of_the_data_set_as_descriptions() -> None:
+    assert build("auto").descriptions == {label: WORDS[label] for label in ("a", "b")}
+
+
 def test_settings_win_over_the_defaults_of_the_data_set() -> None:
     words = {"a": ["yes"], "b": ["no"]}
 

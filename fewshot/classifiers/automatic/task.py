@@ -175,7 +175,11 @@ def _verbalizer(names: Sequence[Label], given: Mapping[Label, list[str]]) -> Ver
         raise VerbalizerError(
             f"the labels {nameless[:5]} are no words; describe them too, as all others are"
         )
-    own = [name for name in names if isinstance(name, str)]
+    own = [
+        name
+        for name in names
+        if isinstance(name, str) and (name not in given or any(map(str.isalpha, name)))
+    ]
     words = Verbalizer.from_labels(own).label_words if own else {}
     return Verbalizer({name: [*words.get(name, ()), *given.get(name, ())] for name in names})
 

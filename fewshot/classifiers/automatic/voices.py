@@ -134,7 +134,9 @@ def _pcp(task: Task) -> PCPClassifier:
 
 
 def _embedding(task: Task) -> EmbeddingClassifier:
-    return EmbeddingClassifier(task.model, labels=task.classes, class_weight=_balance(task))
+    labels = task.classes if task.verbalizer is None else None
+    balance = _balance(task)
+    return EmbeddingClassifier(task.model, task.verbalizer, labels=labels, class_weight=balance)
 
 
 def _tfidf(task: Task) -> TfidfClassifier:

@@ -9,6 +9,10 @@ from scipy.special import log_softmax
 
 import fewshot
 from fewshot import Classifier, Unlabeled
+from fewshot.classifiers.automatic.task import Task, read_classes
+from fewshot.classifiers.automatic.voices import CHEAP
+from fewshot.data.semi_supervised_data import SemiSupervisedData
+from fewshot.data.training_data import read_training_data
 from fewshot.errors import FewShotWarning, InputError, VerbalizerError
 from tests.tiny_estimators import POOL, WORDS, tiny_lm
 from tests.tiny_estimators import X as TEXTS
@@ -78,6 +82,21 @@ def test_descriptions_are_words_of_the_classes(lm):
 
     voice = clf.set_params(**QUIET).fit().voices_["zero-shot"]
     assert voice.verbalizer_["sports"] == ("sports", "a football match")
+
+
+def test_embeddings_learn_from_descriptions():
+    rows = read_training_data(TEXTS, LABELS)
+    data = SemiSupervisedData(rows, rows.examples.take([]))
+    classes, verbalizer = read_classes(None, {"sports": "a football match"}, rows)
+    (embedding,) = [voice for voice in CHEAP if voice.name == "embedding"]
+
+    plain, told = (
+        embedding.fit(Task(data, classes, words, None, "fewshot-mini", 0))
+        for words in (None, verbalizer)
+    )
+
+    assert told.verbalizer["sports"] == ("sports", "a football match")
+    assert np.abs(told.coef_ - plain.coef_).max() > 1e-3
 
 
 def test_a_class_prior_moves_every_decision(lm):
