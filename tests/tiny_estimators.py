@@ -65,6 +65,11 @@ def is_meta(clf) -> bool:
     return isinstance(clf, SemiSupervisedClassifier)
 
 
+def has_words(clf) -> bool:
+    """Tell whether an estimator is a PromptClassifier, or made of one."""
+    return isinstance(clf, PromptClassifier) or is_meta(clf)
+
+
 def with_settings(clf, **params):
     """Set parameters where they are declared: in the estimator that a meta-estimator clones."""
     return clf.set_params(

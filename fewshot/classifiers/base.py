@@ -19,7 +19,14 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.data.class_scores import check_finite, warn_collapse
-from fewshot.data.examples import as_list, is_missing, is_sequence, plain_text, shorten_repr
+from fewshot.data.examples import (
+    as_list,
+    is_blank,
+    is_missing,
+    is_sequence,
+    plain_text,
+    shorten_repr,
+)
 from fewshot.data.label_sets import holds_label_sets, read_label_sets
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import InputError
@@ -182,7 +189,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             rows = [
                 plain_text(label) if isinstance(label, str) else label for label in as_list(rows)
             ]
-            missing = [row for row, label in enumerate(rows) if is_missing(label)]
+            is_empty = [is_missing(label) or is_blank(label) for label in rows]
+            missing = np.flatnonzero(is_empty).tolist()
             if missing:
                 raise InputError(
                     f"the labels of {len(missing)} rows are missing (rows {missing[:5]}): score "

@@ -47,7 +47,8 @@ def resolve_classes(
         names = ordered if names is None or sets is None else names
     elif data is None and names is None:
         raise VerbalizerError(
-            "without data there are no labels to take label words from; pass verbalizer= or labels="
+            "without labelled texts there are no labels to take label words from; pass "
+            "verbalizer= or labels= to PromptClassifier"
         )
     classes = class_labels(None if data is None else data.labels, names)
     return classes, classes if names is None or sets is not None else sorted(names)

@@ -60,7 +60,6 @@ def read_labeled_texts(
     kind = task_kind(data.labels, threshold)
     classes = class_labels(data.labels, labels)
     thresholds = given_thresholds(threshold, classes)
-    refuse_label_column(data)
     targets, weights = class_targets(data, classes, class_weight)
     used = np.flatnonzero(weights > 0)
     if not len(used):
@@ -78,20 +77,6 @@ def check_any_label(targets: npt.NDArray[np.float64]) -> None:
         raise InputError(
             "all labelled texts have an empty set of labels, which teaches nothing of any label; "
             "pass some that have one"
-        )
-
-
-def refuse_label_column(data: TrainingData) -> None:
-    """Refuse texts of several fields of which one is the label."""
-    if isinstance(data.labels, LabelSets) or not data.labels.is_labeled.any():
-        return
-    labels = [str(label) for label in data.labels.values[data.labels.is_labeled]]
-    texts = data.examples.take(np.flatnonzero(data.labels.is_labeled)).columns
-    copies = [name for name, column in texts.items() if column == labels]
-    if copies and len(texts) > 1:
-        raise InputError(
-            f"the column {copies[0]!r} of X equals y, and all columns of X are read as text: drop "
-            f"it (of a DataFrame: X.drop(columns={copies[0]!r})), or pass one column as X"
         )
 
 
@@ -119,6 +104,11 @@ def class_labels(
         raise InputError(
             f"y holds the labels {unknown[:5]}, which are unknown; known are {classes}. "
             f"{_advice(unknown, classes)}"
+        )
+    if not classes:
+        raise InputError(
+            "no text has a label: y holds None or -1 in every row. Label some texts, or name the "
+            "classes with labels="
         )
     if len(classes) < 2:
         raise InputError(

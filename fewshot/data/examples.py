@@ -77,6 +77,11 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
+def is_blank(value: Any) -> bool:
+    """Return whether a value is a string of no characters, or of spaces alone."""
+    return isinstance(value, str) and not value.strip()
+
+
 def plain_text(text: str) -> str:
     """Return a str as it is; of an Enum of str, str() would give the member's name."""
     return str.__str__(text)
@@ -182,13 +187,13 @@ def _mapping_columns(rows: list[Any], fields: list[str]) -> dict[str, list[Any]]
     bad = [i for i, row in enumerate(rows) if not isinstance(row, Mapping)]
     if bad:
         raise InputError(
-            f"X holds mappings, but {_name_rows(bad)} not: {shorten_repr(rows[bad[0]])}"
+            f"X holds mappings, but {name_rows(bad)} not: {shorten_repr(rows[bad[0]])}"
         )
     for name in fields:
         lacking = [i for i, row in enumerate(rows) if name not in row]
         if lacking:
             raise InputError(
-                f"the field {name!r} is missing in {_name_rows(lacking)}; "
+                f"the field {name!r} is missing in {name_rows(lacking)}; "
                 f"row {lacking[0]} has {sorted(map(str, rows[lacking[0]]))}"
             )
     return {name: [row[name] for row in rows] for name in fields}
@@ -206,7 +211,7 @@ def _tuple_columns(
     if bad:
         raise InputError(
             f"rows of X are tuples of {len(names)} texts ({', '.join(names)}), "
-            f"but {_name_rows(bad)} not: {shorten_repr(rows[bad[0]])}"
+            f"but {name_rows(bad)} not: {shorten_repr(rows[bad[0]])}"
         )
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
@@ -230,25 +235,26 @@ def _checked_texts(texts: list[Any], field: str) -> list[str]:
     missing = [i for i, text in enumerate(texts) if is_missing(text)]
     if missing:
         raise InputError(
-            f"{field!r} is None or NaN in {_name_rows(missing)}; "
+            f"{field!r} is None or NaN in {name_rows(missing)}; "
             "drop these rows or put an empty string"
         )
     wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
     if wrong:
         raise InputError(
-            f"{field!r} is a string in every row, but not in {_name_rows(wrong)}: "
+            f"{field!r} is a string in every row, but not in {name_rows(wrong)}: "
             f"{shorten_repr(texts[wrong[0]])}"
         )
     broken = [i for i, text in enumerate(texts) if not can_be_encoded(text)]
     if broken:
         raise InputError(
-            f"{field!r} holds a lone surrogate in {_name_rows(broken)}: the text was decoded with "
+            f"{field!r} holds a lone surrogate in {name_rows(broken)}: the text was decoded with "
             "the wrong encoding; decode it with errors='replace'"
         )
     return [plain_text(text) for text in texts]
 
 
-def _name_rows(rows: list[int]) -> str:
+def name_rows(rows: Sequence[int]) -> str:
+    """Return the numbers of rows for a message; of many, the first."""
     shown = ", ".join(map(str, rows[:_ROWS_SHOWN]))
     rest = f" and {len(rows) - _ROWS_SHOWN} more" if len(rows) > _ROWS_SHOWN else ""
     return f"{'row' if len(rows) == 1 else 'rows'} {shown}{rest}"

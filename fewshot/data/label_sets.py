@@ -9,7 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.data.examples import as_list, column_keys, is_missing, is_sequence, shorten_repr
+from fewshot.data.examples import (
+    as_list,
+    column_keys,
+    is_blank,
+    is_missing,
+    is_sequence,
+    name_rows,
+    shorten_repr,
+)
 from fewshot.data.label_forms import LabelForm
 from fewshot.data.labels import (
     UNLABELED,
@@ -64,6 +72,11 @@ class LabelSets:
     def resolve(self, given: Sequence[Label] | None) -> list[Label]:
         """Return the classes: in the order of the columns of y, else sorted."""
         names = None if given is None else list(read_label_set(given))
+        if not self.names and names is None:
+            raise InputError(
+                "no text has a label: the lists in y are all empty. Label some texts, or, if no "
+                "examples are needed, name all labels with labels="
+            )
         if names is None:
             self._check_all_occur()
         elif self.is_named:
@@ -173,7 +186,8 @@ def _from_table(y: Any) -> LabelSets:
     names = [read_label(key, 0) for key in keys]
     labels = [name for name in names if name is not None]
     check_alike(labels)
-    if UNLABELED in labels or len(set(labels)) < len(keys):
+    is_odd = UNLABELED in labels or any(map(is_blank, labels))
+    if is_odd or len(set(labels)) < len(keys):
         raise InputError(f"the columns of y are different labels, got {shorten_repr(names)}")
     is_frame = hasattr(y, "iloc")
     columns = [y.iloc[:, i] if is_frame else y[key] for i, key in enumerate(keys)]
@@ -230,6 +244,12 @@ def _from_rows(rows: list[Any]) -> LabelSets:
     if _are_flags(known):
         missing = [None] * len(known[0])
         return _from_matrix([missing if row is None else row for row in rows], "indicators")
+    blank = [number for number, row in enumerate(rows) if any(map(is_blank, row or ()))]
+    if blank:
+        raise InputError(
+            f"a label is blank in {name_rows(blank)} of y: {shorten_repr(rows[blank[0]])}, as an "
+            "empty cell of a table is read; write [] for a text that has no label"
+        )
     sets = [_read_set(row, number) for number, row in enumerate(rows)]
     labels = [label for labels in sets for label in labels]
     check_alike(labels)

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from fewshot.data.examples import (
     as_list,
     can_be_encoded,
+    is_blank,
     is_missing,
     is_sequence,
+    name_rows,
     plain_text,
     shorten_repr,
 )
@@ -72,6 +74,7 @@ def read_labels(y: Any, n_examples: int) -> Labels:
         labels = y
     elif is_sequence(y):
         values = as_list(y)
+        _refuse_blank(values)
         labels = _to_array([read_label(value, row) for row, value in enumerate(values)])
         _warn_members(values)
     else:
@@ -141,6 +144,15 @@ def _fits(label: int) -> bool:
     return -(2**63) <= label < 2**63
 
 
+def _refuse_blank(values: Sequence[Any]) -> None:
+    blank = [row for row, value in enumerate(values) if is_blank(value)]
+    if blank:
+        raise InputError(
+            f"the label is {values[blank[0]]!r} in {name_rows(blank)}, as an empty cell of a table "
+            "is read: fill it in or drop the row; None marks a text whose label is not known"
+        )
+
+
 def _warn_members(values: list[Any]) -> None:
     """Warn of members of an Enum of str, which NumPy makes other strings of than we do."""
     for value in values:
@@ -180,6 +192,8 @@ def _read_named_label(label: object) -> Label:
     if isinstance(label, str):
         if not can_be_encoded(label):
             raise VerbalizerError(f"the label {label!r} holds a lone surrogate")
+        if is_blank(label):
+            raise VerbalizerError(f"a label is not blank, got {label!r}; name or remove it")
         return plain_text(label)
     if isinstance(label, (bool, np.bool_)):
         return bool(label)

@@ -44,6 +44,8 @@ def read_training_data(
     examples = read_examples(X, fields)
     n_examples = len(examples)
     labels = _read_y([None] * n_examples if y is None else y, n_examples)
+    if not isinstance(X, Examples):
+        _refuse_label_column(examples, labels)
     weights = _weights(sample_weight, n_examples)
     for rows in (labels.is_labeled, ~labels.is_labeled):
         weights[rows] /= _mean_weight(weights[rows])
@@ -59,6 +61,21 @@ def concatenate(parts: Sequence[TrainingData]) -> TrainingData:
     labels = joined_labels([part.labels for part in parts])
     weights = np.concatenate([part.sample_weight for part in parts])
     return TrainingData(Examples(columns), labels, weights)
+
+
+def _refuse_label_column(examples: Examples, labels: Labels | LabelSets) -> None:
+    """Refuse texts of several fields of which one is the label."""
+    if isinstance(labels, LabelSets) or len(examples.columns) < 2 or len(labels.classes()) < 2:
+        return
+    names = [str(label) for label in labels.values[labels.is_labeled]]
+    texts = examples.take(np.flatnonzero(labels.is_labeled)).columns
+    copies = [name for name, column in texts.items() if column == names]
+    if copies:
+        raise InputError(
+            f"the column {copies[0]!r} of X equals y, and it is read as text: drop it (of a "
+            f"DataFrame: X.drop(columns={copies[0]!r})), pass one column as X, or leave it out of "
+            "the template"
+        )
 
 
 def _read_y(y: Any, n_examples: int) -> Labels | LabelSets:

@@ -44,17 +44,22 @@ from fewshot.errors import (
     VerbalizerError,
 )
 from fewshot.knowledge import LearnedVerbalizer, SoftVerbalizer
-from tests.tiny_estimators import ESTIMATORS, POOL, X, Y, fit, is_meta, more_texts, with_settings
+from tests.tiny_estimators import (
+    ESTIMATORS,
+    POOL,
+    X,
+    Y,
+    fit,
+    has_words,
+    is_meta,
+    more_texts,
+    with_settings,
+)
 
 NEW = ["the football player", "a law", "", "🎉 日本 [MASK]", "vote vote vote goal"]
 _METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 
 pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
-
-
-def has_words(clf) -> bool:
-    """Tell whether an estimator is a PromptClassifier, or made of one."""
-    return isinstance(clf, PromptClassifier) or is_meta(clf)
 
 
 def knows_names(clf) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -12,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from fewshot import PromptClassifier, Unlabeled
 from fewshot.errors import FewShotError, HubError, InputError
 from tests.contract.refusing import assert_refused
-from tests.tiny_estimators import ESTIMATORS, X, Y, is_meta, with_settings
+from tests.tiny_estimators import ESTIMATORS, X, Y, has_words, is_meta, with_settings
 
 _METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 
@@ -30,6 +31,7 @@ _BAD = {
     "fewer labels": ({"y": Y[:-1]}, "differ in length"),
     "one class": ({"y": ["sports"] * 10}, "two|2 classes|one class"),
     "mixed labels": ({"y": [*Y[:-1], 1]}, "all str or all int"),
+    "blank labels": ({"y": ["", *Y[1:9], "  "]}, "the label is '' in rows 0, 9, as an empty"),
     "mixed bools": ({"y": [True, 2] * 5}, "all bool"),
     "a cube of labels": ({"y": np.zeros((10, 2, 2))}, r"one label for each text"),
     "a matrix of no label": ({"y": np.zeros((10, 2))}, r"no text has the label 0|one label"),
@@ -44,6 +46,24 @@ def test_bad_input_is_refused(fitted, case):
     data, message = _BAD[case]
 
     assert_refused(fitted, FewShotError, message, **data)
+
+
+@pytest.mark.parametrize("blank", [None, "", " "])
+def test_a_score_needs_a_label_for_each_text(fitted, blank):
+    if is_meta(fitted) and blank is None:
+        pytest.skip("leaves out texts without a label")
+
+    with pytest.raises(InputError, match="row"):
+        fitted.score(X, [*Y[:-1], blank])
+
+
+def test_a_column_that_equals_the_labels_is_no_text(estimator):
+    table = pd.DataFrame({"body": X, "topic": Y})
+    clf = clone(estimator)
+    if has_words(clf):
+        with_settings(clf, template="{body} {topic} {mask}")
+
+    assert_refused(clf, InputError, "the column 'topic' of X equals y", X=table, y=table["topic"])
 
 
 def test_after_a_refusal_an_unfitted_estimator_is_still_unfitted(estimator):
@@ -85,6 +105,7 @@ def test_a_label_that_was_not_named_is_refused(estimator):
         (["politics", 1], r"labels all of str, of int or of bool, got \['politics', 1\]"),
         (["politics", "sports", "politics"], "the label 'politics' is duplicated"),
         (["politics", None], "a label is a str or an int, got NoneType"),
+        (["politics", " "], "a label is not blank, got ' '"),
     ],
 )
 def test_labels_that_cannot_be_classes_are_refused(estimator, labels, message):

@@ -98,6 +98,8 @@ def test_a_length_that_differs_is_refused():
         ([True, 2], r"or all bool\), got for example \[True, 2\]"),
         (["a\udc80", "b"], "the label .* in row 0 holds a lone surrogate"),
         ([10**5000, 1], "int an int of thousands of digits"),
+        (["a", ""], "the label is '' in row 1, as an empty cell .*None marks a text"),
+        (np.array([" ", "a"]), "the label is .*' '.* in row 0"),
         ([0, 1.5], "got float 1.5 in row 1"),
         (["a", 1], r"all str or all int .*, got for example \['a', 1\]"),
         ([2**70, 1], "labels that are int have 64 bits at most"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fewshot.data.examples import can_be_encoded
+from fewshot.data.examples import can_be_encoded, is_blank
 from fewshot.data.table_files import Row
 from fewshot.errors import HubError, InputError, did_you_mean
 
@@ -85,7 +85,7 @@ def read_labeled(
     values = [
         value.strip() if isinstance(value, str) else value for value in _column(rows, label, source)
     ]
-    missing = [i for i, value in enumerate(values) if value is None or value == ""]
+    missing = [i for i, value in enumerate(values) if value is None or is_blank(value)]
     if missing:
         raise InputError(
             f"{source}, {_lines(rows, missing)}: no label in {label!r}; fill in or delete the rows"
@@ -132,7 +132,7 @@ def _column(rows: Sequence[Row], name: str, source: object) -> list[Any]:
 
 def _label(value: object) -> str | None:
     """Return a label as text; 1.0 is the 1 of a column with gaps. None if it is not a label."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or is_blank(value):
         return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classifiers.class_words import resolve_classes
-from fewshot.data.classes import Threshold, class_targets, refuse_label_column
+from fewshot.data.classes import Threshold, class_targets
 from fewshot.data.examples import as_list, is_sequence, shorten
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData
@@ -199,7 +199,6 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> TrainingData | None:
     if X is None:
         return None
     rows = read_training_data(X, y, sample_weight)
-    refuse_label_column(rows)
     if not rows.labels.kind.has_several:
         _warn_contradictions(rows)
     return rows

@@ -189,7 +189,7 @@ def test_lists_of_labels_are_sorted_sets_of_text() -> None:
         labeled.one_label_each("a.jsonl")
 
 
-@pytest.mark.parametrize("other", ["a", ["a", True], ["a", ["b"]]])
+@pytest.mark.parametrize("other", ["a", ["a", True], ["a", ["b"]], ["a", " "]])
 def test_a_label_that_is_no_list_beside_lists_is_an_error(other: object) -> None:
     rows = [Row(1, {"text": "one", "label": ["a"]}), Row(2, {"text": "two", "label": other})]
 
