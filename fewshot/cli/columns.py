@@ -27,6 +27,11 @@ def find_text(
 ) -> dict[str, str]:
     """Return the columns of the texts by field."""
     names = [name for name in rows[0].values if name != label]
+    if any(label == (item if item in rows[0].values else _column_of(item)) for item in given or ()):
+        raise InputError(
+            f"the column {label!r} cannot hold both the texts and the labels: name another with "
+            f"--text or --label; the columns are {list(rows[0].values)}"
+        )
     if not given:
         if fields is not None and all(name in names for name in fields):
             return {name: name for name in fields}
@@ -72,6 +77,11 @@ def split_labels(rows: Sequence[Row], column: str, separator: str | None) -> Seq
         Row(row.line, {**row.values, column: _parts(row.values.get(column), separator)})
         for row in rows
     ]
+
+
+def _column_of(item: str) -> str:
+    """Return the column of FIELD=COLUMN."""
+    return item.partition("=")[2]
 
 
 def _parts(value: object, separator: str) -> object:

@@ -115,6 +115,12 @@ def test_pairs_and_a_task_with_numbered_labels(backbone: Path) -> None:
     ("arguments", "message"),
     [
         (["train.csv", "--label", "team"], "no column 'team'; the columns are"),
+        (["train.csv", "--text", "text", "--label", "text"], "'text' cannot hold both"),
+        (["train.csv", "--text", "a=text", "--label", "text"], "'text' cannot hold both"),
+        (
+            ["train.csv", "--text", "Label"],
+            "'Label' cannot hold both",
+        ),
         (["more.csv"], "which column holds the labels? Give --label, one of ['text']"),
         (["one.csv"], "one.csv has only the labels ['a'] in 'label'"),
         (["train.csv", "--method", "tfdif"], "no estimator 'tfdif' (did you mean 'tfidf'?)"),

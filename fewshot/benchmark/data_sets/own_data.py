@@ -52,6 +52,12 @@ class OwnData:
                 f"the data set {self.name!r}: text is a column or a list of columns, got {given!r}"
             )
 
+        if self.label in columns:
+            raise InputError(
+                f"the data set {self.name!r}: the column {self.label!r} cannot hold both the texts "
+                "and the labels; name another in text or label"
+            )
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns with text."""

@@ -109,6 +109,7 @@ def test_training_texts_that_are_tested_on_are_left_out(tmp_path: Path, test: st
     [
         ({"lable": "x"}, r"'tickets': unknown key 'lable' \(did you mean 'label'\?\)"),
         ({"text": None}, r"'tickets': text is a column or a list of columns, got None"),
+        ({"text": ["body", "team"]}, r"'team' cannot hold both the texts and the labels"),
         ({"text": []}, r"'tickets': text is a column or a list of columns, got \[\]"),
         ({"train": 3}, r"'tickets': train is text, got 3"),
         ({"train": "absent.csv"}, r"absent\.csv: the file cannot be read: No such file"),
