@@ -33,7 +33,10 @@ from fewshot.scoring.learned_verbalizer import LearnedVerbalizer
 from fewshot.scoring.scorer import Encoded
 from fewshot.tuning import NoTuning, Tuning, resolve_tuning
 
-_READ_WHOLE = "read them whole with Template(..., shorten='chunk'), or raise max_length if you can"
+_READ_WHOLE = (
+    "PromptClassifier(Template(..., shorten='chunk')) reads them whole; or raise its max_length if "
+    "you can"
+)
 
 
 @dataclass(eq=False, repr=False)

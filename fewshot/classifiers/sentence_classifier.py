@@ -66,7 +66,8 @@ class SentenceClassifier(SupervisedClassifier):
         history: list[Epoch],
         thresholds: npt.NDArray[np.float64] | None,
     ) -> None:
-        warn_truncated(encoded.tokens.n_truncated, len(encoded.texts), encoded.encoder.max_length)
+        tokens, most = encoded.tokens, encoded.encoder.max_length
+        warn_truncated(tokens.n_truncated, len(encoded.texts), most, self._read_more)
         self.classes_ = label_array(classes)
         self.encoder_ = encoded.encoder.transformer
         self.max_length_ = encoded.encoder.max_length
@@ -99,4 +100,10 @@ class SentenceClassifier(SupervisedClassifier):
             tokens = encoder.tokenize(part.joined())
             return self._scores(self._embed(encoder, tokens)), tokens.n_truncated
 
-        return score_in_parts(read_examples(X, self.fields_), score, encoder.max_length)
+        examples = read_examples(X, self.fields_)
+        return score_in_parts(examples, score, encoder.max_length, self._read_more)
+
+    @property
+    def _read_more(self) -> str:
+        """What to do about long texts, also where this is one of several voices."""
+        return f"raise max_length of {type(self).__name__}"

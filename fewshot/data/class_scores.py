@@ -71,7 +71,8 @@ def warn_collapse(best: npt.NDArray[np.int64], classes: npt.NDArray[Any]) -> Non
     if counts.max() >= _COLLAPSED_SHARE * len(best):
         warn_user(
             f"{classes[counts.argmax()]!r} takes {counts.max()} of {len(best)} predictions. If "
-            "the texts are not all of this class: calibrate (calibration='domain' with some "
-            "unlabelled texts in fit), try other label words or another template",
+            "the texts are not all of this class: label more texts of the others, pass texts "
+            "without a label to fit, which calibrate classes that are known by words, or choose "
+            "other words, descriptions or another template for these",
             CollapseWarning,
         )

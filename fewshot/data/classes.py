@@ -92,8 +92,8 @@ def class_labels(
         warn_user(
             f"y holds numbers and the classes are named: 0 to {len(classes) - 1} stand for "
             f"{classes}, sorted as scikit-learn numbers labels (in voting, stacking, "
-            "cross_val_predict). If yours mean others, number the labels of the verbalizer, or "
-            "those in labels=, in the same way",
+            "cross_val_predict). If yours mean others, number the classes in the same way where "
+            "you name them (labels=, words)",
             LabelWordWarning,
         )
         return list(range(len(classes)))
@@ -256,7 +256,7 @@ def _warn_fewer(found: Sequence[Label], classes: Sequence[Label]) -> None:
         warn_user(
             f"y holds the labels {found} of {classes}. If scikit-learn numbered them (in voting, "
             "stacking, cross_val_predict), they stand for others: there, name the classes of y "
-            "only, 0 to n-1, with Verbalizer.rename",
+            "only, 0 to n-1 (of words, Verbalizer.rename does that)",
             LabelWordWarning,
         )
 
@@ -267,17 +267,16 @@ def _advice(unknown: Sequence[Label], classes: Sequence[Label]) -> str:
         return (
             f"Numbers, which scikit-learn makes of labels, stand for the sorted classes if all "
             f"{len(classes)} are in y, else name those of y with labels=. Where classes are taken "
-            "two at a time (OneVsRestClassifier, OneVsOneClassifier), leave out verbalizer and "
-            "labels"
+            "two at a time (OneVsRestClassifier, OneVsOneClassifier), leave out labels= and words"
         )
     if is_numbered:
         return (
             "scikit-learn makes the numbers 0 to n-1 of labels in "
             "cross_val_predict(method='predict_proba'), in stacking and in voting: number yours "
-            "so there, all of them in y, with Verbalizer.rename. Else add these labels to the "
-            "verbalizer or to labels=, or drop their rows"
+            "so there, all of them in y (of words, Verbalizer.rename does that). Else name these "
+            "labels, too, where you name the others (labels=, words), or drop their rows"
         )
-    return "Add them to the verbalizer or to labels=, or drop these rows"
+    return "Name them, too, where you name the others (labels=, words), or drop these rows"
 
 
 def _by_class(

@@ -122,8 +122,8 @@ class LabelSets:
         unknown = [label for label in self.names if label not in names]
         if unknown:
             raise InputError(
-                f"y holds the labels {unknown[:5]}, which are unknown; known are {names}. Add "
-                "them to the verbalizer or to labels=, or drop them"
+                f"y holds the labels {unknown[:5]}, which are unknown; known are {names}. Name "
+                "them, too, where you name the others (labels=, words), or drop them"
             )
         if self._is_table and len(names) > len(self.names):
             lacking = [name for name in names if name not in self.names]

@@ -96,11 +96,10 @@ def pair_weights(label: Label, words: object, weights: object) -> dict[str, floa
 def name_words(labels: Sequence[Label]) -> dict[Label, list[str]]:
     """Make words out of label names; see :meth:`fewshot.Verbalizer.from_labels`."""
     if not all(isinstance(name, str) and any(map(str.isalpha, name)) for name in labels):
-        example = ", ".join(f'{name!r}: "..."' for name in labels[:_SHOWN_LABELS])
         raise VerbalizerError(
             f"the labels {list(labels[:_SHOWN_LABELS])} are not words that a language model could "
-            f"put at the mask; say what they mean: verbalizer={{{example}}}, or, if scikit-learn "
-            "numbered your labels (in voting, stacking, cross_val_predict), name them with labels="
+            f"put at the mask; {_say_what_they_mean(labels)}, or, if scikit-learn numbered your "
+            "labels (in voting, stacking, cross_val_predict), name them with labels="
         )
     parts: dict[Label, list[str]] = {
         label: [word for word in map(_clean, _ALTERNATIVES.split(_shorten(str(label)))) if word]
@@ -109,7 +108,20 @@ def name_words(labels: Sequence[Label]) -> dict[Label, list[str]]:
     counts = Counter(word for words in parts.values() for word in words)
     if all(count == 1 for count in counts.values()):
         return parts
-    return {label: [_clean(_shorten(str(label)))] for label in labels}
+    names: dict[str, Label] = {}
+    for label in labels:
+        other = names.setdefault(_clean(_shorten(str(label))), label)
+        if other != label:
+            raise VerbalizerError(
+                f"the labels {other!r} and {label!r} are the same words; if they are one class, "
+                f"write them alike, else {_say_what_they_mean([other, label])}"
+            )
+    return {label: [name] for name, label in names.items()}
+
+
+def _say_what_they_mean(labels: Sequence[Label]) -> str:
+    example = ", ".join(f'{name!r}: "..."' for name in labels[:_SHOWN_LABELS])
+    return f"say what they mean: verbalizer={{{example}}} (Classifier takes descriptions= instead)"
 
 
 def _pair_words(label: Label, words: object) -> list[tuple[object, object]]:

@@ -65,7 +65,9 @@ class LabelWords:
         words = tuple(tuple(label_words[label]) for label in classes)
         pieces = _known_ids(classes, words, tokenizer)
         scored = [[ids[:1] if multi_token == "first" else ids for ids in row] for row in pieces]
-        _check_distinct(classes, words, scored)
+        is_cut = multi_token == "first"
+        remedy = "change one, or use multi_token='mean' or 'masks'" if is_cut else "change one"
+        _check_distinct(classes, words, scored, remedy)
         weights = [list(word_weights[label]) for label in classes]
         return cls(tuple(classes), words, *_tensors(scored, weights), multi_token)
 
@@ -171,7 +173,10 @@ def _known_ids(
 
 
 def _check_distinct(
-    classes: Sequence[Label], words: Sequence[Sequence[str]], pieces: list[list[list[int]]]
+    classes: Sequence[Label],
+    words: Sequence[Sequence[str]],
+    pieces: list[list[list[int]]],
+    remedy: str,
 ) -> None:
     seen: dict[tuple[int, ...], tuple[Label, str]] = {}
     for label, row, row_ids in zip(classes, words, pieces, strict=True):
@@ -180,8 +185,7 @@ def _check_distinct(
             if other != label:
                 raise LabelWordError(
                     f"the label words {other_word!r} of {other!r} and {word!r} of {label!r} are "
-                    "the same tokens, so these classes cannot be told apart by them; change one, "
-                    "or use multi_token='mean' or 'masks' if only their first pieces are equal"
+                    f"the same tokens, so these classes cannot be told apart by them; {remedy}"
                 )
 
 

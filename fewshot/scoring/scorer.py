@@ -156,7 +156,7 @@ class PromptScorer:
             if n_truncated and texts is names:
                 warn_user(
                     f"{n_truncated} of {len(names)} class names were shortened to fit "
-                    f"{self.max_length} tokens; raise max_length, or name fewer words",
+                    f"{self.max_length} tokens; use fewer words, or shorter descriptions",
                     TruncationWarning,
                 )
             return self.mean_states(self.encode(views))

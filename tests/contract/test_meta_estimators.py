@@ -232,7 +232,7 @@ def test_two_classes_at_a_time_are_not_taken_for_two_of_the_names(three, kind):
         assert meta.fit(rows, Y3).score(rows, Y3) == 1.0
         return
 
-    with pytest.raises(InputError, match=r"unknown; known are .*leave out verbalizer and labels"):
+    with pytest.raises(InputError, match=r"unknown; known are .*leave out labels= and words"):
         meta.fit(rows, Y3)
 
     changes = {"labels": None} | ({"verbalizer": None} if hasattr(three, "verbalizer") else {})

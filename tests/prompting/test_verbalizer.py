@@ -275,7 +275,7 @@ def test_names_that_would_share_a_word_stay_whole():
         ),
         ("sports", "labels is a list of all labels.*, got 'sports'"),
         (3, "labels is a list of all labels.*, got 3"),
-        (["a_b", "a-b"], "'a b' stands for both 'a_b' and 'a-b'"),
+        (["a_b", "a-b"], "labels 'a_b' and 'a-b' are the same words; if they are one class"),
     ],
 )
 def test_labels_that_make_no_words_are_refused(labels, message):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +16,7 @@ from fewshot.classifiers.automatic.task import Task, read_classes
 from fewshot.classifiers.automatic.voices import CHEAP
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import read_training_data
-from fewshot.errors import FewShotWarning, InputError, VerbalizerError
+from fewshot.errors import FewShotError, FewShotWarning, InputError, VerbalizerError
 from tests.tiny_estimators import POOL, WORDS, tiny_lm
 from tests.tiny_estimators import X as TEXTS
 from tests.tiny_estimators import Y as LABELS
@@ -168,6 +171,44 @@ def test_interruption_leaves_the_estimator_as_it_was(lm, monkeypatch):
 
 
 # ---- Few, wrong and odd labels ----------------------------------------------------------------
+
+
+_LONG = {"X": [f"{text} {'word ' * 200}" for text in TEXTS], "y": LABELS}
+_DESCRIBED = r"\(Classifier takes descriptions= instead\)"
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "advice"),
+    [
+        (
+            {},
+            _LONG,
+            r"PromptClassifier\(Template\(.* whole; or raise its max_length",
+        ),
+        ({"labels": list(WORDS)}, {"X": _LONG["X"]}, r"PromptClassifier\(.* reads them whole"),
+        ({"labels": ["a " * 300, "b " * 300]}, {}, "use fewer words, or shorter descriptions"),
+        ({}, {"X": TEXTS, "y": [0, 1] * 5}, _DESCRIBED),
+        ({"labels": [0, 1]}, {}, _DESCRIBED),
+        ({"labels": ["law", "LAW"]}, {}, "'LAW' and 'law' are the same words; .*" + _DESCRIBED),
+        (
+            {"labels": ["law", "vote"]},
+            {"X": TEXTS, "y": LABELS},
+            r"name the others \(labels=, ",
+        ),
+    ],
+)
+def test_advice_is_true_for_a_classifier(lm, settings, data, advice):
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        try:
+            Classifier(model=lm, **settings, **QUIET).fit(**data).predict(data.get("X", NEW))
+            messages = {str(warning.message) for warning in shown}
+        except FewShotError as error:
+            messages = {str(error)}
+
+    assert messages
+    for message in messages:
+        assert re.search(advice, message), message
 
 
 def test_one_label_per_class_is_learned_from_without_cross_validation(lm):
