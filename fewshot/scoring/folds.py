@@ -48,6 +48,8 @@ def _balanced(
     # Iterative stratification (Sechidis, Tsoumakas and Vlahavas, 2011): rare labels first; each of
     # their texts goes where the label has the fewest. Equal rows take the labels of all of them.
     groups = np.zeros((distinct.max() + 1, has_label.shape[1]), dtype=bool)
+    if len(groups) == 1:  # nothing would be left to learn from
+        return np.full(len(distinct), -1)
     np.logical_or.at(groups, distinct, has_label)
     n_folds = min(most_folds, len(groups))
     of_group = np.full(len(groups), -1)
@@ -57,5 +59,6 @@ def _balanced(
             of_group[row] = np.lexsort((counts.sum(1), counts[:, label]))[0]
             counts[of_group[row]] += groups[row]
     rest = np.flatnonzero(of_group < 0)  # texts of no label
-    of_group[rest] = np.arange(len(rest)) % n_folds
+    sizes = np.bincount(of_group[of_group >= 0], minlength=n_folds)
+    of_group[rest] = np.argsort(sizes, kind="stable")[np.arange(len(rest)) % n_folds]
     return of_group[distinct]

@@ -1,6 +1,7 @@
 """Whatever is passed: an error of the library, or probabilities that keep its promises.
 
-Sixty cases by default; thousands with ``FEWSHOT_EXAMPLES=5000``.
+Sixty cases by default; thousands with ``FEWSHOT_EXAMPLES=5000``. Estimators that take long to fit
+get a share of them.
 """
 
 from __future__ import annotations
@@ -9,17 +10,31 @@ import os
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from polars.exceptions import PolarsError
+from pyarrow import ArrowException
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
 
 from fewshot import PromptClassifier, TfidfClassifier
 from fewshot.errors import FewShotError
 from fewshot.tuning import Full
-from tests.tiny_estimators import tiny_lm
+from tests.tiny_estimators import ESTIMATORS, more_texts, tiny_lm
 
 _N_EXAMPLES = int(os.environ.get("FEWSHOT_EXAMPLES", "60"))
+_IS_FIXED = "FEWSHOT_EXAMPLES" not in os.environ
 _LM = tiny_lm()
+_SHARES = {  # of the examples, by what a fit takes
+    **{"tfidf": 1.0, "prompt-none": 0.4, "prompt-head": 0.2, "embedding": 0.2, "prompt-soft": 0.1},
+    **{"fine-tune": 0.1, "prompt-full": 0.05, "prompt-contrastive": 0.05, "prompt-lora": 0.05},
+    **{"prompt-bitfit": 0.05, "prompt-sciprompt": 0.05, "list": 0.05, "pcp": 0.05, "pet": 0.03},
+    **{"setfit": 0.03, "classifier": 0.03},
+}
 _NEW = ["football vote", "", "a law of the world"]
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -121,13 +136,17 @@ def _cases(draw):
     return X, y, draw(st.one_of(st.none(), weights))
 
 
-@settings(
-    max_examples=_N_EXAMPLES,
-    derandomize="FEWSHOT_EXAMPLES" not in os.environ,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+def _examples(share=1.0):
+    return settings(
+        max_examples=max(1, round(share * _N_EXAMPLES)),
+        derandomize=_IS_FIXED,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@_examples()
 @given(_estimators(), _cases(), st.one_of(st.just(_NEW), _rows))
 def test_there_is_an_error_of_the_library_or_the_promises_hold(clf, case, new):
     X, y, weights = case
@@ -175,3 +194,124 @@ def test_about_half_of_the_cases_are_fitted():
     tried()
 
     assert 20 < outcomes.count("fitted") < 55
+
+
+# ---- All estimators, one label or several, in the containers that there are -------------------
+
+
+def _object_array(values):
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _plain(texts):
+    """Return texts as they are; rows of several fields are no column."""
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError
+    return texts
+
+
+_texts_in = st.sampled_from(
+    [
+        *(list, tuple, iter, _object_array, np.array, pl.Series, pa.array),
+        lambda texts: pd.Series(texts, index=range(5, 5 + len(texts))),
+        lambda texts: pd.Series(texts, dtype="string"),
+        lambda texts: pd.DataFrame({"text": _plain(texts)}),
+        lambda texts: pl.DataFrame({"text": _plain(texts)}),
+        lambda texts: pa.table({"text": _plain(texts)}),
+    ]
+)
+_labels_in = st.sampled_from(
+    [
+        *(list, tuple, iter, _object_array, np.array, pd.Index, pl.Series, pa.array, pd.array),
+        lambda labels: pd.Series(labels, index=range(len(labels), 0, -1)),
+        lambda labels: pd.Series(pd.Categorical(labels, [*dict.fromkeys(labels), "unused"])),
+        lambda labels: pd.DataFrame({"label": labels}),
+        lambda labels: pl.DataFrame({"label": labels}),
+    ]
+)
+_sets_in = st.sampled_from(
+    [
+        *(list, tuple, iter, _object_array, pd.Series, pl.Series, pa.array, np.array, csr_matrix),
+        lambda rows: [set(row) for row in rows],
+        lambda rows: pd.DataFrame(rows, columns=[f"label {i}" for i in range(len(rows[0]))]),
+        lambda rows: pl.DataFrame(np.array(rows), [f"label {i}" for i in range(len(rows[0]))]),
+    ]
+)
+_topics = st.sampled_from(["sports", "politics", "animal"])
+_label_rows = st.one_of(
+    st.lists(_topics, max_size=3, unique=True),
+    _mostly(
+        st.lists(_topics, min_size=1, max_size=2, unique=True),
+        st.one_of(st.none(), st.lists(_labels, max_size=3)),
+    ),
+)
+_flags = st.lists(_mostly(st.sampled_from([0, 1]), _odd), min_size=3, max_size=3)
+
+
+def _in(container, rows):
+    """Put rows into a container, which refuses some of them."""
+    try:
+        return container(rows)
+    except (TypeError, ValueError, IndexError, OverflowError, ArrowException, PolarsError):
+        return rows
+
+
+@st.composite
+def _contained_cases(draw):
+    """Draw texts, labels and weights in all containers; a third have several labels."""
+    X, y, weights = draw(_cases())
+    labels_in = draw(_labels_in)
+    if draw(st.integers(0, 2)) == 2:
+        kind = draw(st.sampled_from([_label_rows, _flags]))
+        y, labels_in = draw(st.lists(kind, min_size=len(X), max_size=len(X))), draw(_sets_in)
+    return _in(draw(_texts_in), X), y if y is None else _in(labels_in, y), weights
+
+
+@pytest.mark.parametrize("name", list(ESTIMATORS))
+def test_every_estimator_keeps_its_promises_or_has_an_error_of_the_library(name):
+    estimator = ESTIMATORS[name]()
+    more = more_texts(estimator)
+
+    @_examples(_SHARES[name])
+    @given(_contained_cases(), st.one_of(st.just(_NEW), _rows), _texts_in)
+    def tried(case, new, container):
+        X, y, weights = case
+        clf = clone(estimator)
+        try:
+            clf.fit(X, y, sample_weight=weights, **more)
+            found = clf.predict_proba(new)
+        except FewShotError:
+            return
+
+        _check_probabilities(clf, found, len(new))
+        _check_predictions(clf, new, found)
+        np.testing.assert_allclose(clf.predict_proba(new[::-1])[::-1], found, atol=1e-6)
+        np.testing.assert_allclose(clf.predict_proba(new[:1]), found[:1], atol=1e-6)
+        np.testing.assert_allclose(clf.predict_proba(_in(container, new)), found, atol=1e-6)
+
+    tried()
+
+
+def _check_probabilities(clf, found, n_texts):
+    assert found.shape == (n_texts, len(clf.classes_))
+    assert len(set(clf.classes_.tolist())) == len(clf.classes_) >= 2
+    assert np.isfinite(found).all()
+    assert ((found >= 0) & (found <= 1)).all()
+    if clf.thresholds_ is None:
+        np.testing.assert_allclose(found.sum(1), 1.0)
+
+
+def _check_predictions(clf, new, found):
+    predicted, classes = clf.predict(new), clf.classes_.tolist()
+    if clf.thresholds_ is None:
+        assert predicted.tolist() == [classes[best] for best in found.argmax(1)]
+        return
+    taken = clf.decision_function(new) >= 0
+    if hasattr(predicted, "shape"):
+        rows = predicted if isinstance(predicted, np.ndarray) else predicted.toarray()
+        assert (rows == taken).all()
+    else:
+        named = [{label for label, has in zip(classes, row, strict=True) if has} for row in taken]
+        assert [set(row) for row in predicted] == named

@@ -41,8 +41,9 @@ def test_folds_of_several_labels_by_hand():
     folds = held_out_folds(states, targets, np.ones(4), SEVERAL)
 
     # Label a: "ab" (state 3) to fold 0, "a" (state 4) to fold 1. Label b: "b" to a fold without
-    # one, the first of those with the fewest labels: 2. The text of no label: fold 0.
-    assert folds.tolist() == [1, 0, 2, 0]
+    # one, the first of those with the fewest labels: 2. The text of no label: fold 3,
+    # which is empty.
+    assert folds.tolist() == [1, 0, 2, 3]
 
 
 def test_equal_texts_stay_together_and_the_order_of_rows_does_not_matter():
@@ -66,3 +67,15 @@ def test_texts_without_weight_are_not_held_out(kind):
 
     assert folds[1] == -1
     assert folds[0] >= 0
+
+
+def test_one_text_with_several_labels_is_not_held_out():
+    states, targets = np.zeros((3, 1)), np.array([[1, 1], [0, 1], [0, 0]], dtype=float)
+
+    assert held_out_folds(states, targets, np.ones(3), SEVERAL).tolist() == [-1, -1, -1]
+
+
+def test_of_two_texts_with_several_labels_one_is_always_left():
+    states, targets = np.array([[1.0], [2.0], [2.0]]), np.array([[0, 0], [1, 1], [1, 1]])
+
+    assert held_out_folds(states, targets, np.ones(3), SEVERAL).tolist() == [1, 0, 0]
