@@ -29,6 +29,7 @@ from fewshot.data.examples import (
 )
 from fewshot.data.label_sets import holds_label_sets, read_label_sets
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
+from fewshot.data.training_data import flat
 from fewshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         rows = list(y) if isinstance(y, Iterator) else y
         if holds_label_sets(rows) or self.task_kind_.has_several:
             return _subset_accuracy(self, X, rows, sample_weight)
+        rows = flat(rows)
         if is_sequence(rows):
             rows = [
                 plain_text(label) if isinstance(label, str) else label for label in as_list(rows)

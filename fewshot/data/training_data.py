@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from fewshot.data.examples import Examples, is_missing, read_examples
 from fewshot.data.label_sets import LabelSets, holds_label_sets, joined_labels, read_label_sets
-from fewshot.data.labels import Labels, read_labels
-from fewshot.errors import InputError, warn_user
+from fewshot.data.labels import Label, Labels, check_length, read_labels
+from fewshot.errors import FewShotWarning, InputError, warn_user
+
+_LOST = frozenset({"nan", "<NA>", "NaT"})  # missing values as strings; "None" may be a class
 
 
 class TrainingData(NamedTuple):
@@ -80,13 +82,41 @@ def _refuse_label_column(examples: Examples, labels: Labels | LabelSets) -> None
 
 def _read_y(y: Any, n_examples: int) -> Labels | LabelSets:
     """Read labels, one for each text or several."""
+    if isinstance(y, (Labels, LabelSets)):
+        check_length(len(y), n_examples)
+        return y
     rows = list(y) if isinstance(y, Iterator) else y
-    if holds_label_sets(rows):
-        return read_label_sets(rows, n_examples)
-    return read_labels(_flat(rows), n_examples)
+    labels: Labels | LabelSets = (
+        read_label_sets(rows, n_examples)
+        if holds_label_sets(rows)
+        else read_labels(flat(rows), n_examples)
+    )
+    _warn_of_unseen(labels.classes())
+    return labels
 
 
-def _flat(y: Any) -> Any:
+def _warn_of_unseen(found: Sequence[Label]) -> None:
+    """Warn of labels that were no class before they were read or typed."""
+    lost = [label for label in found if label in _LOST]
+    if lost:
+        warn_user(
+            f"{lost[0]!r} in y is a class: NumPy and pandas make it of a missing label among "
+            "strings. If it was one, pass y as a list, with None there",
+            FewShotWarning,
+        )
+    seen: dict[str, Label] = {}
+    for label in found:
+        other = seen.setdefault(str(label).strip(), label)
+        if other != label:
+            warn_user(
+                f"{other!r} and {label!r} in y are two classes, which differ in spaces at the ends "
+                "only: if they are one, strip the labels",
+                FewShotWarning,
+            )
+            return
+
+
+def flat(y: Any) -> Any:
     """Flatten a column vector, with scikit-learn's warning."""
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] == 1:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 import torch
 from sklearn.base import clone, is_classifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -494,6 +494,12 @@ def test_containers_are_learned_from_alike(estimator, fitted, texts, labels):
 
     np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
     assert clf.score(texts, labels) == clf.score(X, Y)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_column_of_labels_is_scored_as_it_is_learned_from(fitted, frame):
+    with pytest.warns(DataConversionWarning, match="column-vector y"):
+        assert fitted.score(X, frame({"label": Y})) == fitted.score(X, Y)
 
 
 def test_iterators_are_read_once(estimator, fitted):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from sklearn.exceptions import DataConversionWarning
 from fewshot.data.examples import Examples
 from fewshot.data.labels import read_labels
 from fewshot.data.training_data import concatenate, read_training_data
-from fewshot.errors import InputError
+from fewshot.errors import FewShotWarning, InputError
 
 
 def test_a_column_of_labels_is_flattened_with_a_warning():
@@ -149,3 +151,22 @@ def test_only_ratios_of_weights_count_among_labelled_and_among_unlabelled_texts(
 
     # The mean of the weights above 0 is 2 with a label and 4 without.
     assert data.sample_weight.tolist() == [0.5, 1.5, 0.0, 0.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.array(["a", "b", np.nan]), "'nan' in y is a class: NumPy and pandas make it of a"),
+        (["a", "<NA>", "b"], "'<NA>' in y is a class"),
+        (["a", "b ", "b"], "'b' and 'b ' in y are two classes, which differ in spaces"),
+        ([["a", " b"], ["b"], []], "' b' and 'b' in y are two classes"),
+    ],
+)
+def test_classes_that_may_be_none_are_warned_of_once(y, message):
+    with pytest.warns(FewShotWarning, match=message) as shown:
+        data = read_training_data(["x", "y", "z"], y)
+
+    assert len(shown) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_training_data(data.examples, data.labels)
