@@ -304,6 +304,23 @@ def test_members_of_an_enum_count_as_their_values(estimator, fitted):
     assert fitted.score(X, members) == fitted.score(X, Y)
 
 
+def test_bools_with_words_come_back_from_a_folder(estimator, tmp_path):
+    if not has_words(estimator) or has_names(estimator):
+        pytest.skip("is given no words")
+    clf = with_settings(
+        clone(estimator),
+        verbalizer={False: "politics", True: "sports"},
+        labels=[False, True],
+        class_weight={True: 2.0},
+    )
+    fit(clf, X, [label == "sports" for label in Y]).save(tmp_path / "clf")
+
+    loaded = fewshot.load(tmp_path / "clf")
+
+    assert loaded.classes_.dtype == bool
+    assert loaded.predict(X).tolist() == clf.predict(X).tolist()
+
+
 def test_integer_labels_come_back_as_integers(estimator):
     clf = clone(estimator)
     if has_words(clf):
@@ -319,7 +336,9 @@ def test_integer_labels_come_back_as_integers(estimator):
 @pytest.mark.parametrize(
     ("politics", "sports"), [(False, True), ("0", "1"), ("👍", "👎"), ("体育", "政治"), (3, 7)]
 )
-def test_labels_without_words_are_learned_and_come_back(estimator, fitted, politics, sports):
+def test_labels_without_words_are_learned_and_come_back(
+    estimator, fitted, politics, sports, tmp_path
+):
     clf = clone(estimator)
     y = [sports if label == "sports" else politics for label in Y]
     needs_words = isinstance(clf, (PETClassifier, PCPClassifier))
@@ -338,8 +357,10 @@ def test_labels_without_words_are_learned_and_come_back(estimator, fitted, polit
     if not knows_names(clf):
         np.testing.assert_allclose(outputs(clf), outputs(fitted), atol=1e-6)
 
-    assert clf.classes_.tolist() == [politics, sports]
-    assert {type(label) for label in clf.predict(X).tolist()} == {type(sports)}
+    clf.save(tmp_path / "clf")
+    for found in (clf, fewshot.load(tmp_path / "clf")):
+        assert found.classes_.tolist() == [politics, sports]
+        assert {type(label) for label in found.predict(X).tolist()} == {type(sports)}
 
 
 def test_pairs_are_classified(estimator):
