@@ -7,6 +7,7 @@ get a share of them.
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 
 import numpy as np
@@ -21,7 +22,7 @@ from pyarrow import ArrowException
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 
-from fewshot import PromptClassifier, TfidfClassifier
+from fewshot import PromptClassifier, TfidfClassifier, load
 from fewshot.errors import FewShotError
 from fewshot.tuning import Full
 from tests.tiny_estimators import ESTIMATORS, more_texts, tiny_lm
@@ -239,6 +240,9 @@ _sets_in = st.sampled_from(
         lambda rows: pl.DataFrame(np.array(rows), [f"label {i}" for i in range(len(rows[0]))]),
     ]
 )
+_other_labels = st.sampled_from(
+    [{"sports": 1, "politics": 0}, {"sports": True, "politics": False}, {"sports": "⚽"}]
+)
 _topics = st.sampled_from(["sports", "politics", "animal"])
 _label_rows = st.one_of(
     st.lists(_topics, max_size=3, unique=True),
@@ -262,7 +266,8 @@ def _in(container, rows):
 def _contained_cases(draw):
     """Draw texts, labels and weights in all containers; a third have several labels."""
     X, y, weights = draw(_cases())
-    labels_in = draw(_labels_in)
+    labels_in, others = draw(_labels_in), draw(_mostly(st.just({}), _other_labels))
+    y = y and [others.get(label, label) for label in y]
     if draw(st.integers(0, 2)) == 2:
         kind = draw(st.sampled_from([_label_rows, _flags]))
         y, labels_in = draw(st.lists(kind, min_size=len(X), max_size=len(X))), draw(_sets_in)
@@ -275,8 +280,8 @@ def test_every_estimator_keeps_its_promises_or_has_an_error_of_the_library(name)
     more = more_texts(estimator)
 
     @_examples(_SHARES[name])
-    @given(_contained_cases(), st.one_of(st.just(_NEW), _rows), _texts_in)
-    def tried(case, new, container):
+    @given(_contained_cases(), st.one_of(st.just(_NEW), _rows), _texts_in, st.integers(0, 4))
+    def tried(case, new, container, number):
         X, y, weights = case
         clf = clone(estimator)
         try:
@@ -290,6 +295,8 @@ def test_every_estimator_keeps_its_promises_or_has_an_error_of_the_library(name)
         np.testing.assert_allclose(clf.predict_proba(new[::-1])[::-1], found, atol=1e-6)
         np.testing.assert_allclose(clf.predict_proba(new[:1]), found[:1], atol=1e-6)
         np.testing.assert_allclose(clf.predict_proba(_in(container, new)), found, atol=1e-6)
+        if number == 4:
+            _check_saved(clf, new, found)
 
     tried()
 
@@ -301,6 +308,14 @@ def _check_probabilities(clf, found, n_texts):
     assert ((found >= 0) & (found <= 1)).all()
     if clf.thresholds_ is None:
         np.testing.assert_allclose(found.sum(1), 1.0)
+
+
+def _check_saved(clf, new, found):
+    with tempfile.TemporaryDirectory() as folder:
+        clf.save(f"{folder}/clf")
+        loaded = load(f"{folder}/clf")
+    assert loaded.classes_.tolist() == clf.classes_.tolist()
+    np.testing.assert_array_equal(loaded.predict_proba(new), found)
 
 
 def _check_predictions(clf, new, found):
