@@ -14,22 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.data.class_scores import check_finite, warn_collapse
-from fewshot.data.examples import (
-    as_list,
-    is_blank,
-    is_missing,
-    is_sequence,
-    plain_text,
-    shorten_repr,
-)
+from fewshot.data.examples import shorten_repr
 from fewshot.data.label_sets import holds_label_sets, read_label_sets
+from fewshot.data.labels import Labels, read_labels
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
-from fewshot.data.training_data import flat
+from fewshot.data.training_data import flat, read_weights
 from fewshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -179,26 +172,22 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If `y` holds one label for each text where ``fit`` was given several, or the reverse; or
-            if a label is missing.
+            If `y` or `sample_weight` cannot be used, a label is missing, or `y` holds one label
+            for each text where ``fit`` was given several, or the reverse.
         """
         check_is_fitted(self)
         rows = list(y) if isinstance(y, Iterator) else y
         if holds_label_sets(rows) or self.task_kind_.has_several:
             return _subset_accuracy(self, X, rows, sample_weight)
-        rows = flat(rows)
-        if is_sequence(rows):
-            rows = [
-                plain_text(label) if isinstance(label, str) else label for label in as_list(rows)
-            ]
-            is_empty = [is_missing(label) or is_blank(label) for label in rows]
-            missing = np.flatnonzero(is_empty).tolist()
-            if missing:
-                raise InputError(
-                    f"the labels of {len(missing)} rows are missing (rows {missing[:5]}): score "
-                    "needs a label for each text; leave these rows out"
-                )
-        return float(super().score(X, rows, sample_weight))
+        predicted = self.predict(X)
+        labels = read_labels(flat(rows), len(predicted))
+        missing = np.flatnonzero(~labels.is_labeled).tolist()
+        if missing:
+            raise InputError(
+                f"the labels of {len(missing)} rows are missing (rows {missing[:5]}): score needs "
+                "a label for each text; leave these rows out"
+            )
+        return accuracy(labels, predicted, sample_weight)
 
     def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:
         """Save the fitted estimator as safetensors and JSON; see :func:`fewshot.load`.
@@ -276,7 +265,21 @@ def _subset_accuracy(classifier: TextClassifier, X: Any, y: Any, sample_weight: 
     labels.resolve(classes)  # refuses unknown ones
     if not labels.is_labeled.all():
         raise InputError("the labels of some rows of y are missing; leave these texts out")
-    return float(accuracy_score(labels.targets(classes) > 0, found, sample_weight=sample_weight))
+    is_right = ((labels.targets(classes) > 0) == found).all(1)
+    return float(np.average(is_right, weights=read_weights(sample_weight, len(found))))
+
+
+def accuracy(labels: Labels, predicted: npt.NDArray[Any], sample_weight: Any) -> float:
+    """Return the share of predictions that are the label, which each text has."""
+    weights = read_weights(sample_weight, len(predicted))
+    truth, found = labels.values.tolist(), predicted.tolist()
+    if isinstance(truth[0], str) != isinstance(found[0], str):
+        raise InputError(
+            f"the classifier was fitted to labels such as {found[0]!r}, and y holds {truth[0]!r}: "
+            "pass labels of the same type"
+        )
+    is_right = [label == other for label, other in zip(truth, found, strict=True)]
+    return float(np.average(is_right, weights=weights))
 
 
 @dataclass(frozen=True)

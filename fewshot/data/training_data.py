@@ -48,7 +48,7 @@ def read_training_data(
     labels = _read_y([None] * n_examples if y is None else y, n_examples)
     if not isinstance(X, Examples):
         _refuse_label_column(examples, labels)
-    weights = _weights(sample_weight, n_examples)
+    weights = read_weights(sample_weight, n_examples)
     for rows in (labels.is_labeled, ~labels.is_labeled):
         weights[rows] /= _mean_weight(weights[rows])
     return TrainingData(examples, labels, weights)
@@ -132,7 +132,8 @@ def flat(y: Any) -> Any:
     return y
 
 
-def _weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
+def read_weights(sample_weight: Any, n_examples: int) -> npt.NDArray[np.float64]:
+    """Read the weights of texts; without any, all weigh 1."""
     if sample_weight is None:
         return np.ones(n_examples)
     expected = f"sample_weight is {n_examples} finite numbers, 0 or more and not all zero"

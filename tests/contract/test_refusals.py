@@ -57,6 +57,26 @@ def test_a_score_needs_a_label_for_each_text(fitted, blank):
         fitted.score(X, [*Y[:-1], blank])
 
 
+@pytest.mark.parametrize(
+    ("y", "weights", "message"),
+    [
+        (Y[:3], None, "differ in length"),
+        (None, None, "y is a sequence of labels|target y is None|no row of y has a label"),
+        ("sports", None, "y is a sequence of labels"),
+        (set(Y), None, "y is a sequence of labels"),
+        ([1, "sports"] * 5, None, "all str or all int"),
+        ([0.5] * 10, None, "labels are str or int"),
+        ([1] * 10, None, "fitted to labels such as '(sports|politics)', and y holds 1: pass"),
+        (Y, [1.0] * 3, "sample_weight is 10 finite numbers"),
+        (Y, [np.nan] * 10, "sample_weight is 10 finite numbers.* got nan in row 0"),
+    ],
+    ids=["short", "None", "str", "set", "mixed", "floats", "ints", "few weights", "NaN"],
+)
+def test_what_cannot_be_scored_by_is_refused(fitted, y, weights, message):
+    with pytest.raises(InputError, match=message):
+        fitted.score(X, y, sample_weight=weights)
+
+
 def test_a_column_that_equals_the_labels_is_no_text(estimator):
     table = pd.DataFrame({"body": X, "topic": Y})
     clf = clone(estimator)

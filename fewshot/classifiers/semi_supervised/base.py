@@ -10,10 +10,9 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
-from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 
-from fewshot.classifiers.base import TextClassifier, in_plain_torch
+from fewshot.classifiers.base import TextClassifier, accuracy, in_plain_torch
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.prompt import PromptClassifier
@@ -127,9 +126,8 @@ class SemiSupervisedClassifier(TextClassifier):
         if not len(labeled):
             raise InputError("no row of y has a label to score by; pass labelled texts")
         predicted = self.predict(data.examples.take(labeled))
-        truth = data.one_each.values[labeled].tolist()
         weights = None if sample_weight is None else data.sample_weight[labeled]
-        return float(accuracy_score(truth, predicted.tolist(), sample_weight=weights))
+        return accuracy(data.take(labeled).one_each, predicted, weights)
 
     def set_params(self: _Fitted, **params: Any) -> _Fitted:  # scikit-learn's signature
         """Set parameters by name; settings of one of them as ``<parameter>__<setting>``.
