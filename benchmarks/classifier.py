@@ -155,7 +155,7 @@ def _task(model: str, texts: list[str], labels: list[str], pool: list[str], seed
         rows, None, fields=("text",), max_unlabeled=_POOL, rng=np.random.default_rng(seed)
     )
     load_masked_lm(model)  # before anything is timed
-    classes, verbalizer = read_classes(None, None, data.labeled)
+    classes, _, verbalizer = read_classes(None, None, data.labeled)
     return Task(data, classes, verbalizer, None, model, seed)
 
 

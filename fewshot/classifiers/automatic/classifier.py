@@ -18,6 +18,7 @@ from fewshot.classifiers.automatic.task import (
     Clock,
     Task,
     choose_model,
+    named,
     read_budget,
     read_classes,
     read_rows,
@@ -177,14 +178,12 @@ class Classifier(TextClassifier):
         is_known, expected = one_of(on_interrupt, get_args(OnInterrupt))
         if not is_known:
             raise InputError(f"on_interrupt is {expected}, got {on_interrupt!r}")
-        task, clock = self._plan(X, y, sample_weight, unlabeled)
+        task, clock, classes = self._plan(X, y, sample_weight, unlabeled)
         found = Search(
             task, clock, is_shown=self.verbose > 0, keeps_tried=on_interrupt == "keep"
         ).run()
-        self.classes_ = label_array(task.classes)
-        self.class_offset_ = class_offset(
-            task.classes, self.class_weight, self.class_prior, task.kind
-        )
+        self.classes_ = label_array(classes)
+        self.class_offset_ = class_offset(classes, self.class_weight, self.class_prior, task.kind)
         self.task_kind_, self.thresholds_ = task.kind, found.thresholds
         self.voices_ = found.voices
         self.weights_ = found.weights
@@ -214,9 +213,11 @@ class Classifier(TextClassifier):
         InputError, VerbalizerError, ModelError
             As in :meth:`fit`.
         """
-        return plan_voices(*self._plan(X, y, None, unlabeled))
+        return plan_voices(*self._plan(X, y, None, unlabeled)[:2])
 
-    def _plan(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any) -> tuple[Task, Clock]:
+    def _plan(
+        self, X: Any, y: Any, sample_weight: Any, unlabeled: Any
+    ) -> tuple[Task, Clock, list[Label]]:
         check_settings(self, {"verbose": one_of(self.verbose, (0, 1))})
         rng = new_rng(self.random_state)
         rows = read_rows(X, y, sample_weight)
@@ -226,7 +227,9 @@ class Classifier(TextClassifier):
         )
         n_labeled = 0 if data.labeled is None else len(data.labeled.examples)
         seconds = read_budget(self.time_budget, n_labeled)
-        classes, verbalizer = read_classes(self.labels, self.descriptions, data.labeled)
+        # A class whose texts all weigh nothing stays one.
+        labeled = None if data.labeled is None else rows
+        classes, names, verbalizer = read_classes(self.labels, self.descriptions, labeled)
         kind = task_kind(None if rows is None else rows.labels, self.threshold)
         given_thresholds(self.threshold, classes)  # checks it, as the next
         class_offset(classes, self.class_weight, self.class_prior, kind)
@@ -236,19 +239,10 @@ class Classifier(TextClassifier):
         load_masked_lm(model)  # once in a process, and before anything is measured
         clock = Clock.of(seconds)
         seed = int(rng.integers(2**31))
-        task = Task(
-            data,
-            classes,
-            verbalizer,
-            template_for(fields),
-            model,
-            seed,
-            kind,
-            self.class_prior,
-            self.class_weight,
-            self.threshold,
-        )
-        return task, clock
+        data, *by_class = named(classes, names, data, self.class_prior, self.class_weight)
+        template = template_for(fields)
+        known = (data, names, verbalizer, template, model, seed, kind, *by_class, self.threshold)
+        return Task(*known), clock, classes
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples: Examples = read_examples(X, self.fields_)

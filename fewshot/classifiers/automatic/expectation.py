@@ -25,7 +25,7 @@ class Expectation(NamedTuple):
 def expect(decided: Verdict) -> Expectation:
     """Return what the decisions on held-out texts let expect."""
     share, _ = decided.accuracy
-    n = len(decided.true) * _SHARE_OF_TEXTS
+    n = decided.n_texts * _SHARE_OF_TEXTS
     hits, misses = _PRIOR if decided.thresholds is None else _PRIOR_OF_SEVERAL
     found = beta(n * share + hits, n * (1 - share) + misses)
     tail = (1.0 - _LEVEL) / 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ class Verdict:
     true: npt.NDArray[np.bool_]  # [n_known, n_classes]
     sample_weight: Array  # [n_known]
     thresholds: Array | None = None  # [n_classes], of several labels
+    n_texts: float = 0.0  # that say something of their own: copies and unequal weights say less
 
     @property
     def is_right(self) -> npt.NDArray[np.bool_]:
@@ -49,11 +50,18 @@ class Verdict:
     def accuracy(self) -> tuple[float, float]:
         """The share of right texts, and its standard error."""
         share = float(np.average(self.is_right, weights=self.sample_weight))
-        return share, float(np.sqrt(share * (1 - share) / len(self.true)))
+        return share, float(np.sqrt(share * (1 - share) / self.n_texts))
 
 
 def verdict(
-    scores: Array | None, targets: Array, sample_weight: Array, kind: TaskKind = ONE_LABEL
+    scores: Array | None,
+    targets: Array,
+    sample_weight: Array,
+    kind: TaskKind = ONE_LABEL,
+    *,
+    offset: Array | float = 0.0,  # of the decision, [n_classes]
+    thresholds: Array | None = None,  # that were given, [n_classes]
+    keys: npt.NDArray[Any] | None = None,  # [n], equal for equal texts
 ) -> Verdict | None:
     """Decide by the scores of held-out texts, [n, n_classes]; None if there are none."""
     if scores is None:
@@ -61,13 +69,17 @@ def verdict(
     is_known = np.isfinite(scores).all(1)
     if not is_known.any():
         return None
-    thresholds = None
     if kind.has_several:
-        thresholds = choose_thresholds(targets, sample_weight, kind.probabilities(scores))
-        found = kind.probabilities(scores) >= thresholds
+        if thresholds is None:
+            thresholds = choose_thresholds(targets, sample_weight, kind.probabilities(scores))
+        found = kind.probabilities(scores + offset) >= thresholds
     else:
-        found = np.eye(targets.shape[1], dtype=bool)[scores.argmax(1)]
-    return Verdict(found[is_known], targets[is_known] > 0, sample_weight[is_known], thresholds)
+        found = np.eye(targets.shape[1], dtype=bool)[(scores + offset).argmax(1)]
+    weights = sample_weight[is_known]
+    places = np.arange(len(weights)) if keys is None else keys[is_known]
+    of_text = np.bincount(np.unique(places, return_inverse=True)[1], weights=weights)
+    n_texts = float(of_text.sum() ** 2 / (of_text**2).sum()) if of_text.any() else 0.0
+    return Verdict(found[is_known], targets[is_known] > 0, weights, thresholds, n_texts)
 
 
 def pool_weights(

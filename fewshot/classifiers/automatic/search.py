@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from fewshot.classifiers.automatic.advice import advice_for
 from fewshot.classifiers.automatic.evidence import expected_gain, situation_of
 from fewshot.classifiers.automatic.expectation import Expectation, expect
-from fewshot.classifiers.automatic.pool import Heard, Verdict, pool_weights, pooled, verdict
+from fewshot.classifiers.automatic.pool import Heard, Verdict, pool_weights, pooled
 from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial
 from fewshot.classifiers.automatic.task import Clock, Task
 from fewshot.classifiers.automatic.voices import (
@@ -171,19 +171,19 @@ class Search:
 
     def _found(self, tried: Sequence[Tried], skipped: Sequence[Trial]) -> Found:
         task = self.task
-        truth = task.truth()
-        weights = pool_weights([Heard(t.voice.weight, t.held_out) for t in tried], *truth)
+        heard = [Heard(item.voice.weight, item.held_out) for item in tried]
+        weights = pool_weights(heard, *task.truth())
         asked = np.array([item.held_out is not None for item in tried])
         if task.kind.has_several and asked.any():
             weights[~asked] = 0.0  # thresholds are those of what was cross-validated
         weights[weights < _LEAST_WEIGHT * weights.max()] = 0.0
         trials = []
         for item, weight in zip(tried, weights, strict=True):
-            own = verdict(item.held_out, *truth)
+            own = task.verdict(item.held_out)
             accuracy, deviation = (None, None) if own is None else own.accuracy
             found = item.voice.name, accuracy, deviation, item.seconds, float(weight)
             trials.append(Trial(*found))
-        decided = verdict(_pooled_held_out(tried, weights, task.kind), *truth)
+        decided = task.verdict(_pooled_held_out(tried, weights, task.kind))
         expected = Expectation() if decided is None else expect(decided)
         kept = np.flatnonzero(weights).tolist()
         report = FitReport(

@@ -11,10 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.classifiers.automatic.pool import Verdict, verdict
 from fewshot.classifiers.class_words import resolve_classes
-from fewshot.data.classes import Threshold, class_targets
+from fewshot.data.classes import (
+    Threshold,
+    class_offset,
+    class_shares,
+    class_targets,
+    given_thresholds,
+)
 from fewshot.data.examples import as_list, is_sequence, shorten
-from fewshot.data.labels import Label
+from fewshot.data.labels import Label, read_labels
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.settings import is_positive
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
@@ -64,6 +71,23 @@ class Task:
     def truth(self) -> tuple[Array, Array, TaskKind]:
         """Return 1 for the labels that texts have, [n, n_classes], and the weights of the texts."""
         return *class_targets(self.labeled, self.classes, self.class_weight), self.kind
+
+    def verdict(self, scores: Array | None) -> Verdict | None:
+        """Decide by the scores of held-out texts as the classifier will, [n, n_classes]."""
+        targets, weights, kind = self.truth()
+        shares = class_shares(self.classes, self.class_prior, kind)
+        if shares is not None and not kind.has_several:  # new texts have these
+            found = np.maximum(weights @ targets, np.finfo(float).tiny)
+            weights = weights * (targets @ (shares / found * weights.sum()))
+        return verdict(
+            scores,
+            targets,
+            weights,
+            kind,
+            offset=class_offset(self.classes, self.class_weight, self.class_prior, kind),
+            thresholds=given_thresholds(self.threshold, self.classes),
+            keys=text_keys(self.labeled.examples),
+        )
 
     def folds(self, n_folds: int) -> Folds:
         """Return the fold in which each labelled text is held out, -1 for none."""
@@ -127,8 +151,8 @@ def read_classes(
     labels: Sequence[Label] | None,
     descriptions: Mapping[Label, Any] | None,
     labeled: TrainingData | None,
-) -> tuple[list[Label], Verbalizer | None]:
-    """Return the classes, and their names with the descriptions that there are."""
+) -> tuple[list[Label], list[Label], Verbalizer | None]:
+    """Return the classes, what they are called, and the words of each if there are descriptions."""
     given = None if descriptions is None else _described(descriptions)
     if given is not None and labels is None and labeled is None:
         labels = list(given)
@@ -139,14 +163,32 @@ def read_classes(
         )
     classes, names = resolve_classes(None, labels, labeled)
     if given is None:
-        return classes, None
+        return classes, names, None
     unknown = [label for label in given if label not in names]
     if unknown:
         raise VerbalizerError(
             f"descriptions has the labels {unknown[:5]}, which are unknown; known are {names}. "
             "Name all of them with labels= if some have no text"
         )
-    return classes, _verbalizer(names, given)
+    return classes, names, _verbalizer(names, given)
+
+
+def named(
+    classes: list[Label], names: Sequence[Label], data: SemiSupervisedData, *by_class: Any
+) -> tuple[Any, ...]:
+    """Return data and mappings with the names in place of the numbers that stand for them."""
+    if data.labeled is None or list(names) == classes:
+        return data, *by_class
+    name_of = dict(zip(classes, names, strict=True))
+    labels = [name_of[number] for number in data.labeled.one_each.values.tolist()]
+    labeled = data.labeled._replace(labels=read_labels(labels, len(labels)))
+    renamed = (
+        {name_of[number]: value for number, value in given.items()}
+        if isinstance(given, Mapping)
+        else given
+        for given in by_class
+    )
+    return SemiSupervisedData(labeled, data.pool), *renamed
 
 
 def _described(descriptions: Any) -> dict[Label, list[str]]:

@@ -94,17 +94,12 @@ def _prompt(task: Task, tuning: str) -> PromptClassifier:
         model=task.model,
         tuning=tuning,
         labels=task.classes if task.verbalizer is None else None,
-        threshold=None if tuning != "none" else task.threshold,
-        class_weight=_balance(task),
+        threshold=task.threshold,
+        class_weight=task.class_weight,
         class_prior=task.class_prior,
         random_state=task.seed,
         verbose=0,
     )
-
-
-def _balance(task: Task) -> str | None:
-    """Return the weighting of texts; weights of classes are added to the scores of the pool."""
-    return task.class_weight if isinstance(task.class_weight, str) else None
 
 
 def zero_shot(task: Task) -> PromptClassifier:
@@ -134,13 +129,19 @@ def _pcp(task: Task) -> PCPClassifier:
 
 
 def _embedding(task: Task) -> EmbeddingClassifier:
-    labels = task.classes if task.verbalizer is None else None
-    balance = _balance(task)
-    return EmbeddingClassifier(task.model, task.verbalizer, labels=labels, class_weight=balance)
+    return EmbeddingClassifier(
+        task.model,
+        task.verbalizer,
+        labels=task.classes if task.verbalizer is None else None,
+        class_weight=task.class_weight,
+        threshold=task.threshold,
+    )
 
 
 def _tfidf(task: Task) -> TfidfClassifier:
-    return TfidfClassifier(labels=task.classes, class_weight=_balance(task))
+    return TfidfClassifier(
+        labels=task.classes, class_weight=task.class_weight, threshold=task.threshold
+    )
 
 
 def _always(_task: Task) -> bool:

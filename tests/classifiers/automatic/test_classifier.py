@@ -90,7 +90,7 @@ def test_descriptions_are_words_of_the_classes(lm):
 def test_embeddings_learn_from_descriptions():
     rows = read_training_data(TEXTS, LABELS)
     data = SemiSupervisedData(rows, rows.examples.take([]))
-    classes, verbalizer = read_classes(None, {"sports": "a football match"}, rows)
+    classes, _, verbalizer = read_classes(None, {"sports": "a football match"}, rows)
     (embedding,) = [voice for voice in CHEAP if voice.name == "embedding"]
 
     plain, told = (
@@ -279,3 +279,51 @@ def test_several_labels_are_learned_and_come_back_as_they_were_given(lm, tmp_pat
     assert proba == pytest.approx(1 / (1 + np.exp(-total)))
     clf.save(tmp_path / "model")
     assert (fewshot.load(tmp_path / "model").predict_proba(NEW) == proba).all()
+
+
+def test_numbers_that_stand_for_names_learn_what_the_names_would(lm):
+    names, settings = ["politics", "sports"], {"model": lm, "time_budget": "1h", **QUIET}
+    numbers = [names.index(label) for label in LABELS]
+    weights = {"politics": 1.0, "sports": 3.0}
+
+    by_name = Classifier(names, class_weight=weights, **settings).fit(TEXTS, LABELS)
+    by_number = Classifier(names, class_weight={0: 1.0, 1: 3.0}, **settings)
+    with pytest.warns(FewShotWarning, match="0 to 1 stand for"):
+        by_number.fit(TEXTS, numbers)
+
+    assert by_number.classes_.tolist() == [0, 1]
+    np.testing.assert_array_equal(by_number.predict_proba(NEW), by_name.predict_proba(NEW))
+
+
+def test_a_class_whose_texts_weigh_nothing_stays_a_class(lm):
+    weights = [1.0 if label == "sports" else 0.0 for label in LABELS]
+    more, labels = [*TEXTS, "a new song"], [*LABELS, "music"]
+    settings = {"model": lm, "time_budget": "1h", **QUIET}
+
+    clf = Classifier(**settings).fit(more, labels, sample_weight=[*weights, 1.0])
+
+    assert clf.classes_.tolist() == ["music", "politics", "sports"]
+
+
+def test_the_expected_accuracy_counts_weights_and_shares_of_classes(lm):
+    labels = ["sports", "sports", "politics", "sports"] * (len(MANY) // 4)  # not learnable
+    always = {"model": lm, "time_budget": "1h", "class_weight": {"sports": 1e9}, **QUIET}
+    texts, n = MANY[: len(labels)], len(labels) / 2
+
+    clf = Classifier(**always).fit(texts, labels)
+    rare = Classifier(class_prior={"sports": 0.2, "politics": 0.8}, **always).fit(texts, labels)
+
+    assert set(clf.predict(texts)) == {"sports"}
+    assert clf.report_.expected_accuracy == pytest.approx((0.75 * n + 3) / (n + 4))
+    # Texts weigh 4/15 and 16/5: few of them decide.
+    n = n * 1 / (0.75 * (4 / 15) ** 2 + 0.25 * (16 / 5) ** 2)
+    assert rare.report_.expected_accuracy == pytest.approx((0.2 * n + 3) / (n + 4))
+
+
+def test_voices_decide_by_the_same_weights_and_thresholds(lm):
+    weights = {"sports": 3.0}
+    clf = Classifier(model=lm, time_budget="1h", class_weight=weights, **QUIET).fit(TEXTS, LABELS)
+
+    assert {name: voice.class_weight for name, voice in clf.voices_.items()} == dict.fromkeys(
+        clf.voices_, weights
+    )

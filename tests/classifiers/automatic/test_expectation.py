@@ -48,3 +48,20 @@ def test_of_several_labels_all_must_be_right():
     assert decided.thresholds.shape == (2,)
     # 199 of 200, which count as 100 texts, beside half a text right and half a text wrong.
     assert expect(decided).accuracy == pytest.approx(100 / 101)
+
+
+def test_copies_of_a_text_say_no_more_than_the_text():
+    once = verdict(SCORES, TARGETS, np.ones(8))
+    thrice = verdict(*(np.tile(part, (3, 1)) for part in (SCORES, TARGETS)), np.ones(24),
+                     keys=np.tile(np.arange(8), 3))  # fmt: skip
+
+    assert expect(thrice) == expect(once)
+    assert thrice.n_texts == 8.0
+    assert verdict(SCORES, TARGETS, np.r_[1.0, 1.0, np.zeros(6)]).n_texts == 2.0
+
+
+def test_decisions_are_those_of_the_classifier_with_its_offset():
+    always = verdict(SCORES, TARGETS, np.ones(8), offset=np.array([1e6, 0.0]))
+
+    assert always.found[:, 0].all()
+    assert always.accuracy[0] == TARGETS[:, 0].mean()

@@ -40,12 +40,13 @@ def test_other_budgets_are_refused(given):
 
 
 def test_classes_are_those_of_the_labels():
-    assert read_classes(None, None, LABELED) == (["no", "yes"], None)
-    assert read_classes(["yes", "no", "maybe"], None, LABELED) == (["maybe", "no", "yes"], None)
+    found, named = ["no", "yes"], ["maybe", "no", "yes"]
+    assert read_classes(None, None, LABELED) == (found, found, None)
+    assert read_classes(["yes", "no", "maybe"], None, LABELED) == (named, named, None)
 
 
 def test_a_description_stands_beside_the_name():
-    classes, verbalizer = read_classes(None, {"no": "it is refused"}, LABELED)
+    classes, _, verbalizer = read_classes(None, {"no": "it is refused"}, LABELED)
 
     assert classes == ["no", "yes"]
     assert verbalizer is not None
@@ -53,7 +54,7 @@ def test_a_description_stands_beside_the_name():
 
 
 def test_descriptions_alone_name_the_classes():
-    classes, verbalizer = read_classes(None, {1: "good", 0: ["bad", "awful"]}, None)
+    classes, _, verbalizer = read_classes(None, {1: "good", 0: ["bad", "awful"]}, None)
 
     assert classes == [0, 1]
     assert verbalizer is not None
@@ -61,7 +62,7 @@ def test_descriptions_alone_name_the_classes():
 
 
 def test_a_label_that_is_no_word_is_known_by_its_descriptions():
-    _, verbalizer = read_classes(["0", "1"], {"0": "bad", "1": ["good", "great"]}, None)
+    _, _, verbalizer = read_classes(["0", "1"], {"0": "bad", "1": ["good", "great"]}, None)
 
     assert verbalizer is not None
     assert verbalizer.label_words == {"0": ("bad",), "1": ("good", "great")}
