@@ -17,6 +17,7 @@ from fewshot.data.classes import (
     LabeledTexts,
     Threshold,
     class_offset,
+    class_targets,
     given_thresholds,
     read_labeled_texts,
     task_kind,
@@ -25,11 +26,11 @@ from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, one_of, positive
 from fewshot.data.task_kind import TaskKind
-from fewshot.data.training_data import read_training_data
+from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.heads import LinearHead, fit_linear_head
-from fewshot.scoring.thresholds import linear_thresholds, zero_shot_thresholds
+from fewshot.scoring.thresholds import choose_thresholds, linear_thresholds, zero_shot_thresholds
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -64,7 +65,8 @@ class EmbeddingClassifier(SentenceClassifier):
     head : {"auto", "regression", "names"}, default="auto"
         What scores the embeddings. ``"auto"``: where texts have labels, logistic regression on them
         and on the names of the classes, if they are words; else the cosine to the names.
-        ``"regression"``: on the texts alone. ``"names"``: the names, whatever the labels.
+        ``"regression"``: on the texts alone. ``"names"``: the names; labels, if there are any, only
+        choose thresholds.
     C : float, default=100.0
         Inverse strength of the L2 penalty of the regression. Embeddings have length 1.
     max_length : int, optional
@@ -75,9 +77,10 @@ class EmbeddingClassifier(SentenceClassifier):
     threshold : float, dict, "auto" or None, default=None
         Where texts have several labels, the probability from which a text has a label: one for
         all, one by label, or ``"auto"``: chosen by F1 on labelled texts that are held out in turn,
-        and shrunk with few towards the best one for all. None is ``"auto"`` where `y` holds
-        several labels for a text; without labelled texts, anything else says that texts may have
-        several.
+        and shrunk with few towards the best one for all. Names learn nothing from texts, so theirs
+        are chosen on all labelled texts, and are 0.35 without any. None is ``"auto"`` where `y`
+        holds several labels for a text; without labelled texts, anything else says that texts may
+        have several.
 
     Attributes
     ----------
@@ -208,7 +211,7 @@ class EmbeddingClassifier(SentenceClassifier):
             encoder = SentenceEncoder.frozen(self.model, self.max_length)
             encoded = EncodedTexts.of(encoder, labeled.examples)
             words = _words_of(given, names or labeled.classes) if self.head == "auto" else ()
-            return _Plan(encoded, labeled.classes, labeled.kind, labeled=labeled, names=words)
+            return _Plan("regression", encoded, labeled.classes, labeled.kind, labeled, words)
         kind = task_kind(None if data is None else data.labels, self.threshold)
         classes, names = resolve_classes(given, self.labels, data)
         thresholds = given_thresholds(self.threshold, classes)
@@ -217,24 +220,37 @@ class EmbeddingClassifier(SentenceClassifier):
         encoder = SentenceEncoder.frozen(self.model, self.max_length)
         encoded = EncodedTexts.of(encoder, _NO_TEXTS if data is None else data.examples)
         words = [by_label[name] for name in names]
-        return _Plan(encoded, classes, kind, names=words, thresholds=thresholds)
+        some = None
+        if data is not None and has_labels and kind.has_several:
+            some = _labeled_texts(data, classes, self.class_weight, kind)
+        return _Plan("names", encoded, classes, kind, some, words, thresholds)
 
     def _learn(self, plan: _Plan) -> EmbeddingClassifier:
-        encoder = plan.encoded.encoder
-        if plan.labeled is None:
+        encoder, data = plan.encoded.encoder, plan.labeled
+        if plan.head == "names" or data is None:
             head = _name_head(encoder, _name_vectors(encoder, plan.names), plan.kind)
-            several = plan.kind.has_several and plan.thresholds is None
-            thresholds = zero_shot_thresholds(len(plan.names)) if several else plan.thresholds
+            thresholds = self._name_thresholds(plan, head)
         else:
             names = _name_vectors(encoder, plan.names) if plan.names else None
-            features, data = self._embed(encoder, plan.encoded.tokens), plan.labeled
+            features = self._embed(encoder, plan.encoded.tokens)
             head = fit_linear_head(
                 features, data.targets, data.weights, C=self.C, kind=data.kind, names=names
             )
             thresholds = linear_thresholds(features, data, self.C, names)
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
-        self.head_ = "names" if plan.labeled is None else "regression"
+        self.head_ = plan.head
         return self
+
+    def _name_thresholds(self, plan: _Plan, head: LinearHead) -> npt.NDArray[np.float64] | None:
+        if plan.thresholds is not None or not plan.kind.has_several:
+            return plan.thresholds
+        if plan.labeled is None:
+            return zero_shot_thresholds(len(plan.names))
+        encoder, data = plan.encoded.encoder, plan.labeled
+        features = self._embed(encoder, encoder.tokenize(data.examples.joined()))
+        # The texts have taught the names nothing, so that none need be held out.
+        unseen = plan.kind.probabilities(head.scores(features))
+        return choose_thresholds(data.targets, data.weights, unseen)
 
     def _cost(self, plan: _Plan) -> DryRun:
         return plan.encoded.cost(0.0, 0) if plan.encoded.texts else DryRun()
@@ -265,12 +281,24 @@ class EmbeddingClassifier(SentenceClassifier):
 class _Plan(NamedTuple):
     """A fit, checked."""
 
+    head: Literal["regression", "names"]
     encoded: EncodedTexts
     classes: Sequence[Label]
     kind: TaskKind
-    labeled: LabeledTexts | None = None
+    labeled: LabeledTexts | None = None  # for names: those that choose thresholds
     names: Sequence[Sequence[str]] = ()  # of the classes, if they score or are learned from
     thresholds: npt.NDArray[np.float64] | None = None  # those that the user sets, for names
+
+
+def _labeled_texts(
+    data: TrainingData, classes: list[Label], class_weight: Any, kind: TaskKind
+) -> LabeledTexts | None:
+    """Return the texts that have labels and a weight, or None if no label occurs in them."""
+    targets, weights = class_targets(data, classes, class_weight)
+    used = np.flatnonzero(weights > 0)
+    if not targets[used].any():
+        return None
+    return LabeledTexts(classes, data.examples.take(used), targets[used], weights[used], kind)
 
 
 def _given_names(verbalizer: Verbalizer | Mapping[Any, Any] | None) -> Verbalizer | None:

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 import fewshot
 from fewshot import EmbeddingClassifier
 from fewshot.errors import InputError, VerbalizerError
+from fewshot.scoring.thresholds import choose_thresholds
 from tests.tiny_models import save_tiny, tiny_bert
 from tests.tiny_sentences import tiny_sentence_transformer
 
@@ -96,6 +97,46 @@ def test_names_need_no_label_and_take_nothing_from_those_there_are(transformer, 
     expected = EmbeddingClassifier(transformer, NAMES).fit().predict_proba(TEXTS)
     assert np.array_equal(clf.predict_proba(TEXTS), expected)
     assert clf.classes_.tolist() == ["neg", "pos"]
+
+
+SEVERAL = [["pos"], ["neg"], ["pos"], ["neg", "pos"], ["pos"], ["neg"]]
+
+
+def test_thresholds_of_names_are_chosen_on_all_labelled_texts(transformer):
+    texts, labels = [*TEXTS, "x", "y"], [*SEVERAL, [], None]
+
+    clf = EmbeddingClassifier(transformer, NAMES, head="names").fit(texts, labels)
+
+    targets = np.array([[0, 1], [1, 0], [0, 1], [1, 1], [0, 1], [1, 0], [0, 0]], dtype=float)
+    proba = clf.predict_proba(texts[:7])
+    assert np.array_equal(clf.thresholds_, choose_thresholds(targets, np.ones(7), proba))
+    assert clf.thresholds_.max() != 0.35
+    alone = EmbeddingClassifier(transformer, NAMES, threshold="auto").fit()
+    assert np.array_equal(clf.predict_proba(texts), alone.predict_proba(texts))
+
+
+def test_texts_of_weight_zero_choose_no_threshold(transformer):
+    names = EmbeddingClassifier(transformer, NAMES, head="names")
+    few = names.fit(TEXTS[:4], SEVERAL[:4]).thresholds_
+
+    found = names.fit(TEXTS, SEVERAL, sample_weight=[1, 1, 1, 1, 0, 0]).thresholds_
+
+    assert found == pytest.approx(few)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "data", "expected"),
+    [
+        ("auto", (), [0.35, 0.35]),
+        ("auto", (TEXTS,), [0.35, 0.35]),
+        (None, (TEXTS, [[]] * 6), [0.35, 0.35]),
+        ({"neg": 0.2, "pos": 0.6}, (TEXTS, SEVERAL), [0.2, 0.6]),
+    ],
+)
+def test_thresholds_of_names_without_labels_or_given(transformer, threshold, data, expected):
+    clf = EmbeddingClassifier(transformer, NAMES, head="names", threshold=threshold).fit(*data)
+
+    assert clf.thresholds_.tolist() == expected
 
 
 def test_the_names_of_the_labels_are_the_default(transformer):
