@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+from fewshot.benchmark.data_sets.tables import split_labels
 from fewshot.classifiers.batch_predictor import text_columns
 from fewshot.cli.show import note
 from fewshot.data.table_files import Row
@@ -67,29 +68,16 @@ def find_label(rows: Sequence[Row], given: str | None) -> str:
     return given
 
 
-def split_labels(rows: Sequence[Row], column: str, separator: str | None) -> Sequence[Row]:
+def labels_apart(rows: Sequence[Row], column: str, separator: str | None) -> Sequence[Row]:
     """Return rows whose labels are lists, if a separator says that a text may have several."""
-    if separator is None:
-        return rows
-    if not separator.strip():
+    if separator is not None and not separator.strip():
         raise InputError(f"--label-separator is a character such as ';', got {separator!r}")
-    return [
-        Row(row.line, {**row.values, column: _parts(row.values.get(column), separator)})
-        for row in rows
-    ]
+    return split_labels(rows, column, separator)
 
 
 def _column_of(item: str) -> str:
     """Return the column of FIELD=COLUMN."""
     return item.partition("=")[2]
-
-
-def _parts(value: object, separator: str) -> object:
-    if value is None:  # an empty cell of Parquet or JSON
-        return []
-    if not isinstance(value, str):
-        return value if isinstance(value, list) else [value]
-    return [part.strip() for part in value.split(separator) if part.strip()]
 
 
 def _guess(rows: Sequence[Row], names: Sequence[str]) -> str:

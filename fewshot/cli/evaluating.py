@@ -13,7 +13,7 @@ from fewshot.benchmark.data_sets.splits import LabeledTexts
 from fewshot.benchmark.data_sets.tables import read_labeled
 from fewshot.benchmark.metrics import evaluate
 from fewshot.classifiers.batch_predictor import fields_of
-from fewshot.cli.columns import find_label, find_text, split_labels
+from fewshot.cli.columns import find_label, find_text, labels_apart
 from fewshot.cli.fitting import by_field
 from fewshot.data.table_files import Row, read_table
 from fewshot.errors import InputError, did_you_mean
@@ -37,7 +37,7 @@ def compare(
     """Predict the texts of a file, and compare the predictions with its labels."""
     rows: Sequence[Row] = read_table(test)
     column = find_label(rows, label)
-    rows = split_labels(rows, column, separator)
+    rows = labels_apart(rows, column, separator)
     columns = find_text(rows, text, fields_of(classifier), column)
     has_several = classifier.thresholds_ is not None
     if has_several and not any(isinstance(row.values.get(column), list) for row in rows):

@@ -12,7 +12,7 @@ from fewshot.benchmark.data_sets.data_set import DataSetInfo
 from fewshot.benchmark.data_sets.tables import read_labeled, read_texts
 from fewshot.benchmark.methods import build_method, takes_unlabeled
 from fewshot.benchmark.spec import MethodSpec
-from fewshot.cli.columns import find_label, find_text, split_labels
+from fewshot.cli.columns import find_label, find_text, labels_apart
 from fewshot.cli.prompts import Prompt, read_training_prompt
 from fewshot.data.labels import Label
 from fewshot.data.table_files import Row, read_table
@@ -61,7 +61,7 @@ def read_labeled_file(
     prompt = read_training_prompt(task, template)
     rows: Sequence[Row] = read_table(path)
     column = find_label(rows, label)
-    rows = split_labels(rows, column, separator)
+    rows = labels_apart(rows, column, separator)
     columns = find_text(rows, text, prompt.fields, column)
     found = read_labeled(rows, list(columns.values()), column, path)
     labels: list[Any] = (

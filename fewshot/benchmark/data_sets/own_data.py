@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fewshot.benchmark.data_sets.data_set import DataSet
 from fewshot.benchmark.data_sets.splits import Content, LabeledTexts, Pool, clean_pool, halved
-from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labeled
+from fewshot.benchmark.data_sets.tables import describe_hub, read_hub, read_labeled, split_labels
 from fewshot.benchmark.metrics import label_names
 from fewshot.data.files import user_path
-from fewshot.data.table_files import read_table
+from fewshot.data.table_files import Row, read_table
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.prompting.template import default_template
 from fewshot.prompting.verbalizer import Verbalizer
 
 _TERMS = "the user's own data"
+_REQUIRED = ("name", "train", "label")  # of the settings that are text
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ class OwnData:
     hub: str | None = None  # an id, or a folder that `datasets` can load
     config: str | None = None  # of the hub data set
     title: str | None = None  # for tables; by default the name
+    label_separator: str | None = None  # between the labels of a text that may have several
     verbalizer: Mapping[str, Any] | None = None  # by default the names of the labels
 
     def __post_init__(self) -> None:
-        for name in ("name", "train", "label", "test", "hub", "config", "title"):
+        for name in (*_REQUIRED, "test", "hub", "config", "title", "label_separator"):
             value = getattr(self, name)
-            is_missing = value is None and name not in ("name", "train", "label")
+            is_missing = value is None and name not in _REQUIRED
             if not is_missing and not (isinstance(value, str) and value.strip()):
                 raise InputError(f"the data set {self.name!r}: {name} is text, got {value!r}")
         if self.config is not None and self.hub is None:
@@ -71,12 +73,15 @@ class OwnData:
 
     def read(self, part: str) -> LabeledTexts:
         """Read a file or split."""
+        rows: Sequence[Row]
         if self.hub is not None:
+            place: object = describe_hub(self.hub, self.config, part)
             rows = read_hub(self.hub, self.config, part, self.label)
-            place = describe_hub(self.hub, self.config, part)
-            return read_labeled(rows, self.columns, self.label, place)
-        path = user_path(part)
-        return read_labeled(read_table(path), self.columns, self.label, path)
+        else:
+            place = user_path(part)
+            rows = read_table(user_path(part))
+        rows = split_labels(rows, self.label, self.label_separator)
+        return read_labeled(rows, self.columns, self.label, place)
 
 
 def load_own_data(own: OwnData) -> DataSet:
@@ -131,7 +136,7 @@ def _content(own: OwnData) -> Content:
     if test.has_several != train.has_several:
         raise InputError(
             f"{place}: a text may have several labels in one of {own.train} and {own.test}, and "
-            "has one in the other; write lists in both"
+            "has one in the other; write lists in both, or set label_separator"
         )
     unknown = sorted(label_names(test.labels) - set(labels))
     if unknown:

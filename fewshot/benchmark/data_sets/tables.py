@@ -106,6 +106,18 @@ def read_labeled(
     return LabeledTexts(texts, tuple(found for found in labels if found is not None))
 
 
+def split_labels(rows: Sequence[Row], column: str, separator: str | None) -> Sequence[Row]:
+    """Return rows whose labels are lists, if a separator says that a text may have several."""
+    if separator is None:
+        return rows
+    return [
+        Row(row.line, {**row.values, column: _parts(row.values[column], separator)})
+        if column in row.values
+        else row
+        for row in rows
+    ]
+
+
 def _check_hub(path: str) -> None:
     """Fail within seconds; the hub's client would retry for half a minute."""
     from fewshot.models.hub import hub_answers  # reading a file needs no hub
@@ -145,6 +157,14 @@ def _label_list(value: object) -> tuple[str, ...] | None:
         return None
     labels = [label for item in value if (label := _label(item)) is not None]
     return tuple(sorted(set(labels))) if len(labels) == len(value) else None
+
+
+def _parts(value: object, separator: str) -> object:
+    if value is None:  # an empty cell of Parquet or JSON
+        return []
+    if not isinstance(value, str):
+        return value if isinstance(value, list) else [value]
+    return [part.strip() for part in value.split(separator) if part.strip()]
 
 
 def _lines(rows: Sequence[Row], indices: Sequence[int]) -> str:

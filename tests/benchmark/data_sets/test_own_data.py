@@ -271,6 +271,26 @@ def test_settings_are_left_as_they_are(train: str) -> None:
     assert json.dumps(own) == before
 
 
+def test_a_separator_parts_the_labels_of_a_text(tmp_path: Path) -> None:
+    cells = ["billing; shipping", "billing", "", "shipping;billing ", "shipping", ""]
+    lines = [f"text {i},{cell}\n" for i, cell in enumerate(cells)]
+    train = str(write(tmp_path / "several.csv", "body,team\n" + "".join(lines)))
+    other = str(write(tmp_path / "others.csv", "body,team\nx,shipping\ny,billing;shipping\n"))
+    own = OWN | {"train": train, "test": other}
+
+    data = load_data_set(own | {"label_separator": ";"})
+
+    assert (data.metric, data.labels) == ("macro_f1", LABELS)
+    assert Counter(data.training.pool.labels) == {
+        LABELS: 2, ("billing",): 1, ("shipping",): 1, (): 2
+    }  # fmt: skip
+    assert data.test.labels == (("shipping",), LABELS)
+    with pytest.raises(InputError, match="label_separator is text, got ' '"):
+        load_data_set(own | {"label_separator": " "})
+    with pytest.raises(InputError, match=r"no column 'Team' \(did you mean 'team'"):
+        load_data_set(own | {"label_separator": ";", "label": "Team"})
+
+
 def test_lists_of_labels_make_a_data_set_of_several_labels(tmp_path: Path, test: str) -> None:
     lists = [{"body": f"text {i}", "team": LABELS[: i % 3]} for i in range(9)]
     train = str(write_json_lines(tmp_path / "lists.jsonl", lists))
