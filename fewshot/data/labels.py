@@ -24,7 +24,7 @@ from fewshot.data.examples import (
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.errors import InputError, VerbalizerError, warn_user
 
-Label: TypeAlias = str | int | bool  # files are checked by it, and bool is no int there
+Label: TypeAlias = str | int | bool  # files are checked by it, where True is not an int
 
 UNLABELED = -1  # among ints, as in sklearn.semi_supervised
 

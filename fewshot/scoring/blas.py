@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-_LOCK = Lock()
+from fewshot.data.locks import brief_lock
+
+_LOCK = brief_lock()
 _limits: list[Any] = []  # one for each regression at work; the first holds the number before
 
 
