@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot.cli.show import Force, ModelName, Text, check_new, examples, note, parted, show_table
+from fewshot.cli.show import (
+    Force,
+    ModelName,
+    Text,
+    check_new,
+    check_unused,
+    examples,
+    note,
+    parted,
+    show_table,
+)
 from fewshot.errors import FewShotError
 
 if TYPE_CHECKING:
@@ -36,6 +46,8 @@ def init(
     The file has a template and label words, for --task of the other commands, and can be edited.
     """
     check_new(output, force=force)
+    if texts is None:
+        check_unused({"--text": text}, "it names a column of --texts; give this too")
     given = None if texts is None else _read(texts, text)
     kind = typer.prompt("What is each of your texts? For example: review, ticket", default="text")
     names = _ask_classes()

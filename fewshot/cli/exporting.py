@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fewshot.cli.show import AsJson, Force, Text, check_new, examples, note, show_json
+from fewshot.cli.show import AsJson, Force, Text, check_new, check_unused, examples, note, show_json
 
 app = typer.Typer()
 _COMPARED = 500  # texts
@@ -42,6 +42,8 @@ def export(
     predict, evaluate and serve take the new folder like any model.
     """
     check_new(output, force=force)
+    if texts is None:
+        check_unused({"--text": text}, "it names a column of --texts; give this too")
     import fewshot
     from fewshot.classifiers.batch_predictor import fields_of
     from fewshot.cli.fitting import read_unlabeled

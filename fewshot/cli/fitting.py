@@ -19,6 +19,17 @@ from fewshot.data.table_files import Row, read_table
 from fewshot.data.unlabeled import Unlabeled
 from fewshot.errors import InputError
 
+_USES = {  # the parameters by which a classifier uses an option, if they are not called alike
+    "template": ("template", "templates"),
+    "task": ("template", "templates", "verbalizer", "descriptions"),
+    "unlabeled": ("calibration",),  # or an argument of `fit`
+    "seed": ("random_state",),
+}
+_TAKERS = {
+    **dict.fromkeys(("template", "task", "tuning"), "prompt"),
+    **{"unlabeled": "pet", "time_budget": "auto"},
+}
+
 
 @dataclass(frozen=True)
 class LabeledFile:
@@ -95,8 +106,12 @@ def by_field(texts: Sequence[Any], columns: Mapping[str, str]) -> list[Any]:
     return [{name: text[column] for name, column in columns.items()} for text in texts]
 
 
-def build(method: str, data: LabeledFile, settings: Mapping[str, Any], seed: int) -> Any:
+def build(
+    method: str, data: LabeledFile, settings: Mapping[str, Any], others: Mapping[str, Any]
+) -> Any:
     """Build the classifier of a method as benchmarks do, with settings where they belong."""
+    # `others` are options that are read elsewhere, and here only checked, and the seed.
+    seed = others.get("seed")
     info = DataSetInfo(
         title=str(data.path),
         templates=data.prompt.templates or (data.prompt.template_for(data.columns),),
@@ -105,16 +120,43 @@ def build(method: str, data: LabeledFile, settings: Mapping[str, Any], seed: int
         metric="accuracy",
         data_hash="",
     )
-    classifier = build_method(MethodSpec(method, method), info, seed)
+    classifier = build_method(MethodSpec(method, method), info, 0 if seed is None else seed)
     if not hasattr(classifier, "save"):
         raise InputError(f"{method!r} cannot be saved; it is for comparisons")
     known = classifier.get_params(deep=True)
+    _check_used({**settings, **others}, classifier, method)
     for name, value in settings.items():
         places = [place for place in (f"estimator__{name}", name) if place in known]
-        if value is not None and not places:
-            option = name.replace("_", "-")
-            raise InputError(f"--{option} is not a setting of {method!r}; leave it out")
         if value is not None:
             classifier.set_params(**{places[0]: value})
+    if others.get("unlabeled") is not None:
+        _check_pool(classifier)
     shown = {"verbose": 1} if "verbose" in known else {}
     return classifier.set_params(**shown)
+
+
+def _check_used(options: Mapping[str, Any], classifier: Any, method: str) -> None:
+    """Refuse options that are given and that the classifier cannot use."""
+    known = {path.rsplit("__", 1)[-1] for path in classifier.get_params(deep=True)}
+    for name, value in options.items():
+        is_used = not known.isdisjoint(_USES.get(name, (name,)))
+        if name == "unlabeled":
+            is_used = is_used or takes_unlabeled(classifier)
+        if value is not None and not is_used:
+            other = f", or take --method {_TAKERS[name]}" if name in _TAKERS else ""
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is not a setting of {method!r}; leave it out{other}")
+
+
+def _check_pool(classifier: Any) -> None:
+    """Refuse texts without labels for a tuning that has no label words to calibrate by them."""
+    from fewshot.classifiers.prompt import PromptClassifier
+    from fewshot.tuning import resolve_tuning
+
+    if not isinstance(classifier, PromptClassifier):
+        return
+    if not resolve_tuning(classifier.tuning).uses_label_words:
+        raise InputError(
+            f"--unlabeled calibrates label words, and --tuning {classifier.tuning} has none; leave "
+            "it out, or take --method pet"
+        )

@@ -18,11 +18,11 @@ from fewshot.cli.show import (
     Force,
     LabelColumn,
     LabelSeparator,
-    ModelName,
     TaskName,
     TemplateText,
     Text,
     check_new,
+    check_unused,
     examples,
     note,
     parted,
@@ -83,7 +83,9 @@ def fit(
     time_budget: Annotated[
         str | None, typer.Option("--time-budget", help="With auto, such as 30s or 5min.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the random numbers; 0 by default.")
+    ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -96,7 +98,8 @@ def fit(
     settings = {"tuning": tuning, "model": model, "time_budget": time_budget}
     usual = "pet" if more and not data.has_several else "prompt"
     name = usual if method is None else method
-    classifier = build(name, data, settings, seed)
+    others = {"template": template, "task": task, "unlabeled": unlabeled or None, "seed": seed}
+    classifier = build(name, data, settings, others)
     started = time.perf_counter()
     data.fit(classifier, more)
     seconds = time.perf_counter() - started
@@ -158,7 +161,9 @@ def words(
     ] = None,
     text: Text = None,
     label: LabelColumn = None,
-    model: ModelName = "fewshot-mini",
+    model: Annotated[
+        str | None, typer.Option("--model", help="Masked language model; fewshot-mini by default.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="YAML file for Verbalizer.from_file.")
     ] = None,
@@ -206,20 +211,25 @@ def _words(
     labels: str | None,
     text: Sequence[str] | None,
     label: str | None,
-    model: str,
+    model: str | None,
 ) -> Any:  # a Verbalizer, which no module imports for --help
     from fewshot.classifiers.batch_predictor import BatchPredictor
     from fewshot.cli.fitting import read_labeled_file, read_unlabeled
     from fewshot.knowledge import PetalVerbalizer, SciPromptVerbalizer
 
     if source.is_dir():
+        given = {"--labels": labels, "--text": text, "--label": label, "--model": model}
+        check_unused(given, f"{source} is a model, which has its words; leave it out")
         classifier: Any = BatchPredictor(source).classifier()
         classifier = getattr(classifier, "estimator_", classifier)
         found = getattr(classifier, "verbalizer_", None)
         if found is None:
             raise InputError(f"{source} holds a {type(classifier).__name__}, which has no words")
         return found
+    model = "fewshot-mini" if model is None else model
     if labels is not None:
+        reason = "words are proposed by the names in --labels; leave one of both out"
+        check_unused({"--label": label}, reason)
         texts = read_unlabeled(source, None, text)
         return SciPromptVerbalizer().resolve(parted(labels), texts, model=model)
     data = read_labeled_file(source, text, label, None, None)

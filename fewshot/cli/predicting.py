@@ -22,6 +22,7 @@ from fewshot.cli.show import (
     TemplateText,
     Text,
     check_new,
+    check_unused,
     examples,
     note,
     parted,
@@ -89,10 +90,15 @@ def predict(
     from fewshot.cli.columns import find_text
     from fewshot.cli.streams import Prediction
 
+    if output == PIPE:
+        check_unused({"--json": as_json}, "rows go to standard output; name an output file")
     source, target = _files(input, output, format, part_rows, skip_bad=skip_bad, force=force)
     first, parts = _peeked(source)
     predictor = BatchPredictor(model)
     classifier = predictor.classifier()
+    if classifier.thresholds_ is None:
+        reason = "the model gives each text one label; leave it out"
+        check_unused({"--label-separator": label_separator}, reason)
     columns = find_text(first.rows, text, fields_of(classifier))
     digest = f"{__version__} {predictor.fingerprint}"
     prediction = Prediction(
@@ -137,6 +143,8 @@ def zero_shot(
     from fewshot.cli.prompts import read_prompt
     from fewshot.cli.streams import Prediction
 
+    if output == PIPE:
+        check_unused({"--json": as_json}, "rows go to standard output; name an output file")
     source, target = _files(input, output, format, part_rows, skip_bad=skip_bad, force=force)
     first, parts = _peeked(source)
     from fewshot.classifiers.prompt import PromptClassifier  # torch, once the file is known
@@ -171,6 +179,8 @@ def _files(
     """Check what is read and written before any work."""
     from fewshot.cli.streams import Source, Target
 
+    if PIPE not in (path, output):
+        check_unused({"--format": form}, "files have the format of their suffix; leave it out")
     source = Source(path, form if path == PIPE else None, skip_bad, part_rows)
     target = Target(output, form if output == PIPE else None)
     if output == PIPE and skip_bad:

@@ -72,6 +72,13 @@ def examples(*lines: str) -> str:
     return "\n\n".join(["Examples:", *lines])
 
 
+def check_unused(given: Mapping[str, object], reason: str) -> None:
+    """Refuse options that are given and have no effect."""
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise InputError(f"{', '.join(names)}: without effect, since {reason}")
+
+
 def check_new(path: Path, *, force: bool) -> None:
     """Refuse output that is there already, or that cannot be there, before any work."""
     if path == PIPE:

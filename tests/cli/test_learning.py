@@ -15,6 +15,9 @@ import pytest
 
 import fewshot
 from fewshot import cli, load_task
+from fewshot.benchmark.methods import SHORT_NAMES
+from fewshot.cli import conversation
+from fewshot.cli.fitting import LabeledFile
 from fewshot.data.table_files import read_table
 from tests.tiny_estimators import POOL, X, Y
 from tests.tiny_models import tiny_bert
@@ -142,6 +145,89 @@ def test_what_cannot_be_fitted_is_a_line(
     assert last.startswith("fewshot: ")
     assert message in last
     assert not Path("model").exists()
+
+
+OPTIONS = {
+    "--template": "A {mask} x {text}",
+    "--task": "task.yaml",
+    "--unlabeled": "more.csv",
+    "--tuning": "head",
+    "--time-budget": "1s",
+    "--model": "backbone",
+    "--seed": "1",
+}
+REFUSED = {
+    "tfidf": set(OPTIONS),
+    "embedding": {"--template", "--unlabeled", "--tuning", "--time-budget", "--seed"},
+    "names": {"--template", "--unlabeled", "--tuning", "--time-budget", "--seed"},
+    "setfit": {"--template", "--task", "--unlabeled", "--tuning", "--time-budget"},
+    "fine-tune": {"--template", "--task", "--unlabeled", "--tuning", "--time-budget"},
+    "auto": {"--template", "--tuning"},
+    **{name: {"--time-budget"} for name in ("prompt", "pet", "list", "pcp")},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("method", [name for name in SHORT_NAMES if name != "majority"])
+def test_an_option_that_a_method_cannot_use_is_refused(
+    method: str, option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = {"sports": ["football"], "politics": ["law"]}
+    conversation._task("task", "d", "{mask}: {text}", words).to_yaml("task.yaml")
+    monkeypatch.setattr(LabeledFile, "fit", lambda *_: 1 / 0)  # reached if nothing is refused
+    command = ("fit", "train.csv", "--method", method, option, OPTIONS[option], "--output", "model")
+
+    if option in REFUSED[method]:
+        assert run(*command) == 1
+        shown = capsys.readouterr().err
+        assert f"{option} is not a setting of {method!r}; leave it out" in shown
+    else:
+        with pytest.raises(ZeroDivisionError):
+            run(*command)
+
+
+@pytest.mark.parametrize("tuning", ["perfect", "contrastive"])
+def test_texts_without_labels_are_refused_where_no_words_are_calibrated(
+    tuning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--unlabeled", "more.csv", "--method", "prompt", "--tuning", tuning)
+
+    assert run("fit", "train.csv", *options, "--output", "model") == 1
+    assert f"and --tuning {tuning} has none; leave it out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("init", "new.yaml", "--text", "body"), "--text: without effect, since it names a column"),
+        (("export", "model", "fast", "--text", "body"), "--text: without effect"),
+        (("words", "model", "--label", "x"), "--label: without effect, since model is a model"),
+        (("words", "model", "--model", "fewshot-mini", "--text", "x"), "--text, --model: without"),
+        (("words", "train.csv", "--labels", "a,b", "--label", "Label"), "--label: without effect"),
+        (("predict", "model", "more.csv", "o.csv", "--format", "tsv"), "--format: without effect"),
+        (("predict", "model", "more.csv", "-", "--json"), "--json: without effect"),
+        (("predict", "model", "more.csv", "o.csv", "--label-separator", ";"), "one label; leave"),
+        (
+            ("zero-shot", "more.csv", "--labels", "a,b", "--output", "o.csv", "--format", "csv"),
+            "--format: without effect, since files have the format of their suffix",
+        ),
+        (
+            ("zero-shot", "more.csv", "--labels", "a,b", "--output", "-", "--json"),
+            "--json: without effect, since rows go to standard output",
+        ),
+    ],
+)
+def test_options_of_other_commands_that_have_no_effect_are_refused(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("fit", "train.csv", "--method", "tfidf", "--output", "model") == 0
+    capsys.readouterr()
+
+    assert run(*arguments) == 1
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert message in shown.err
 
 
 def test_a_label_that_the_model_does_not_know_is_named(
