@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fewshot.classifiers.base import DryRun
@@ -85,3 +85,24 @@ class FitPlan(DryRun):
             f"{', '.join(self.voices)} on {self.model}: about {self.seconds:.0f} of "
             f"{self.time_budget:.0f} s"
         )
+
+
+def reason_for(kept: Sequence[Trial], held_out: float | None) -> str:
+    """Say what is pooled, and the share of held-out texts that is right if that is known."""
+    names = ", ".join(trial.name for trial in sorted(kept, key=lambda trial: -trial.weight))
+    what = f"{'Pools' if len(kept) > 1 else 'Uses'} {names}"
+    if any(trial.name == "zero-shot" for trial in kept):
+        what += ", since the budget allows no regression on states of the language model"
+    known = [trial for trial in kept if trial.accuracy is not None]
+    rest = ", ".join(trial.name for trial in kept if trial.accuracy is None)
+    if not known:
+        return f"{what}: nothing could be cross-validated."
+    if held_out is None:
+        return (
+            f"{what}: the accuracy to expect is unknown, since most of the weight is that of "
+            f"{rest}, which could not be cross-validated."
+        )
+    best = max(known, key=lambda trial: trial.accuracy or 0.0)
+    alone = f", where {best.name} alone has {best.accuracy:.2f}" if len(known) > 1 else ""
+    without = f" (without {rest}, not cross-validated)" if rest else ""
+    return f"{what}: {held_out:.2f} of held-out texts are right{without}{alone}."

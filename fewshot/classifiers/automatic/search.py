@@ -15,7 +15,7 @@ from fewshot.classifiers.automatic.advice import advice_for
 from fewshot.classifiers.automatic.evidence import expected_gain, situation_of
 from fewshot.classifiers.automatic.expectation import Expectation, expect
 from fewshot.classifiers.automatic.pool import Heard, Verdict, pool_weights, pooled
-from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial
+from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial, reason_for
 from fewshot.classifiers.automatic.task import Clock, Task
 from fewshot.classifiers.automatic.voices import (
     CHEAP,
@@ -23,8 +23,11 @@ from fewshot.classifiers.automatic.voices import (
     ZERO_SHOT,
     Pace,
     Voice,
-    measured_pace,
-    zero_shot,
+    calibrated_within,
+    calibration_note,
+    seconds_of_texts,
+    words_of_classes,
+    zero_shot_within,
 )
 from fewshot.classifiers.base import TextClassifier
 from fewshot.data.classes import given_thresholds
@@ -36,9 +39,10 @@ from fewshot.scoring.thresholds import choose_thresholds
 Array = npt.NDArray[np.float64]
 
 _MOST_FOLDS, _MOST_OF_TUNED, _LEAST_FOLDS = 5, 3, 2
+_LEAST_SHARE = 0.5  # of the weight, of voices whose held-out texts say what to expect of all
 _SHARE_OF_FOLDS = 0.5  # of the time that is left, for cross-validating one voice
 _LEAST_WEIGHT = 0.02  # of the largest; voices below it are left out
-_BAR_DELAY, _LEAST_SECONDS = 2.0, 0.01
+_BAR_DELAY, _LEAST_SECONDS, _LITTLE = 2.0, 0.01, 0.05
 
 
 class Found(NamedTuple):
@@ -58,6 +62,7 @@ class Tried:
     classifier: TextClassifier
     seconds: float  # of the fit and of all folds
     held_out: Array | None  # [n, n_classes], log-probabilities
+    note: str = ""
 
 
 class Offer(NamedTuple):
@@ -72,7 +77,7 @@ def offered(task: Task, pace: Pace, seconds: float) -> list[Offer]:
     """Return the voices that suit a task: the cheap ones, then by expected gain per second."""
     offers = [Offer(voice, voice.seconds(pace)) for voice in CHEAP if voice.suits(task)]
     if offers[0].seconds > seconds and ZERO_SHOT.suits(task):
-        offers.insert(0, Offer(ZERO_SHOT, 0.0))
+        offers.insert(0, Offer(ZERO_SHOT, 0.0))  # within the time that is left, whatever that is
     situation = situation_of(task)
     ranked: list[tuple[float, int, Offer]] = []
     for voice in COSTLY:
@@ -90,7 +95,9 @@ def offered(task: Task, pace: Pace, seconds: float) -> list[Offer]:
 
 def affordable_folds(voice: Voice, seconds: float, left: float) -> int:
     """Return the folds of a cross-validation, given the seconds of a fit and those left; or 0."""
-    if not any(voice.passes):  # milliseconds
+    if voice is ZERO_SHOT:  # is offered where not even one pass over the labelled texts fits
+        return 0
+    if not any(voice.passes) and seconds < _LITTLE:
         return _MOST_FOLDS
     most = _MOST_FOLDS if voice in CHEAP else _MOST_OF_TUNED
     n_folds = int(min(most, _SHARE_OF_FOLDS * max(left, 0.0) / max(seconds, _LEAST_SECONDS)))
@@ -108,17 +115,23 @@ class Search:
 
     def run(self) -> Found:
         """Try voices while there is time; weigh and pool them."""
+        self.of_texts = seconds_of_texts(self.task)  # [n]
         if self.task.data.labeled is None:
-            return self._zero_shot("There are no labels: texts are classified by class names.")
-        offers = offered(self.task, measured_pace(self.task), self.clock.left())
+            return self._zero_shot(
+                f"There are no labels: texts are classified by {words_of_classes(self.task)}."
+            )
+        self.sampled, pace = calibrated_within(self.task, self.of_texts, self.clock.left())
+        offers = offered(self.task, pace, self.clock.left())
         if offers[0].voice is ZERO_SHOT:
             reason = (
                 f"time_budget, {self.clock.seconds:.3g} s, is too short for the regression on "
                 f"states of {model_name(self.task)}, which takes about {offers[1].seconds:.2g} s"
             )
-            warn_user(f"{reason}: names of classes count more than labels", FewShotWarning)
+            warn_user(
+                f"{reason}: {words_of_classes(self.task)} count more than labels", FewShotWarning
+            )
             if self.task.kind.has_several:  # of the names, thresholds are known only alone
-                return self._zero_shot(f"Uses the names of the classes: {reason}.")
+                return self._zero_shot(f"Uses {words_of_classes(self.task)}: {reason}.")
         tried: list[Tried] = []
         skipped: list[Trial] = []
         hidden = not self.is_shown
@@ -134,10 +147,11 @@ class Search:
         return self._found(tried, skipped)
 
     def _zero_shot(self, reason: str) -> Found:
-        pool = self.task.data.pool
-        clf = zero_shot(self.task).fit(pool if len(pool) else None)
+        task, _ = zero_shot_within(self.task, self.of_texts, self.clock.left())
+        clf = ZERO_SHOT.fit(task)
         spent = self.clock.spent()
-        trial = Trial("zero-shot", None, None, spent, 1.0)
+        note = calibration_note(ZERO_SHOT, task, self.task)
+        trial = Trial("zero-shot", None, None, spent, 1.0, note)
         advice = advice_for(self.task, None)
         report = FitReport((trial,), model_name(self.task), reason, None, None, advice, spent)
         return Found({"zero-shot": clf}, np.ones(1), report, clf.thresholds_)
@@ -148,6 +162,9 @@ class Search:
         note = offer.objection
         if note is None and offer.seconds and offer.seconds >= left:
             note = f"not tried: needs about {offer.seconds:.2g} s, {left:.2g} s were left"
+        least = offer.seconds * (1 + _LEAST_FOLDS)
+        if note is None and self.task.kind.has_several and offer.seconds and least >= left:
+            note = f"not tried: needs about {least:.2g} s with two folds, {left:.2g} s were left"
         if note is None:
             try:
                 return self._fitted(offer.voice)
@@ -160,20 +177,32 @@ class Search:
         with warnings.catch_warnings():
             if not is_first:  # the first one has said what is wrong with names
                 warnings.simplefilter("ignore", LabelWordWarning)
-            classifier = voice.fit(self.task)
-        n_folds = affordable_folds(voice, self.clock.spent() - start, self.clock.left())
+            task = self._read_by(voice)
+            classifier = voice.fit(task)
+        seconds = self.clock.spent() - start
+        n_folds = affordable_folds(voice, seconds, self.clock.left())
+        if self.task.kind.has_several and self.clock.left() > _LEAST_FOLDS * seconds:
+            n_folds = max(n_folds, _LEAST_FOLDS)  # without held-out texts it was fitted in vain
         held_out = None
         if n_folds:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FewShotWarning)
-                held_out = voice.held_out(self.task, n_folds)
-        return Tried(voice, classifier, self.clock.spent() - start, held_out)
+                held_out = voice.held_out(task, n_folds)
+        note = calibration_note(voice, task, self.task)
+        return Tried(voice, classifier, self.clock.spent() - start, held_out, note)
+
+    def _read_by(self, voice: Voice) -> Task:
+        """Return the task with the texts that there is time for."""
+        if voice is ZERO_SHOT:
+            return zero_shot_within(self.task, self.of_texts, self.clock.left())[0]
+        return self.task if voice.learns_from_pool else self.sampled
 
     def _found(self, tried: Sequence[Tried], skipped: Sequence[Trial]) -> Found:
         task = self.task
-        heard = [Heard(item.voice.weight, item.held_out) for item in tried]
+        held_out = _weighable(tried, task.kind)
+        heard = [Heard(t.voice.weight, own) for t, own in zip(tried, held_out, strict=True)]
         weights = pool_weights(heard, *task.truth())
-        asked = np.array([item.held_out is not None for item in tried])
+        asked = np.array([own is not None for own in held_out])
         if task.kind.has_several and asked.any():
             weights[~asked] = 0.0  # thresholds are those of what was cross-validated
         weights[weights < _LEAST_WEIGHT * weights.max()] = 0.0
@@ -181,22 +210,44 @@ class Search:
         for item, weight in zip(tried, weights, strict=True):
             own = task.verdict(item.held_out)
             accuracy, deviation = (None, None) if own is None else own.accuracy
-            found = item.voice.name, accuracy, deviation, item.seconds, float(weight)
+            note = item.note if weight else _why_left_out(item)
+            found = item.voice.name, accuracy, deviation, item.seconds, float(weight), note
             trials.append(Trial(*found))
-        decided = task.verdict(_pooled_held_out(tried, weights, task.kind))
-        expected = Expectation() if decided is None else expect(decided)
+        decided = task.verdict(_pooled_held_out(held_out, weights, task.kind))
+        known = decided if _is_most(weights, asked) else None
+        expected = Expectation() if known is None else expect(known)
         kept = np.flatnonzero(weights).tolist()
         report = FitReport(
             (*trials, *skipped),
             model_name(self.task),
-            _reason([trials[i] for i in kept], expected),
+            reason_for([trials[i] for i in kept], expected.held_out),
             expected.accuracy,
             expected.interval,
-            advice_for(task, decided),
+            advice_for(task, known),
             self.clock.spent(),
         )
         voices = {tried[i].voice.name: tried[i].classifier for i in kept}
         return Found(voices, weights[kept], report, _thresholds(task, decided))
+
+
+def _weighable(tried: Sequence[Tried], kind: TaskKind) -> list[Array | None]:
+    """Return the scores of held-out texts; of several labels none unless most voices have some."""
+    # Thresholds are those of what was cross-validated, so that other voices are left out.
+    start = np.array([item.voice.weight for item in tried])
+    asked = np.array([item.held_out is not None for item in tried])
+    is_heard = not kind.has_several or _is_most(start, asked)
+    return [item.held_out if is_heard else None for item in tried]
+
+
+def _is_most(weights: Array, asked: npt.NDArray[np.bool_]) -> bool:
+    """Return whether the voices that were cross-validated hold enough of the weight."""
+    return bool(weights[asked].sum() >= _LEAST_SHARE * weights.sum())
+
+
+def _why_left_out(item: Tried) -> str:
+    if item.held_out is None:
+        return "left out: there was no time to cross-validate it"
+    return "left out: it adds nothing to the others"
 
 
 def _thresholds(task: Task, decided: Verdict | None) -> Array | None:
@@ -218,44 +269,47 @@ def model_name(task: Task) -> str:
 
 def plan_voices(task: Task, clock: Clock) -> FitPlan:
     """Return the voices that a search would try, and the seconds that it would take."""
-    name = model_name(task)
+    of_texts = seconds_of_texts(task)
     if task.data.labeled is None:
-        cost = zero_shot(task).dry_run(task.data.pool if len(task.data.pool) else None)
-        return FitPlan(**{**vars(cost), "voices": ("zero-shot",)}, model=name)
-    left = clock.seconds
+        return _zero_shot_plan(task, of_texts, clock)
+    _, pace = calibrated_within(task, of_texts, clock.left())
+    offers = offered(task, pace, clock.left())
+    if offers[0].voice is ZERO_SHOT:
+        if task.kind.has_several:
+            return _zero_shot_plan(task, of_texts, clock)
+        offers[0] = Offer(ZERO_SHOT, zero_shot_within(task, of_texts, clock.left())[1])
+    left = clock.left()
     voices: list[str] = []
-    for offer in offered(task, measured_pace(task), left):
+    for offer in offers:
         if offer.objection is None and (offer.seconds < max(left, _LEAST_SECONDS) or not voices):
             voices.append(offer.voice.name)
             left -= offer.seconds
             left -= offer.seconds * affordable_folds(offer.voice, offer.seconds, left)
-    spent = clock.seconds - left
     return FitPlan(
         n_texts=task.n_labeled,
-        seconds=spent,
+        seconds=clock.seconds - left,
         voices=tuple(voices),
-        model=name,
+        model=model_name(task),
         time_budget=clock.seconds,
     )
 
 
-def _pooled_held_out(tried: Sequence[Tried], weights: Array, kind: TaskKind) -> Array | None:
+def _zero_shot_plan(task: Task, of_texts: Array, clock: Clock) -> FitPlan:
+    spent = clock.spent()  # measuring, as a fit will
+    sampled, seconds = zero_shot_within(task, of_texts, clock.left())
+    return FitPlan(
+        n_texts=sampled.n_labeled + len(sampled.data.pool),
+        seconds=spent + seconds,
+        voices=(ZERO_SHOT.name,),
+        model=model_name(task),
+        time_budget=clock.seconds,
+    )
+
+
+def _pooled_held_out(
+    held_out: Sequence[Array | None], weights: Array, kind: TaskKind
+) -> Array | None:
     """Return the pool's scores of held-out texts, NaN for texts that never were."""
-    asked = [i for i, item in enumerate(tried) if item.held_out is not None and weights[i]]
-    scores = [item.held_out for i in asked if (item := tried[i]).held_out is not None]
+    asked = [i for i, own in enumerate(held_out) if own is not None and weights[i]]
+    scores = [own for i in asked if (own := held_out[i]) is not None]
     return pooled(weights[asked], scores, kind) if asked else None
-
-
-def _reason(kept: Sequence[Trial], expected: Expectation) -> str:
-    names = ", ".join(trial.name for trial in sorted(kept, key=lambda trial: -trial.weight))
-    what = f"{'Pools' if len(kept) > 1 else 'Uses'} {names}"
-    if any(trial.name == ZERO_SHOT.name for trial in kept):
-        what += ", since the budget allows no regression on states of the language model"
-    known = [trial for trial in kept if trial.accuracy is not None]
-    if expected.held_out is None or not known:
-        return f"{what}: nothing could be cross-validated."
-    best = max(known, key=lambda trial: trial.accuracy or 0.0)
-    alone = f", where {best.name} alone has {best.accuracy:.2f}" if len(known) > 1 else ""
-    rest = [trial.name for trial in kept if trial.accuracy is None]
-    without = f" (without {', '.join(rest)}, not cross-validated)" if rest else ""
-    return f"{what}: {expected.held_out:.2f} of held-out texts are right{without}{alone}."

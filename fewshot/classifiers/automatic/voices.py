@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,29 +18,70 @@ from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
 from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
 from fewshot.classifiers.semi_supervised.pet import PETClassifier
 from fewshot.classifiers.tfidf import TfidfClassifier
+from fewshot.data.classes import Threshold
+from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import FewShotWarning, LabelWordError, VerbalizerError
 from fewshot.models.embedded import EMBEDDED
 from fewshot.tuning import resolve_tuning
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
 
 class Pace(NamedTuple):
-    """Seconds of one pass of the model over the texts with labels, and over those without."""
+    """Seconds of one pass of the model over texts."""
 
     labeled: float
-    unlabeled: float
+    calibrating: float  # those without labels that calibrate the scores
+    unlabeled: float  # all of them
 
 
-def measured_pace(task: Task) -> Pace:
-    """Measure on a batch how fast the model reads these texts on this machine."""
+def seconds_of_texts(task: Task) -> Array:
+    """Measure on a few texts how fast the model reads; return seconds of each, [n]."""
+    if not task.n_labeled and not task.data.pool:
+        return np.zeros(0)
     rows = task.data.joined()
+    sizes = np.array([min(len(text), _LONGEST) + _BESIDE for text in rows.examples.joined()])
+    order = _order(task, len(sizes))
+    sample = order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), _MEASURED))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewShotWarning)  # the fits give them
-        cost = _prompt(task, "head").dry_run(*_arguments(rows))
-    per_text = cost.seconds / cost.n_texts
-    return Pace(per_text * task.n_labeled, per_text * len(task.data.pool))
+        cost = zero_shot(task).dry_run(rows.examples.take(sample))
+    seconds: Array = sizes * (cost.seconds / sizes[sample].sum())
+    return seconds
+
+
+def calibrated_within(task: Task, of_texts: Array, seconds: float) -> tuple[Task, Pace]:
+    """Return the task with the texts without labels that there is time for, and its pace."""
+    labeled, pool = of_texts[: task.n_labeled], of_texts[task.n_labeled :]
+    rows = _affordable(task, pool, _SHARE_BESIDE * (seconds - labeled.sum()))
+    data = SemiSupervisedData(task.data.labeled, task.data.pool.take(rows))
+    pace = Pace(float(labeled.sum()), float(pool[rows].sum()), float(pool.sum()))
+    return replace(task, data=data), pace
+
+
+def zero_shot_within(task: Task, of_texts: Array, seconds: float) -> tuple[Task, float]:
+    """Return the task with the texts that zero-shot scores are calibrated on, and their seconds."""
+    rows = _affordable(task, of_texts, _SHARE_ALONE * seconds)
+    labeled, pool = rows[rows < task.n_labeled], rows[rows >= task.n_labeled] - task.n_labeled
+    kept = task.labeled.take(labeled) if len(labeled) else None
+    data = SemiSupervisedData(kept, task.data.pool.take(pool))
+    return replace(task, data=data), float(of_texts[rows].sum())
+
+
+def _affordable(task: Task, of_texts: Array, seconds: float) -> Rows:
+    """Return all texts if there are seconds to read them, else a random sample, sorted."""
+    order = _order(task, len(of_texts))
+    n = int(np.searchsorted(np.cumsum(of_texts[order]), seconds, side="right"))
+    if n < len(of_texts):
+        # Powers of two: two fits on a machine that is now and then busy draw the same sample.
+        n = 1 << (n.bit_length() - 1) if n >= _LEAST_SAMPLE else 0
+    return np.sort(order[:n])
+
+
+def _order(task: Task, n_texts: int) -> Rows:
+    return np.random.default_rng(task.seed).permutation(n_texts)
 
 
 class Voice(NamedTuple):
@@ -49,23 +91,30 @@ class Voice(NamedTuple):
     make: Callable[[Task], Any]  # a classifier of this package, not fitted
     suits: Callable[[Task], bool]
     weight: float  # in the pool without evidence; docs/evidence/classifier.md
-    passes: tuple[float, float]  # of the model over the texts with and without labels
+    passes: tuple[float, float, float]  # of the model over the texts of `Pace`
+
+    @property
+    def learns_from_pool(self) -> bool:
+        """Whether it reads all texts without labels, not only a sample to calibrate scores."""
+        return self.passes[2] > 0
 
     def fit(self, task: Task) -> TextClassifier:
         """Fit it to what it can learn from: labelled texts, and others where those serve."""
-        clf, rows = self.make(task), task.labeled
+        clf = self.make(task)
+        is_prompt = isinstance(clf, PromptClassifier)
+        if is_prompt and not task.n_labeled and not task.data.pool:
+            return clf.fit()  # type: ignore[no-any-return]
+        rows = task.data.joined() if is_prompt else task.labeled
         more: dict[str, Any] = {}
         if isinstance(clf, SemiSupervisedClassifier):
             more = {"unlabeled": task.data.pool}
-        if isinstance(clf, PromptClassifier):
-            rows = task.data.joined()
         clf.fit(*_arguments(rows), sample_weight=rows.sample_weight, **more)
         fitted: TextClassifier = clf
         return fitted
 
     def seconds(self, pace: Pace) -> float:
         """Estimate the seconds of a fit."""
-        return self.passes[0] * pace.labeled + self.passes[1] * pace.unlabeled
+        return float(np.dot(self.passes, pace))
 
     def held_out(self, task: Task, n_folds: int) -> Array:
         """Return log-probabilities of each text from a fit without it, [n, n_classes]; or NaN."""
@@ -94,12 +143,17 @@ def _prompt(task: Task, tuning: str) -> PromptClassifier:
         model=task.model,
         tuning=tuning,
         labels=task.classes if task.verbalizer is None else None,
-        threshold=task.threshold,
+        threshold=_zero_shot_threshold(task) if tuning == "none" else task.threshold,
         class_weight=task.class_weight,
         class_prior=task.class_prior,
         random_state=task.seed,
         verbose=0,
     )
+
+
+def _zero_shot_threshold(task: Task) -> Threshold:
+    """Return the threshold; without labelled texts it alone says that texts may have several."""
+    return "auto" if task.kind.has_several and task.threshold is None else task.threshold
 
 
 def zero_shot(task: Task) -> PromptClassifier:
@@ -161,18 +215,49 @@ def _has_pool(task: Task) -> bool:
 
 
 _LEAST_POOL = 50  # texts without a label
+_LEAST_SAMPLE = 32  # texts that calibrate
+_SHARE_BESIDE, _SHARE_ALONE = 0.15, 0.6  # of the time, for these, beside other work or with none
+# Characters: of a text that the model reads, of a template, and of the texts that are timed
+_LONGEST, _BESIDE, _MEASURED = 2500, 20, 1000
 _FULL, _CONTRASTIVE = (1 + resolve_tuning(name).passes() for name in ("full", "contrastive"))
 _MEMBERS, _EPOCH = 4, 3  # of PET; passes of an epoch of training
 
 CHEAP = (
-    Voice("head", _tuned("head"), _always, 0.3, (1, 1)),
-    Voice("embedding", _embedding, _is_embedded, 0.3, (1, 0)),
-    Voice("tfidf", _tfidf, _always, 0.2, (0, 0)),
+    Voice("head", _tuned("head"), _always, 0.3, (1, 1, 0)),
+    Voice("embedding", _embedding, _is_embedded, 0.3, (1, 0, 0)),
+    Voice("tfidf", _tfidf, _always, 0.2, (0, 0, 0)),
 )
 COSTLY = (
-    Voice("contrastive", _tuned("contrastive"), _has_one_label, 0.6, (_CONTRASTIVE, 1)),
-    Voice("full", _tuned("full"), _always, 0.5, (_FULL, 1)),
-    Voice("pet", _pet, _has_pool, 0.5, (_MEMBERS * _FULL, 2 * _MEMBERS + 3 * _EPOCH)),
-    Voice("pcp", _pcp, _has_pool, 0.5, (_FULL, 2 + 5 * _EPOCH)),
+    Voice("contrastive", _tuned("contrastive"), _has_one_label, 0.6, (_CONTRASTIVE, 1, 0)),
+    Voice("full", _tuned("full"), _always, 0.5, (_FULL, 1, 0)),
+    Voice("pet", _pet, _has_pool, 0.5, (_MEMBERS * _FULL, 0, 2 * _MEMBERS + 3 * _EPOCH)),
+    Voice("pcp", _pcp, _has_pool, 0.5, (_FULL, 0, 2 + 5 * _EPOCH)),
 )
-ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1))  # where head takes too long
+ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1, 0))  # where head takes too long
+
+
+def calibration_note(voice: Voice, sampled: Task, task: Task) -> str:
+    """Say on how many texts scores were calibrated if that is not all, else nothing."""
+    if voice.learns_from_pool or not voice.passes[1]:
+        return ""
+    if voice is ZERO_SHOT:
+        n, whole = (item.n_labeled + len(item.data.pool) for item in (sampled, task))
+        texts, none = f"{whole} texts", "calibrated on sentences of many kinds, not on"
+    else:
+        n, whole = len(sampled.data.pool), len(task.data.pool)
+        texts, none = f"{whole} texts without labels", "not calibrated on"
+    if n == whole:
+        return ""
+    return f"calibrated on {n} of {texts}" if n else f"{none} the {texts}: no time"
+
+
+def words_of_classes(task: Task) -> str:
+    """Say what stands for the classes when labels do not."""
+    if task.verbalizer is None:
+        return "the names of the classes"
+    has_names = any(isinstance(label, str) for label in task.classes)
+    return (
+        "the names and descriptions of the classes"
+        if has_names
+        else "the descriptions of the classes"
+    )

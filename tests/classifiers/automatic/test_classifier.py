@@ -11,10 +11,12 @@ import pytest
 from scipy.special import log_softmax
 
 import fewshot
-from fewshot import Classifier, Unlabeled
+from fewshot import Classifier, PromptClassifier, Unlabeled
+from fewshot.classifiers.automatic.search import Tried, _is_most, _weighable, _why_left_out
 from fewshot.classifiers.automatic.task import Task, read_classes
-from fewshot.classifiers.automatic.voices import CHEAP
+from fewshot.classifiers.automatic.voices import CHEAP, COSTLY
 from fewshot.data.semi_supervised_data import SemiSupervisedData
+from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.data.training_data import read_training_data
 from fewshot.errors import FewShotError, FewShotWarning, InputError, VerbalizerError
 from tests.tiny_estimators import POOL, WORDS, tiny_lm
@@ -134,6 +136,21 @@ def test_what_does_not_fit_the_budget_is_not_begun(lm):
     assert notes["full"].startswith("not tried: needs about")
 
 
+def test_nothing_is_expected_of_a_voice_that_was_not_cross_validated(lm):
+    other = [f"word{i}" for i in range(8)]
+    clf = Classifier(model=lm, time_budget=1e-6, **QUIET)
+    with pytest.warns(FewShotWarning, match="is too short"):
+        report = clf.fit(other, [*WORDS] * 4).report_
+
+    zero_shot, tfidf = report.trials[:2]
+    assert tfidf.accuracy is not None
+    assert tfidf.weight < zero_shot.weight
+    assert report.expected_accuracy is None
+    assert report.interval is None
+    assert "since most of the weight is that of zero-shot, which could not be" in report.reason
+    assert not any("held-out" in line for line in report.advice)
+
+
 def test_several_labels_without_time_have_the_thresholds_of_names(lm):
     y = [[label] for label in LABELS]
     with pytest.warns(FewShotWarning, match="is too short"):
@@ -141,6 +158,121 @@ def test_several_labels_without_time_have_the_thresholds_of_names(lm):
 
     assert list(clf.voices_) == ["zero-shot"]
     assert "Uses the names of the classes" in clf.report_.reason
+    assert clf.thresholds_.tolist() == clf.voices_["zero-shot"].thresholds_.tolist()
+
+
+def paced(monkeypatch, seconds):
+    """Let each text seem to take some seconds."""
+    monkeypatch.setattr(
+        "fewshot.classifiers.automatic.search.seconds_of_texts",
+        lambda task: np.full(task.n_labeled + len(task.data.pool), seconds),
+    )
+
+
+MORE = [f"{text} {i}" for i in range(40) for text in POOL[:5]]  # 200 texts
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n", "note"),
+    [
+        # 0.6 of a minute is 36 s: texts for that, rounded down to a power of two.
+        (0.1, 200, ""),
+        (0.3, 64, "calibrated on 64 of 200 texts"),
+        (1.0, 32, "calibrated on 32 of 200 texts"),
+        (1.2, 0, "calibrated on sentences of many kinds, not on the 200 texts: no time"),
+    ],
+)
+def test_names_are_calibrated_on_the_texts_that_there_is_time_for(
+    lm, monkeypatch, seconds, n, note
+):
+    paced(monkeypatch, seconds)
+    clf = Classifier(list(WORDS), model=lm, time_budget="1min", **QUIET)
+
+    plan = clf.dry_run(MORE)
+    report = clf.fit(MORE).report_
+
+    assert plan.n_texts == n
+    assert plan.seconds == pytest.approx(n * seconds, abs=1.0)
+    assert str(plan).endswith(" of 60 s")
+    assert [trial.note for trial in report.trials] == [note]
+    assert clf.voices_["zero-shot"].calibration_ == ("domain" if n else "generic")
+
+
+def test_a_pool_that_takes_too_long_leaves_regressions_their_time(lm, monkeypatch):
+    paced(monkeypatch, 0.25)  # 0.15 of what ten labels leave of a minute, 57.5 s: 34 texts
+    clf = Classifier(model=lm, time_budget="1min", **QUIET)
+    clf.fit(TEXTS, LABELS, unlabeled=Unlabeled(MORE))
+
+    head = clf.report_.trials[0]
+    assert (head.name, head.note) == ("head", "calibrated on 32 of 200 texts without labels")
+
+
+def test_the_pace_is_measured_on_few_texts(lm, monkeypatch):
+    read = []
+    dry_run = PromptClassifier.dry_run
+    monkeypatch.setattr(
+        PromptClassifier,
+        "dry_run",
+        lambda self, X=None, y=None: read.append(0 if X is None else len(X)) or dry_run(self, X, y),
+    )
+    long = [f"{i} {'vote ' * 100}" for i in range(100)]
+    Classifier(list(WORDS), model=lm, **QUIET).dry_run(long)
+
+    assert max(read) == 2  # of 500 characters each
+
+
+def test_labelled_texts_that_take_too_long_calibrate_names(lm, monkeypatch):
+    paced(monkeypatch, 0.1)  # 200 take 20 s
+    clf = Classifier(model=lm, time_budget="10s", **QUIET)
+    with pytest.warns(FewShotWarning, match="is too short"):
+        clf.fit(MORE, [list(WORDS)[i % 2] for i in range(len(MORE))])
+
+    assert clf.report_.trials[0].note == "calibrated on 32 of 200 texts"
+
+
+def test_most_of_the_weight_is_cross_validated_or_nothing_is_expected():
+    asked = np.array([True, False])
+
+    assert _is_most(np.array([0.5, 0.5]), asked)
+    assert not _is_most(np.array([0.4, 0.6]), asked)
+
+
+def test_of_several_labels_no_voice_is_begun_that_cannot_be_weighed(lm, monkeypatch):
+    paced(monkeypatch, 0.02)  # a pass takes 0.2 s; full takes more than forty
+    y = [[label] for label in LABELS]
+    passes = next(voice for voice in COSTLY if voice.name == "full").passes[0]
+    clf = Classifier(model=lm, time_budget=0.2 * passes * 2, **QUIET).fit(TEXTS, y)
+
+    notes = {trial.name: trial.note for trial in clf.report_.trials}
+    assert notes["full"].startswith(f"not tried: needs about {0.6 * passes:.2g} s with two folds")
+
+
+def test_of_several_labels_a_dominating_voice_that_was_not_held_out_stays():
+    several, scores = TaskKind("lists"), np.zeros((4, 2))
+    head, _, tfidf = CHEAP
+    voices = [Tried(head, None, 1.0, None), Tried(tfidf, None, 0.1, scores)]
+
+    assert _weighable(voices, several) == [None, None]
+    assert _weighable(voices, ONE_LABEL)[1] is scores
+
+
+@pytest.mark.parametrize(
+    ("held_out", "why"), [(None, "no time to cross-validate"), (np.zeros((1, 2)), "adds nothing")]
+)
+def test_a_voice_without_weight_has_a_note(held_out, why):
+    assert why in _why_left_out(Tried(CHEAP[0], None, 1.0, held_out))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"labels": list(WORDS)}, "the names of the classes"),
+        ({"descriptions": {"politics": "law", "sports": "goal"}}, "names and descriptions of the"),
+        ({"descriptions": {0: "law", 1: "goal"}}, "the descriptions of the classes"),
+    ],
+)
+def test_the_report_says_what_stands_for_the_classes(lm, settings, words):
+    assert words in Classifier(model=lm, **settings, **QUIET).fit().report_.reason
 
 
 def test_a_dry_run_tells_the_plan_and_learns_nothing(lm):

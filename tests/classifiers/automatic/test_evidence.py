@@ -61,7 +61,7 @@ def test_a_situation_is_described_by_labels_texts_and_names():
 
 def test_voices_are_offered_by_gain_and_those_without_any_are_declined():
     load_masked_lm("fewshot-mini")
-    offers = offered(task(["pos", "neg"], "word " * 20, 8), Pace(1.0, 0.0), 60.0)
+    offers = offered(task(["pos", "neg"], "word " * 20, 8), Pace(1.0, 0.0, 0.0), 60.0)
 
     names = [offer.voice.name for offer in offers]
     assert names == ["head", "embedding", "tfidf", "contrastive", "full"]
