@@ -198,8 +198,9 @@ def _embedding_and_names(run: Run, _seed: int) -> EmbeddingClassifier:
 
 
 def _classifier(run: Run, seed: int) -> Classifier:
-    labels = list(run.data.labels)
-    return Classifier(labels, model=run.model, time_budget="2min", random_state=seed, verbose=0)
+    words = {label: list(run.data.verbalizer[label]) for label in run.data.labels}
+    settings = {"descriptions": words, "time_budget": "2min", "random_state": seed, "verbose": 0}
+    return Classifier(list(run.data.labels), model=run.model, **settings)
 
 
 METHODS = {

@@ -1,13 +1,22 @@
-"""Numbers of the README and of the page on nine data sets are those of the report they link to."""
+"""Numbers of the README and of the page on nine data sets are those of the reports they link to."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[1] / "README.md"
 PAGE = README.parent / "docs" / "evidence" / "results.md"
-REPORT = README.parent / "benchmarks" / "results" / "first" / "report.md"
+RESULTS = README.parent / "benchmarks" / "results"
+_METHODS = {
+    "Classifier": "Classifier",
+    "prompt, head": "Prompt, head",
+    "embeddings": "Embeddings",
+    "SetFit": "SetFit",
+    "TF-IDF": "TF-IDF",
+}
 _COLUMNS = {
     "BBC News": "BBC News, headline and lead",
     "AG News": "AG News",
@@ -30,12 +39,10 @@ def _tables(text: str) -> list[list[list[str]]]:
     ]
 
 
-def _reported() -> dict[tuple[str, str], str]:
+def _reported(report: str) -> dict[tuple[str, str], str]:
     """Return scores by method and data set; zero-shot those of 0 shots, which come first."""
     scores: dict[tuple[str, str], str] = {}
-    for header, _, *rows in _tables(
-        REPORT.read_text(encoding="utf-8").split("## Missing cells")[0]
-    ):
+    for header, _, *rows in _tables(report.split("## Missing cells")[0]):
         for method, *cells in rows:
             for title, cell in zip(header[1:], cells, strict=True):
                 if "±" in cell:
@@ -44,8 +51,15 @@ def _reported() -> dict[tuple[str, str], str]:
     return scores
 
 
+def _seconds(of_data_set: str) -> dict[str, float]:
+    """Return the seconds of a fit by method, from the costs of a data set."""
+    costs = next(t for t in _tables(of_data_set) if "Fit (seconds)" in t[0])
+    column = costs[0].index("Fit (seconds)")
+    return {row[0]: float(row[column]) for row in costs[2:]}
+
+
 def test_scores_of_nine_data_sets_are_those_of_the_report() -> None:
-    reported = _reported()
+    reported = _reported((RESULTS / "first" / "report.md").read_text(encoding="utf-8"))
     table = next(t for t in _tables(PAGE.read_text(encoding="utf-8")) if t[3][0] == "Majority")
     titles = [_COLUMNS[title] for title in table[0][1:]]
 
@@ -59,29 +73,22 @@ def test_scores_of_nine_data_sets_are_those_of_the_report() -> None:
     assert len(shown) == 8 * 9
 
 
-def test_scores_of_the_readme_are_those_of_the_report() -> None:
-    reported = _reported()
-    header, _, *rows = next(
+def test_scores_and_seconds_of_the_readme_are_those_of_its_report() -> None:
+    report = (RESULTS / "readme" / "report.md").read_text(encoding="utf-8")
+    scores, seconds = _reported(report), _seconds(report.split("### BBC News")[1])
+    header, _, *rows, times = next(
         t for t in _tables(README.read_text(encoding="utf-8")) if t[2][0] == "BBC News"
     )
-    methods = {"prompt, full": "Prompt, full", "prompt, head": "Prompt, head"}
-    methods |= {"fine-tuning": "Fine-tuning"}
 
-    for name, _, *scores in rows:
-        for method, score in zip(header[2:], scores, strict=True):
-            assert score == reported[methods.get(method, method), _COLUMNS[name]]
-    assert len(rows) == 3
-
-
-def test_scores_of_classifier_are_those_of_its_page() -> None:
-    page = (PAGE.parent / "classifier.md").read_text(encoding="utf-8")
-    header, _, *rows = next(t for t in _tables(page) if t[2][0] == "zero-shot")
-    scores = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
-    text = " ".join(README.read_text(encoding="utf-8").split())
-
-    for name, phrase in (("Classifier", "`Classifier` scores"), ("embedding", "plain embeddings")):
-        shown = [scores[name][data].removeprefix("0") for data in ("BBC News", "AG News", "SST-2")]
-        assert f"{phrase} {shown[0]}, {shown[1]} and {shown[2]}" in text
+    shown = {
+        (_METHODS[method], _COLUMNS[name]): score
+        for name, _, *cells in rows
+        for method, score in zip(header[2:], cells, strict=True)
+    }
+    assert shown == {key: score for key, score in scores.items() if key[0] != "Majority"}
+    assert len(shown) == 5 * 3
+    for method, cell in zip(header[2:], times[2:], strict=True):
+        assert float(cell.removesuffix(" s")) == pytest.approx(seconds[_METHODS[method]], abs=0.5)
 
 
 def test_the_readme_has_two_screens() -> None:
