@@ -42,7 +42,7 @@ _MOST_FOLDS, _MOST_OF_TUNED, _LEAST_FOLDS = 5, 3, 2
 _LEAST_SHARE = 0.5  # of the weight, of voices whose held-out texts say what to expect of all
 _SHARE_OF_FOLDS = 0.5  # of the time that is left, for cross-validating one voice
 _LEAST_WEIGHT = 0.02  # of the largest; voices below it are left out
-_BAR_DELAY, _LEAST_SECONDS, _LITTLE = 2.0, 0.01, 0.05
+_BAR_DELAY, _LEAST_SECONDS, _LITTLE = 2.0, 0.01, 0.05  # seconds
 
 
 class Found(NamedTuple):
@@ -93,11 +93,23 @@ def offered(task: Task, pace: Pace, seconds: float) -> list[Offer]:
     return offers + [offer for _, _, offer in sorted(ranked)]
 
 
+def shortage(offer: Offer, left: float, kind: TaskKind) -> str | None:
+    """Say why a voice is not begun in the seconds that are left, or nothing if it is."""
+    if offer.voice.needs_no_model and offer.seconds < _LITTLE:
+        return None
+    # Of several labels, a voice that is not cross-validated cannot be used.
+    needed = offer.seconds * (1 + _LEAST_FOLDS * kind.has_several)
+    if needed < left:
+        return None
+    folds = " with two folds" if kind.has_several else ""
+    return f"not tried: needs about {needed:.2g} s{folds}, {left:.2g} s were left"
+
+
 def affordable_folds(voice: Voice, seconds: float, left: float) -> int:
     """Return the folds of a cross-validation, given the seconds of a fit and those left; or 0."""
     if voice is ZERO_SHOT:  # is offered where not even one pass over the labelled texts fits
         return 0
-    if not any(voice.passes) and seconds < _LITTLE:
+    if voice.needs_no_model and seconds < _LITTLE:
         return _MOST_FOLDS
     most = _MOST_FOLDS if voice in CHEAP else _MOST_OF_TUNED
     n_folds = int(min(most, _SHARE_OF_FOLDS * max(left, 0.0) / max(seconds, _LEAST_SECONDS)))
@@ -159,12 +171,7 @@ class Search:
     def _try(self, offer: Offer) -> Tried | Trial:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""
         left = max(self.clock.left(), 0.0)
-        note = offer.objection
-        if note is None and offer.seconds and offer.seconds >= left:
-            note = f"not tried: needs about {offer.seconds:.2g} s, {left:.2g} s were left"
-        least = offer.seconds * (1 + _LEAST_FOLDS)
-        if note is None and self.task.kind.has_several and offer.seconds and least >= left:
-            note = f"not tried: needs about {least:.2g} s with two folds, {left:.2g} s were left"
+        note = offer.objection or shortage(offer, left, self.task.kind)
         if note is None:
             try:
                 return self._fitted(offer.voice)
@@ -281,7 +288,8 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
     left = clock.left()
     voices: list[str] = []
     for offer in offers:
-        if offer.objection is None and (offer.seconds < max(left, _LEAST_SECONDS) or not voices):
+        note = offer.objection or shortage(offer, max(left, 0.0), task.kind)
+        if note is None or not voices:
             voices.append(offer.voice.name)
             left -= offer.seconds
             left -= offer.seconds * affordable_folds(offer.voice, offer.seconds, left)

@@ -94,6 +94,11 @@ class Voice(NamedTuple):
     passes: tuple[float, float, float]  # of the model over the texts of `Pace`
 
     @property
+    def needs_no_model(self) -> bool:
+        """Whether texts are not read by the language model."""
+        return sum(self.passes) < 1
+
+    @property
     def learns_from_pool(self) -> bool:
         """Whether it reads all texts without labels, not only a sample to calibrate scores."""
         return self.passes[2] > 0
@@ -220,12 +225,13 @@ _SHARE_BESIDE, _SHARE_ALONE = 0.15, 0.6  # of the time, for these, beside other 
 # Characters: of a text that the model reads, of a template, and of the texts that are timed
 _LONGEST, _BESIDE, _MEASURED = 2500, 20, 1000
 _FULL, _CONTRASTIVE = (1 + resolve_tuning(name).passes() for name in ("full", "contrastive"))
+_TFIDF = 0.01  # of a pass of fewshot-mini: a millisecond or less for a text
 _MEMBERS, _EPOCH = 4, 3  # of PET; passes of an epoch of training
 
 CHEAP = (
     Voice("head", _tuned("head"), _always, 0.3, (1, 1, 0)),
     Voice("embedding", _embedding, _is_embedded, 0.3, (1, 0, 0)),
-    Voice("tfidf", _tfidf, _always, 0.2, (0, 0, 0)),
+    Voice("tfidf", _tfidf, _always, 0.2, (_TFIDF, 0, 0)),
 )
 COSTLY = (
     Voice("contrastive", _tuned("contrastive"), _has_one_label, 0.6, (_CONTRASTIVE, 1, 0)),

@@ -230,6 +230,16 @@ def test_labelled_texts_that_take_too_long_calibrate_names(lm, monkeypatch):
     assert clf.report_.trials[0].note == "calibrated on 32 of 200 texts"
 
 
+def test_words_of_too_many_texts_are_not_counted(lm, monkeypatch):
+    paced(monkeypatch, 10.0)  # a pass over 200 takes 2000 s; TF-IDF a hundredth of that
+    clf = Classifier(model=lm, time_budget="10s", **QUIET)
+    with pytest.warns(FewShotWarning, match="is too short"):
+        clf.fit(MORE, [list(WORDS)[i % 2] for i in range(len(MORE))])
+
+    notes = {trial.name: trial.note for trial in clf.report_.trials}
+    assert notes["tfidf"].startswith("not tried: needs about 20 s, ")
+
+
 def test_most_of_the_weight_is_cross_validated_or_nothing_is_expected():
     asked = np.array([True, False])
 
