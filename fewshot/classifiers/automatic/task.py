@@ -223,7 +223,8 @@ def _verbalizer(names: Sequence[Label], given: Mapping[Label, list[str]]) -> Ver
         if isinstance(name, str) and (name not in given or any(map(str.isalpha, name)))
     ]
     words = Verbalizer.from_labels(own).label_words if own else {}
-    return Verbalizer({name: [*words.get(name, ()), *given.get(name, ())] for name in names})
+    all_words = {name: [*words.get(name, ()), *given.get(name, ())] for name in names}
+    return Verbalizer({name: list(dict.fromkeys(found)) for name, found in all_words.items()})
 
 
 def template_for(fields: Sequence[str]) -> Template | None:

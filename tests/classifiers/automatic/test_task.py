@@ -61,6 +61,13 @@ def test_descriptions_alone_name_the_classes():
     assert verbalizer.label_words == {0: ("bad", "awful"), 1: ("good",)}
 
 
+def test_a_description_may_repeat_the_name():
+    _, _, verbalizer = read_classes(None, {"no": ["no", "it is refused"]}, LABELED)
+
+    assert verbalizer is not None
+    assert verbalizer.label_words["no"] == ("no", "it is refused")
+
+
 def test_a_label_that_is_no_word_is_known_by_its_descriptions():
     _, _, verbalizer = read_classes(["0", "1"], {"0": "bad", "1": ["good", "great"]}, None)
 
