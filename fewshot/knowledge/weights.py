@@ -9,7 +9,6 @@ from scipy.special import log_softmax, softmax
 
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import word_log_probs
-from fewshot.scoring.blas import one_blas_thread
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 
 _MAX_ITERATIONS = 200
@@ -64,6 +63,5 @@ def fit_weights(
         return loss + _PENALTY * (drift**2).sum() / 2, gradient + _PENALTY * drift
 
     options = {"maxiter": _MAX_ITERATIONS}
-    with one_blas_thread():
-        found = minimize(objective, anchor, jac=True, method="L-BFGS-B", options=options)
+    found = minimize(objective, anchor, jac=True, method="L-BFGS-B", options=options)
     return shares(found.x)

@@ -13,7 +13,6 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
-from fewshot.scoring.blas import one_blas_thread
 
 _PRECISE = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8}
 _MAX_ITERATIONS = 1000
@@ -143,8 +142,7 @@ class _Objective:
         zeros = np.zeros(n_rows * self.coef.shape[1])
         if not len(zeros):  # no text, or every text, has any of the labels
             return self.coef, 0.0
-        with one_blas_thread():
-            found = minimize(self, zeros, jac=True, method="L-BFGS-B", options=dict(options)).x
+        found = minimize(self, zeros, jac=True, method="L-BFGS-B", options=dict(options)).x
         return self._moved(found.reshape(n_rows, -1))
 
     def _moved(
@@ -208,8 +206,7 @@ def fit_linear_head(
         intercept[present] = np.log(totals[present] / totals.sum())
         return LinearHead(coef, intercept)
     regression = LogisticRegression(C=C, max_iter=_MAX_ITERATIONS)
-    with one_blas_thread():
-        regression.fit(features, index, sample_weight=sample_weight)
+    regression.fit(features, index, sample_weight=sample_weight)
     # Two classes have one row of log-odds, of the second.
     chosen = present[1:] if len(present) == 2 else present
     intercept[present] = 0.0
@@ -231,7 +228,6 @@ def _one_versus_rest(
     coef = np.zeros((features.shape[1], targets.shape[1]))
     for label in np.flatnonzero((shares > 0) & (shares < 1)) if features.shape[1] else ():
         regression = LogisticRegression(C=C, max_iter=_MAX_ITERATIONS)
-        with one_blas_thread():
-            regression.fit(features, targets[:, label] > 0, sample_weight=sample_weight)
+        regression.fit(features, targets[:, label] > 0, sample_weight=sample_weight)
         coef[:, label], intercept[label] = regression.coef_[0], regression.intercept_[0]
     return LinearHead(coef, intercept, kind)

@@ -28,6 +28,7 @@ from fewshot.classifiers.automatic.voices import class_scores
 from fewshot.classifiers.base import TextClassifier, in_plain_torch
 from fewshot.data.classes import (
     Threshold,
+    check_any_label,
     class_offset,
     class_targets,
     given_thresholds,
@@ -234,7 +235,7 @@ class Classifier(TextClassifier):
         given_thresholds(self.threshold, classes)  # checks it, as the next
         class_offset(classes, self.class_weight, self.class_prior, kind)
         if data.labeled is not None:
-            class_targets(data.labeled, classes, self.class_weight)
+            check_any_label(class_targets(data.labeled, classes, self.class_weight)[0])
         model = choose_model(self.model, seconds)
         load_masked_lm(model)  # once in a process, and before anything is measured
         clock = Clock.of(seconds)

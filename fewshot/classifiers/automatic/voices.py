@@ -47,7 +47,11 @@ def seconds_of_texts(task: Task) -> Array:
     sample = order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), _MEASURED))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewShotWarning)  # the fits give them
-        cost = zero_shot(task).dry_run(rows.examples.take(sample))
+        if has_words(task) or not task.n_labeled:
+            cost = zero_shot(task).dry_run(rows.examples.take(sample))
+        else:  # labels are enough to learn from
+            sample = np.arange(min(len(sample), task.n_labeled))
+            cost = _prompt(task, "head").dry_run(*_arguments(rows.take(sample)))
     seconds: Array = sizes * (cost.seconds / sizes[sample].sum())
     return seconds
 
