@@ -28,6 +28,7 @@ from fewshot.data.settings import check_settings, one_of, positive
 from fewshot.data.task_kind import TaskKind
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError, VerbalizerError
+from fewshot.prompting.label_entries import is_word
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.scoring.thresholds import choose_thresholds, linear_thresholds, zero_shot_thresholds
@@ -199,19 +200,7 @@ class EmbeddingClassifier(SentenceClassifier):
             )
         has_labels = data is not None and bool(data.labels.is_labeled.any())
         if self.head == "regression" or (self.head == "auto" and (has_labels or not is_named)):
-            labels, names = resolve_classes(given, self.labels, data) if is_named else (None, None)
-            labeled = read_labeled_texts(
-                data,
-                y,
-                None,
-                labels=labels,
-                class_weight=self.class_weight,
-                threshold=self.threshold,
-            )
-            encoder = SentenceEncoder.frozen(self.model, self.max_length)
-            encoded = EncodedTexts.of(encoder, labeled.examples)
-            words = _words_of(given, names or labeled.classes) if self.head == "auto" else ()
-            return _Plan("regression", encoded, labeled.classes, labeled.kind, labeled, words)
+            return self._regression_plan(data, y, given)
         kind = task_kind(None if data is None else data.labels, self.threshold)
         classes, names = resolve_classes(given, self.labels, data)
         thresholds = given_thresholds(self.threshold, classes)
@@ -224,6 +213,21 @@ class EmbeddingClassifier(SentenceClassifier):
         if data is not None and has_labels and kind.has_several:
             some = _labeled_texts(data, classes, self.class_weight, kind)
         return _Plan("names", encoded, classes, kind, some, words, thresholds)
+
+    def _regression_plan(
+        self, data: TrainingData | None, y: Any, given: Verbalizer | None
+    ) -> _Plan:
+        from fewshot.models.sentence_encoder import SentenceEncoder
+
+        is_named = given is not None or self.labels is not None
+        labels, names = resolve_classes(given, self.labels, data) if is_named else (None, None)
+        labeled = read_labeled_texts(
+            data, y, None, labels=labels, class_weight=self.class_weight, threshold=self.threshold
+        )
+        encoder = SentenceEncoder.frozen(self.model, self.max_length)
+        encoded = EncodedTexts.of(encoder, labeled.examples)
+        words = _words_of(given, names or labeled.classes) if self.head == "auto" else ()
+        return _Plan("regression", encoded, labeled.classes, labeled.kind, labeled, words)
 
     def _learn(self, plan: _Plan) -> EmbeddingClassifier:
         encoder, data = plan.encoded.encoder, plan.labeled
@@ -315,8 +319,7 @@ def _words_of(given: Verbalizer | None, names: Sequence[Label]) -> Sequence[Sequ
     """Return the names of classes to learn from, or nothing if some are no words."""
     if given is not None:
         return [given[name] for name in names]
-    words = [name for name in names if isinstance(name, str) and any(map(str.isalpha, name))]
-    return [[name] for name in words] if len(words) == len(names) else ()
+    return [[str(name)] for name in names] if all(map(is_word, names)) else ()
 
 
 def _name_head(

@@ -93,9 +93,14 @@ def pair_weights(label: Label, words: object, weights: object) -> dict[str, floa
     return dict(zip(words, weights, strict=True))
 
 
+def is_word(label: Label) -> bool:
+    """Return whether a label says what it means: a text with a letter."""
+    return isinstance(label, str) and any(map(str.isalpha, label))
+
+
 def name_words(labels: Sequence[Label]) -> dict[Label, list[str]]:
     """Make words out of label names; see :meth:`fewshot.Verbalizer.from_labels`."""
-    if not all(isinstance(name, str) and any(map(str.isalpha, name)) for name in labels):
+    if not all(map(is_word, labels)):
         raise VerbalizerError(
             f"the labels {list(labels[:_SHOWN_LABELS])} are not words that a language model could "
             f"put at the mask; {_say_what_they_mean(labels)}, or, if scikit-learn numbered your "

@@ -140,7 +140,7 @@ class _Objective:
         """Return the coefficients and intercepts of the least loss."""
         n_rows = len(self.coef) + (self.intercept is not None)
         zeros = np.zeros(n_rows * self.coef.shape[1])
-        if not len(zeros):  # no text, or every text, has any of the labels
+        if not len(zeros):  # each label is one that no text has, or all texts have
             return self.coef, 0.0
         found = minimize(self, zeros, jac=True, method="L-BFGS-B", options=dict(options)).x
         return self._moved(found.reshape(n_rows, -1))

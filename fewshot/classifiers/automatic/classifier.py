@@ -240,10 +240,11 @@ class Classifier(TextClassifier):
         load_masked_lm(model)  # once in a process, and before anything is measured
         clock = Clock.of(seconds)
         seed = int(rng.integers(2**31))
-        data, *by_class = named(classes, names, data, self.class_prior, self.class_weight)
+        data, prior, weight = named(classes, names, data, self.class_prior, self.class_weight)
         template = template_for(fields)
-        known = (data, names, verbalizer, template, model, seed, kind, *by_class, self.threshold)
-        return Task(*known), clock, classes
+        by_class = prior, weight, self.threshold
+        task = Task(data, names, verbalizer, template, model, seed, kind, *by_class)
+        return task, clock, classes
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples: Examples = read_examples(X, self.fields_)

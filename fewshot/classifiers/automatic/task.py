@@ -31,6 +31,7 @@ from fewshot.errors import FewShotWarning, InputError, VerbalizerError, warn_use
 from fewshot.models.embedded import EMBEDDED, local_encoder
 from fewshot.models.hub import MINI_NAME
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.prompting.label_entries import is_word
 from fewshot.prompting.template import Template, default_template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.folds import Array, Folds, held_out_folds
@@ -217,11 +218,7 @@ def _verbalizer(names: Sequence[Label], given: Mapping[Label, list[str]]) -> Ver
         raise VerbalizerError(
             f"the labels {nameless[:5]} are no words; describe them too, as all others are"
         )
-    own = [
-        name
-        for name in names
-        if isinstance(name, str) and (name not in given or any(map(str.isalpha, name)))
-    ]
+    own = [name for name in names if name not in given or is_word(name)]
     words = Verbalizer.from_labels(own).label_words if own else {}
     all_words = {name: [*words.get(name, ()), *given.get(name, ())] for name in names}
     return Verbalizer({name: list(dict.fromkeys(found)) for name, found in all_words.items()})
