@@ -80,11 +80,11 @@ def _load(
     command = [sys.executable, "-m", "fewshot", "serve", str(folder), "--port", "0"]
     command.extend(given.options.split())
     process: Any = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        lines = iter(process.stderr)
-        port = int(next(found[1] for line in lines if (found := re.search(r":(\d+) \(", line))))
-        with ThreadPoolExecutor(given.clients + 1) as pool:
-            pool.submit(lambda: [None for _ in lines])  # reads the log on
+    with ThreadPoolExecutor(given.clients + 1) as pool:
+        try:
+            lines = iter(process.stderr)
+            port = int(next(found[1] for line in lines if (found := re.search(r":(\d+) \(", line))))
+            pool.submit(lambda: [None for _ in lines])  # reads the log on, until the server ends
             _client(port, iter(["The first text takes longer."] * 3))
             cpu, started = _cpu(port), time.perf_counter()
             shared, end = _Texts(texts), started + given.seconds
@@ -92,9 +92,9 @@ def _load(
             served = [one for client in clients for one in client.result()]
             wall, cpu = time.perf_counter() - started, _cpu(port) - cpu
             process.terminate()
-        return served, wall, cpu
-    finally:
-        process.kill()
+            return served, wall, cpu
+        finally:
+            process.kill()
 
 
 def _client(port: int, texts: Iterator[str]) -> list[_Served]:
