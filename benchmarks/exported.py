@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 import fewshot
-from benchmarks.prediction import _bare_encoder
+from benchmarks.prediction import bare_encoder
 from fewshot import PromptClassifier
 from fewshot.benchmark import load_data_set
 from fewshot.data.examples import read_examples
@@ -94,7 +94,7 @@ def _exports(clf: Any, texts: Any, folder: Path) -> dict[str, ExportedClassifier
 
 def _encoder_alone(clf: PromptClassifier, texts: Any) -> Callable[[], object]:
     views = clf.scorer_.views(read_examples(texts, clf.template_.field_names))
-    return lambda: _bare_encoder(clf.model_, views[1])
+    return lambda: bare_encoder(clf.model_, views[1])
 
 
 def _fresh(clf: PromptClassifier, texts: Any) -> object:
