@@ -28,7 +28,7 @@ Features = Any
 class StateHead:
     """Logistic regression on mean states, and its place among the voices."""
 
-    # Multinomial; of several labels one for each, with an intercept.
+    # Multinomial; of several labels one for each. Those, and what a teacher taught, have intercepts
 
     center: npt.NDArray[np.float64]  # is subtracted from states, [hidden]
     scale: float  # divides them

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from fewshot.data.settings import check_settings, or_none, positive
@@ -21,12 +21,10 @@ from fewshot.tuning.task import TuningResult, TuningTask
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/evidence/defaults.md
 # All voices of a tuned model are sure of themselves on the texts that it was tuned on: weights
 # cannot be learned there, and the sum is divided (docs/evidence/defaults.md).
-_TEMPERATURE, _TEMPERATURE_OF_VOICES = 2.0, 3.0
+_TEMPERATURE_OF_VOICES = 3.0
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/evidence/self_training.md
-_LOG_TEMPERATURES = (-4.0, 4.0)
-_ALONE_FROM = (
-    100  # texts with a teacher's labels, whatever they weigh; docs/evidence/self_training.md
-)
+_FACTORS = (0.02, 50.0)  # of what learned a teacher's labels
+_ALONE_FROM = 100  # texts with a teacher's labels; docs/evidence/self_training.md
 
 
 @dataclass(eq=False, repr=False)
@@ -40,8 +38,9 @@ class Head(Tuning):
     takes seconds.
 
     Where a teacher's soft labels are learned (by the final classifier of
-    :class:`~fewshot.PETClassifier` and the students of :class:`~fewshot.LiSTClassifier`) and there
-    are 100 texts or more, the regression is used alone: they contain the prompt's scores.
+    :class:`~fewshot.PETClassifier`, for instance), the regression on the mean states gets a
+    factor and an intercept with which it says the teacher's probabilities best, and from 100 texts
+    on is used alone: the labels contain the prompt's scores.
 
     Parameters
     ----------
@@ -80,7 +79,7 @@ class Head(Tuning):
 def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> Mixture:
     """Fit the mixture of voices on the states of a task's scorer."""
     # A teacher's predictions contain names and regressions: what learned them goes beside the words
-    # only, and alone, with its own temperature, if it learned from many texts.
+    # only.
     is_distilled = task.distillation_temperature is not None
     total = float(task.sample_weight.sum())  # the number of texts, if each weighs 1
     if C is None and is_distilled:
@@ -90,13 +89,12 @@ def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> Mixtu
     scorer = task.scorer
     encoded = scorer.encode(task.views)
     states = scorer.mean_states(encoded)
+    words, similarities = scorer.voices(encoded)
     if is_distilled:
         head = fit_state_head(states, task.targets, task.sample_weight, C=C)
-        if _n_taught(task) < _ALONE_FROM:
-            return Mixture(replace(head, temperature=_TEMPERATURE if tuned else 1.0))
-        own = _matching_temperature(head, states, task.targets, task.sample_weight)
-        return Mixture(replace(head, prompt_share=0.0, temperature=own))
-    words, similarities = scorer.voices(encoded)
+        # The words of a frozen model are in the labels already, with all their errors.
+        heard = words if tuned or _n_taught(task) < _ALONE_FROM else np.zeros_like(words)
+        return Mixture(_calibrated(head, states, heard, task.targets, task.sample_weight))
     voices = Voices(words, similarities, states, scorer.mask_states(encoded))
     if names := scorer.names:
         voices = replace(voices, word_weight=names.word_weight, name_weight=names.weight)
@@ -111,22 +109,35 @@ def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> Mixtu
     )
 
 
-def _matching_temperature(
+def _calibrated(
     head: StateHead,
     states: npt.NDArray[np.float64],
+    words: npt.NDArray[np.float64],
     targets: npt.NDArray[np.float64],
     sample_weight: npt.NDArray[np.float64],
-) -> float:
-    """Return the temperature at which a regression is as confident as its targets."""
-    # Its penalty makes it follow the teacher only roughly, and also makes it flat. The temperature
-    # with the least cross-entropy undoes the latter and keeps the order of the classes.
-    logits = head.logits(states)
+) -> StateHead:
+    """Return a regression beside the words that says each class as surely and often as targets."""
+    # Its penalty makes a regression follow the teacher only roughly, and makes it flat; without an
+    # intercept it holds all classes to be equally frequent, which those of a pool need not be. The
+    # factors and the intercept of least cross-entropy undo that (bias-corrected temperature
+    # scaling: Alexandari et al., 2020, Maximum Likelihood with Bias-Corrected Calibration is
+    # Hard-To-Beat at Label Shift Adaptation, section 4), and say how much the words still add.
+    voices = np.stack([head.logits(states), words])
+    weights = sample_weight[:, None]
 
-    def loss(log_temperature: float) -> float:
-        found = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -float((sample_weight[:, None] * targets * found).sum())
+    def loss(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        found = log_softmax(np.tensordot(values[:2], voices, 1) + values[2:], axis=1)
+        error = weights * (np.exp(found) - targets)
+        gradient = np.array([*(error * voices).sum((1, 2)), *error.sum(0)])
+        return -float((weights * targets * found).sum()), gradient
 
-    return float(np.exp(minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded").x))
+    start = np.array([1.0, 0.0, *np.zeros(targets.shape[1])])
+    bounds = [_FACTORS, (0.0, _FACTORS[1]), *[(None, None)] * targets.shape[1]]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    own = 1.0 / found[0]
+    return replace(
+        head, intercept=own * found[2:], prompt_share=float(own * found[1]), temperature=float(own)
+    )
 
 
 def _n_taught(task: TuningTask) -> int:

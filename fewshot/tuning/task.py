@@ -28,8 +28,7 @@ class TuningTask:
     # Numbers of the examples without a label; their targets mean nothing, or are a teacher's.
     unlabeled: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     # Given if the targets are another model's probabilities for many texts: tuning by gradients
-    # compares them at this temperature. They contain the prompt's scores, so a regression on
-    # them is used alone.
+    # compares them at this temperature.
     distillation_temperature: float | None = None
     # Share of masked language modelling in the loss: on the examples of weight 0, or on all.
     mlm_weight: float = 0.0

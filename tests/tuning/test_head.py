@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from fewshot.scoring.heads import StateHead
 from fewshot.tuning import Head
-from fewshot.tuning.head import _matching_temperature
+from fewshot.tuning.head import _calibrated
 from tests.tuning.tasks import make_task
 
 
@@ -46,10 +46,30 @@ def test_under_a_huge_penalty_the_calibrated_prompt_decides(tiny_bert):
     )
 
 
-def test_a_text_without_weight_does_not_change_how_sure_a_regression_is():
-    head = StateHead(np.zeros(1), 1.0, np.array([[2.0, 0.0]]))
-    targets = np.array([[0.9, 0.1], [0.5, 0.5]])
+_REGRESSION = StateHead(np.zeros(1), 1.0, np.array([[2.0, 0.0]]))
 
-    found = _matching_temperature(head, np.ones((2, 1)), targets, np.array([1.0, 0.0]))
 
-    assert found == pytest.approx(2 / np.log(9), rel=1e-4)  # softmax([2, 0] / T) is [0.9, 0.1]
+def test_a_distilled_regression_is_as_sure_of_each_class_as_its_teacher():
+    states = np.array([[1.0], [-1.0], [-1.0]])
+    targets = np.array([[0.9, 0.1], [0.5, 0.5], [0.0, 1.0]])
+    weights = np.array([1.0, 1.0, 0.0])  # the last one counts for nothing
+
+    found = _calibrated(_REGRESSION, states, np.zeros((3, 2)), targets, weights)
+
+    # Log-odds (2 + b) / T = log 9 and (-2 + b) / T = 0, so b = 2 and T = 4 / log 9.
+    assert found.temperature == pytest.approx(4 / np.log(9), rel=1e-4)
+    assert found.intercept == pytest.approx([1.0, -1.0], rel=1e-4)
+    assert found.prompt_share == 0
+
+
+def test_a_distilled_regression_that_knows_nothing_leaves_the_words_to_speak():
+    words = np.array([[3.0, 0.0], [-3.0, 0.0], [1.0, 0.0]])
+    targets = softmax(0.5 * words, axis=1)
+
+    found = _calibrated(_REGRESSION, np.zeros((3, 1)), words, targets, np.ones(3))
+
+    assert found.prompt_share / found.temperature == pytest.approx(0.5, rel=1e-3)
+    assert found.intercept == pytest.approx([0.0, 0.0], abs=1e-3)
+    np.testing.assert_allclose(
+        softmax(found.add(words, np.zeros((3, 1))), axis=1), targets, atol=1e-3
+    )

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("loss", "labelled_loss", "agreement", "steps", "tokens", "seconds")
 _PARAMETER, _HEAD, _WORDS, _PRIOR = "parameter.", "head.", "words.", "prior"
-# Of a head that tells one label; those of several have more.
-_NUMBERS = [f.name for f in fields(StateHead) if f.name not in ("mask", "intercept", "kind")]
+_NUMBERS = [f.name for f in fields(StateHead) if f.name not in ("mask", "kind")]
 _MASK, _NAMES = "mask.", "names."
 _OF_NAMES = ("vectors", "center", "prior")  # what a changed model changes
 
@@ -140,10 +139,7 @@ class Sessions:
 
     def _score_pool(self, student: TuningResult) -> None:
         encoded = student.scorer.encode(self._task.views)
-        head = student.head
-        if head is not None and head.prompt_share == 0:
-            head = replace(head, temperature=1.0)  # as a teacher it is not sharpened
-        self.scores = replace(student.scorer, head=head).scores(encoded)[self._pool]
+        self.scores = replace(student.scorer, head=student.head).scores(encoded)[self._pool]
 
     def _task_of(self, number: int) -> TuningTask:
         rng = np.random.default_rng(seed_of(self.plan.seed, 1, number))
@@ -195,7 +191,7 @@ def _head_arrays(head: StateHead | None) -> Arrays:
     if head is None:
         return {}
     own = {name: getattr(head, name) for name in _NUMBERS}
-    return {f"{_HEAD}{name}": np.asarray(a) for name, a in own.items()} | {
+    return {f"{_HEAD}{name}": np.asarray(a) for name, a in own.items() if a is not None} | {
         f"{_MASK}{name}": a for name, a in _head_arrays(head.mask).items()
     }
 
@@ -232,6 +228,6 @@ def _scorer_of(arrays: Arrays, scorer: PromptScorer) -> PromptScorer:
 def _head_of(arrays: Arrays, prefix: str = _HEAD) -> StateHead | None:
     if f"{prefix}coef" not in arrays:
         return None
-    found = {name: arrays[prefix + name] for name in _NUMBERS}
+    found = {name: arrays[prefix + name] for name in _NUMBERS if prefix + name in arrays}
     values: dict[str, Any] = {name: a if a.ndim else float(a) for name, a in found.items()}
     return StateHead(**values, mask=_head_of(arrays, _MASK + prefix))
