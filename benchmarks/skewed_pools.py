@@ -153,7 +153,7 @@ def _fit(clf: PromptClassifier, method: str, drawn: Drawn, pool: list[str]) -> A
         return clf.fit(pool) if pool else clf.fit()
     meta = {"PET": PETClassifier, "LiST": LiSTClassifier, "PCP": PCPClassifier}.get(method)
     if meta is not None and pool:
-        return meta(clf, verbose=0).fit(drawn.X, drawn.y, unlabeled=Unlabeled(pool))
+        return meta(clf, random_state=0, verbose=0).fit(drawn.X, drawn.y, unlabeled=Unlabeled(pool))
     return clf.fit([*drawn.X, *pool], [*drawn.y, *[None] * len(pool)])
 
 
