@@ -476,10 +476,12 @@ class MaskedLM:
 
     def _run(self, prompts: Prompts) -> Iterator[tuple[Rows, tuple[Tensor, Tensor]]]:
         model, packs, is_cpu = self._model_of_products(), self._packs(), self.device.type == "cpu"
-        forward, lengths = self._forward_packed if packs else self._forward, prompts.lengths
+        lengths = prompts.lengths
 
         def run(rows: Rows) -> tuple[Rows, tuple[Tensor, Tensor]]:
             copies = n_copies(int(lengths[rows].sum())) if is_cpu else 1
+            is_mixed = packs and np.ptp(lengths[rows]) > 0
+            forward = self._forward_packed if is_mixed else self._forward
             with torch.inference_mode():
                 mask, mean = forward(prompts.take(np.tile(rows, copies)), model)
             return rows, (mask[: len(rows)], mean[: len(rows)])
