@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from fewshot.data.cache import BoundedCache
 from fewshot.models.added_modules import AddedModules, Stacked, detach
 from fewshot.models.mask_head import MaskHead
 from fewshot.models.model_checks import check_fits, check_runs, is_half
+from fewshot.models.packing import can_pack, plan_packed, run_packed, split_packed
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.peft import merge_adapters
 from fewshot.models.precision import (
@@ -71,7 +72,7 @@ class MaskedLM:
     device : str, optional
         Where to run, such as ``"cpu"`` or ``"cuda"``; by default a GPU when there is one.
     batch_tokens : int, optional
-        The most tokens in a batch; by default 1,024 on a CPU, where every thread has a batch of
+        The tokens that fill a batch; by default 1,024 on a CPU, where every thread has a batch of
         its own, and 16,384 on a GPU.
     name : str, optional
         Hub id or folder of the model, for messages and saved estimators.
@@ -145,6 +146,7 @@ class MaskedLM:
         self.mask_head = MaskHead(model)
         self._cache = StateCache()
         self._half: transformers.PreTrainedModel | None = None  # see with_bf16_products
+        self._can_pack: bool | None = None  # not known yet
         self._weights = self.weights_state()
 
     @property
@@ -400,7 +402,13 @@ class MaskedLM:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("mask_head", "_cache", "_half", "tokens"):  # made from the model again
+        for name in (
+            "mask_head",
+            "_cache",
+            "_half",
+            "_can_pack",
+            "tokens",
+        ):  # made from the model again
             del state[name]
         return state
 
@@ -457,10 +465,8 @@ class MaskedLM:
             yield from self.added.buffers()
 
     def _encode(self, prompts: Prompts) -> MaskStates:
-        is_cpu = self.device.type == "cpu"
-        batches = plan_batches(prompts.lengths, self.batch_tokens, "none" if is_cpu else "batch")
         order, masks, means = [], [], []
-        for rows, (mask, mean) in self._run(prompts, batches, is_cpu):
+        for rows, (mask, mean) in self._run(prompts):
             order.append(rows)
             masks.append(mask.float().cpu().numpy())
             means.append(mean.float().cpu().numpy())
@@ -468,19 +474,40 @@ class MaskedLM:
         self._count(prompts)
         return MaskStates(np.concatenate(masks)[back], np.concatenate(means)[back])
 
-    def _run(
-        self, prompts: Prompts, batches: Iterable[Rows], is_cpu: bool
-    ) -> Iterator[tuple[Rows, tuple[Tensor, Tensor]]]:
-        model = self._model_of_products()
+    def _run(self, prompts: Prompts) -> Iterator[tuple[Rows, tuple[Tensor, Tensor]]]:
+        model, packs, is_cpu = self._model_of_products(), self._packs(), self.device.type == "cpu"
+        lengths = prompts.lengths
 
         def run(rows: Rows) -> tuple[Rows, tuple[Tensor, Tensor]]:
-            batch = prompts.take(rows)
-            copies = n_copies(int(batch.lengths.sum())) if is_cpu else 1
+            copies = n_copies(int(lengths[rows].sum())) if is_cpu else 1
+            is_mixed = packs and np.ptp(lengths[rows]) > 0
+            forward = self._forward_packed if is_mixed else self._forward
             with torch.inference_mode():
-                mask, mean = self._forward(prompts.take(np.tile(rows, copies)), model)
+                mask, mean = forward(prompts.take(np.tile(rows, copies)), model)
             return rows, (mask[: len(rows)], mean[: len(rows)])
 
+        if packs:
+            batches = plan_packed(lengths, self.batch_tokens, torch.get_num_threads())
+        else:
+            batches = plan_batches(lengths, self.batch_tokens, "none" if is_cpu else "batch")
         return map_single_threaded(run, batches) if is_cpu else map(run, batches)
+
+    def _forward_packed(
+        self, prompts: Prompts, model: transformers.PreTrainedModel
+    ) -> tuple[Tensor, Tensor]:
+        """Do what :meth:`_forward` does to prompts of any lengths, without padding."""
+        hidden = run_packed(model, prompts.ids)
+        starts = prompts.lengths.cumsum() - prompts.lengths
+        at_mask = hidden[torch.from_numpy(starts[:, None] + prompts.mask_positions)]
+        mean = torch.cat([part.mean(1) for part in split_packed(hidden, prompts.ids)])
+        return (self.mask_head.transform(at_mask) if self._runs_head else at_mask), mean
+
+    def _packs(self) -> bool:
+        if self.added is not None or self.device.type != "cpu" or self.uses_bf16(tunes=False):
+            return False
+        if self._can_pack is None:
+            self._can_pack = can_pack(self.model)
+        return self._can_pack
 
     def _model_of_products(self) -> transformers.PreTrainedModel:
         """Return the model for prediction; in bf16 one whose weights are cast already."""

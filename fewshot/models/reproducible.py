@@ -3,10 +3,11 @@
 # Promised: on a CPU the scores of a text do not depend, to the last bit, on the other texts of the
 # call, on the number of threads, or on whether the estimator was saved and loaded. Training gives
 # the same bits again for the same seed, number of threads and machine. On a GPU none of this holds.
-# It takes: batches without padding, each on one thread (`map_single_threaded`); no tiny products
-# (`in_large_products`, `n_copies`); scores rounded to float32, since sums in float64 differ in
-# their last bits with the number of rows (`fewshot.scoring`); arrays and tensors that are loaded
-# with the order and alignment in memory that they had (`fewshot.saving`).
+# It takes: batches without padding (of one length, or `packing`), each on one thread
+# (`map_single_threaded`); no tiny products (`in_large_products`, `n_copies`); scores rounded to
+# float32, since sums in float64 differ in their last bits with the number of rows
+# (`fewshot.scoring`); arrays and tensors that are loaded with the order and alignment in memory
+# that they had (`fewshot.saving`).
 
 from __future__ import annotations
 

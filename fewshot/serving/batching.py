@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,7 +14,9 @@ from typing import Any, Generic, TypeVar
 
 from fewshot.errors import FewShotError
 
-_WAIT = 0.002  # seconds that a batch which is not full waits for more texts
+# A batch waits for more texts no longer than until none has come for a while: seconds, at least,
+# and a share of what the last batch took.
+_PAUSE, _PAUSE_SHARE = 0.002, 0.05
 
 _LOG = logging.getLogger("fewshot.serving")
 Row = TypeVar("Row")
@@ -32,8 +35,10 @@ class _Item(Generic[Row]):
 class Batcher(Generic[Row]):
     """A queue of texts and the only thread that predicts them."""
 
-    # A batch takes what waits, `most` texts at most. If it fails, its texts are predicted one by
-    # one, so that a request only fails by a text of its own.
+    # A batch takes what waits, `most` texts at most. Clients that have got the last one may be
+    # sending again: while texts keep coming, it waits for as many, so a lone client never waits.
+    # If it fails, its texts are predicted one by one, so that a request only fails by a text of its
+    # own.
 
     def __init__(
         self,
@@ -67,16 +72,24 @@ class Batcher(Generic[Row]):
 
     async def run(self) -> None:
         """Predict batches until this is cancelled."""
+        batch: list[_Item[Row]] = []
+        pause = _PAUSE
         try:
             while True:
                 await self._has_texts.wait()
-                if len(self._waiting) < self._most:
-                    await asyncio.sleep(_WAIT)
-                batch = self._next_batch()
+                await self._gather_texts(len(batch), pause)
+                started, batch = time.monotonic(), self._next_batch()
                 if batch:
                     await self._answer(batch)
+                pause = max(_PAUSE, _PAUSE_SHARE * (time.monotonic() - started))
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _gather_texts(self, enough: int, pause: float) -> None:
+        n_before = 0
+        while n_before < len(self._waiting) < enough:
+            n_before = len(self._waiting)
+            await asyncio.sleep(pause)
 
     def _next_batch(self) -> list[_Item[Row]]:
         batch: list[_Item[Row]] = []

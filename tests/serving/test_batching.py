@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,6 +40,39 @@ def test_requests_that_wait_are_predicted_together_and_answered_apart():
 
     assert found == [["A"], ["B", "C"], [], ["D", "E", "F"]]
     assert sizes == [4, 2]
+
+
+def test_clients_that_send_again_are_predicted_together():
+    sizes: list[int] = []
+
+    async def client(batcher: Any, number: int) -> None:
+        for _ in range(3):
+            await batcher.predict([str(number)])
+            await asyncio.sleep(0.005 * number)  # reads the answer
+
+    async def main() -> None:
+        batcher = batching.Batcher(lambda texts: time.sleep(0.4) or texts, 4, sizes.append)
+        task = asyncio.create_task(batcher.run())
+        await asyncio.gather(*(client(batcher, number) for number in range(4)))
+        task.cancel()
+
+    asyncio.run(main())
+    assert sizes == [4] * 3
+
+
+def test_a_text_after_many_is_predicted_although_no_others_come():
+    sizes: list[int] = []
+
+    async def main() -> list[str]:
+        batcher = batching.Batcher(upper, 4, sizes.append)
+        task = asyncio.create_task(batcher.run())
+        await batcher.predict(["a", "b", "c"])
+        found = await asyncio.wait_for(batcher.predict(["d"]), 10)
+        task.cancel()
+        return found
+
+    assert asyncio.run(main()) == ["D"]
+    assert sizes == [3, 1]
 
 
 def test_one_thread_predicts_all_batches():
