@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import softmax
 
 from fewshot.scoring.aggregation import aggregate
 from fewshot.scoring.names import ClassNames
@@ -139,11 +138,18 @@ def estimate_shares(
     # those that are there, so none vanishes. Shares that are given are kept.
     n_classes = scores.shape[1]
     n_texts = 1.0 / float((weights**2).sum())
+    likelihoods = np.exp(scores - scores.max(1, keepdims=True))
     found = np.full(n_classes, 1.0 / n_classes) if shares is None else shares
     for _ in range(_EM_STEPS if shares is None else 0):
-        counts = n_texts * (weights @ softmax(scores + np.log(found), axis=1)) + 1.0
+        counts = n_texts * (weights @ _posterior(likelihoods, found)) + 1.0
         found = counts / counts.sum()
-    return found, softmax(scores + np.log(np.maximum(found, np.finfo(float).tiny)), axis=1)
+    return found, _posterior(likelihoods, np.maximum(found, np.finfo(float).tiny))
+
+
+def _posterior(likelihoods: Array, shares: Array) -> Array:
+    joint = likelihoods * shares
+    found: Array = joint / joint.sum(1, keepdims=True)
+    return found
 
 
 def _entropy(shares: Array) -> float:
