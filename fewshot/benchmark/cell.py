@@ -87,7 +87,7 @@ def run_cell(task: CellTask) -> Cell:
 def _freed_memory() -> Iterator[None]:
     """Free what is left of a cell at its end: it would count as memory of the next one."""
     # What was there before is frozen meanwhile. To visit it takes longer than a small cell.
-    is_own = gc.get_freeze_count() == 0
+    is_own = not _was_frozen()
     if is_own:
         gc.freeze()
     try:
@@ -96,6 +96,12 @@ def _freed_memory() -> Iterator[None]:
         gc.collect()
         if is_own:
             gc.unfreeze()
+
+
+@cache
+def _was_frozen() -> bool:
+    """Tell whether others froze objects before the first cell: to count them takes long, too."""
+    return gc.get_freeze_count() > 0
 
 
 def failed_cell(task: CellTask, error: str, frames: str = "") -> Cell:
