@@ -92,6 +92,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("fewshot", ["torch", "transformers", "sklearn", "datasets", "setfit"]),
         ("fewshot.classifiers.setfit", ["torch", "transformers", "datasets", "setfit"]),
         ("fewshot.classifiers.tfidf", ["torch", "transformers", "datasets", "setfit"]),
+        ("fewshot.classifiers.prompt", ["sentence_transformers", "datasets", "setfit"]),
     ],
 )
 def test_an_import_loads_no_heavy_library(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
 
 from fewshot.data.labels import Label, read_label_set
 from fewshot.data.settings import check_settings, is_number, one_of, or_none, positive, share, whole
@@ -30,6 +29,9 @@ from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.label_words import LabelWords, word_ids
 from fewshot.scoring.learned_verbalizer import LearnedVerbalizer, ResolvedVerbalizer, VerbalizerTask
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 _NAME = "name"  # the source of a class's own name
 _FULL_SCORE = 1.0

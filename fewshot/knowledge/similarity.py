@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
-from sentence_transformers import CrossEncoder, SentenceTransformer
 from sklearn.base import BaseEstimator
 
 from fewshot.data.cache import BoundedCache
@@ -19,7 +18,11 @@ from fewshot.data.settings import check_settings, is_number, one_of
 from fewshot.errors import ModelError, VerbalizerError
 from fewshot.models.hub import load_by_name
 from fewshot.models.quiet import quiet_transformers
-from fewshot.models.sentence_encoder import SentenceEncoder
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+
+    from fewshot.models.sentence_encoder import SentenceEncoder
 
 Keep: TypeAlias = Literal["above", "below"]
 
@@ -50,12 +53,18 @@ def term_encoder(model: str | Path | SentenceTransformer) -> TermEncoder:
     """Return the shared encoder of a name or folder, or a new one of a loaded model."""
     if isinstance(model, (str, Path)):
         return _shared_encoder(str(model))
-    return TermEncoder(SentenceEncoder.frozen(model, None))
+    return _term_encoder(model)
 
 
 @lru_cache(maxsize=2)
 def _shared_encoder(name: str) -> TermEncoder:
-    return TermEncoder(SentenceEncoder.frozen(name, None))
+    return _term_encoder(name)
+
+
+def _term_encoder(model: str | Path | SentenceTransformer) -> TermEncoder:
+    from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
+
+    return TermEncoder(SentenceEncoder.frozen(model, None))
 
 
 def cosines(
@@ -161,6 +170,8 @@ class CrossEncoderFilter(BaseEstimator):
 def _cross_encoder(model: CrossEncoder | str | Path) -> CrossEncoder:
     if isinstance(model, (str, Path)):
         return _loaded(str(model))
+    from sentence_transformers import CrossEncoder
+
     if not isinstance(model, CrossEncoder):
         raise ModelError(
             f"model is a CrossEncoder, a folder or a hub id, got {type(model).__name__}"
@@ -171,6 +182,8 @@ def _cross_encoder(model: CrossEncoder | str | Path) -> CrossEncoder:
 
 @lru_cache(maxsize=1)
 def _loaded(name: str) -> CrossEncoder:
+    from sentence_transformers import CrossEncoder
+
     with quiet_transformers():
         load = partial(CrossEncoder, trust_remote_code=False)
         found: CrossEncoder = load_by_name(name, "cross-encoder", load)
