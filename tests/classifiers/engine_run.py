@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 import fewshot
 from fewshot import BatchPredictor
 from tests.docs.blocks import ROOT, find_blocks
-from tests.tiny_estimators import POOL, X, Y, prompt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAGE = "docs/how-to/cluster.md"
 MODULES = {"datasets": "datasets", "dask": "dask.distributed", "ray": "ray", "spark": "pyspark"}
@@ -33,11 +33,17 @@ _ENVIRONMENT = {
 
 def texts_of(n_rows: int) -> list[str]:
     """Return short texts, no two alike."""
+    from tests.tiny_estimators import POOL  # workers import this module, and need no torch
+
     return [f"{POOL[i % len(POOL)]} {i}" for i in range(n_rows)]
 
 
 def write_folder(folder: Path, n_rows: int, n_files: int, doomed: int) -> None:
     """Write a tiny model, texts in Parquet files, and the id at which a worker is killed."""
+    import pandas as pd
+
+    from tests.tiny_estimators import X, Y, prompt
+
     prompt().fit(X, Y).save(folder / "model")
     frame = pd.DataFrame({"id": range(n_rows), "text": texts_of(n_rows)})
     (folder / "tickets").mkdir()
@@ -69,6 +75,8 @@ def was_killed(folder: Path) -> bool:
 
 def written_rows(folder: Path) -> pd.DataFrame:
     """Return what the engine has written, by id."""
+    import pandas as pd
+
     written = [*folder.glob("labeled/*.parquet"), *folder.glob("labeled.parquet")]
     return pd.concat([pd.read_parquet(path) for path in written]).sort_values("id")
 
