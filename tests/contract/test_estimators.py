@@ -157,13 +157,25 @@ def test_before_fit_nothing_is_predicted_or_saved(estimator, method, tmp_path):
 # ---- Fitting ----------------------------------------------------------------------------------
 
 
-def test_fit_returns_the_estimator_and_keeps_its_parameters(estimator):
-    clf = clone(estimator)
-    before = {name: (id(value), repr(value)) for name, value in clf.get_params().items()}
+def test_fit_returns_the_estimator_and_changes_nothing_else(estimator):
+    clf, texts, labels = clone(estimator), list(X), list(Y)
+    params = {name: (id(value), repr(value)) for name, value in clf.get_params().items()}
+    weights = [parameter.clone() for parameter in weights_of(estimator)]
+    random.seed(1)
+    torch.manual_seed(1)
+    np.random.seed(1)
+    states = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].copy()
 
-    assert fit(clf, X, Y) is clf
+    assert fit(clf, texts, labels) is clf
+    clf.predict(NEW)
 
-    assert {name: (id(v), repr(v)) for name, v in clf.get_params().items()} == before
+    assert {name: (id(v), repr(v)) for name, v in clf.get_params().items()} == params
+    assert (texts, labels) == (X, Y)
+    pairs = zip(weights, weights_of(estimator), strict=True)
+    assert all(torch.equal(old, new) for old, new in pairs)
+    assert states[0] == random.getstate()
+    assert torch.equal(states[1], torch.get_rng_state())
+    assert np.array_equal(states[2], np.random.get_state()[1])
 
 
 def test_what_is_learned_is_named_with_an_underscore(estimator, fitted):
@@ -175,31 +187,10 @@ def test_what_is_learned_is_named_with_an_underscore(estimator, fitted):
     assert fitted.n_truncated_ == 0
 
 
-def test_the_texts_and_labels_are_not_changed(estimator):
-    texts, labels = list(X), list(Y)
-
-    fit(clone(estimator), texts, labels)
-
-    assert (texts, labels) == (X, Y)
-
-
 def test_fitting_twice_gives_the_same_to_the_last_bit(estimator, fitted):
     clf = fit(fit(clone(estimator), X[:6], Y[:6]), X, Y)
 
     assert np.array_equal(outputs(clf), outputs(fitted))
-
-
-def test_global_random_states_are_as_before(estimator):
-    random.seed(1)
-    torch.manual_seed(1)
-    np.random.seed(1)
-    states = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].copy()
-
-    fit(clone(estimator), X, Y).predict(NEW)
-
-    assert states[0] == random.getstate()
-    assert torch.equal(states[1], torch.get_rng_state())
-    assert np.array_equal(states[2], np.random.get_state()[1])
 
 
 def test_contexts_of_the_caller_change_nothing(estimator, fitted):
@@ -215,15 +206,6 @@ def test_contexts_of_the_caller_change_nothing(estimator, fitted):
 
     np.testing.assert_array_equal(again, outputs(fitted))
     np.testing.assert_array_equal(other, outputs(fitted))
-
-
-def test_the_given_model_is_never_changed(estimator):
-    before = [parameter.clone() for parameter in weights_of(estimator)]
-
-    fit(clone(estimator), X, Y)
-
-    pairs = zip(before, weights_of(estimator), strict=True)
-    assert all(torch.equal(old, new) for old, new in pairs)
 
 
 def test_a_silent_fit_prints_warns_and_leaves_nothing(estimator, capfd, tmp_path, monkeypatch):
