@@ -28,6 +28,7 @@ Y = [
 ]  # fmt: skip
 MATRIX = MultiLabelBinarizer().fit_transform(Y)
 NEW = ["the football player", "a law", "", "🎉 日本 [MASK]", "vote vote vote goal"]
+COSTLY: list[str] = []  # voices of Classifier; tests/classifiers/automatic has one that is tuned
 REFUSE = {"prompt-contrastive": "score classes by their distance"}
 
 pytestmark = pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
