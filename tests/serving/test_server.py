@@ -262,19 +262,6 @@ def test_a_full_queue_is_refused_and_the_requests_in_it_are_answered(server):
     assert refused.headers["Retry-After"] == "1"
 
 
-def test_sigterm_waits_for_requests_in_work(folders, tmp_path):
-    many = distinct(512)
-    with Server(tmp_path / "log", *folders) as server, ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(server.predict, texts=many, model=MODEL)
-        server.wait_until_texts_wait(MODEL)
-
-        status = server.stop()
-
-        assert answer.result().status == 200
-        assert len(answer.result().content["predictions"]) == 512
-        assert status == 0
-
-
 def test_an_exported_classifier_is_served_too(tmp_path):
     pytest.importorskip("onnxruntime", reason="fewshot[onnx] is missing")
     fewshot.export(prompt().fit(X, Y), tmp_path / "exported", precision="float32", texts=POOL)
@@ -288,7 +275,9 @@ def test_an_exported_classifier_is_served_too(tmp_path):
     assert [row["label"] for row in rows] == clf.predict(POOL).tolist()
 
 
-def test_a_killed_server_loses_only_the_requests_in_work(folders, tmp_path):
+def test_a_killed_server_loses_only_the_requests_in_work_and_sigterm_waits_for_them(
+    folders, tmp_path
+):
     many = distinct(512)
     with Server(tmp_path / "log", *folders) as server, ThreadPoolExecutor(1) as pool:
         lost = pool.submit(server.predict, texts=many, model=MODEL)
@@ -296,8 +285,16 @@ def test_a_killed_server_loses_only_the_requests_in_work(folders, tmp_path):
         server.process.kill()
         with pytest.raises(ConnectionError):
             lost.result()
-    with Server(tmp_path / "log", *folders) as server:
+    with Server(tmp_path / "log", *folders) as server, ThreadPoolExecutor(1) as pool:
         assert server.predict(text="goal", model=MODEL).status == 200
+        answer = pool.submit(server.predict, texts=many, model=MODEL)
+        server.wait_until_texts_wait(MODEL)
+
+        status = server.stop()
+
+        assert answer.result().status == 200
+        assert len(answer.result().content["predictions"]) == 512
+        assert status == 0
 
 
 def test_a_body_that_comes_too_slowly_is_refused(folders):
