@@ -314,17 +314,6 @@ def test_an_interrupt_ends_the_run_and_keeps_what_was_done(tmp_path: Path) -> No
     assert {cell.method for cell in read_results(path).cells} == {"Majority", "TF-IDF"}
 
 
-@pytest.mark.slow
-def test_a_worker_that_dies_takes_its_own_cell_down_only(tmp_path: Path) -> None:
-    methods = [{"name": "Dying", "estimator": f"{SPECS}:Dying"}]
-
-    cells = run(small_spec(tmp_path, *methods), n_jobs=2, verbose=0).cells
-
-    assert [tuple(cell.key) for cell in cells if not cell.is_done] == [("Dying", "mine", 2, 1)]
-    assert len(cells) == 6
-    assert next(c.error for c in cells if not c.is_done).startswith("TerminatedWorkerError: ")
-
-
 def test_warnings_of_a_method_are_recorded_and_not_shown(
     tmp_path: Path, tiny_bert: Any, recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -416,6 +405,18 @@ def test_one_job_and_two_give_identical_scores(tmp_path: Path, tiny_bert: Any) -
     assert all(cell.is_done for cell in one)
     assert scores(one) == scores(two)
     assert {c.key: c.chosen for c in one} == {c.key: c.chosen for c in two}
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_takes_its_own_cell_down_only(tmp_path: Path) -> None:
+    # Begins with the processes of the test before.
+    methods = [{"name": "Dying", "estimator": f"{SPECS}:Dying"}]
+
+    cells = run(small_spec(tmp_path, *methods), n_jobs=2, verbose=0).cells
+
+    assert [tuple(cell.key) for cell in cells if not cell.is_done] == [("Dying", "mine", 2, 1)]
+    assert len(cells) == 6
+    assert next(c.error for c in cells if not c.is_done).startswith("TerminatedWorkerError: ")
 
 
 def test_a_joblib_backend_takes_the_grid(tmp_path: Path) -> None:
