@@ -16,7 +16,7 @@ help:
 	@echo "make setup   the environment in $(VENV), from PyPI"
 	@echo "make base    download the encoder of fewshot-base, once: 404 MB; offline after that"
 	@echo "make demo    classify news from 8 labels per class: two minutes, with a report; offline"
-	@echo "make benchmark  a small benchmark with its report, some two minutes; offline"
+	@echo "make benchmark  a small benchmark with its report, about a minute; offline"
 	@echo "make test    the tests; one file: make test PYTEST_ARGS=tests/prompting/test_template.py"
 	@echo "make lint    ruff, mypy --strict and the import contracts"
 	@echo "make format  ruff fixes and formats what it can"
