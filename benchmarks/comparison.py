@@ -36,7 +36,7 @@ from fewshot import PromptClassifier, SetFitClassifier, k_shot_sample, load_mask
 from fewshot.models.embedded import EMBEDDED, encoder_folder
 from fewshot.models.sentence_encoder import SentenceTransformer
 
-RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
+RESULTS = Path(__file__).parent / "results" / "evidence" / "speed.jsonl"
 _DATA = Path(__file__).parents[2] / "shared" / "data" / "ag_news" / "dev.jsonl"
 _SHOTS = 10  # labels per class of the four: forty texts
 _EXPORTS = (("onnx", "float32"), ("onnx", "int8"), ("openvino", "bf16"), ("openvino", "int8"))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from sklearn.datasets import make_multilabel_classification
 from sklearn.metrics import f1_score
 from sklearn.multioutput import ClassifierChain
 from sklearn.utils import estimator_checks
-from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewshot import (
     Classifier,
@@ -80,24 +78,12 @@ def _expected_failures(adapter: NumericAdapter) -> dict[str, str]:
     return expected
 
 
-def _cases() -> Iterator[object]:
-    """Give every check for every classifier, with a short name."""
-    adapters = [NumericAdapter(clf, LABEL_WORDS) for clf in _SUPERVISED]
-    adapters += [NumericAdapter(clf, LABEL_WORDS, n_unlabeled=200) for clf in _SEMI_SUPERVISED]
-    for number, adapter in enumerate(adapters):
-        expected, name = _expected_failures(adapter), type(adapter.estimator).__name__
-        for estimator, check in estimator_checks_generator(adapter):
-            # Memory maps become the same texts again: one classifier is enough for the adapter.
-            is_mapped = "readonly_memmap" in check.keywords
-            if is_mapped and not isinstance(adapter.estimator, TfidfClassifier):
-                continue
-            what = check.func.__name__
-            marks = [pytest.mark.xfail(reason=expected[what])] if what in expected else []
-            yield pytest.param(estimator, check, marks=marks, id=f"{number}-{name}-{what}")
-
-
 @pytest.mark.filterwarnings("ignore::fewshot.errors.FewShotWarning")
-@pytest.mark.parametrize(("estimator", "check"), list(_cases()))
+@parametrize_with_checks(
+    [NumericAdapter(clf, LABEL_WORDS) for clf in _SUPERVISED]
+    + [NumericAdapter(clf, LABEL_WORDS, n_unlabeled=200) for clf in _SEMI_SUPERVISED],
+    expected_failed_checks=_expected_failures,
+)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
