@@ -87,6 +87,6 @@ def _of(rows: list[Row], measure: str) -> list[Row]:
 
 
 if __name__ == "__main__":
-    file = Path(__file__).parent / "results" / "speed.jsonl"
+    file = Path(__file__).parent / "results" / "evidence" / "speed.jsonl"
     for line in write_report([json.loads(line) for line in file.open(encoding="utf-8")]):
         print(line)

@@ -66,7 +66,7 @@ class GradientTuning(Tuning):
     C : float, optional
         Inverse penalty of the logistic regression on the mean states of the tuned model. As in
         :class:`~fewshot.tuning.Head`, with the same default, it is added to the prompt's scores,
-        after a teacher's predictions with factors that follow these best.
+        with a factor of its own where it learned a teacher's predictions for 100 texts or more.
     training : Training, optional
         Weight decay, schedule, early stopping and other finer settings.
 

@@ -21,10 +21,10 @@ from fewshot.tuning.task import TuningResult, TuningTask
 _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/evidence/defaults.md
 # All voices of a tuned model are sure of themselves on the texts that it was tuned on: weights
 # cannot be learned there, and the sum is divided (docs/evidence/defaults.md).
-_TEMPERATURE_OF_VOICES = 3.0
+_TEMPERATURE, _TEMPERATURE_OF_VOICES = 2.0, 3.0
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/evidence/self_training.md
 _FACTORS = (0.02, 50.0)  # of what learned a teacher's labels
-_ALONE_FROM = 100  # texts with a teacher's labels; docs/evidence/self_training.md
+_FEW_TAUGHT = 100  # texts with a teacher's labels; docs/evidence/self_training.md
 
 
 @dataclass(eq=False, repr=False)
@@ -38,9 +38,9 @@ class Head(Tuning):
     takes seconds.
 
     Where a teacher's soft labels are learned (by the final classifier of
-    :class:`~fewshot.PETClassifier`, for instance), the regression on the mean states gets a
-    factor and an intercept with which it says the teacher's probabilities best, and from 100 texts
-    on is used alone: the labels contain the prompt's scores.
+    :class:`~fewshot.PETClassifier`, for instance) and there are 100 texts or more, the regression
+    on the mean states is used alone: the labels contain the prompt's scores. It gets a factor and
+    an intercept with which it says the teacher's probabilities best.
 
     Parameters
     ----------
@@ -92,8 +92,10 @@ def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> Mixtu
     words, similarities = scorer.voices(encoded)
     if is_distilled:
         head = fit_state_head(states, task.targets, task.sample_weight, C=C)
+        if _n_taught(task) < _FEW_TAUGHT:
+            return Mixture(replace(head, temperature=_TEMPERATURE if tuned else 1.0))
         # The words of a frozen model are in the labels already, with all their errors.
-        heard = words if tuned or _n_taught(task) < _ALONE_FROM else np.zeros_like(words)
+        heard = words if tuned else np.zeros_like(words)
         return Mixture(_calibrated(head, states, heard, task.targets, task.sample_weight))
     voices = Voices(words, similarities, states, scorer.mask_states(encoded))
     if names := scorer.names:
