@@ -402,13 +402,7 @@ class MaskedLM:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in (
-            "mask_head",
-            "_cache",
-            "_half",
-            "_can_pack",
-            "tokens",
-        ):  # made from the model again
+        for name in ("mask_head", "_cache", "_half", "_can_pack", "tokens"):  # made again
             del state[name]
         return state
 
@@ -504,6 +498,8 @@ class MaskedLM:
 
     def _packs(self) -> bool:
         if self.added is not None or self.device.type != "cpu" or self.uses_bf16(tunes=False):
+            return False
+        if self.model.config._attn_implementation != "sdpa":  # users may change it at any time
             return False
         if self._can_pack is None:
             self._can_pack = can_pack(self.model)

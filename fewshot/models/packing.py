@@ -19,7 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
 from fewshot.models.parts import position_limit
-from fewshot.models.reproducible import SMALLEST_PRODUCT
+from fewshot.models.reproducible import SMALLEST_PRODUCT, threads
 from fewshot.prompting.prompts import Rows
 from fewshot.prompting.shortening import Ids
 
@@ -46,25 +46,36 @@ def plan_packed(
 def can_pack(model: transformers.PreTrainedModel) -> bool:
     """Return whether prompts in one row have the states that they have alone, to the last bit."""
     config, limit = model.config, position_limit(model)
-    is_known = config.model_type in _FAMILIES and config._attn_implementation == "sdpa"
-    if not is_known or limit is None or limit < max(_PROBES):
+    if config.model_type not in _FAMILIES or limit is None or limit < max(_PROBES):
         return False
     # What is known of a family may not hold for a model that somebody has changed.
-    words = np.setdiff1d(np.arange(config.vocab_size, dtype=np.int32), [config.pad_token_id])
+    words = np.arange(config.vocab_size, dtype=np.int32)  # with the one for padding
     prompts = [np.resize(words, length) for length in _PROBES]
-    with torch.inference_mode():
-        alone = [model.base_model(input_ids=_row([ids]))[0][0] for ids in prompts]
-        return torch.equal(run_packed(model, prompts), torch.cat(alone))
+    try:
+        with threads(1), torch.inference_mode():
+            alone = [model.base_model(input_ids=_row([ids]))[0][0] for ids in prompts]
+            return torch.equal(run_packed(model, prompts), torch.cat(alone))
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        return False
 
 
 def run_packed(model: transformers.PreTrainedModel, prompts: Sequence[Ids]) -> Tensor:
     """Return the last states of all tokens, one prompt after the other, [n_tokens, hidden]."""
     table: Any = model.base_model.get_submodule("embeddings.position_embeddings")
-    start = 0 if table.padding_idx is None else table.padding_idx + 1  # RoBERTa's, after padding
-    positions = [np.arange(start, start + len(ids)) for ids in prompts]
-    with _AttentionWithin(prompts):
-        states: Tensor = model.base_model(input_ids=_row(prompts), position_ids=_row(positions))[0]
+    positions = _row([_positions(ids, table.padding_idx) for ids in prompts])
+    with _AttentionWithin(prompts) as attention:
+        states: Tensor = model.base_model(input_ids=_row(prompts), position_ids=positions)[0]
+    if not attention.was_split:
+        raise RuntimeError("tokens attended to those of other prompts")
     return states[0]
+
+
+def _positions(ids: Ids, padding: int | None) -> npt.NDArray[np.int64]:
+    """Return the positions that a model gives the tokens of a prompt."""
+    if padding is None:
+        return np.arange(len(ids))
+    is_token = np.asarray(ids) != padding  # RoBERTa counts these, from after its padding on
+    return is_token.cumsum() * is_token + padding
 
 
 def split_packed(rows: Tensor, prompts: Sequence[Ids]) -> list[Tensor]:
@@ -80,6 +91,7 @@ class _AttentionWithin(TorchFunctionMode):
     def __init__(self, prompts: Sequence[Ids]) -> None:
         super().__init__()
         self._prompts = prompts
+        self.was_split = False
 
     def __torch_function__(
         self,
@@ -92,6 +104,7 @@ class _AttentionWithin(TorchFunctionMode):
         settings = {} if kwargs is None else kwargs
         if function is not scaled_dot_product_attention:
             return function(*args, **settings)
+        self.was_split = True
         query, key, value = (self._split(states) for states in args)
         found = [
             function(*states, **settings).transpose(1, 2).flatten(0, 1)

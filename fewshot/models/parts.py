@@ -142,7 +142,7 @@ def check_max_length(max_length: int, longest: int) -> None:
 
 
 def default_batch_tokens(device: torch.device) -> int:
-    """Return the most tokens of a batch: on a CPU every thread has one of its own."""
+    """Return the tokens that fill a batch: on a CPU every thread has one of its own."""
     return 1024 if device.type == "cpu" else 16384
 
 

@@ -28,7 +28,8 @@ Features = Any
 class StateHead:
     """Logistic regression on mean states, and its place among the voices."""
 
-    # Multinomial; of several labels one for each. Those, and what a teacher taught, have intercepts
+    # Multinomial, or of several labels one for each. These have intercepts, and so have those that
+    # learned a teacher's labels for many texts.
 
     center: npt.NDArray[np.float64]  # is subtracted from states, [hidden]
     scale: float  # divides them

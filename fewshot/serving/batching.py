@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeVar
 
 from fewshot.errors import FewShotError
 
-# A batch waits for more texts no longer than until none has come for a while: seconds, at least,
-# and a share of what the last batch took.
-_PAUSE, _PAUSE_SHARE = 0.002, 0.05
+# The longest that a batch waits for more texts: a share of what the last one took, but from and to
+# so many seconds. Once none has come for a third of it, the batch waits no more.
+_WAIT_SHARE, _WAITS = 0.15, (0.006, 0.1)
 
 _LOG = logging.getLogger("fewshot.serving")
 Row = TypeVar("Row")
@@ -36,9 +36,8 @@ class Batcher(Generic[Row]):
     """A queue of texts and the only thread that predicts them."""
 
     # A batch takes what waits, `most` texts at most. Clients that have got the last one may be
-    # sending again: while texts keep coming, it waits for as many, so a lone client never waits.
-    # If it fails, its texts are predicted one by one, so that a request only fails by a text of its
-    # own.
+    # sending again: while texts keep coming it waits for as many, but not for long. If it fails,
+    # its texts are predicted one by one, so that a request only fails by a text of its own.
 
     def __init__(
         self,
@@ -73,23 +72,24 @@ class Batcher(Generic[Row]):
     async def run(self) -> None:
         """Predict batches until this is cancelled."""
         batch: list[_Item[Row]] = []
-        pause = _PAUSE
+        seconds = 0.0  # that the last batch took
         try:
             while True:
                 await self._has_texts.wait()
-                await self._gather_texts(len(batch), pause)
+                await self._gather_texts(len(batch), seconds)
                 started, batch = time.monotonic(), self._next_batch()
                 if batch:
                     await self._answer(batch)
-                pause = max(_PAUSE, _PAUSE_SHARE * (time.monotonic() - started))
+                seconds = time.monotonic() - started
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _gather_texts(self, enough: int, pause: float) -> None:
-        n_before = 0
-        while n_before < len(self._waiting) < enough:
+    async def _gather_texts(self, enough: int, seconds: float) -> None:
+        longest = min(max(_WAIT_SHARE * seconds, _WAITS[0]), _WAITS[1])
+        n_before, end = 0, time.monotonic() + longest
+        while n_before < len(self._waiting) < enough and time.monotonic() < end:
             n_before = len(self._waiting)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(longest / 3)
 
     def _next_batch(self) -> list[_Item[Row]]:
         batch: list[_Item[Row]] = []

@@ -13,6 +13,7 @@ from torch import nn
 
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.packing import can_pack, plan_packed, run_packed, split_packed
+from fewshot.models.reproducible import threads
 from tests.models.test_masked_lm import prompts_for
 from tests.tiny_models import FAMILIES
 
@@ -20,8 +21,9 @@ PACKED = {"bert", "camembert", "electra", "roberta", "xlm_roberta"}
 
 
 def prompts(*lengths: int) -> list[np.ndarray]:
+    """Draw tokens, now and then the one for padding, which RoBERTa gives no position."""
     rng = np.random.default_rng(0)
-    return [rng.integers(5, 100, length, dtype=np.int32) for length in lengths]
+    return [rng.integers(0, 100, length, dtype=np.int32) for length in lengths]
 
 
 # ---- Which models -----------------------------------------------------------------------------
@@ -47,6 +49,28 @@ def test_a_layer_that_mixes_tokens_is_not_packed(tiny_bert):
     model.bert.encoder.layer[0].intermediate.intermediate_act_fn = Mixing()
 
     assert not can_pack(model)
+
+
+def test_a_model_that_takes_no_such_row_is_not_packed(tiny_bert):
+    model = copy.deepcopy(tiny_bert[0]).eval()
+    for layer in model.bert.encoder.layer:
+        layer.chunk_size_feed_forward = 7  # rows must have a multiple of it
+
+    assert not can_pack(model)
+
+
+def test_attention_that_is_changed_later_ends_packing(tiny_bert):
+    model, tokenizer = tiny_bert
+    lm = MaskedLM(copy.deepcopy(model), tokenizer, device="cpu")
+    texts = ["good", "a good film", "bad"]
+    lm.states(prompts_for(lm, texts))
+
+    lm.model.set_attn_implementation("eager")
+    lm.freeze()  # forgets the states
+
+    together = lm.states(prompts_for(lm, texts)).mean
+    lm.freeze()
+    assert np.array_equal(together[[0]], lm.states(prompts_for(lm, texts[:1])).mean)
 
 
 def test_a_model_with_few_positions_is_not_packed(tiny_bert):
@@ -85,12 +109,10 @@ def test_prompts_of_many_lengths_are_one_pass_for_each_thread(tiny_bert, n_threa
     lm.states(prompts_for(lm, ["good"]))
     texts = [" ".join(["good"] * n) for n in range(1, 33)]  # 656 tokens with the template's
     seen: list[int] = []
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
+    count = lm.model.get_input_embeddings().register_forward_hook(lambda *_: seen.append(1))
 
-    with lm.model.get_input_embeddings().register_forward_hook(lambda *_: seen.append(1)):
+    with threads(n_threads), count:
         lm.states(prompts_for(lm, texts))
-    torch.set_num_threads(before)
 
     assert len(seen) == n_passes
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fewshot.errors import InputError
@@ -58,6 +59,26 @@ def test_clients_that_send_again_are_predicted_together():
 
     asyncio.run(main())
     assert sizes == [4] * 3
+
+
+def test_after_a_burst_single_texts_are_not_gathered_for_long():
+    sizes: list[int] = []
+
+    async def main() -> None:
+        predict = lambda texts: time.sleep(0.001 * len(texts)) or texts  # noqa: E731
+        batcher = batching.Batcher(predict, 64, sizes.append)
+        task = asyncio.create_task(batcher.run())
+        await asyncio.gather(*(batcher.predict(["burst"]) for _ in range(64)))
+        singles = []
+        for _ in range(30):
+            singles.append(asyncio.create_task(batcher.predict(["single"])))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*singles)
+        task.cancel()
+
+    asyncio.run(main())
+    assert sizes[0] == 64
+    assert np.median(sizes[-10:]) <= 3  # without an end to the wait all 30 would be one batch
 
 
 def test_a_text_after_many_is_predicted_although_no_others_come():

@@ -10,6 +10,7 @@ from fewshot import LiSTClassifier, PromptClassifier, Unlabeled
 from fewshot.classifiers.prompt_plan import resolve_template
 from fewshot.classifiers.semi_supervised import student_training
 from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
+from fewshot.classifiers.semi_supervised.sessions import Sessions
 from fewshot.errors import InputError, TuningError
 from fewshot.models.fingerprint import model_fingerprint
 from fewshot.tuning import Adapter, BitFit, Full, LoRA, Perfect, SoftPrompt
@@ -259,6 +260,31 @@ def test_virtual_tokens_of_the_template_are_tuned_too():
 # ---- Seeds and interruptions ------------------------------------------------------------------
 
 
+_LARGE_POOL = [f"{text} {word}" for text in POOL for word in ("star", "film", "news")]  # 108
+
+
+def test_a_next_student_learns_what_the_student_before_predicts():
+    one, two = (fit(learner(n_sessions=n), _LARGE_POOL) for n in (1, 2))
+
+    np.testing.assert_allclose(two.soft_labels_, one.predict_proba(_LARGE_POOL), atol=1e-5)
+
+
+def test_a_fit_that_was_interrupted_at_its_end_gives_the_same_student(tmp_path, monkeypatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    whole = fit(learner(n_sessions=1), _LARGE_POOL)
+    with monkeypatch.context() as patched:
+        patched.setattr(Sessions, "history", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(learner(n_sessions=1, checkpoint_dir=tmp_path), _LARGE_POOL)
+
+    resumed = fit(learner(n_sessions=1, checkpoint_dir=tmp_path), _LARGE_POOL)
+
+    assert whole.estimator_.head_.intercept.any()
+    assert np.array_equal(resumed.predict_proba(X), whole.predict_proba(X))
+
+
 def test_a_loss_that_diverges_is_reported(monkeypatch):
     factors = iter([1.0, 1.0])
     monkeypatch.setattr(
@@ -287,9 +313,3 @@ def test_labels_of_two_classes_are_needed(X, Y, message):
 
     with pytest.raises(InputError, match=message):
         clf.fit(X, Y, unlabeled=Unlabeled(POOL))
-
-
-def test_a_next_student_learns_what_the_student_before_predicts():
-    one, two = (fit(learner(n_sessions=n)) for n in (1, 2))
-
-    np.testing.assert_allclose(two.soft_labels_, one.predict_proba(POOL), atol=1e-5)
