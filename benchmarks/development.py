@@ -23,9 +23,11 @@ from sklearn.metrics import log_loss
 
 from fewshot import (
     EmbeddingClassifier,
+    MaskedLM,
     PromptClassifier,
     SetFitClassifier,
     TfidfClassifier,
+    load_masked_lm,
     load_task,
 )
 from fewshot.benchmark import load_bbc_news
@@ -189,6 +191,10 @@ def prompt(tuning: Any, **settings: Any) -> Callable[[Data, int], PromptClassifi
     return make
 
 
+def _in_float32() -> MaskedLM:
+    return load_masked_lm("fewshot-mini", precision="float32")
+
+
 METHODS: dict[str, Callable[[Data, int], Any]] = {
     "TF-IDF": lambda _data, _seed: TfidfClassifier(),
     "zero-shot": prompt("none"),
@@ -201,6 +207,7 @@ METHODS: dict[str, Callable[[Data, int], Any]] = {
     "head": prompt("head"),
     "head, words": prompt("head", name_weight=0),
     "full": prompt("full"),
+    "full, float32": lambda data, seed: prompt("full", model=_in_float32())(data, seed),
     "contrastive": prompt("contrastive"),
     "SetFit": lambda _data, seed: SetFitClassifier(  # minutes for a fit
         max_length=_MAX_LENGTH, random_state=seed, verbose=0
