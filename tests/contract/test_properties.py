@@ -217,7 +217,7 @@ _texts_in = st.sampled_from(
     [
         *(list, tuple, iter, _object_array, np.array, pl.Series, pa.array),
         lambda texts: pd.Series(texts, index=range(5, 5 + len(texts))),
-        lambda texts: pd.Series(texts, dtype="string"),
+        lambda texts: pd.Series(_plain(texts), dtype="string"),  # else of how rows are shown
         lambda texts: pd.DataFrame({"text": _plain(texts)}),
         lambda texts: pl.DataFrame({"text": _plain(texts)}),
         lambda texts: pa.table({"text": _plain(texts)}),
