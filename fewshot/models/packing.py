@@ -75,7 +75,8 @@ def _positions(ids: Ids, padding: int | None) -> npt.NDArray[np.int64]:
     if padding is None:
         return np.arange(len(ids))
     is_token = np.asarray(ids) != padding  # RoBERTa counts these, from after its padding on
-    return is_token.cumsum() * is_token + padding
+    positions: npt.NDArray[np.int64] = is_token.cumsum() * is_token + padding
+    return positions
 
 
 def split_packed(rows: Tensor, prompts: Sequence[Ids]) -> list[Tensor]:
