@@ -18,6 +18,7 @@ import json
 import shutil
 import tempfile
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,13 @@ def _models(folder: Path) -> dict[str, SentenceTransformer]:
     one_thread = onnxruntime.SessionOptions()
     one_thread.intra_op_num_threads = 1
     settings: dict[str, Any] = {"provider": "CPUExecutionProvider", "session_options": one_thread}
-    load = SentenceTransformer
-    onnx = load(str(folder), backend="onnx", model_kwargs={**settings, "export": True})
+    load = partial(SentenceTransformer, str(folder), device="cpu")
+    onnx = load(backend="onnx", model_kwargs={**settings, "export": True})
     onnx.save_pretrained(str(folder))
     export_dynamic_quantized_onnx_model(onnx, _INT8, str(folder))
     file = {"file_name": f"onnx/model_qint8_{_INT8}.onnx"}
-    int8 = load(str(folder), backend="onnx", model_kwargs={**settings, **file})
-    return {"torch": load(str(folder), device="cpu"), "onnx": onnx, "onnx, int8": int8}
+    int8 = load(backend="onnx", model_kwargs={**settings, **file})
+    return {"torch": load(), "onnx": onnx, "onnx, int8": int8}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
+from fewshot.errors import ModelError
 from fewshot.models.parts import position_limit
 from fewshot.models.reproducible import SMALLEST_PRODUCT, threads
 from fewshot.prompting.prompts import Rows
@@ -66,7 +67,10 @@ def run_packed(model: transformers.PreTrainedModel, prompts: Sequence[Ids]) -> T
     with _AttentionWithin(prompts) as attention:
         states: Tensor = model.base_model(input_ids=_row(prompts), position_ids=positions)[0]
     if not attention.was_split:
-        raise RuntimeError("tokens attended to those of other prompts")
+        raise ModelError(
+            "the attention of the model was changed after its first prediction; wrap it again, as "
+            "MaskedLM(model, tokenizer)"
+        )
     return states[0]
 
 

@@ -64,8 +64,11 @@ def test_clients_that_send_again_are_predicted_together():
 def test_after_a_burst_single_texts_are_not_gathered_for_long():
     sizes: list[int] = []
 
+    def predict(texts: list[str]) -> list[str]:
+        time.sleep(0.001 * len(texts))
+        return texts
+
     async def main() -> None:
-        predict = lambda texts: time.sleep(0.001 * len(texts)) or texts  # noqa: E731
         batcher = batching.Batcher(predict, 64, sizes.append)
         task = asyncio.create_task(batcher.run())
         await asyncio.gather(*(batcher.predict(["burst"]) for _ in range(64)))
