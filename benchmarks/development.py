@@ -1,9 +1,9 @@
 """Ways to classify, on the texts that settings may be chosen by.
 
 ``python -m benchmarks.development --data-dir DATA`` prints a Markdown table: accuracy averaged over
-seeds, and the CPU seconds of a fit, for each data set and method, all on the encoder of
-fewshot-mini. Texts are development data: no test text of a data set is read. With ``--results
-FILE`` each fit is appended to a file of JSON lines, and those that it holds are not run again.
+seeds, and the CPU seconds of a fit, for each data set and method, all on the encoder of one model.
+Texts are development data: no test text of a data set is read. With ``--results FILE`` each fit is
+appended to a file of JSON lines, and those that it holds are not run again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from fewshot import (
 )
 from fewshot.benchmark import load_bbc_news
 from fewshot.errors import FewShotWarning
+from fewshot.models.embedded import EMBEDDED
 
 _MAX_LENGTH = 128  # tokens
 _MOST = 300  # texts that a classifier is judged by
@@ -45,6 +46,7 @@ class Data(NamedTuple):
     n_labels: int
     settings: dict[str, Any]
     train: Callable[[int], tuple[list[str], list[Any]]] | None = None  # published splits, by seed
+    model: str = "fewshot-mini"
 
 
 def main() -> None:
@@ -54,17 +56,19 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--model", choices=list(EMBEDDED), default="fewshot-mini")
     parser.add_argument("--results", type=Path, help="JSON lines of fits that are done")
     args = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
     rows = _read(args.results) if args.results and args.results.is_file() else []
+    rows = [row for row in rows if row["model"] == args.model]
     done = {(row["set"], row["method"], row["seed"]) for row in rows}
     for name in args.sets:
-        data = SETS[name](args.data_dir)
+        data = SETS[name](args.data_dir)._replace(model=args.model)
         for seed in args.seeds:
             for method in args.methods:
                 if (name, method, seed) not in done:
-                    row = {"set": name, "method": method, "seed": seed}
+                    row = {"set": name, "model": args.model, "method": method, "seed": seed}
                     rows.append(row | measured(data, METHODS[method], seed))
                     if args.results:
                         with args.results.open("a", encoding="utf-8") as stream:
@@ -186,31 +190,37 @@ SETS: dict[str, Callable[[Path], Data]] = {
 def prompt(tuning: Any, **settings: Any) -> Callable[[Data, int], PromptClassifier]:
     def make(data: Data, seed: int) -> PromptClassifier:
         more = {"max_length": _MAX_LENGTH, "random_state": seed, "verbose": 0}
-        return PromptClassifier(**data.settings, tuning=tuning, **more, **settings)
+        return PromptClassifier(
+            **{"model": data.model} | data.settings | more | settings, tuning=tuning
+        )
 
     return make
 
 
-def _in_float32() -> MaskedLM:
-    return load_masked_lm("fewshot-mini", precision="float32")
+def _in_float32(model: str) -> MaskedLM:
+    return load_masked_lm(model, precision="float32")
 
 
 METHODS: dict[str, Callable[[Data, int], Any]] = {
     "TF-IDF": lambda _data, _seed: TfidfClassifier(),
     "zero-shot": prompt("none"),
     "zero-shot, words": prompt("none", name_weight=0),
-    "names": lambda _data, _seed: EmbeddingClassifier(head="names", max_length=_MAX_LENGTH),
-    "embedding": lambda _data, _seed: EmbeddingClassifier(
-        head="regression", max_length=_MAX_LENGTH
+    "names": lambda data, _seed: EmbeddingClassifier(
+        data.model, head="names", max_length=_MAX_LENGTH
     ),
-    "embedding and names": lambda _data, _seed: EmbeddingClassifier(max_length=_MAX_LENGTH),
+    "embedding": lambda data, _seed: EmbeddingClassifier(
+        data.model, head="regression", max_length=_MAX_LENGTH
+    ),
+    "embedding and names": lambda data, _seed: EmbeddingClassifier(
+        data.model, max_length=_MAX_LENGTH
+    ),
     "head": prompt("head"),
     "head, words": prompt("head", name_weight=0),
     "full": prompt("full"),
-    "full, float32": lambda data, seed: prompt("full", model=_in_float32())(data, seed),
+    "full, float32": lambda data, seed: prompt("full", model=_in_float32(data.model))(data, seed),
     "contrastive": prompt("contrastive"),
-    "SetFit": lambda _data, seed: SetFitClassifier(  # minutes for a fit
-        max_length=_MAX_LENGTH, random_state=seed, verbose=0
+    "SetFit": lambda data, seed: SetFitClassifier(  # minutes for a fit
+        data.model, max_length=_MAX_LENGTH, random_state=seed, verbose=0
     ),
 }
 
