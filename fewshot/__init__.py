@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from fewshot.classifiers.automatic.classifier import Classifier
     from fewshot.classifiers.batch_predictor import BatchPredictor
     from fewshot.classifiers.embedding import EmbeddingClassifier
+    from fewshot.classifiers.exporting.export import export
     from fewshot.classifiers.fine_tune import FineTuneClassifier
     from fewshot.classifiers.prompt import PromptClassifier
     from fewshot.classifiers.semi_supervised.list import LiSTClassifier, list_adapter
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from fewshot.classifiers.tfidf import TfidfClassifier
     from fewshot.data.sampling import KShotSplit, k_shot_sample
     from fewshot.data.unlabeled import Unlabeled
-    from fewshot.exporting.export import export
     from fewshot.knowledge import SciPromptVerbalizer
     from fewshot.models.loading import load_masked_lm
     from fewshot.models.masked_lm import MaskedLM
@@ -80,7 +80,7 @@ _MODULES = {
     "classifiers.tfidf": ("TfidfClassifier",),
     "data.sampling": ("KShotSplit", "k_shot_sample"),
     "data.unlabeled": ("Unlabeled",),
-    "exporting.export": ("export",),
+    "classifiers.exporting.export": ("export",),
     "knowledge": ("SciPromptVerbalizer",),
     "models.loading": ("load_masked_lm",),
     "models.masked_lm": ("MaskedLM",),

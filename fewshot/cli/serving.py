@@ -43,8 +43,8 @@ def serve(
     Texts of concurrent requests are predicted together. Ctrl-C and SIGTERM stop the server when
     the requests in work are answered. Texts are never logged.
     """
-    from fewshot.serving.limits import Limits
-    from fewshot.serving.server import serve as run
+    from fewshot.cli.server.limits import Limits
+    from fewshot.cli.server.running import serve as run
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("fewshot.serving").setLevel(logging.WARNING if quiet else logging.INFO)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fewshot.classifiers.exporting.tokenizers import write_tokenizer
 from fewshot.data.examples import Examples
-from fewshot.exporting.tokenizers import write_tokenizer
 from fewshot.prompting.prompts import build_prompts, text_prompts, tokenize_slots
 from fewshot.prompting.template import Template
 from fewshot.runtime.tokenizer import PlainTokenizer

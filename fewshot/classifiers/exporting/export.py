@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from fewshot.classifiers.base import in_plain_torch
 from fewshot.classifiers.batch_predictor import fields_of
+from fewshot.classifiers.exporting.candidates import Candidates, Original
+from fewshot.classifiers.exporting.graphs import graph_of
+from fewshot.classifiers.exporting.quantization import import_onnx
+from fewshot.classifiers.exporting.tokenizers import write_tokenizer
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.files import read_bytes
 from fewshot.data.settings import check_settings, one_of, proportion
-from fewshot.exporting.candidates import Candidates, Original
-from fewshot.exporting.graphs import graph_of
-from fewshot.exporting.quantization import import_onnx
-from fewshot.exporting.tokenizers import write_tokenizer
 from fewshot.runtime.classifier import ExportedClassifier, load
 from fewshot.runtime.manifest import (
     BACKENDS,

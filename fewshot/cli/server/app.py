@@ -14,11 +14,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from fewshot import __version__
 from fewshot.classifiers.batch_predictor import added_names, fields_of, label_columns
-from fewshot.errors import FewShotError, InputError, did_you_mean
-from fewshot.serving.batching import Batcher, UnforeseenError
-from fewshot.serving.gate import Gate
-from fewshot.serving.limits import Limits
-from fewshot.serving.messages import (
+from fewshot.cli.server.batching import Batcher, UnforeseenError
+from fewshot.cli.server.gate import Gate
+from fewshot.cli.server.limits import Limits
+from fewshot.cli.server.messages import (
     Health,
     ModelInfo,
     PredictAnswer,
@@ -27,7 +26,8 @@ from fewshot.serving.messages import (
     Refusal,
     by_field,
 )
-from fewshot.serving.metrics import Metrics
+from fewshot.cli.server.metrics import Metrics
+from fewshot.errors import FewShotError, InputError, did_you_mean
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Refusal, "description": "There is no such model."},

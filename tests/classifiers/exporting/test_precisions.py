@@ -17,8 +17,8 @@ import onnx
 import onnxruntime
 
 import fewshot
+from fewshot.classifiers.exporting.quantization import int8_weights, linear_layers, quantize
 from fewshot.errors import MissingExtraError, ModelError
-from fewshot.exporting.quantization import int8_weights, linear_layers, quantize
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.runtime.sessions import check_precision
 from tests.tiny_estimators import POOL, X, Y, prompt

@@ -230,7 +230,7 @@ def test_a_tokenizer_written_in_python_is_refused(tmp_path):
     clf.model_.tokenizer = _InPython()
 
     with pytest.raises(ModelError, match=r"_InPython is written in Python.*use_fast=True"):
-        fewshot.exporting.tokenizers.write_tokenizer(clf.model_.tokenizer, tmp_path)
+        fewshot.classifiers.exporting.tokenizers.write_tokenizer(clf.model_.tokenizer, tmp_path)
 
 
 class _InPython:

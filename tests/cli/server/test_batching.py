@@ -13,7 +13,7 @@ import pytest
 
 from fewshot.errors import InputError
 
-batching = pytest.importorskip("fewshot.serving.batching", reason="fewshot[serve] is missing")
+batching = pytest.importorskip("fewshot.cli.server.batching", reason="fewshot[serve] is missing")
 
 
 def run(

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fewshot.classifiers.exporting.graphs import Graph
+from fewshot.classifiers.exporting.quantization import linear_layers, quantize
 from fewshot.data.examples import Examples
 from fewshot.errors import ModelError
-from fewshot.exporting.graphs import Graph
-from fewshot.exporting.quantization import linear_layers, quantize
 from fewshot.runtime.classifier import ExportedClassifier
 from fewshot.runtime.manifest import Backend, Check, Content, Precision
 from fewshot.runtime.sessions import check_precision, open_graph

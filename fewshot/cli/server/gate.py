@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fewshot.serving.limits import Limits
-from fewshot.serving.metrics import Metrics
+from fewshot.cli.server.limits import Limits
+from fewshot.cli.server.metrics import Metrics
 
 _LOG = logging.getLogger("fewshot.serving")
 _OTHER = "other"  # paths that are not ours: their names come from outside

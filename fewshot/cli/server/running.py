@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.classifiers.batch_predictor import BatchPredictor
+from fewshot.cli.server.limits import Limits
 from fewshot.errors import InputError, MissingExtraError, ServerError
-from fewshot.serving.limits import Limits
 
 _GRACE = 30  # seconds that requests in work may take when the server stops
 _LOG = logging.getLogger("fewshot.serving")
@@ -24,7 +24,7 @@ def serve(folders: Sequence[Path], host: str, port: int, limits: Limits) -> None
     try:
         import uvicorn
 
-        from fewshot.serving.app import create_app
+        from fewshot.cli.server.app import create_app
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             'serving needs fastapi, uvicorn and prometheus-client: pip install "fewshot[serve]"'

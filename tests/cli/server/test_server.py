@@ -15,7 +15,7 @@ import pytest
 import fewshot
 import fewshot.runtime
 from fewshot import TfidfClassifier, cli
-from tests.serving.server_process import HOST, JSON, Server
+from tests.cli.server.server_process import HOST, JSON, Server
 from tests.tiny_estimators import POOL, X, Y, prompt
 
 pytest.importorskip("fastapi", reason="fewshot[serve] is missing")
@@ -298,8 +298,8 @@ def test_a_killed_server_loses_only_the_requests_in_work_and_sigterm_waits_for_t
 
 
 def test_a_body_that_comes_too_slowly_is_refused(folders):
-    from fewshot.serving.app import create_app
-    from fewshot.serving.limits import Limits
+    from fewshot.cli.server.app import create_app
+    from fewshot.cli.server.limits import Limits
 
     app = create_app({MODEL: fewshot.load(folders[0])}, Limits(body_seconds=1))
     uvicorn = pytest.importorskip("uvicorn")

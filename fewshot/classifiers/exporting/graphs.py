@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.embedding import EmbeddingClassifier
+from fewshot.classifiers.exporting.voices import ScorerVoices
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.sentence_classifier import SentenceClassifier
 from fewshot.data.task_kind import TaskKind
 from fewshot.errors import ModelError
-from fewshot.exporting.voices import ScorerVoices
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.tokens import count_soft, ordinary_tokens
 from fewshot.runtime.manifest import PromptInput, TextInput
