@@ -88,7 +88,9 @@ def plain_text(text: str) -> str:
 
 
 def as_list(values: Iterable[Any]) -> list[Any]:
-    """Return rows as a list; Arrow's own scalars become Python's values."""
+    """Return rows as a list; scalars of Arrow and of torch become Python's and NumPy's."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
     rows: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
     return rows
 

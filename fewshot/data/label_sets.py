@@ -200,7 +200,9 @@ def _from_matrix(y: Any, form: LabelForm) -> LabelSets:
     if isinstance(y, np.ma.MaskedArray):
         y = np.ma.filled(y.astype(np.float64), np.nan)
     is_numeric = isinstance(y, np.ndarray) and y.dtype.kind in "biuf"
-    rows = np.array(y if is_numeric else [list(map(_read_flag, row)) for row in y], np.float64)
+    rows = np.array(
+        y if is_numeric else [[*map(_read_flag, as_list(row))] for row in y], np.float64
+    )
     return _from_flags(rows, form, None)
 
 

@@ -105,7 +105,7 @@ def read_label_set(labels: Any) -> tuple[Label, ...]:
         raise VerbalizerError(
             f"labels is a list of all labels, such as ['no', 'yes'], got {labels!r}"
         )
-    read = tuple(_read_named_label(label) for label in labels)
+    read = tuple(_read_named_label(label) for label in as_list(labels))
     if len(read) < 2:
         raise VerbalizerError(f"expected at least two labels, got {list(read)}")
     if len({type(label) for label in read}) > 1:

@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from scipy.sparse import csc_array, csr_matrix
 from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -51,6 +52,7 @@ def test_collections_of_labels_are_read_alike(y, form):
         (MATRIX.astype(float), "indicators"),
         (MATRIX.astype(object), "indicators"),
         (MATRIX.tolist(), "indicators"),
+        (torch.from_numpy(MATRIX), "indicators"),
         (list(MATRIX), "indicators"),
         (csr_matrix(MATRIX), "sparse"),
         (csc_array(MATRIX), "sparse"),

@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.exceptions import DataConversionWarning
 
 from fewshot.data.labels import read_label_set, read_labels
@@ -27,7 +28,9 @@ def test_every_container_of_labels_gives_the_same_array(container):
     assert labels.classes() == ["a", "b"]
 
 
-@pytest.mark.parametrize("y", [[2, 0, 2], np.array([2.0, 0.0, 2.0]), pd.Series([2, 0, 2])])
+@pytest.mark.parametrize(
+    "y", [[2, 0, 2], np.array([2.0, 0.0, 2.0]), pd.Series([2, 0, 2]), torch.tensor([2, 0, 2])]
+)
 def test_integers_become_int64(y):
     labels = read_labels(y, 3)
 
@@ -63,7 +66,13 @@ def test_a_missing_number_is_a_missing_label_in_every_container(y):
 
 
 @pytest.mark.parametrize(
-    "y", [[True, False], np.array([True, False]), pd.array([True, False], dtype="boolean")]
+    "y",
+    [
+        [True, False],
+        np.array([True, False]),
+        pd.array([True, False], dtype="boolean"),
+        torch.tensor([True, False]),
+    ],
 )
 def test_bools_stay_bools(y):
     labels = read_labels(y, 2)
@@ -71,7 +80,7 @@ def test_bools_stay_bools(y):
     assert labels.values.dtype == bool
     assert labels.classes() == [False, True]
     assert read_labels([True, None], 2).classes() == [True]
-    assert read_label_set([np.True_, False]) == (True, False)
+    assert read_label_set([np.True_, False]) == read_label_set(y) == (True, False)
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
