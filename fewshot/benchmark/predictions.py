@@ -14,6 +14,7 @@ from fewshot.benchmark.data_sets.splits import Text
 from fewshot.benchmark.measures import Estimator
 from fewshot.benchmark.metrics import TextLabels
 from fewshot.classifiers.base import TextClassifier
+from fewshot.data.task_kind import decide
 from fewshot.errors import InputError
 
 Probabilities = npt.NDArray[Any]  # [n, n_classes]
@@ -34,9 +35,7 @@ def predict(
     """Predict labels, and probabilities if both come from one pass over the texts."""
     if isinstance(estimator, TextClassifier):
         proba = estimator.predict_proba(texts)
-        if estimator.thresholds_ is not None:
-            return _named(proba >= estimator.thresholds_, estimator.classes_), proba
-        return [str(label) for label in estimator.classes_[proba.argmax(1)]], proba
+        return labels_of(estimator, proba), proba
     predicted = np.asarray(estimator.predict(copied(texts)))
     if data.has_several:
         _check_shape("predict", predicted, (len(texts), len(data.labels)))
@@ -44,6 +43,13 @@ def predict(
     if predicted.ndim != 1:
         raise InputError(f"predict gives an array of shape {predicted.shape}, expected labels")
     return [str(label) for label in predicted], None
+
+
+def labels_of(classifier: Any, proba: Probabilities) -> list[TextLabels]:
+    """Return the names of what a classifier of ours predicts by its probabilities."""
+    if classifier.thresholds_ is None:
+        return [str(label) for label in classifier.classes_[proba.argmax(1)]]
+    return _named(decide(proba, classifier.thresholds_), classifier.classes_)
 
 
 def predict_probabilities(estimator: Estimator, texts: Sequence[Text]) -> Probabilities | None:

@@ -21,7 +21,7 @@ from fewshot.data.class_scores import check_finite, warn_collapse
 from fewshot.data.examples import shorten_repr
 from fewshot.data.label_sets import holds_label_sets, read_label_sets
 from fewshot.data.labels import Labels, read_labels
-from fewshot.data.task_kind import ONE_LABEL, TaskKind
+from fewshot.data.task_kind import ONE_LABEL, TaskKind, decide
 from fewshot.data.training_data import flat, read_weights
 from fewshot.errors import InputError
 
@@ -99,7 +99,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         """
         scores = self._decision_scores(X)
         if (least := self._least_scores) is not None:
-            return self.task_kind_.restored(scores >= least, self.classes_.tolist())
+            return self.task_kind_.restored(decide(scores, least), self.classes_.tolist())
         best = scores.argmax(1)
         warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]

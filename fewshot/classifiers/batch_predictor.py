@@ -12,6 +12,7 @@ import numpy as np
 
 from fewshot.data.locks import LongLock
 from fewshot.data.settings import check_settings, or_none, proportion
+from fewshot.data.task_kind import decide
 from fewshot.errors import InputError, PersistenceError, did_you_mean
 from fewshot.runtime.classifier import ExportedClassifier, exported_fingerprint
 from fewshot.runtime.classifier import load as load_exported
@@ -181,7 +182,7 @@ def label_columns(
     if least is None:
         labels = classifier.classes_[scores.argmax(1)].tolist()
     elif min_confidence is None:
-        labels = [classifier.classes_[row].tolist() for row in scores >= least]
+        labels = [classifier.classes_[row].tolist() for row in decide(scores, least)]
     else:
         raise InputError("min_confidence is for one label per text; several have thresholds_")
     if min_confidence is not None:

@@ -47,7 +47,7 @@ for group in (learning.app, predicting.app, conversation.app, exporting.app, ser
     app.add_typer(group)
 
 
-@app.command(rich_help_panel=_PANEL)
+@app.command(rich_help_panel=_PANEL, epilog=examples("fewshot demo --compare"))
 def demo(
     seeds: Annotated[int, typer.Option(min=1, help="Number of draws of the articles.")] = 3,
     shots: Annotated[int, typer.Option(min=1, help="Labeled articles per topic.")] = 8,
@@ -128,7 +128,7 @@ def benchmark(
     raise typer.Exit(int(n_failed > 0))
 
 
-@app.command("report", rich_help_panel=_PANEL)
+@app.command("report", rich_help_panel=_PANEL, epilog=examples("fewshot report results.jsonl"))
 def report_on(
     results: Annotated[Path, typer.Argument(help="JSON lines file of a benchmark.")],
     output: _Reports = Path("reports"),
@@ -150,7 +150,7 @@ def download(model: Annotated[str, typer.Argument(help="fewshot-base")]) -> None
     typer.echo(f"{model} is ready: its encoder is in {folder}")
 
 
-@app.command("tasks", rich_help_panel=_PANEL)
+@app.command("tasks", rich_help_panel=_PANEL, epilog=examples("fewshot tasks"))
 def show_tasks() -> None:
     """List the data sets for which the library has templates and label words."""
     names = list_tasks()

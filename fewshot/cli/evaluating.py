@@ -12,6 +12,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from fewshot.benchmark.data_sets.splits import LabeledTexts
 from fewshot.benchmark.data_sets.tables import read_labeled
 from fewshot.benchmark.metrics import evaluate
+from fewshot.benchmark.predictions import labels_of
 from fewshot.classifiers.batch_predictor import fields_of
 from fewshot.cli.columns import find_label, find_text, labels_apart
 from fewshot.cli.fitting import by_field
@@ -51,15 +52,7 @@ def compare(
     classes = [str(name) for name in classifier.classes_]
     _check_known(found, rows, classes, test)
     proba = classifier.predict_proba(by_field(found.texts, columns))
-    truth: list[Any] = list(found.labels)
-    if has_several:
-        taken = proba >= classifier.thresholds_
-        predicted: list[Any] = [
-            tuple(name for name, is_there in zip(classes, row, strict=True) if is_there)
-            for row in taken.tolist()
-        ]
-    else:
-        predicted = [classes[best] for best in proba.argmax(1)]
+    truth, predicted = list(found.labels), labels_of(classifier, proba)
     scores = evaluate(truth, predicted, proba, classes)
     return Comparison(len(rows), scores, _per_class(truth, predicted, classes, has_several))
 

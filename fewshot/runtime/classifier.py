@@ -15,8 +15,8 @@ import numpy.typing as npt
 from fewshot.data.class_scores import check_finite, score_in_parts, warn_collapse
 from fewshot.data.examples import Examples, read_examples
 from fewshot.data.files import content_sha256, read_bytes, user_path
-from fewshot.data.label_forms import restored
 from fewshot.data.settings import is_whole
+from fewshot.data.task_kind import TaskKind, decide
 from fewshot.errors import InputError
 from fewshot.prompting.prompts import (
     Prompts,
@@ -149,7 +149,8 @@ class ExportedClassifier:
         """
         scores = self._decision_scores(X)
         if (least := self._least_scores) is not None:
-            return restored(self.manifest_["labels"], scores >= least, self.classes_.tolist())
+            kind = TaskKind(self.manifest_["labels"])
+            return kind.restored(decide(scores, least), self.classes_.tolist())
         best = scores.argmax(1)
         warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]

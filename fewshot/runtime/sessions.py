@@ -26,7 +26,7 @@ _OPENVINO_GROUP = 64
 def open_graph(file: Path, backend: Backend, precision: Precision, n_threads: int) -> Run:
     """Return the function that a graph stands for."""
     check_precision(backend, precision)
-    opened = _open_onnx if backend == "onnx" else _open_openvino
+    opened = {"onnx": _open_onnx, "openvino": _open_openvino}[backend]
     try:
         return opened(file, precision, n_threads)
     except FewShotError:

@@ -130,11 +130,14 @@ class SignedFolder:
         if not isinstance(content, dict) or content.get("format") != self.format:
             raise PersistenceError(f"{folder} {self.foreign}")
         number = content.get("format_version")
-        if type(number) is int and self.version < number < _NO_VERSION:
+        if type(number) is int and 0 < number < _NO_VERSION and number != self.version:
+            age, advice = "a newer", "upgrade: pip install --upgrade fewshot"
+            if number < self.version:
+                age, advice = "an older", f"{self.again} with this one, or install that one"
             raise PersistenceError(
-                f"{folder} was saved in format {number} by a newer fewshot "
-                f"({str(content.get('versions'))[:200]}); this one reads format {self.version}. "
-                "Upgrade: pip install --upgrade fewshot"
+                f"{folder} was saved in format {number} by {age} fewshot "
+                f"({str(content.get('versions'))[:200]}); this one reads format {self.version}; "
+                f"{advice}"
             )
         expected = content.pop("sha256", None)
         problem = misfit(content, self.form, self.file, [])

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from fewshot.errors import (
 )
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.scoring.calibration import generic_texts
+from fewshot.scoring.calibration import Calibration, generic_texts
 from fewshot.scoring.pool_calibration import calibrate_by_pool
 from fewshot.scoring.scorer import PromptScorer
 from fewshot.tuning import BitFit, Full, Head, Training
@@ -131,7 +132,7 @@ def test_uncalibrated_zero_shot_is_the_models_own_softmax_over_label_words(lm):
     assert clf.prior_ is None
 
 
-@pytest.mark.parametrize("calibration", ["none", "contextual", "generic", "domain", "pmi"])
+@pytest.mark.parametrize("calibration", [c for c in get_args(Calibration) if c != "auto"])
 @pytest.mark.filterwarnings("error")
 def test_a_calibration_chosen_by_the_user_is_silent(lm, calibration):
     clf = make(lm, calibration=calibration).fit(TEXTS, LABELS)

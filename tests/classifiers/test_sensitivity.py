@@ -13,6 +13,7 @@ import fewshot
 from fewshot import PromptClassifier, TemplateSensitivity, TfidfClassifier, template_sensitivity
 from fewshot.errors import InputError, ModelError, TemplateError
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.calibration import OWN_TEXTS
 from tests.tiny_models import noting
 from tests.tuning.tasks import TEXTS
 
@@ -49,7 +50,7 @@ def test_accuracies_are_summarized_with_the_worst():
 # ---- Fitted classifiers -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("calibration", ["generic", "none", "contextual", "pmi"])
+@pytest.mark.parametrize("calibration", ["none", *OWN_TEXTS])
 def test_each_template_is_scored_as_if_the_classifier_had_been_fitted_with_it(
     calibration, tiny_bert
 ):

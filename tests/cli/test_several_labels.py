@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ def test_fit_evaluate_and_predict(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["subset_accuracy"] == pytest.approx(clf.score(X, SETS))
     assert found["classes"]["football"]["n"] == 2
     assert run("evaluate", "model", "mails.csv", *SEPARATED) == 0
-    assert "Subset accuracy" in capsys.readouterr().out
+    shown = re.findall(r"^ (\S+(?: \S+)?)  +[\d.]+ *$", capsys.readouterr().out, re.MULTILINE)
+    assert shown == ["Subset accuracy", "Macro-F1", "Micro-F1", "Average precision"]
 
     assert run("predict", "model", "mails.csv", "out.csv", "--label-separator", ";") == 0
     with Path("out.csv").open(newline="") as file:

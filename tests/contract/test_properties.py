@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ from sklearn.base import clone
 
 from fewshot import PromptClassifier, TfidfClassifier, load
 from fewshot.errors import FewShotError
+from fewshot.scoring.aggregation import Aggregation
+from fewshot.scoring.calibration import Calibration
 from fewshot.tuning import Full
 from tests.tiny_estimators import ESTIMATORS, more_texts, tiny_lm
 
@@ -112,8 +115,8 @@ def _estimators(draw):
         draw(_verbalizers),
         model=_LM,
         tuning=draw(st.sampled_from(["none", "head", Full(num_epochs=1)])),
-        calibration=draw(st.sampled_from(["auto", "none", "contextual", "domain", "pmi"])),
-        aggregation=draw(st.sampled_from(["auto", "mean", "max", "logsumexp"])),
+        calibration=draw(st.sampled_from(get_args(Calibration))),
+        aggregation=draw(st.sampled_from(["auto", *get_args(Aggregation)])),
         multi_token=draw(st.sampled_from(["mean", "masks"])),
         class_weight=class_weight,
         class_prior=draw(_class_priors),

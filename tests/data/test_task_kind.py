@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot.data.task_kind import ONE_LABEL, TaskKind
+from fewshot.data.task_kind import ONE_LABEL, TaskKind, decide
 
 SEVERAL = TaskKind("lists")
 SCORES = np.log(np.array([[3.0, 1.0], [1.0, 1.0]]))
@@ -22,6 +22,14 @@ def test_any_of_n_asks_for_each_label_alone():
     assert SEVERAL.probabilities(SCORES) == pytest.approx(np.array([[0.75, 0.5], [0.5, 0.5]]))
     assert SEVERAL.log_probabilities(SCORES) == pytest.approx(np.log([[0.75, 0.5], [0.5, 0.5]]))
     assert SEVERAL.normalized(SCORES) is SCORES
+
+
+def test_a_text_has_its_best_class_or_all_labels_that_reach_their_thresholds():
+    probabilities = np.array([[0.7, 0.3], [0.1, 0.2]])
+
+    assert decide(probabilities, None).tolist() == [[True, False], [False, True]]
+    several = decide(probabilities, np.array([0.5, 0.3]))
+    assert several.tolist() == [[True, True], [False, False]]
 
 
 def test_cross_entropies_by_hand():

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
+_MODULE = re.compile(r"`([\w/]+\.py)`")
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 TEXTS = [
     *ROOT.glob("*.md"),
@@ -24,6 +25,31 @@ def test_links_to_files_and_headings_are_not_dead(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert [link for link in _local_links(text) if not _leads_somewhere(path, link)] == []
+
+
+@pytest.mark.parametrize(
+    "readme", [*ROOT.glob("fewshot/**/README.md")], ids=lambda path: path.parent.name
+)
+def test_a_readme_names_the_modules_of_its_package_and_no_others(readme: Path) -> None:
+    package, named = readme.parent, set(_MODULE.findall(readme.read_text(encoding="utf-8")))
+    modules = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    places = (package, ROOT / "fewshot")
+
+    assert modules - named == set()
+    assert [n for n in named if not any((place / n).is_file() for place in places)] == []
+
+
+def test_each_package_has_a_readme() -> None:
+    packages = {path.parent for path in ROOT.glob("fewshot/*/**/*.py")}
+
+    assert [str(p) for p in packages if not (p / "README.md").is_file()] == []
+
+
+def test_recipes_name_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:fewshot|tests|docs|tools|benchmarks|verbalizers)/[^`A-Z]*)`", text)
+
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from fewshot.data.examples import Examples
 from fewshot.errors import InputError, ModelError, TemplateError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import Prompts, build_prompts, plan_batches, tokenize_slots
-from fewshot.prompting.template import Template
+from fewshot.prompting.template import Shorten, Template
 from tests import tiny_models
 from tests.tiny_models import WORDS, noting, wordpiece_tokenizer
 
@@ -270,7 +271,7 @@ def test_the_longest_slot_that_may_be_cut_gives_way(
     assert shown(wordpiece, prompts) == [expected]
 
 
-@pytest.mark.parametrize("shorten", ["longest", "tail", "head", "chunk"])
+@pytest.mark.parametrize("shorten", get_args(Shorten))
 def test_a_whole_slot_that_does_not_fit_is_refused_with_its_row(wordpiece, shorten):
     template = Template("{a} it {b:whole} is {mask}.", shorten=shorten)
     columns = {"a": ["x", *LONG["a"]], "b": ["1", *LONG["b"]]}
@@ -345,7 +346,7 @@ _TEXTS = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)
 @given(
     a=_TEXTS,
     b=_TEXTS,
-    shorten=st.sampled_from(["longest", "tail", "head", "chunk"]),
+    shorten=st.sampled_from(get_args(Shorten)),
     max_length=st.integers(10, 60),
     n_masks=st.integers(1, 3),
 )

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import fewshot
 import fewshot.runtime
 from fewshot.data.files import content_sha256
 from fewshot.errors import CollapseWarning, InputError, PersistenceError, TruncationWarning
+from fewshot.runtime.manifest import FOLDER
 from tests.tiny_estimators import POOL, X, Y, prompt
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +170,16 @@ def test_an_altered_or_newer_manifest_is_refused(change, message, altered):
 
     with pytest.raises(PersistenceError, match=message):
         fewshot.runtime.load(altered)
+
+
+def test_a_manifest_of_an_older_format_is_refused_with_the_version_that_reads_it(
+    exported, monkeypatch
+):
+    monkeypatch.setattr(fewshot.runtime.classifier, "FOLDER", replace(FOLDER, version=2))
+
+    message = rf"format 1 by an older fewshot .*{fewshot.__version__}.*export the classifier again"
+    with pytest.raises(PersistenceError, match=message):
+        fewshot.runtime.load(exported)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ from typing import Any
 
 from fewshot import MaskedLM, PromptClassifier
 from fewshot.tuning import STRATEGIES, Tuning
+from fewshot.tuning.module_tuning import ModuleTuning
 from tests.tiny_models import FAMILIES
 
 TEXTS = ["a great film", "terrible movie", "the best match", "bad and poor", "nice", "awful text"]
 LABELS = ["pos", "neg", "pos", "neg", "pos", "neg"]
 NEW = ["great great", "the film was bad", "x", "a very long text " * 8, ""]
 WORDS = {"neg": ["terrible", "bad"], "pos": ["great", "good"]}
+WITH_MODULES = [name for name, kind in STRATEGIES.items() if issubclass(kind, ModuleTuning)]
 
 
 def tiny_lm(family: str = "bert", name: str | None = "tiny") -> MaskedLM:

@@ -18,7 +18,7 @@ from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Reader, Writer
 from fewshot.saving.values import VALUE_CODECS
 from fewshot.tuning import EPT, STRATEGIES, Adapter, LoRA, Prefix, SoftPrompt
-from tests.saving.classifiers import NEW, fit, strategy, tiny_lm
+from tests.saving.classifiers import NEW, WITH_MODULES, fit, strategy, tiny_lm
 
 CODECS = (*VALUE_CODECS, *CLASS_CODECS)
 # Settings that build modules of other kinds or shapes than the defaults.
@@ -102,7 +102,7 @@ def test_a_loaded_classifier_can_be_tuned_on(tmp_path):
     assert not np.array_equal(again.predict_proba(NEW), loaded.predict_proba(NEW))
 
 
-@pytest.mark.parametrize("name", ["adapter", "lora", "prefix", "prompt", "dept", "ept", "iapt"])
+@pytest.mark.parametrize("name", WITH_MODULES)
 def test_loaded_modules_are_frozen_and_leave_the_random_state_as_it_was(name):
     lm = tiny_lm()
     added = fit(lm, strategy(name)).model_.added

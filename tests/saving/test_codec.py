@@ -14,14 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
+import fewshot
 from fewshot import Template, Verbalizer
 from fewshot.errors import PersistenceError
-from fewshot.saving.classes import CLASS_CODECS, find_class
+from fewshot.saving.classes import CLASS_CODECS, HELD, find_class
 from fewshot.saving.codec import Reader, Writer
 from fewshot.saving.tensors import TENSOR_CODEC, read_tensors, write_tensors
 from fewshot.saving.values import VALUE_CODECS
 from fewshot.scoring.label_words import LabelWords
-from fewshot.tuning import BitFit, Head, Training
+from fewshot.tuning import STRATEGIES, BitFit, Head, Training
 
 CODECS = (*VALUE_CODECS, *CLASS_CODECS, TENSOR_CODEC)
 DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8")
@@ -298,24 +299,32 @@ def test_what_the_registry_does_not_know_is_never_made(node, message):
 
 
 # Folders name classes, not modules: every name that a version has written stays known.
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("FineTuneClassifier", "LiSTClassifier", "PCPClassifier", "PETClassifier"),
-        *("EmbeddingClassifier", "PromptClassifier", "SetFitClassifier", "TfidfClassifier"),
-        *("MetaWeights", "Pretraining", "Template", "Training", "TemplateConsistency"),
-        *("LabelEmbeddings", "LabelWords", "ParameterReport", "StateHead"),
-        *("Adapter", "BitFit", "Contrastive", "DePT", "EPT", "EmbeddingsHead", "Full", "Half"),
-        *("Head", "IAPT"),
-        *("LastLayers", "LayerNorm", "LoRA", "NoTuning", "Perfect", "Prefix", "SoftPrompt"),
-        *("FGM", "SMART", "CorpusTerms", "CrossEncoderFilter", "GivenTerms", "Lookup"),
-        *("ModelNeighbours", "TermFile", "VocabularyWords", "WordNet", "LMBFFVerbalizer"),
-        *("PetalVerbalizer", "PrototypeVerbalizer", "SciPromptSoftVerbalizer"),
-        *("SciPromptVerbalizer", "SoftVerbalizer"),
-    ],
-)
+SAVED = {
+    *("FineTuneClassifier", "LiSTClassifier", "PCPClassifier", "PETClassifier", "Classifier"),
+    *("EmbeddingClassifier", "PromptClassifier", "SetFitClassifier", "TfidfClassifier"),
+    *("MetaWeights", "Pretraining", "Template", "Training", "TemplateConsistency"),
+    *("LabelEmbeddings", "LabelWords", "ParameterReport", "StateHead", "ClassNames", "TaskKind"),
+    *("FitReport", "Trial"),
+    *("Adapter", "BitFit", "Contrastive", "DePT", "EPT", "EmbeddingsHead", "Full", "Half"),
+    *("Head", "IAPT"),
+    *("LastLayers", "LayerNorm", "LoRA", "NoTuning", "Perfect", "Prefix", "SoftPrompt"),
+    *("FGM", "SMART", "CorpusTerms", "CrossEncoderFilter", "GivenTerms", "Lookup"),
+    *("ModelNeighbours", "TermFile", "VocabularyWords", "WordNet", "LMBFFVerbalizer"),
+    *("PetalVerbalizer", "PrototypeVerbalizer", "SciPromptSoftVerbalizer"),
+    *("SciPromptVerbalizer", "SoftVerbalizer"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SAVED))
 def test_class_names_of_saved_folders_stay_known(name):
     assert find_class(name).__name__ == name
+
+
+def test_what_is_saved_now_is_among_these_names():
+    estimators = {name for name in fewshot.__all__ if name.endswith("Classifier")}
+    strategies = {strategy.__name__ for strategy in STRATEGIES.values()}
+
+    assert {*HELD, *estimators, *strategies} - SAVED == set()
 
 
 @pytest.mark.parametrize(

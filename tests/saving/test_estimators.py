@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from fewshot import (
     Verbalizer,
 )
 from fewshot.errors import ModelError, PersistenceError
+from fewshot.saving import estimators
 from fewshot.saving.classes import CLASS_CODECS
 from fewshot.saving.codec import Reader, Writer
 from fewshot.saving.estimators import save_estimator
@@ -764,6 +766,14 @@ _POPEN = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
 def test_a_folder_that_is_not_as_it_was_saved_is_refused(saved, damage, message):
     damage(saved)
 
+    with pytest.raises(PersistenceError, match=message):
+        fewshot.load(saved)
+
+
+def test_a_folder_of_an_older_format_is_refused_with_the_version_that_reads_it(saved, monkeypatch):
+    monkeypatch.setattr(estimators, "FOLDER", replace(estimators.FOLDER, version=2))
+
+    message = rf"format 1 by an older fewshot .*{fewshot.__version__}.*save the estimator again"
     with pytest.raises(PersistenceError, match=message):
         fewshot.load(saved)
 

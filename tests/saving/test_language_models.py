@@ -17,7 +17,7 @@ from fewshot.errors import PersistenceError
 from fewshot.models.fingerprint import model_fingerprint
 from fewshot.models.loading import load_masked_lm
 from fewshot.tuning import STRATEGIES
-from tests.saving.classifiers import LABELS, NEW, TEXTS, fit, tiny_lm
+from tests.saving.classifiers import LABELS, NEW, TEXTS, WITH_MODULES, fit, tiny_lm
 from tests.saving.test_estimators import _edit as edit
 from tests.tiny_models import FAMILIES, save_tiny
 
@@ -69,7 +69,7 @@ def test_a_delta_of_each_architecture_predicts_the_same_bits_after_loading(famil
     assert np.array_equal(loaded.predict_proba(NEW), clf.predict_proba(NEW))
 
 
-@pytest.mark.parametrize("name", ["bitfit", "norm", "adapter", "lora", "prefix", "prompt", "iapt"])
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_a_delta_holds_little_more_than_what_tuning_changed(name, tmp_path):
     lm = tiny_lm()
     clf = fit(lm, name)
@@ -77,8 +77,7 @@ def test_a_delta_holds_little_more_than_what_tuning_changed(name, tmp_path):
     clf.save(tmp_path / "delta", backbone=lm)
 
     size = _tensor_bytes(tmp_path / "delta")
-    assert size < _backbone_bytes(lm) / 3  # of a model of 100,000 parameters
-    assert 0 <= size - 4 * clf.parameter_report_.n_tuned < 12_000  # names, label words, prior
+    assert size < 4 * clf.parameter_report_.n_tuned + 12_000  # names, label words, prior
 
 
 def test_virtual_tokens_stacks_and_label_embeddings_are_in_the_delta(tmp_path):
@@ -228,7 +227,7 @@ def test_two_tasks_on_one_backbone_share_its_tensors_and_never_disturb_each_othe
     assert np.array_equal(tasks[1].predict_proba(NEW), alone[1])
 
 
-@pytest.mark.parametrize("name", ["adapter", "lora", "prefix", "prompt", "dept", "ept", "iapt"])
+@pytest.mark.parametrize("name", WITH_MODULES)
 def test_a_task_with_modules_beside_the_backbone_has_no_tensor_of_it_twice(name, tmp_path):
     lm = tiny_lm()
     fit(lm, name).save(tmp_path / "delta", backbone=lm)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
 from fewshot.errors import LabelWordError
-from fewshot.scoring.aggregation import aggregate, word_log_probs
+from fewshot.scoring.aggregation import Aggregation, aggregate, word_log_probs
 
 
 def flat(*rows: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -74,7 +76,7 @@ def test_the_mean_is_pets_and_openprompts_up_to_a_constant():
         torch.testing.assert_close(ours.log_softmax(0), pet.log_softmax(0), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
+@pytest.mark.parametrize("how", get_args(Aggregation))
 def test_a_constant_added_to_all_logits_changes_nothing(how):
     scores, classes_of = flat([2.0, 1.0], [0.5])
     weights = torch.tensor([1.0, 3.0, 2.0])
@@ -87,20 +89,18 @@ def test_a_constant_added_to_all_logits_changes_nothing(how):
     torch.testing.assert_close(before, after)
 
 
-@pytest.mark.parametrize(
-    ("how", "expected"),
-    [
-        ("mean", [1.5, 0.5]),
-        ("max", [2.0, 0.5]),
-        ("logsumexp", [2.0 + np.log1p(np.exp(-1.0)), 0.5]),
-        ("weighted", [(1 * 2.0 + 3 * 1.0) / 4, 0.5]),
-    ],
-)
-def test_aggregations_by_hand(how, expected):
+@pytest.mark.parametrize("how", get_args(Aggregation))
+def test_aggregations_by_hand(how):
+    expected = {
+        "mean": [1.5, 0.5],
+        "max": [2.0, 0.5],
+        "logsumexp": [2.0 + np.log1p(np.exp(-1.0)), 0.5],
+        "weighted": [(1 * 2.0 + 3 * 1.0) / 4, 0.5],
+    }
     scores, classes_of = flat([2.0, 1.0], [0.5])
     weights = torch.tensor([1.0, 3.0, 2.0])
 
-    assert aggregate(scores, classes_of, how, weights).tolist() == [pytest.approx(expected)]
+    assert aggregate(scores, classes_of, how, weights).tolist() == [pytest.approx(expected[how])]
 
 
 def test_equal_weights_are_the_mean():
@@ -156,7 +156,7 @@ def test_the_weighted_aggregation_needs_weights():
         aggregate(scores, classes_of, "weighted")
 
 
-@pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
+@pytest.mark.parametrize("how", get_args(Aggregation))
 def test_gradients_of_word_scores_are_those_of_the_formula(how):
     scores, classes_of = flat([2.0, 1.0], [0.5, 0.25, -3.0])
     weights = torch.tensor([1.0, 3.0, 2.0, 0.5, 1.0])
@@ -166,7 +166,7 @@ def test_gradients_of_word_scores_are_those_of_the_formula(how):
     )
 
 
-@pytest.mark.parametrize("how", ["mean", "max", "logsumexp", "weighted"])
+@pytest.mark.parametrize("how", get_args(Aggregation))
 def test_the_scores_of_a_text_do_not_depend_on_the_other_texts(how):
     generator = torch.Generator().manual_seed(0)
     scores = torch.randn(64, 900, generator=generator).double()

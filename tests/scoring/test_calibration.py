@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.calibration import (
+    Calibration,
     calibration_examples,
     generic_texts,
     word_prior,
@@ -211,7 +214,7 @@ def test_calibrating_twice_is_calibrating_once(scorer):
     assert np.array_equal(once.class_scores(encoded), twice.class_scores(encoded))
 
 
-@pytest.mark.parametrize("calibration", ["none", "contextual", "generic", "domain", "pmi"])
+@pytest.mark.parametrize("calibration", [c for c in get_args(Calibration) if c != "auto"])
 def test_a_calibration_by_name_is_applied_once_however_often_it_is_called(scorer, calibration):
     encoded = encode(scorer, TEXTS)
     domain = scorer.calibrate("domain", encoded, np.ones(4))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_expit
 
-from fewshot.data.task_kind import ONE_LABEL, TaskKind
+from fewshot.data.task_kind import ONE_LABEL, TaskKind, decide
 from fewshot.scoring.log_pool import pool_factors
 from fewshot.scoring.thresholds import choose_thresholds
 
@@ -69,12 +69,9 @@ def verdict(
     is_known = np.isfinite(scores).all(1)
     if not is_known.any():
         return None
-    if kind.has_several:
-        if thresholds is None:
-            thresholds = choose_thresholds(targets, sample_weight, kind.probabilities(scores))
-        found = kind.probabilities(scores + offset) >= thresholds
-    else:
-        found = np.eye(targets.shape[1], dtype=bool)[(scores + offset).argmax(1)]
+    if kind.has_several and thresholds is None:
+        thresholds = choose_thresholds(targets, sample_weight, kind.probabilities(scores))
+    found = decide(kind.probabilities(scores + offset), thresholds)
     weights = sample_weight[is_known]
     places = np.arange(len(weights)) if keys is None else keys[is_known]
     of_text = np.bincount(np.unique(places, return_inverse=True)[1], weights=weights)

@@ -17,6 +17,7 @@ import torch
 from fewshot.classifiers.exporting.graphs import Graph
 from fewshot.classifiers.exporting.quantization import linear_layers, quantize
 from fewshot.data.examples import Examples
+from fewshot.data.task_kind import decide
 from fewshot.errors import ModelError
 from fewshot.runtime.classifier import ExportedClassifier
 from fewshot.runtime.manifest import Backend, Check, Content, Precision
@@ -53,9 +54,7 @@ class Original:
 
     def n_changed(self, proba: Array) -> int:
         """Count the texts whose class, or one of whose labels, is another by these."""
-        if self.thresholds is None:
-            return int(np.count_nonzero(proba.argmax(1) != self.proba.argmax(1)))
-        is_other = (proba >= self.thresholds) != (self.proba >= self.thresholds)
+        is_other = decide(proba, self.thresholds) != decide(self.proba, self.thresholds)
         return int(np.count_nonzero(is_other.any(1)))
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.embedding import EmbeddingClassifier
-from fewshot.classifiers.exporting.voices import ScorerVoices
+from fewshot.classifiers.exporting.scores import ScorerVoices
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.sentence_classifier import SentenceClassifier

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.errors import MissingExtraError
+from fewshot.errors import MissingExtraError, ModelError
 from fewshot.runtime.manifest import Backend
 
 # Nodes of modules below the model: the MLM head, which reads one state a text, stays in float.
@@ -28,7 +28,13 @@ def linear_layers(file: Path) -> list[str]:
     onnx = import_onnx()
     graph = onnx.load(str(file)).graph
     weights = {tensor.name: tensor.dims for tensor in graph.initializer}
-    return [node.name for node in graph.node if _is_linear(node, weights)]
+    found = [node.name for node in graph.node if _is_linear(node, weights)]
+    if not found:
+        raise ModelError(
+            "the encoder of this graph has no product with weights that could be int8; export with "
+            "precision='float32'"
+        )
+    return found
 
 
 def quantize(file: Path, target: Path, layers: Collection[str], backend: Backend) -> None:
@@ -37,7 +43,8 @@ def quantize(file: Path, target: Path, layers: Collection[str], backend: Backend
     model = onnx.load(str(file))
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    write = _Onnx(onnx) if backend == "onnx" else _OpenVino(onnx)
+    writers: dict[Backend, type[_Onnx | _OpenVino]] = {"onnx": _Onnx, "openvino": _OpenVino}
+    write = writers[backend](onnx)
     nodes: list[Any] = []
     for node in graph.node:
         if node.name not in layers:

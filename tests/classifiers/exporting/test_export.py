@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from sklearn.exceptions import NotFittedError
 
 import fewshot
 from fewshot import FineTuneClassifier, PETClassifier, TfidfClassifier
+from fewshot.classifiers.exporting.quantization import linear_layers
 from fewshot.errors import InputError, MissingExtraError, ModelError, PersistenceError
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.aggregation import Aggregation
 from fewshot.tuning import STRATEGIES, BitFit
 from tests.tiny_estimators import ESTIMATORS, POOL, QUIET, X, Y, fit, prompt, tiny_lm
 from tests.tiny_models import tiny_bert
@@ -49,6 +52,7 @@ def test_each_estimator_predicts_the_same(name, tmp_path):
     clf = fit(ESTIMATORS[name](), X, Y)
 
     assert_same(clf, export(clf, tmp_path))
+    assert linear_layers(tmp_path / "exported" / "model.onnx")  # what int8 is for
 
 
 @pytest.mark.filterwarnings("ignore:.*were shortened")
@@ -70,7 +74,7 @@ def test_each_tuning_predicts_the_same(name, tmp_path):
 
 
 @pytest.mark.parametrize("multi_token", ["mean", "first"])
-@pytest.mark.parametrize("aggregation", ["mean", "max", "logsumexp", "weighted"])
+@pytest.mark.parametrize("aggregation", get_args(Aggregation))
 def test_each_aggregation_of_words_predicts_the_same(aggregation, multi_token, tmp_path):
     words = {name: dict.fromkeys(row, 1.0) for name, row in WORDS.items()}
     words["sports"]["goal"], words["politics"]["tax"] = 0.25, 0.5

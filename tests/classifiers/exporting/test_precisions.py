@@ -39,12 +39,9 @@ def test_weights_are_rounded_by_output_channel():
     assert numbers.tolist() == [[127, -127], [1, 50]]
 
 
-def test_a_product_in_int8_is_that_of_the_rounded_numbers(tmp_path):
-    # Of the token (0, 2.55): scale 0.01, zero 0; of (-1, 1.55): scale 0.01, zero 100.
-    weight = np.array([[1.27], [0.64]], dtype=np.float32)  # 127 and 64 times 0.01
-    product = onnx.helper.make_node(
-        "MatMul", ["x", "w"], ["y"], name="/encoder/lm/model/layer/MatMul"
-    )
+def save_product(name, weight, file):
+    """Save a graph of one product with weights."""
+    product = onnx.helper.make_node("MatMul", ["x", "w"], ["y"], name=name)
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [product],
@@ -54,7 +51,13 @@ def test_a_product_in_int8_is_that_of_the_rounded_numbers(tmp_path):
         [onnx.numpy_helper.from_array(weight, "w")],
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
-    onnx.save(model, tmp_path / "float.onnx")
+    onnx.save(model, file)
+
+
+def test_a_product_in_int8_is_that_of_the_rounded_numbers(tmp_path):
+    # Of the token (0, 2.55): scale 0.01, zero 0; of (-1, 1.55): scale 0.01, zero 100.
+    weight = np.array([[1.27], [0.64]], dtype=np.float32)  # 127 and 64 times 0.01
+    save_product("/encoder/lm/model/layer/MatMul", weight, tmp_path / "float.onnx")
 
     layers = linear_layers(tmp_path / "float.onnx")
     quantize(tmp_path / "float.onnx", tmp_path / "int8.onnx", layers, "onnx")
@@ -62,8 +65,15 @@ def test_a_product_in_int8_is_that_of_the_rounded_numbers(tmp_path):
     session = onnxruntime.InferenceSession(str(tmp_path / "int8.onnx"))
     x = np.array([[0.0, 2.55], [-1.0, 1.55], [0.0, 0.0]], dtype=np.float32)
     [found] = session.run(None, {"x": x})
-    assert layers == [product.name]
+    assert layers == ["/encoder/lm/model/layer/MatMul"]
     np.testing.assert_allclose(found, [[2.55 * 0.64], [-1.27 + 1.55 * 0.64], [0.0]], atol=1e-5)
+
+
+def test_a_graph_without_layers_for_int8_is_refused(tmp_path):
+    save_product("/encoder/head/MatMul", np.ones((2, 1), dtype=np.float32), tmp_path / "x.onnx")
+
+    with pytest.raises(ModelError, match=r"no product with weights.*precision='float32'"):
+        linear_layers(tmp_path / "x.onnx")
 
 
 def test_int8_is_close_and_the_same_for_a_text_alone(clf, tmp_path):

@@ -100,7 +100,7 @@ class _WordScores(nn.Module):
             return log_probs @ self.of_class
         # [n, n_classes, most words of a class]
         spread = log_probs[:, self.places.clamp(min=0)] + self.lacking
-        return spread.amax(-1) if self.how == "max" else spread.logsumexp(-1)
+        return {"max": spread.amax, "logsumexp": spread.logsumexp}[self.how](-1)
 
 
 class _NearestLabels(nn.Module):
