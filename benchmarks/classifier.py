@@ -9,7 +9,8 @@ what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidenc
 budgets --data-dir DATA`` fits ``Classifier`` with several time budgets, on a machine that does
 nothing else, and prints the accuracy and the seconds that it took.
 
-Texts are development data: no test text of a data set is read. Classes are known by their names.
+Texts are development data: no test text of a data set is read. Classes are known by their names,
+with ``--words`` by the words of the library's task; results of either have a folder of their own.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--voices", nargs="+", default=[voice.name for voice in _voices()])
     parser.add_argument("--model", default="fewshot-mini")
     parser.add_argument("--pool", action="store_true", help="with texts without labels")
+    parser.add_argument("--words", action="store_true", help="where the library has some")
     parser.add_argument("--budgets", nargs="+", type=float, default=[5, 30, 120], help="seconds")
     args = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
@@ -87,7 +89,7 @@ def _voices() -> tuple[Voice, ...]:
 def _collect(args: argparse.Namespace) -> None:
     args.results.mkdir(parents=True, exist_ok=True)
     for name in args.sets:
-        data = _named(name, SETS[name](args.data_dir))
+        data = _named(name, SETS[name](args.data_dir), has_words=args.words)
         for n_labels in args.labels:
             for seed in args.seeds:
                 pool = "pool" if args.pool else "none"
@@ -104,11 +106,13 @@ def _collect(args: argparse.Namespace) -> None:
                     )
 
 
-def _named(name: str, data: Data) -> Data:
-    """Return a data set whose labels are names, and nothing else is known of the task."""
-    names = _NAMES.get(name)
-    labels = data.labels if names is None else [names[label] for label in data.labels]
-    return data._replace(labels=labels, settings={})
+def _named(name: str, data: Data, *, has_words: bool = False) -> Data:
+    """Return a data set whose labels are names; of its settings words of the classes are kept."""
+    names = dict(enumerate(_NAMES.get(name, ())))
+    words = data.settings.get("verbalizer", {}) if has_words else {}
+    described = {names.get(label, label): list(words[label]) for label in words}
+    labels = [names.get(label, label) for label in data.labels]
+    return data._replace(labels=labels, settings={"descriptions": described} if words else {})
 
 
 def _is_large(data: Data, n_labels: int) -> bool:
@@ -123,7 +127,7 @@ def _measure(
     used = {*texts, *test}
     pool = [text for text in data.texts if text not in used] if args.pool else []
     chosen = np.random.default_rng(seed).permutation(len(pool))[:_POOL]
-    task = _task(args.model, texts, labels, [pool[i] for i in chosen], seed)
+    task = _task(args.model, texts, labels, [pool[i] for i in chosen], seed, **data.settings)
     situation = astuple(evidence.situation_of(task))
     classes = [str(label) for label in task.classes]
     for voice in voices:
@@ -149,13 +153,20 @@ def _measure(
         sys.stdout.flush()
 
 
-def _task(model: str, texts: list[str], labels: list[str], pool: list[str], seed: int) -> Task:
+def _task(
+    model: str,
+    texts: list[str],
+    labels: list[str],
+    pool: list[str],
+    seed: int,
+    descriptions: dict[str, list[str]] | None = None,
+) -> Task:
     rows = read_training_data([*texts, *pool], [*labels, *[None] * len(pool)])
     data = read_semi_supervised_data(
         rows, None, fields=("text",), max_unlabeled=_POOL, rng=np.random.default_rng(seed)
     )
     load_masked_lm(model)  # before anything is timed
-    classes, _, verbalizer = read_classes(None, None, data.labeled)
+    classes, _, verbalizer = read_classes(None, descriptions, data.labeled)
     return Task(data, classes, verbalizer, None, model, seed)
 
 

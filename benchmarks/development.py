@@ -22,7 +22,9 @@ import numpy as np
 from sklearn.metrics import log_loss
 
 from fewshot import (
+    Classifier,
     EmbeddingClassifier,
+    FineTuneClassifier,
     MaskedLM,
     PromptClassifier,
     SetFitClassifier,
@@ -56,19 +58,23 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--labels", type=int, help="per class; else each set's own")
     parser.add_argument("--model", choices=list(EMBEDDED), default="fewshot-mini")
     parser.add_argument("--results", type=Path, help="JSON lines of fits that are done")
     args = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
     rows = _read(args.results) if args.results and args.results.is_file() else []
-    rows = [row for row in rows if row["model"] == args.model]
+    rows = [row for row in rows if (row["model"], row["labels"]) == (args.model, args.labels)]
     done = {(row["set"], row["method"], row["seed"]) for row in rows}
     for name in args.sets:
         data = SETS[name](args.data_dir)._replace(model=args.model)
+        if args.labels:
+            data = data._replace(n_labels=args.labels, train=None)
         for seed in args.seeds:
             for method in args.methods:
                 if (name, method, seed) not in done:
-                    row = {"set": name, "model": args.model, "method": method, "seed": seed}
+                    row = {"set": name, "model": args.model, "labels": args.labels}
+                    row |= {"method": method, "seed": seed}
                     rows.append(row | measured(data, METHODS[method], seed))
                     if args.results:
                         with args.results.open("a", encoding="utf-8") as stream:
@@ -197,6 +203,13 @@ def prompt(tuning: Any, **settings: Any) -> Callable[[Data, int], PromptClassifi
     return make
 
 
+def _classifier(data: Data, seed: int) -> Classifier:
+    words = data.settings.get("verbalizer", {})
+    described = {label: list(words[label]) for label in words}
+    more = {"model": data.model, "random_state": seed, "verbose": 0}
+    return Classifier(descriptions=described or None, **more)
+
+
 def _in_float32(model: str) -> MaskedLM:
     return load_masked_lm(model, precision="float32")
 
@@ -219,6 +232,10 @@ METHODS: dict[str, Callable[[Data, int], Any]] = {
     "full": prompt("full"),
     "full, float32": lambda data, seed: prompt("full", model=_in_float32(data.model))(data, seed),
     "contrastive": prompt("contrastive"),
+    "Classifier": _classifier,
+    "fine-tuning": lambda data, seed: FineTuneClassifier(
+        data.model, max_length=_MAX_LENGTH, random_state=seed, verbose=0
+    ),
     "SetFit": lambda data, seed: SetFitClassifier(  # minutes for a fit
         data.model, max_length=_MAX_LENGTH, random_state=seed, verbose=0
     ),
