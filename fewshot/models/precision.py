@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Literal, TypeAlias, get_args
+from weakref import WeakKeyDictionary
 
 import torch
 import transformers
@@ -28,6 +29,7 @@ _LEAST_GAIN = 1.5
 
 _MEASURED: dict[tuple[str, int, int], bool] = {}
 _RUNS: dict[type, bool] = {}
+_LARGEST: WeakKeyDictionary[Backbone, torch.Size | None] = WeakKeyDictionary()
 _LOCK = LongLock()
 
 
@@ -74,12 +76,15 @@ def is_faster(model: Backbone, device: torch.device) -> bool:
     """Return whether products in bf16 are much faster: measured once for each size of model."""
     if not has_bf16(device) or not _runs_in_bf16(model, device):
         return False
-    sizes = [m.weight.shape for m in model.base_model.modules() if isinstance(m, nn.Linear)]
-    if device.type == "cuda" or not sizes:
+    if model not in _LARGEST:  # going through all modules takes a twentieth of a call of one text
+        sizes = [m.weight.shape for m in model.base_model.modules() if isinstance(m, nn.Linear)]
+        _LARGEST[model] = max(sizes, key=lambda shape: shape[0] * shape[1], default=None)
+    largest = _LARGEST[model]
+    if device.type == "cuda" or largest is None:
         return device.type == "cuda"
-    n_out, n_in = max(sizes, key=lambda shape: shape[0] * shape[1])
+    n_out, n_in = largest
     with _LOCK:
-        key = str(device), int(n_out), int(n_in)
+        key = str(device), n_out, n_in
         if key not in _MEASURED:
             _MEASURED[key] = _gain(n_out, n_in) >= _LEAST_GAIN
         return _MEASURED[key]
