@@ -10,7 +10,7 @@ budgets --data-dir DATA`` fits ``Classifier`` with several time budgets, on a ma
 nothing else, and prints the accuracy and the seconds that it took.
 
 Texts are development data: no test text of a data set is read. Classes are known by their names,
-with ``--words`` by the words of the library's task; results of either have a folder of their own.
+with ``--words``, of all commands but the last two, by the words of the library's task.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from fewshot.errors import FewShotWarning
 from fewshot.models.loading import load_masked_lm
 
 _MOST = 300  # texts that a voice is judged by
+_WORDS = "-words"  # of cells
 _POOL = 300  # texts without a label, where a voice learns from them
 _FOLDS = {"contrastive": 3, "full": 2, "pet": 0, "pcp": 0}  # of the others five
 _NAMES = {"SST-2": ["negative", "positive"], "subj": ["subjective", "objective"]}  # of 0 and 1
@@ -74,7 +75,7 @@ def main() -> None:
     elif args.command == "budgets":
         sys.stdout.writelines(f"{line}\n" for line in _budgets(args))
     elif args.command == "table":
-        sys.stdout.writelines(f"{line}\n" for line in _table(_read(args.results)))
+        sys.stdout.writelines(f"{line}\n" for line in _table(_read(args.results, args.words)))
     else:
         _write_rule(_read(args.results))
 
@@ -92,7 +93,7 @@ def _collect(args: argparse.Namespace) -> None:
         data = _named(name, SETS[name](args.data_dir), has_words=args.words)
         for n_labels in args.labels:
             for seed in args.seeds:
-                pool = "pool" if args.pool else "none"
+                pool = ("pool" if args.pool else "none") + _WORDS * args.words
                 cell = f"{args.model}_{name.replace(' ', '-')}_{n_labels}_{pool}_{seed}"
                 missing = [
                     voice
@@ -217,7 +218,7 @@ def _held_out(voice: dict[str, Any]) -> Any:
     return scores if np.isfinite(scores).any() else None
 
 
-def _read(folder: Path) -> list[Cell]:
+def _read(folder: Path, has_words: bool = False) -> list[Cell]:
     cells: dict[str, dict[str, Any]] = {}
     for file in sorted(folder.glob("*.npz")):
         cell, _, voice = file.stem.rpartition("_")
@@ -226,7 +227,9 @@ def _read(folder: Path) -> list[Cell]:
     read = []
     for key, voices in cells.items():
         model, name, n_labels, pool, _seed = key.split("_")
-        read.append(Cell(model, name, int(n_labels), pool == "pool", voices))
+        if pool.endswith(_WORDS) == has_words:
+            has_pool = pool.startswith("pool")
+            read.append(Cell(model, name, int(n_labels), has_pool, voices))
     return read
 
 

@@ -64,7 +64,8 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
     rows = _read(args.results) if args.results and args.results.is_file() else []
-    rows = [row for row in rows if (row["model"], row["labels"]) == (args.model, args.labels)]
+    here = args.model, args.labels
+    rows = [row for row in rows if (row.get("model", "fewshot-mini"), row.get("labels")) == here]
     done = {(row["set"], row["method"], row["seed"]) for row in rows}
     for name in args.sets:
         data = SETS[name](args.data_dir)._replace(model=args.model)

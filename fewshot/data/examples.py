@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -88,9 +89,10 @@ def plain_text(text: str) -> str:
 
 
 def as_list(values: Iterable[Any]) -> list[Any]:
-    """Return rows as a list; scalars of Arrow and of torch become Python's and NumPy's."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+    """Return rows as a list; scalars of Arrow and of torch become Python's values."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(values, torch.Tensor):
+        values = values.detach().to_dense().tolist()
     rows: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
     return rows
 

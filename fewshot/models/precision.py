@@ -29,7 +29,7 @@ _LEAST_GAIN = 1.5
 
 _MEASURED: dict[tuple[str, int, int], bool] = {}
 _RUNS: dict[type, bool] = {}
-_LARGEST: WeakKeyDictionary[Backbone, torch.Size | None] = WeakKeyDictionary()
+_LARGEST: WeakKeyDictionary[Backbone, tuple[int, int] | None] = WeakKeyDictionary()
 _LOCK = LongLock()
 
 
@@ -78,7 +78,8 @@ def is_faster(model: Backbone, device: torch.device) -> bool:
         return False
     if model not in _LARGEST:  # going through all modules takes a twentieth of a call of one text
         sizes = [m.weight.shape for m in model.base_model.modules() if isinstance(m, nn.Linear)]
-        _LARGEST[model] = max(sizes, key=lambda shape: shape[0] * shape[1], default=None)
+        largest = max(sizes, key=lambda shape: shape[0] * shape[1], default=None)
+        _LARGEST[model] = largest and (int(largest[0]), int(largest[1]))  # tensors in a trace
     largest = _LARGEST[model]
     if device.type == "cuda" or largest is None:
         return device.type == "cuda"

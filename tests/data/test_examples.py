@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import datasets
 import numpy as np
 import pandas as pd
@@ -49,6 +51,13 @@ def test_every_container_of_texts_gives_the_same_column(container):
 
     assert examples == Examples({"text": TEXTS})
     assert all(type(text) is str for text in examples.columns["text"])
+
+
+def test_lines_of_an_open_file_are_texts():
+    assert read_examples(io.StringIO("first\nsecond\n"), ["text"]).joined() == [
+        "first\n",
+        "second\n",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,19 @@ def test_a_missing_number_is_a_missing_label_in_every_container(y):
 @pytest.mark.parametrize(
     "y",
     [
+        torch.tensor([2.0, 0.0], requires_grad=True),
+        torch.tensor([2, 0]).bfloat16(),
+        torch.tensor([2, 0]).to_sparse(),
+    ],
+    ids=["gradient", "bfloat16", "sparse"],
+)
+def test_tensors_of_every_kind_are_labels(y):
+    assert read_labels(y, 2).values.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
         [True, False],
         np.array([True, False]),
         pd.array([True, False], dtype="boolean"),

@@ -95,7 +95,7 @@ class Candidates:
         """Return the graph in a precision, or the fastest that predicts as the original."""
         exact = self._exact()
         if precision == "auto":
-            tried = [self._candidate(name, exact) for name in self._possible()]
+            tried = [self._candidate(name, exact) for name in self._possible(exact)]
             return self._fastest([found for found in tried if found.is_close])
         found = self._candidate(precision, exact)
         if not found.is_close:
@@ -107,12 +107,14 @@ class Candidates:
             )
         return found
 
-    def _possible(self) -> list[Precision]:
+    def _possible(self, exact: Candidate) -> list[Precision]:
         names: list[Precision] = ["float32", "bf16", "int8"]
         possible = []
         for name in names:
             with suppress(ModelError):
                 check_precision(self._backend, name)
+                if name == "int8":
+                    linear_layers(exact.file)
                 possible.append(name)
         return possible
 

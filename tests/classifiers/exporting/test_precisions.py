@@ -15,6 +15,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 import onnx
 import onnxruntime
+import transformers as hf
 
 import fewshot
 from fewshot.classifiers.exporting.quantization import int8_weights, linear_layers, quantize
@@ -22,7 +23,7 @@ from fewshot.errors import MissingExtraError, ModelError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.runtime.sessions import check_precision
 from tests.tiny_estimators import POOL, X, Y, prompt
-from tests.tiny_models import tiny_bert
+from tests.tiny_models import tiny_bert, wordpiece_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,20 @@ def test_a_graph_without_layers_for_int8_is_refused(tmp_path):
 
     with pytest.raises(ModelError, match=r"no product with weights.*precision='float32'"):
         linear_layers(tmp_path / "x.onnx")
+
+
+def test_auto_leaves_int8_out_where_no_layer_can_be_int8(tmp_path):
+    tokenizer = wordpiece_tokenizer()
+    sizes = {"vocab_size": len(tokenizer), "embedding_size": 16, "hidden_size": 16}
+    more = {"intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    convolutions = hf.SqueezeBertForMaskedLM(hf.SqueezeBertConfig(**sizes, **more)).eval()
+    clf = prompt(model=MaskedLM(convolutions, tokenizer)).fit(X, Y)
+
+    exported = fewshot.export(clf, tmp_path / "auto", texts=POOL)
+
+    assert exported.manifest_["precision"] == "float32"
+    with pytest.raises(ModelError, match="no product with weights"):
+        fewshot.export(clf, tmp_path / "int8", precision="int8", texts=POOL)
 
 
 def test_int8_is_close_and_the_same_for_a_text_alone(clf, tmp_path):
