@@ -97,10 +97,12 @@ def _accuracy(predictions: Predictions) -> float:
     return float(accuracy_score(predictions.truth, predictions.labels))
 
 
-def _f1(predictions: Predictions, average: str) -> float:
+def _f1(predictions: Predictions, average: str) -> float | None:
     truth, labels = predictions.truth, predictions.labels
     if isinstance(truth, np.ndarray):  # scikit-learn would count labels that do not occur as 0
         occurs = truth.any(0) | labels.any(0)
+        if not occurs.any():
+            return None
         truth, labels = truth[:, occurs], labels[:, occurs]
     return float(f1_score(truth, labels, average=average, zero_division=0))
 
@@ -131,9 +133,9 @@ def _ece(predictions: Predictions) -> float | None:
 
 
 def _average_precision(predictions: Predictions) -> float | None:
-    if predictions.proba is None:
-        return None
     occurs = predictions.truth.any(0)
+    if predictions.proba is None or not occurs.any():
+        return None
     truth, proba = predictions.truth[:, occurs], predictions.proba[:, occurs]
     return float(average_precision_score(truth, proba, average="macro"))
 

@@ -134,7 +134,11 @@ def evaluate(
     names = sorted(scores, key=lambda name: "accuracy" not in name)  # these come first
     show_table(
         ("", f"{found.n_rows} texts"),
-        [(METRICS[name].title, scores[name]) for name in names if name not in _HIDDEN],
+        [
+            (METRICS[name].title, scores[name])
+            for name in names
+            if name not in _HIDDEN and scores[name] is not None
+        ],
         numbers=[1],
     )
     show_table(

@@ -77,9 +77,9 @@ def is_faster(model: Backbone, device: torch.device) -> bool:
     if not has_bf16(device) or not _runs_in_bf16(model, device):
         return False
     if model not in _LARGEST:  # going through all modules takes a twentieth of a call of one text
-        sizes = [m.weight.shape for m in model.base_model.modules() if isinstance(m, nn.Linear)]
-        largest = max(sizes, key=lambda shape: shape[0] * shape[1], default=None)
-        _LARGEST[model] = largest and (int(largest[0]), int(largest[1]))  # tensors in a trace
+        linears = [m for m in model.base_model.modules() if isinstance(m, nn.Linear)]
+        sizes = [(linear.out_features, linear.in_features) for linear in linears]
+        _LARGEST[model] = max(sizes, key=lambda size: size[0] * size[1], default=None)
     largest = _LARGEST[model]
     if device.type == "cuda" or largest is None:
         return device.type == "cuda"

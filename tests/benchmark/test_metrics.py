@@ -188,6 +188,13 @@ def test_average_precision_is_that_computed_by_hand() -> None:
     assert scores["average_precision"] == pytest.approx(((1 + 2 / 3) / 2 + (1 / 2 + 2 / 3) / 2) / 2)
 
 
+def test_where_no_text_has_a_label_there_is_no_f1() -> None:
+    scores = evaluate([(), ()], [(), ()], np.zeros((2, 2)), ["a", "b"])
+
+    assert scores["subset_accuracy"] == 1.0
+    assert scores["macro_f1"] is scores["micro_f1"] is scores["average_precision"] is None
+
+
 def test_a_task_has_the_metrics_that_fit_it() -> None:
     several = evaluate(_TRUTH, _PREDICTED, None, ["a", "b", "c"])
     one = evaluate(["a"], ["a"], None, ["a"])
