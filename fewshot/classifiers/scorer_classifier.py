@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -18,22 +19,12 @@ from fewshot.scoring.names import ClassNames
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.scoring.scorer import PromptScorer
 
-_OF_SCORER = {  # fitted attributes that are fields of the scorer
-    "template_": "template",
-    "model_": "lm",
-    "label_words_": "words",
-    "aggregation_": "aggregation",
-    "prior_": "prior",
-    "names_": "names",
-    "head_": "head",
-    "max_length_": "max_length",
-    "task_kind_": "kind",
-}
+_NAMES = {"lm": "model_", "words": "label_words_", "kind": "task_kind_"}  # others: their field's
+_OF_SCORER = {_NAMES.get(f.name, f"{f.name}_"): f.name for f in fields(PromptScorer)}
 _LEARNED = (  # in the order of saved folders
     *("classes_", "template_", "verbalizer_", "model_", "label_words_", "aggregation_"),
     *("calibration_", "prior_", "names_", "head_", "max_length_", "history_", "n_truncated_"),
-    "parameter_report_",
-    "task_kind_",
+    *("parameter_report_", "task_kind_"),
 )
 
 
@@ -63,7 +54,7 @@ class ScorerClassifier(TextClassifier):
         if "scorer_" in state:
             del state["scorer_"]
             kept = {name: value for name, value in state.items() if name not in _LEARNED}
-            state = kept | {name: getattr(self, name) for name in _LEARNED}
+            state = kept | {name: getattr(self, name) for name in (*_LEARNED, *_OF_SCORER)}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
