@@ -46,7 +46,7 @@ def predict(
 
 
 def labels_of(classifier: Any, proba: Probabilities) -> list[TextLabels]:
-    """Return the names of what a classifier of ours predicts by its probabilities."""
+    """Return the names of what a classifier of this library predicts by its probabilities."""
     if classifier.thresholds_ is None:
         return [str(label) for label in classifier.classes_[proba.argmax(1)]]
     return _named(decide(proba, classifier.thresholds_), classifier.classes_)
