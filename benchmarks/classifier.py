@@ -9,8 +9,8 @@ what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidenc
 budgets --data-dir DATA`` fits ``Classifier`` with several time budgets, on a machine that does
 nothing else, and prints the accuracy and the seconds that it took.
 
-Texts are development data: no test text of a data set is read. Classes are known by their names,
-with ``--words``, of all commands but the last two, by the words of the library's task.
+Texts are development data: no test text of a data set is read. Classes are known by their names; in
+``collect`` and ``table`` with ``--words`` by the words of the library's task.
 """
 
 from __future__ import annotations
