@@ -7,7 +7,8 @@ accuracy of each voice alone and of the pool, chosen by a rule that has not seen
 how often the accuracy lies in the interval that was expected. ``... rule --results FOLDER`` writes
 what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidence.json``. ``...
 budgets --data-dir DATA`` fits ``Classifier`` with several time budgets, on a machine that does
-nothing else, and prints the accuracy and the seconds that it took.
+nothing else, and prints the accuracy and the seconds that it took. ``... distill --data-dir DATA``
+prints the accuracy of a Classifier, of what ``distill`` makes of it, and how often they agree.
 
 Texts are development data: no test text of a data set is read. Classes are known by their names; in
 ``collect`` and ``table`` with ``--words`` by the words of the library's task.
@@ -47,6 +48,7 @@ from fewshot.models.loading import load_masked_lm
 
 _MOST = 300  # texts that a voice is judged by
 _WORDS = "-words"  # of cells
+_DISTILLED = (200, 1000)  # texts without a label
 _POOL = 300  # texts without a label, where a voice learns from them
 _FOLDS = {"contrastive": 3, "full": 2, "pet": 0, "pcp": 0}  # of the others five
 _NAMES = {"SST-2": ["negative", "positive"], "subj": ["subjective", "objective"]}  # of 0 and 1
@@ -55,9 +57,9 @@ _RULE = Path(evidence.__file__).with_name("evidence.json")
 
 
 def main() -> None:
-    """Run one of the three commands."""
+    """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["collect", "table", "rule", "budgets"])
+    parser.add_argument("command", choices=["collect", "table", "rule", "budgets", "distill"])
     parser.add_argument("--results", type=Path, help="folder of what voices said")
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
@@ -74,6 +76,8 @@ def main() -> None:
         _collect(args)
     elif args.command == "budgets":
         sys.stdout.writelines(f"{line}\n" for line in _budgets(args))
+    elif args.command == "distill":
+        sys.stdout.writelines(f"{line}\n" for line in _distilled(args))
     elif args.command == "table":
         sys.stdout.writelines(f"{line}\n" for line in _table(_read(args.results, args.words)))
     else:
@@ -317,6 +321,35 @@ def _within(model: str, budget: float, *split: Any) -> tuple[float, float]:
     clf = Classifier(model=model, time_budget=budget, random_state=0, verbose=0).fit(texts, labels)
     seconds = time.perf_counter() - started
     return clf.score(test, truth), seconds
+
+
+# ---- Distilling --------------------------------------------------------------------------------
+
+
+def _distilled(args: argparse.Namespace) -> Iterator[str]:
+    sizes = [str(n) for n in _DISTILLED]
+    yield f"| data set | Classifier | {' | '.join(f'from {n} texts, agree' for n in sizes)} |"
+    yield "|---" * (len(sizes) + 2) + "|"
+    for name in args.sets:
+        data = _named(name, SETS[name](args.data_dir))._replace(n_labels=args.labels[0], train=None)
+        found = np.mean([_of_students(args.model, data, seed) for seed in args.seeds], axis=0)
+        shown = [f"{right:.3f}, {agreed:.2f}" for right, agreed in found[1:]]
+        yield f"| {name} | {found[0, 0]:.3f} | {' | '.join(shown)} |"
+
+
+def _of_students(model: str, data: Data, seed: int) -> Any:
+    """Return accuracies and agreements of a pool, and of what learns from more and more texts."""
+    texts, labels, test, truth = _split(data, seed)
+    used = {*texts, *test}
+    rest = [text for text in data.texts if text not in used]
+    drawn = [rest[i] for i in np.random.default_rng(seed).permutation(len(rest))]
+    clf = Classifier(model=model, random_state=0, verbose=0).fit(texts, labels)
+    predicted = clf.predict(test)
+    found = [(clf.score(test, truth), 1.0)]
+    for n in _DISTILLED:
+        student = clf.distill(drawn[:n])
+        found.append((student.score(test, truth), np.mean(student.predict(test) == predicted)))
+    return found
 
 
 # ---- The rule ---------------------------------------------------------------------------------

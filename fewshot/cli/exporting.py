@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fewshot.cli.show import AsJson, Force, Text, check_new, check_unused, examples, note, show_json
+from fewshot.errors import InputError
 
 app = typer.Typer()
 _COMPARED = 500  # texts
@@ -17,6 +18,7 @@ _COMPARED = 500  # texts
     epilog=examples(
         "fewshot export model fast-model --texts tickets.csv",
         "fewshot export model fast-model --backend openvino --precision int8",
+        "fewshot export auto-model fast-model --texts many.csv --distill",
     )
 )
 def export(
@@ -34,6 +36,12 @@ def export(
     tolerance: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of texts whose class may change.")
     ] = 0.02,
+    distill: Annotated[
+        bool,
+        typer.Option(
+            "--distill", help="Of 'fit --method auto': one classifier that learns from --texts."
+        ),
+    ] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -44,6 +52,7 @@ def export(
     check_new(output, force=force)
     if texts is None:
         check_unused({"--text": text}, "it names a column of --texts; give this too")
+        check_unused({"--distill": distill}, "it learns from --texts; give these too")
     import fewshot
     from fewshot.classifiers.batch_predictor import fields_of
     from fewshot.cli.fitting import read_unlabeled
@@ -53,6 +62,8 @@ def export(
     if texts is not None:
         fields = {name: name for name in fields_of(classifier)}
         found = read_unlabeled(texts, fields, text)
+        if distill:
+            classifier = _distilled(classifier, found)
         some = found[:: max(1, len(found) // _COMPARED)]
     settings: Any = {"backend": backend, "precision": precision, "tolerance": tolerance}
     manifest = fewshot.export(classifier, output, texts=some, **settings).manifest_
@@ -64,3 +75,17 @@ def export(
         f"{output} ({backend}, {chosen}): the class of {check['changed']} of {check['n_texts']} "
         f"texts changed, probabilities by {check['largest']:.4f} at most."
     )
+
+
+def _distilled(classifier: Any, texts: list[Any]) -> Any:
+    """Return the classifier that has learned from a pool of several, which has no graph."""
+    if not hasattr(classifier, "distill"):
+        raise InputError(
+            f"--distill is for a model of 'fewshot fit --method auto'; this one is a "
+            f"{type(classifier).__name__}, which is exported as it is: leave it out"
+        )
+    student = classifier.distill(texts)
+    some = texts[:: max(1, len(texts) // _COMPARED)]
+    n_changed = int((student.predict(some) != classifier.predict(some)).sum())
+    note(f"distilled on {len(texts)} texts: the class of {n_changed} of {len(some)} changed.")
+    return student

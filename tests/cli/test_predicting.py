@@ -17,7 +17,7 @@ import pytest
 import fewshot
 from fewshot import cli
 from fewshot.data.table_files import read_table
-from tests.tiny_estimators import POOL, X, Y, prompt
+from tests.tiny_estimators import POOL, WORDS, X, Y, prompt, tiny_lm
 
 MODEL = "model"
 
@@ -261,3 +261,21 @@ def test_an_exported_model_takes_the_place_of_the_saved_one(
     assert labels == fewshot.load(model).predict(POOL).tolist()
     assert run("info", "fast", "--json") == 0
     assert json.loads(capsys.readouterr().out)["classes"] == ["politics", "sports"]
+
+
+def test_a_pool_of_classifiers_is_distilled_before_it_is_exported(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="fewshot[onnx] is missing")
+    clf = fewshot.Classifier(list(WORDS), model=tiny_lm(), random_state=0, verbose=0).fit()
+    clf.save(tmp_path / "auto")
+    write_table("in.csv", [f"{first} {second}" for first in POOL[:12] for second in POOL[:12]])
+
+    options = ("--texts", "in.csv", "--precision", "float32")
+    assert run("export", "auto", "fast", *options) == 1
+    assert "export clf.distill(texts)" in capsys.readouterr().err
+    assert run("export", model, "fast", *options, "--distill") == 1
+    assert "--distill is for a model of 'fewshot fit --method auto'" in capsys.readouterr().err
+    assert run("export", "auto", "fast", *options, "--distill") == 0
+    assert "distilled on 144 texts: the class of" in capsys.readouterr().err
+    assert run("predict", "fast", "in.csv", "out.csv") == 0

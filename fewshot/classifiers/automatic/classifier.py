@@ -10,7 +10,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
 
+from fewshot.classifiers.automatic.distilling import best_prompt, check_texts, distilled
 from fewshot.classifiers.automatic.pool import pooled
 from fewshot.classifiers.automatic.report import FitPlan
 from fewshot.classifiers.automatic.search import Search, plan_voices
@@ -26,6 +28,7 @@ from fewshot.classifiers.automatic.task import (
 )
 from fewshot.classifiers.automatic.voices import class_scores
 from fewshot.classifiers.base import TextClassifier, in_plain_torch
+from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.data.classes import (
     Threshold,
     check_any_label,
@@ -215,6 +218,52 @@ class Classifier(TextClassifier):
             As in :meth:`fit`.
         """
         return plan_voices(*self._plan(X, y, None, unlabeled)[:2])
+
+    @in_plain_torch
+    def distill(self, X: Any) -> PromptClassifier:
+        """Return one classifier that has learned what the pool of voices says of texts.
+
+        It is a regression on the states of the model of one voice, that of the largest weight that
+        has a prompt. It reads a text once where the pool reads it once for each voice, and can be
+        exported. ``docs/evidence/classifier.md`` has measurements.
+
+        Parameters
+        ----------
+        X : sequence of str, of tuple or of mapping; DataFrame
+            At least 100 different texts like those to be predicted; a few hundred are better. They
+            need no labels.
+
+        Returns
+        -------
+        PromptClassifier
+            Fitted, with the same classes; decides with the same `class_weight` and `class_prior`.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        InputError
+            If there are too few texts, if they may have several labels, or if no voice has a
+            prompt.
+
+        References
+        ----------
+        Hinton et al. (2015), Distilling the Knowledge in a Neural Network, section 2.
+        """
+        check_is_fitted(self)
+        if self.task_kind_.has_several:
+            raise InputError(
+                "distill learns one label for each text, and these have several; save the "
+                "Classifier, or export one of its voices_"
+            )
+        voice = best_prompt(self.voices_, self.weights_)
+        if voice is None:
+            raise InputError(f"none of the voices {list(self.voices_)} has a prompt; save them")
+        examples = check_texts(read_examples(X, self.fields_))
+        soft_labels = np.exp(self.task_kind_.normalized(self._class_scores(examples)))
+        student = distilled(voice, examples, soft_labels, self.classes_)
+        student.class_offset_ = self.class_offset_
+        return student
 
     def _plan(
         self, X: Any, y: Any, sample_weight: Any, unlabeled: Any

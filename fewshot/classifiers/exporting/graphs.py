@@ -65,7 +65,8 @@ def graph_of(classifier: Any) -> Graph:
 
 
 _ADVICE = {
-    "Classifier": "it pools several classifiers; export one of those in its voices_",
+    "Classifier": "it pools several classifiers; export clf.distill(texts) (on the "
+    "command line: --distill), or one of its voices_",
     "TfidfClassifier": "it counts words and runs no model; save it with clf.save(folder)",
     "GridSearchCV": "export its best_estimator_",
     "Pipeline": "export its last step, if that is a classifier of fewshot",

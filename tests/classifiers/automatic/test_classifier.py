@@ -18,7 +18,12 @@ from fewshot.classifiers.automatic.voices import CHEAP, COSTLY
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.data.training_data import read_training_data
-from fewshot.errors import FewShotError, FewShotWarning, InputError, VerbalizerError
+from fewshot.errors import (
+    FewShotError,
+    FewShotWarning,
+    InputError,
+    VerbalizerError,
+)
 from tests.tiny_estimators import POOL, WORDS, tiny_lm
 from tests.tiny_estimators import X as TEXTS
 from tests.tiny_estimators import Y as LABELS
@@ -469,3 +474,50 @@ def test_voices_decide_by_the_same_weights_and_thresholds(lm):
     assert {name: voice.class_weight for name, voice in clf.voices_.items()} == dict.fromkeys(
         clf.voices_, weights
     )
+
+
+# ---- Distilling --------------------------------------------------------------------------------
+
+
+MIXED = [f"{first} {second}" for first in POOL for second in POOL][:150]
+
+
+def test_one_classifier_learns_what_the_pool_says(fitted, tmp_path):
+    student = fitted.distill(MIXED)
+
+    assert list(student.classes_) == ["politics", "sports"]
+    assert set(fitted.predict(MIXED)) == {"politics", "sports"}
+    assert (student.predict(MIXED) == fitted.predict(MIXED)).mean() > 0.8  # a random model
+    change = student.predict_proba(MIXED)[:, 0] - fitted.predict_proba(MIXED)[:, 0]
+    assert abs(change.mean()) < 0.01  # the intercept is that of the least cross-entropy
+    student.save(tmp_path / "student")
+    loaded = fewshot.load(tmp_path / "student")
+    assert (loaded.predict_proba(NEW) == student.predict_proba(NEW)).all()
+
+
+def test_a_distilled_classifier_decides_with_the_same_prior(lm):
+    prior = {"politics": 0.8, "sports": 0.2}
+    clf = Classifier(list(WORDS), model=lm, class_prior=prior, **QUIET).fit()
+
+    assert clf.distill(MIXED).class_offset_ == pytest.approx(clf.class_offset_)
+
+
+@pytest.mark.filterwarnings("ignore::fewshot.errors.LabelWordWarning")
+def test_numbers_that_stand_for_names_stay_numbers(lm):
+    y = [["politics", "sports"].index(label) for label in LABELS]
+    clf = Classifier(list(WORDS), model=lm, time_budget="1h", **QUIET).fit(TEXTS, y)
+
+    student = clf.distill(MIXED)
+
+    assert student.classes_.tolist() == [0, 1]
+    assert (student.predict(MIXED) == clf.predict(MIXED)).mean() > 0.8
+
+
+def test_what_cannot_be_distilled_is_refused(fitted, lm):
+    several = Classifier(model=lm, time_budget="1h", **QUIET)
+    several.fit(TEXTS, [[label] for label in LABELS])
+
+    with pytest.raises(InputError, match=r"100 different texts or more, got 3; they need no"):
+        fitted.distill(NEW * 40)
+    with pytest.raises(InputError, match="one label for each text, and these have several"):
+        several.distill(MIXED)

@@ -1,0 +1,71 @@
+"""One classifier in place of a pool of several: it learns what the pool says of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.semi_supervised.fitting import fit_prompt
+from fewshot.data.examples import Examples
+from fewshot.data.training_data import read_training_data
+from fewshot.data.unlabeled import text_keys
+from fewshot.errors import InputError
+from fewshot.tuning import Head
+from fewshot.tuning.task import TuningResult, TuningTask
+
+_LEAST_TEXTS = 100  # of Head, for learning from soft labels alone
+
+
+def check_texts(examples: Examples) -> Examples:
+    """Refuse too few texts to learn from."""
+    n_texts = len(np.unique(text_keys(examples)))
+    if n_texts < _LEAST_TEXTS:
+        raise InputError(
+            f"distill learns from {_LEAST_TEXTS} different texts or more, got {n_texts}; they need "
+            "no labels. With fewer, keep the Classifier: save it, or export one of its voices_"
+        )
+    return examples
+
+
+def best_prompt(
+    voices: Mapping[str, TextClassifier], weights: npt.NDArray[np.float64]
+) -> PromptClassifier | None:
+    """Return the prompt classifier, or what another has learned as one, of the largest weight."""
+    for place in np.argsort(-weights, kind="stable").tolist():
+        voice = list(voices.values())[place]
+        while hasattr(voice, "estimator_"):
+            voice = voice.estimator_
+        if isinstance(voice, PromptClassifier):
+            return voice
+    return None
+
+
+def distilled(
+    voice: PromptClassifier,
+    examples: Examples,
+    soft_labels: npt.NDArray[np.float64],  # [n, n_classes]
+    classes: npt.NDArray[np.object_],  # [n_classes]
+) -> PromptClassifier:
+    """Fit a regression on states of a voice's model to soft labels."""
+    tuning = Head()
+    student = PromptClassifier(
+        voice.template,
+        voice.verbalizer,
+        model=voice.model_,
+        tuning=tuning,
+        labels=voice.labels,
+        max_length=voice.max_length,
+        random_state=0,
+        verbose=0,
+    )
+
+    def learn(task: TuningTask) -> TuningResult:
+        return tuning.tune(replace(task, targets=soft_labels, distillation_temperature=1.0))
+
+    labels = classes[soft_labels.argmax(1)].tolist()
+    return fit_prompt(student, read_training_data(examples, labels), learn)
