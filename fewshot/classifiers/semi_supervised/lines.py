@@ -14,6 +14,7 @@ from sklearn.base import clone
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.fitting import FitPlan, digests_of, fit_prompt
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining
+from fewshot.classifiers.semi_supervised.pseudo_labels import at_pool_shares
 from fewshot.data.cache import BoundedCache
 from fewshot.data.class_scores import warn_truncated
 from fewshot.data.examples import Examples
@@ -102,7 +103,10 @@ def _scores(plan: PCPPlan, examples: Examples) -> Arrays:
     if clf.random_state is None:
         clf.set_params(random_state=seed_of(plan.seed, 1))
     fit_prompt(clf, plan.data.joined())
-    return {"scores": clf._class_scores(examples)}
+    scores = clf._class_scores(examples)
+    of_pool = slice(len(examples) - len(plan.data.pool), None)
+    scores[of_pool] = at_pool_shares(scores[of_pool], clf.class_prior)
+    return {"scores": scores}
 
 
 def _line_labels(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
+from fewshot.scoring.pool_calibration import estimate_shares
+
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
+_BELIEVED = 0.5  # power of the estimated shares of a pool; docs/evidence/defaults.md
 _GROWTH = 5  # Schick and Schütze (2021), section 4: d, by which a generation's set grows
 _MODELS_SHARE = 0.25  # the share of the other models that label a model's examples
 
@@ -38,6 +42,18 @@ def soft_labels(scores: Scores, temperature: float = 1.0) -> Scores:
     """Return probabilities at a temperature: the higher, the flatter (Hinton et al., 2015)."""
     probabilities: Scores = softmax(scores / temperature, axis=1)
     return probabilities
+
+
+def at_pool_shares(scores: Scores, class_prior: Any) -> Scores:
+    """Return a teacher's scores for a pool at the shares of the classes that they show."""
+    # A class that hardly occurs otherwise gets most of the teacher's errors as labels. A pool in
+    # which a class is frequent looks just like scores that favour it, so the shares are believed by
+    # half: their square root counts. Shares that the user knows count in the decision instead.
+    if class_prior is not None or not len(scores):
+        return scores
+    shares, _ = estimate_shares(scores, np.full(len(scores), 1.0 / len(scores)))
+    shifted: Scores = scores + _BELIEVED * np.log(shares)
+    return shifted
 
 
 def n_new_examples(n_labelled: int, generation: int) -> int:

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.fitting import FitPlan, fit_prompt
 from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
-from fewshot.classifiers.semi_supervised.pseudo_labels import soft_labels
+from fewshot.classifiers.semi_supervised.pseudo_labels import at_pool_shares, soft_labels
 from fewshot.classifiers.semi_supervised.student_training import StudentTraining
 from fewshot.errors import InputError, TuningError
 from fewshot.scoring.heads import StateHead
@@ -134,7 +134,8 @@ class Sessions:
             random_state=seed_of(self.plan.seed, 2)
         )
         fit_prompt(teacher, self.plan.data.joined())
-        self.scores = teacher._class_scores(self.plan.data.pool)
+        scores = teacher._class_scores(self.plan.data.pool)
+        self.scores = at_pool_shares(scores, teacher.class_prior)
         return teacher.history_
 
     def _score_pool(self, student: TuningResult) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from sklearn.base import clone
 
 from fewshot import LiSTClassifier, PromptClassifier, Unlabeled
 from fewshot.classifiers.prompt_plan import resolve_template
 from fewshot.classifiers.semi_supervised import student_training
 from fewshot.classifiers.semi_supervised.meta_weights import MetaWeights
+from fewshot.classifiers.semi_supervised.pseudo_labels import at_pool_shares
 from fewshot.classifiers.semi_supervised.sessions import Sessions
 from fewshot.errors import InputError, TuningError
 from fewshot.models.fingerprint import model_fingerprint
@@ -57,10 +60,20 @@ def watched(monkeypatch):
 
 
 def test_the_first_teacher_is_the_estimator_fitted_on_the_labels():
+    known = prompt(class_prior="uniform")
+    clf = fit(learner(known, n_sessions=1))
+
+    alone = clone(known).fit([*X, *POOL], [*Y, *[None] * len(POOL)])
+    np.testing.assert_allclose(clf.soft_labels_, alone.predict_proba(POOL), atol=1e-6)
+
+
+def test_its_labels_follow_the_shares_of_the_pool_unless_they_are_known():
     clf = fit(learner(n_sessions=1))
 
     alone = prompt().fit([*X, *POOL], [*Y, *[None] * len(POOL)])
-    np.testing.assert_allclose(clf.soft_labels_, alone.predict_proba(POOL), atol=1e-6)
+    scores = at_pool_shares(alone.predict_log_proba(POOL), None)
+    np.testing.assert_allclose(clf.soft_labels_, softmax(scores, axis=1), atol=1e-6)
+    assert np.abs(clf.soft_labels_ - alone.predict_proba(POOL)).max() > 1e-3
 
 
 def test_each_student_is_the_next_teacher_and_constant_within_a_session():
@@ -101,7 +114,9 @@ def test_the_encoder_is_frozen_and_shared():
 
 
 def test_students_learn_what_their_teacher_says():
-    long = learner(n_sessions=1, n_steps=60, weights="uniform")
+    # With shares that are given, labels stay as they are.
+    known = prompt(class_prior="uniform")
+    long = learner(known, n_sessions=1, n_steps=60, weights="uniform")
 
     clf = fit(long)
 

@@ -119,6 +119,25 @@ def test_a_scale_gets_the_word_of_its_nearer_end(monkeypatch):  # pcp.md, E5
     assert lines == ["football great, team", "law great, vote", "a great, b"]
 
 
+class Leaning(PromptClassifier):
+    """Is sure of the first class, but for the last text, for which the second is a little ahead."""
+
+    def _class_scores(self, X):
+        scores = np.array([[5.0, 0.0]] * len(X))
+        scores[-1] = [0.0, 0.5]
+        return scores
+
+
+@pytest.mark.parametrize(("prior", "word"), [(None, "politics"), ("uniform", "sports")])
+def test_lines_follow_the_shares_of_the_pool_unless_they_are_known(monkeypatch, prior, word):
+    predictor = Leaning(**prompt(class_prior=prior).get_params(deep=False))
+
+    lines = lines_of(pcp(predictor=predictor), monkeypatch)
+
+    assert lines[-1] == f"{POOL[-1]} it was {word}."
+    assert lines[0] == "football team it was politics."
+
+
 def test_labelled_texts_may_get_their_gold_word(monkeypatch):
     predictor = Fixed(**prompt().get_params(deep=False))
 

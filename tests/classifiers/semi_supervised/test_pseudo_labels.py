@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot.classifiers.semi_supervised.pseudo_labels import (
+    at_pool_shares,
     draw_pseudo_labels,
     merge_scores,
     n_labeling_models,
@@ -31,6 +32,24 @@ def test_weighted_merging():  # pet.md, E2
 
 def test_uniform_merging():  # pet.md, E2
     np.testing.assert_allclose(merge_scores(SCORES, np.ones(3)), [[1.0, 2 / 3]])
+
+
+def test_half_of_the_shares_of_a_pool_is_believed():
+    # Nine texts that are sure of the first class and one of the second: with one more of each,
+    # shares of 10 and 2 in 12, whose square roots differ by the factor sqrt(5).
+    scores = np.array([[50.0, 0.0]] * 9 + [[0.0, 50.0]])
+
+    shifted = at_pool_shares(scores, None) - scores
+
+    np.testing.assert_allclose(shifted, [np.log([10 / 12, 2 / 12]) / 2] * 10)
+    np.testing.assert_allclose(shifted[0, 0] - shifted[0, 1], np.log(np.sqrt(5)))
+
+
+def test_known_shares_and_no_pool_leave_scores_alone():
+    scores = np.array([[50.0, 0.0]] * 9)
+
+    assert at_pool_shares(scores, "uniform") is scores
+    assert at_pool_shares(scores[:0], None).shape == (0, 2)
 
 
 def test_equal_weights_merge_as_the_mean():
