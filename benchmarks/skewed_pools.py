@@ -32,7 +32,7 @@ _LABELS = 8  # per class
 _METHODS = ("zero-shot", "head", "full", "PET", "LiST", "PCP")
 _TUNING = {"zero-shot": "none", "PET": "head", "LiST": "full", "PCP": "full"}
 _COLUMNS = ("without", "pool", "known")
-_SETS = ("AG News", "BBC News", "SST-2", "tickets")
+_SETS = ("AG News", "BBC News", "SST-2", "subj", "tickets")
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
 
 def _data_sets(folder: Path) -> dict[str, tuple[list[str], list[str], dict[str, Any]]]:
     """Return texts, labels and settings by name."""
-    ag, sst2 = load_task("ag_news"), load_task("sst2")
+    ag, sst2, subj = (load_task(name) for name in ("ag_news", "sst2", "subj"))
     news = load_bbc_news()
     read = {
         "AG News": (*_read(folder / "ag_news" / "test.jsonl"), {"verbalizer": ag.verbalizer}),
@@ -70,6 +70,10 @@ def _data_sets(folder: Path) -> dict[str, tuple[list[str], list[str], dict[str, 
         "SST-2": (
             *_read(folder / "list" / "SST-2" / "unlabeled.jsonl"),
             {"verbalizer": sst2.verbalizer, "template": sst2.templates[0]},
+        ),
+        "subj": (
+            *_read(folder / "list" / "subj" / "unlabeled.jsonl"),
+            {"verbalizer": subj.verbalizer, "template": subj.templates[0]},
         ),
         "tickets": (*_read(folder / "tickets.jsonl"), {}),
     }

@@ -34,7 +34,8 @@ def export(
         str, typer.Option(help="auto, float32, bf16 or int8; auto takes the fastest.")
     ] = "auto",
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="Largest share of texts whose class may change.")
+        float,
+        typer.Option(min=0, max=1, help="Largest share of texts whose class the graph may change."),
     ] = 0.02,
     distill: Annotated[
         bool,
@@ -52,24 +53,26 @@ def export(
     check_new(output, force=force)
     if texts is None:
         check_unused({"--text": text}, "it names a column of --texts; give this too")
-        check_unused({"--distill": distill}, "it learns from --texts; give these too")
+        if distill:
+            raise InputError("--distill learns from --texts; give a file of 100 texts or more")
     import fewshot
     from fewshot.classifiers.batch_predictor import fields_of
     from fewshot.cli.fitting import read_unlabeled
 
     classifier: Any = fewshot.load(model)
-    some = None
+    some, distilled = None, dict[str, Any]()
     if texts is not None:
         fields = {name: name for name in fields_of(classifier)}
         found = read_unlabeled(texts, fields, text)
         if distill:
-            classifier = _distilled(classifier, found)
+            classifier, distilled = _distilled(classifier, found)
         some = found[:: max(1, len(found) // _COMPARED)]
     settings: Any = {"backend": backend, "precision": precision, "tolerance": tolerance}
     manifest = fewshot.export(classifier, output, texts=some, **settings).manifest_
     check, chosen = manifest["check"], manifest["precision"]
     if as_json:
-        show_json({"model": str(output), "backend": backend, "precision": chosen, "check": check})
+        shown = {"model": str(output), "backend": backend, "precision": chosen, "check": check}
+        show_json(shown | distilled)
         return
     note(
         f"{output} ({backend}, {chosen}): the class of {check['changed']} of {check['n_texts']} "
@@ -77,8 +80,8 @@ def export(
     )
 
 
-def _distilled(classifier: Any, texts: list[Any]) -> Any:
-    """Return the classifier that has learned from a pool of several, which has no graph."""
+def _distilled(classifier: Any, texts: list[Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the classifier that has learned from a pool of several, and how far it is another."""
     if not hasattr(classifier, "distill"):
         raise InputError(
             f"--distill is for a model of 'fewshot fit --method auto'; this one is a "
@@ -87,5 +90,8 @@ def _distilled(classifier: Any, texts: list[Any]) -> Any:
     student = classifier.distill(texts)
     some = texts[:: max(1, len(texts) // _COMPARED)]
     n_changed = int((student.predict(some) != classifier.predict(some)).sum())
-    note(f"distilled on {len(texts)} texts: the class of {n_changed} of {len(some)} changed.")
-    return student
+    note(
+        f"distilled on {len(texts)} texts: of {len(some)} of these, {n_changed} are in another "
+        "class than before."
+    )
+    return student, {"distilled": {"n_texts": len(some), "changed": n_changed}}

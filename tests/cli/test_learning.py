@@ -201,7 +201,7 @@ def test_texts_without_labels_are_refused_where_no_words_are_calibrated(
     [
         (("init", "new.yaml", "--text", "body"), "--text: without effect, since it names a column"),
         (("export", "model", "fast", "--text", "body"), "--text: without effect"),
-        (("export", "model", "fast", "--distill"), "--distill: without effect, since it learns"),
+        (("export", "model", "fast", "--distill"), "--distill learns from --texts; give a file"),
         (("words", "model", "--label", "x"), "--label: without effect, since model is a model"),
         (("words", "model", "--model", "fewshot-mini", "--text", "x"), "--text, --model: without"),
         (("words", "train.csv", "--labels", "a,b", "--label", "Label"), "--label: without effect"),

@@ -276,6 +276,8 @@ def test_a_pool_of_classifiers_is_distilled_before_it_is_exported(
     assert "export clf.distill(texts)" in capsys.readouterr().err
     assert run("export", model, "fast", *options, "--distill") == 1
     assert "--distill is for a model of 'fewshot fit --method auto'" in capsys.readouterr().err
-    assert run("export", "auto", "fast", *options, "--distill") == 0
-    assert "distilled on 144 texts: the class of" in capsys.readouterr().err
+    assert run("export", "auto", "fast", *options, "--distill", "--json") == 0
+    out, err = capsys.readouterr()
+    assert "distilled on 144 texts: of 144 of these, " in err
+    assert json.loads(out)["distilled"]["n_texts"] == 144
     assert run("predict", "fast", "in.csv", "out.csv") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ from fewshot.data.examples import Examples, read_examples
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.settings import check_settings, new_rng, one_of
-from fewshot.errors import InputError
+from fewshot.errors import FewShotWarning, InputError
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 
@@ -260,9 +261,11 @@ class Classifier(TextClassifier):
         if voice is None:
             raise InputError(f"none of the voices {list(self.voices_)} has a prompt; save them")
         examples = check_texts(read_examples(X, self.fields_))
-        soft_labels = np.exp(self.task_kind_.normalized(self._class_scores(examples)))
-        student = distilled(voice, examples, soft_labels, self.classes_)
-        student.class_offset_ = self.class_offset_
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FewShotWarning)  # the student's fit says what is cut
+            scores = self._class_scores(examples)
+        student = distilled(voice, examples, np.exp(self.task_kind_.normalized(scores)))
+        student.classes_, student.class_offset_ = self.classes_, self.class_offset_
         return student
 
     def _plan(

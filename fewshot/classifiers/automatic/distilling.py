@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from fewshot.classifiers.semi_supervised.fitting import fit_prompt
 from fewshot.data.examples import Examples
 from fewshot.data.training_data import read_training_data
 from fewshot.data.unlabeled import text_keys
-from fewshot.errors import InputError
+from fewshot.errors import InputError, LabelWordWarning
 from fewshot.tuning import Head
 from fewshot.tuning.task import TuningResult, TuningTask
 
@@ -49,7 +50,6 @@ def distilled(
     voice: PromptClassifier,
     examples: Examples,
     soft_labels: npt.NDArray[np.float64],  # [n, n_classes]
-    classes: npt.NDArray[np.object_],  # [n_classes]
 ) -> PromptClassifier:
     """Fit a regression on states of a voice's model to soft labels."""
     tuning = Head()
@@ -67,5 +67,9 @@ def distilled(
     def learn(task: TuningTask) -> TuningResult:
         return tuning.tune(replace(task, targets=soft_labels, distillation_temperature=1.0))
 
-    labels = classes[soft_labels.argmax(1)].tolist()
-    return fit_prompt(student, read_training_data(examples, labels), learn)
+    rows = read_training_data(examples, voice.classes_[soft_labels.argmax(1)].tolist())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LabelWordWarning)  # the pool's fit has given them
+        fit_prompt(student, rows, learn)
+    # Weights of texts have done their work; those of classes hold for the decision, and a refit.
+    return student.set_params(class_weight=voice.class_weight, class_prior=voice.class_prior)

@@ -49,8 +49,8 @@ class LiSTClassifier(SemiSupervisedClassifier):
     frozen encoder. In the later part of a session a text weighs as much as it helps on the
     labelled ones: a wrong label that would make the student worse there weighs nothing.
 
-    The first teacher's labels follow the class shares that it sees in the unlabelled texts, with
-    their square root, unless the estimator has a `class_prior`.
+    The first teacher's scores are moved by half the logarithm of the class shares that it sees in
+    the unlabelled texts, unless the estimator has a `class_prior`.
 
     Parameters
     ----------

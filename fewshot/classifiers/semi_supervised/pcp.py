@@ -65,8 +65,8 @@ class PCPClassifier(SemiSupervisedClassifier):
     other estimator takes as ``model=``; fits that need the same one (folds and candidates of a
     grid search over later stages, with ``random_state`` set) train it once.
 
-    Labels follow the class shares that the first classifier sees in the unlabelled texts, with
-    their square root, unless it has a `class_prior`.
+    The first classifier's scores are moved by half the logarithm of the class shares that it sees
+    in the unlabelled texts, unless that classifier has a `class_prior`.
 
     Parameters
     ----------

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import log_softmax
+from sklearn.base import clone
 
 import fewshot
-from fewshot import Classifier, PromptClassifier, Unlabeled
+from fewshot import Classifier, PETClassifier, PromptClassifier, TfidfClassifier, Unlabeled
+from fewshot.classifiers.automatic.distilling import best_prompt
 from fewshot.classifiers.automatic.search import Tried, _is_most, _weighable, _why_left_out
 from fewshot.classifiers.automatic.task import Task, read_classes
 from fewshot.classifiers.automatic.voices import CHEAP, COSTLY
@@ -22,6 +24,7 @@ from fewshot.errors import (
     FewShotError,
     FewShotWarning,
     InputError,
+    LabelWordWarning,
     VerbalizerError,
 )
 from tests.tiny_estimators import POOL, WORDS, tiny_lm
@@ -479,7 +482,8 @@ def test_voices_decide_by_the_same_weights_and_thresholds(lm):
 # ---- Distilling --------------------------------------------------------------------------------
 
 
-MIXED = [f"{first} {second}" for first in POOL for second in POOL][:150]
+PAIRS = [f"{first} {second}" for first in POOL for second in POOL]
+MIXED = PAIRS[:150]
 
 
 def test_one_classifier_learns_what_the_pool_says(fitted, tmp_path):
@@ -496,21 +500,40 @@ def test_one_classifier_learns_what_the_pool_says(fitted, tmp_path):
 
 
 def test_a_distilled_classifier_decides_with_the_same_prior(lm):
-    prior = {"politics": 0.8, "sports": 0.2}
+    prior = {"politics": 0.6, "sports": 0.4}
     clf = Classifier(list(WORDS), model=lm, class_prior=prior, **QUIET).fit()
-
-    assert clf.distill(MIXED).class_offset_ == pytest.approx(clf.class_offset_)
-
-
-@pytest.mark.filterwarnings("ignore::fewshot.errors.LabelWordWarning")
-def test_numbers_that_stand_for_names_stay_numbers(lm):
-    y = [["politics", "sports"].index(label) for label in LABELS]
-    clf = Classifier(list(WORDS), model=lm, time_budget="1h", **QUIET).fit(TEXTS, y)
 
     student = clf.distill(MIXED)
 
+    change = student.predict_proba(MIXED)[:, 0] - clf.predict_proba(MIXED)[:, 0]
+    assert abs(change.mean()) < 0.01
+    assert clone(student).fit(TEXTS, LABELS).class_offset_ == pytest.approx(np.log([1.2, 0.8]))
+
+
+@pytest.mark.filterwarnings("error", "ignore::fewshot.errors.CollapseWarning")
+def test_numbers_that_stand_for_names_stay_numbers(lm):
+    y = [["politics", "sports"].index(label) for label in LABELS]
+    clf = Classifier(list(WORDS), model=lm, time_budget="1h", **QUIET)
+    with pytest.warns(LabelWordWarning, match="stand for"):
+        clf.fit(TEXTS, y)
+    of_one = [text for text, n in zip(PAIRS, clf.predict(PAIRS), strict=True) if n == 0][:120]
+
+    student = clf.distill(of_one)  # which do not show that there is another class
+
+    assert len(of_one) == 120
     assert student.classes_.tolist() == [0, 1]
-    assert (student.predict(MIXED) == clf.predict(MIXED)).mean() > 0.8
+    assert set(student.predict(of_one)) == {0}
+
+
+def test_the_student_starts_from_the_prompt_that_weighs_most(lm):
+    head = PromptClassifier(model=lm, tuning="head", verbose=0).fit(TEXTS, LABELS)
+    pet = PETClassifier(head, random_state=0, verbose=0)
+    pet.fit(TEXTS, LABELS, unlabeled=Unlabeled(MANY[:40]))
+    voices = {"head": head, "pet": pet, "tfidf": TfidfClassifier().fit(TEXTS, LABELS)}
+
+    assert best_prompt(voices, np.array([0.5, 0.4, 0.9])) is head
+    assert best_prompt(voices, np.array([0.4, 0.5, 0.9])) is pet.estimator_
+    assert best_prompt({"tfidf": voices["tfidf"]}, np.ones(1)) is None
 
 
 def test_what_cannot_be_distilled_is_refused(fitted, lm):
