@@ -21,7 +21,7 @@ import fewshot
 from fewshot.classifiers.exporting.quantization import int8_weights, linear_layers, quantize
 from fewshot.errors import MissingExtraError, ModelError
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.runtime.sessions import check_precision
+from fewshot.runtime.sessions import SCORES, check_precision, open_graph
 from tests.tiny_estimators import POOL, X, Y, prompt
 from tests.tiny_models import tiny_bert, wordpiece_tokenizer
 
@@ -40,15 +40,15 @@ def test_weights_are_rounded_by_output_channel():
     assert numbers.tolist() == [[127, -127], [1, 50]]
 
 
-def save_product(name, weight, file):
+def save_product(name, weight, file, output="y"):
     """Save a graph of one product with weights."""
-    product = onnx.helper.make_node("MatMul", ["x", "w"], ["y"], name=name)
+    product = onnx.helper.make_node("MatMul", ["x", "w"], [output], name=name)
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [product],
         "product",
         [value("x", 1, ["n", 2])],
-        [value("y", 1, ["n", 1])],
+        [value(output, 1, ["n", 1])],
         [onnx.numpy_helper.from_array(weight, "w")],
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
@@ -68,6 +68,19 @@ def test_a_product_in_int8_is_that_of_the_rounded_numbers(tmp_path):
     [found] = session.run(None, {"x": x})
     assert layers == ["/encoder/lm/model/layer/MatMul"]
     np.testing.assert_allclose(found, [[2.55 * 0.64], [-1.27 + 1.55 * 0.64], [0.0]], atol=1e-5)
+
+
+def test_large_products_in_int8_are_not_cut(tmp_path):
+    # 255 * 127 twice is 64770; processors without VNNI would cut it to 32767.
+    weight = np.array([[1.27], [1.27]], dtype=np.float32)
+    save_product("/encoder/lm/model/layer/MatMul", weight, tmp_path / "float.onnx", SCORES)
+    layers = linear_layers(tmp_path / "float.onnx")
+    quantize(tmp_path / "float.onnx", tmp_path / "int8.onnx", layers, "onnx")
+
+    run = open_graph(tmp_path / "int8.onnx", "onnx", "int8", 1)
+
+    x = np.array([[2.55, 2.55]], dtype=np.float32)
+    np.testing.assert_allclose(run({"x": x}), [[2 * 2.55 * 1.27]], rtol=1e-5)
 
 
 def test_a_graph_without_layers_for_int8_is_refused(tmp_path):
