@@ -8,7 +8,8 @@ how often the accuracy lies in the interval that was expected. ``... rule --resu
 what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidence.json``. ``...
 budgets --data-dir DATA`` fits ``Classifier`` with several time budgets, on a machine that does
 nothing else, and prints the accuracy and the seconds that it took. ``... distill --data-dir DATA``
-prints the accuracy of a Classifier, of what ``distill`` makes of it, and how often they agree.
+prints the accuracy of a Classifier, of its prompt that weighs most, and of what ``distill`` makes
+of it, and how often they agree.
 
 Texts are development data: no test text of a data set is read. Classes are known by their names; in
 ``collect`` and ``table`` with ``--words`` by the words of the library's task.
@@ -31,6 +32,7 @@ import numpy as np
 from benchmarks.development import SETS, Data, _split
 from fewshot import Classifier
 from fewshot.classifiers.automatic import evidence
+from fewshot.classifiers.automatic.distilling import best_prompt
 from fewshot.classifiers.automatic.expectation import Expectation, expect
 from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled, verdict
 from fewshot.classifiers.automatic.task import Task, read_classes
@@ -327,9 +329,9 @@ def _within(model: str, budget: float, *split: Any) -> tuple[float, float]:
 
 
 def _distilled(args: argparse.Namespace) -> Iterator[str]:
-    sizes = [str(n) for n in _DISTILLED]
-    yield f"| data set | Classifier | {' | '.join(f'from {n} texts, agree' for n in sizes)} |"
-    yield "|---" * (len(sizes) + 2) + "|"
+    students = " | ".join(f"from {n} texts, agree" for n in _DISTILLED)
+    yield f"| data set | Classifier | its best prompt, agree | {students} |"
+    yield "|---" * (len(_DISTILLED) + 3) + "|"
     for name in args.sets:
         data = _named(name, SETS[name](args.data_dir))._replace(n_labels=args.labels[0], train=None)
         found = np.mean([_of_students(args.model, data, seed) for seed in args.seeds], axis=0)
@@ -338,18 +340,16 @@ def _distilled(args: argparse.Namespace) -> Iterator[str]:
 
 
 def _of_students(model: str, data: Data, seed: int) -> Any:
-    """Return accuracies and agreements of a pool, and of what learns from more and more texts."""
+    """Return accuracies and agreements of a pool, a voice, and what learns from more texts."""
     texts, labels, test, truth = _split(data, seed)
     used = {*texts, *test}
     rest = [text for text in data.texts if text not in used]
     drawn = [rest[i] for i in np.random.default_rng(seed).permutation(len(rest))]
     clf = Classifier(model=model, random_state=0, verbose=0).fit(texts, labels)
     predicted = clf.predict(test)
-    found = [(clf.score(test, truth), 1.0)]
-    for n in _DISTILLED:
-        student = clf.distill(drawn[:n])
-        found.append((student.score(test, truth), np.mean(student.predict(test) == predicted)))
-    return found
+    voice = best_prompt(clf.voices_, clf.weights_)
+    ways = [clf, voice, *(clf.distill(drawn[:n]) for n in _DISTILLED)]
+    return [(way.score(test, truth), np.mean(way.predict(test) == predicted)) for way in ways]
 
 
 # ---- The rule ---------------------------------------------------------------------------------

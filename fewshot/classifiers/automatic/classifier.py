@@ -224,10 +224,9 @@ class Classifier(TextClassifier):
     def distill(self, X: Any) -> PromptClassifier:
         """Return one classifier that has learned what the pool of voices says of texts.
 
-        It is a regression on the states of the model of one voice, that of the largest weight that
-        has a prompt. It reads a text once where the pool reads it once for each voice, and can be
-        exported. On four data sets it was a point more accurate than the pool
-        (``docs/evidence/classifier.md``).
+        It is a regression on the states of the model of one voice: of those with a prompt, the one
+        with the largest weight. It reads a text once, where the pool reads it once for each voice,
+        and can be exported. ``docs/evidence/classifier.md`` has measurements.
 
         Parameters
         ----------
@@ -260,7 +259,10 @@ class Classifier(TextClassifier):
             )
         voice = best_prompt(self.voices_, self.weights_)
         if voice is None:
-            raise InputError(f"none of the voices {list(self.voices_)} has a prompt; save them")
+            raise InputError(
+                f"distill starts from a voice with a prompt, and of {list(self.voices_)} none has "
+                "one; save the Classifier, or export one of its voices_"
+            )
         examples = check_texts(read_examples(X, self.fields_))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FewShotWarning)  # the student's fit says what is cut

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from fewshot.classifiers.base import TextClassifier
 from fewshot.classifiers.prompt import PromptClassifier
-from fewshot.classifiers.semi_supervised.fitting import fit_prompt
+from fewshot.classifiers.semi_supervised.fitting import fit_soft_labels
 from fewshot.data.examples import Examples
-from fewshot.data.training_data import read_training_data
 from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError, LabelWordWarning
-from fewshot.tuning import Head
-from fewshot.tuning.task import TuningResult, TuningTask
 
 _LEAST_TEXTS = 100  # of Head, for learning from soft labels alone
 
@@ -52,24 +48,19 @@ def distilled(
     soft_labels: npt.NDArray[np.float64],  # [n, n_classes]
 ) -> PromptClassifier:
     """Fit a regression on states of a voice's model to soft labels."""
-    tuning = Head()
     student = PromptClassifier(
         voice.template,
         voice.verbalizer,
         model=voice.model_,
-        tuning=tuning,
+        tuning="head",
         labels=voice.labels,
         max_length=voice.max_length,
         random_state=0,
         verbose=0,
     )
-
-    def learn(task: TuningTask) -> TuningResult:
-        return tuning.tune(replace(task, targets=soft_labels, distillation_temperature=1.0))
-
-    rows = read_training_data(examples, voice.classes_[soft_labels.argmax(1)].tolist())
+    labels = voice.classes_[soft_labels.argmax(1)].tolist()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LabelWordWarning)  # the pool's fit has given them
-        fit_prompt(student, rows, learn)
+        fit_soft_labels(student, examples, labels, soft_labels, temperature=1.0)
     # Weights of texts have done their work; those of classes hold for the decision, and a refit.
     return student.set_params(class_weight=voice.class_weight, class_prior=voice.class_prior)

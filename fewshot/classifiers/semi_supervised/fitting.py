@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
+from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData, read_semi_supervised_data
 from fewshot.data.settings import new_rng
@@ -17,6 +20,8 @@ from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.checkpoint import Checkpoint
 from fewshot.training.rounds import seed_of
+from fewshot.tuning import resolve_tuning
+from fewshot.tuning.task import TuningResult, TuningTask
 
 if TYPE_CHECKING:
     from fewshot.classifiers.prompt import PromptClassifier
@@ -124,3 +129,21 @@ def fit_prompt(
 ) -> PromptClassifier:
     """Fit a classifier on checked data; `tune` stands in for its strategy's own procedure."""
     return classifier._fit(plan_prompt(classifier, data), tune)
+
+
+def fit_soft_labels(
+    classifier: PromptClassifier,
+    examples: Examples,
+    labels: Sequence[Label],  # the likeliest of each text
+    soft_labels: npt.NDArray[np.float64],  # [n, n_classes]
+    temperature: float,
+) -> PromptClassifier:
+    """Fit a classifier to what another says of texts (Hinton et al., 2015)."""
+    tuning = resolve_tuning(classifier.tuning)
+
+    def tune(task: TuningTask) -> TuningResult:
+        return tuning.tune(replace(task, targets=soft_labels, distillation_temperature=temperature))
+
+    return fit_prompt(
+        classifier.set_params(tuning=tuning), read_training_data(examples, labels), tune
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -16,7 +16,7 @@ from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier, prompt_classifier
 from fewshot.classifiers.semi_supervised.ensembles import EnsemblePlan, train_ensembles
-from fewshot.classifiers.semi_supervised.fitting import FitArguments, fit_prompt, open_fit
+from fewshot.classifiers.semi_supervised.fitting import FitArguments, fit_soft_labels, open_fit
 from fewshot.classifiers.semi_supervised.members import (
     Member,
     MemberTemplate,
@@ -29,12 +29,10 @@ from fewshot.data.classes import class_offset
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData, check_several_classes
 from fewshot.data.settings import check_settings, one_of, positive, share, whole
-from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError
 from fewshot.models.loading import load_masked_lm
 from fewshot.training.rounds import Rounds, seed_of
 from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
-from fewshot.tuning.task import TuningResult, TuningTask
 
 Ensemble: TypeAlias = Literal["weighted", "uniform"]
 
@@ -260,12 +258,7 @@ def _distil(
         final.set_params(class_prior=None)
     if isinstance(final, FineTuneClassifier):
         return final._fit_soft(pool, labels, targets, temperature)
-    tuning = resolve_tuning(final.tuning)
-
-    def tune(task: TuningTask) -> TuningResult:
-        return tuning.tune(replace(task, targets=targets, distillation_temperature=temperature))
-
-    return fit_prompt(final.set_params(tuning=tuning), read_training_data(pool, labels), tune)
+    return fit_soft_labels(final, pool, labels, targets, temperature)
 
 
 def _default_final(member: Member) -> PromptClassifier:

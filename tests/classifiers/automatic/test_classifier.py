@@ -544,3 +544,8 @@ def test_what_cannot_be_distilled_is_refused(fitted, lm):
         fitted.distill(NEW * 40)
     with pytest.raises(InputError, match="one label for each text, and these have several"):
         several.distill(MIXED)
+    counted = Classifier(model=lm, time_budget="1h", **QUIET).fit(TEXTS, LABELS)
+    counted.voices_ = {"tfidf": TfidfClassifier().fit(TEXTS, LABELS)}
+    counted.weights_ = np.ones(1)
+    with pytest.raises(InputError, match=r"of \['tfidf'\] none has one; save the Classifier"):
+        counted.distill(MIXED)
