@@ -4,7 +4,8 @@
 share of the largest class, the mean accuracy over the seeds on that stream. ``without`` is a fit
 that never sees the stream, ``pool`` one that gets it as unlabelled texts, ``known`` one that is
 also given its class shares for calibration and decision. PET is compared with ``head``, LiST and
-PCP with ``full``: what they are without a pool.
+PCP with ``full``: what they are without a pool. ``--powers`` adds columns: the scores of the fit
+without the stream, at the class shares that they show in it, to a power.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from fewshot import (
     load_task,
 )
 from fewshot.benchmark import load_bbc_news
+from fewshot.scoring.pool_calibration import estimate_shares
 
 _SHARES = (None, 0.5, 0.8, 0.95)  # None: all classes alike
 _MOST = 200  # texts of a stream
@@ -32,7 +34,7 @@ _LABELS = 8  # per class
 _METHODS = ("zero-shot", "head", "full", "PET", "LiST", "PCP")
 _TUNING = {"zero-shot": "none", "PET": "head", "LiST": "full", "PCP": "full"}
 _COLUMNS = ("without", "pool", "known")
-_SETS = ("AG News", "BBC News", "SST-2", "subj", "tickets")
+_SETS = ("AG News", "AG News, dev", "BBC News", "SST-2", "subj", "tickets")
 
 
 def main() -> None:
@@ -43,8 +45,10 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=_SETS, default=_SETS)
     parser.add_argument("--shares", nargs="+", type=float, help="of the largest class; 0: alike")
     parser.add_argument("--columns", nargs="+", choices=_COLUMNS, default=_COLUMNS)
+    parser.add_argument("--powers", nargs="+", type=float, default=[], help="of estimated shares")
     args = parser.parse_args()
     head = ["data set", "method", "largest class", *args.columns]
+    head += [f"power {power:g}" for power in args.powers]
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     loaded = _data_sets(args.data_dir)
     for name in args.sets:
@@ -54,6 +58,7 @@ def main() -> None:
             for method in args.methods:
                 rows = [
                     [_accuracy(part, method, column, known, n) for column in args.columns]
+                    + (_at_powers(part, method, args.powers) if args.powers else [])
                     for n, part in enumerate(drawn)
                 ]
                 shown = " | ".join(f"{value:.3f}" for value in np.mean(rows, axis=0))
@@ -66,6 +71,7 @@ def _data_sets(folder: Path) -> dict[str, tuple[list[str], list[str], dict[str, 
     news = load_bbc_news()
     read = {
         "AG News": (*_read(folder / "ag_news" / "test.jsonl"), {"verbalizer": ag.verbalizer}),
+        "AG News, dev": (*_read(folder / "ag_news" / "dev.jsonl"), {"verbalizer": ag.verbalizer}),
         "BBC News": ([t[:600] for t in news[0]], [str(y) for y in news[1]], {}),
         "SST-2": (
             *_read(folder / "list" / "SST-2" / "unlabeled.jsonl"),
@@ -141,15 +147,27 @@ def _accuracy(
     place = (number, tuning)
     if column == "without" and place in known:
         return known[place]
-    settings = drawn.settings | ({"class_prior": drawn.prior} if column == "known" else {})
-    clf = PromptClassifier(
-        **settings, tuning=tuning, labels=drawn.classes, max_length=128, random_state=0, verbose=0
-    )
+    settings = {"class_prior": drawn.prior} if column == "known" else {}
+    clf = _prompt(drawn, tuning, **settings)
     fitted = _fit(clf, method, drawn, [] if column == "without" else drawn.stream)
     found = float(np.mean(fitted.predict(drawn.stream) == drawn.truth))
     if column == "without":
         known[place] = found
     return found
+
+
+def _at_powers(drawn: Drawn, method: str, powers: list[float]) -> list[float]:
+    """Return accuracies at shares that are estimated on the stream and believed in part."""
+    fitted = _fit(_prompt(drawn, _TUNING.get(method, method)), method, drawn, [])
+    scores = fitted.predict_log_proba(drawn.stream)
+    shares, _ = estimate_shares(scores, np.full(len(scores), 1.0 / len(scores)))
+    chosen = [(scores + power * np.log(shares)).argmax(1) for power in powers]
+    return [float(np.mean(fitted.classes_[best] == drawn.truth)) for best in chosen]
+
+
+def _prompt(drawn: Drawn, tuning: str, **settings: Any) -> PromptClassifier:
+    settings = {"labels": drawn.classes, "max_length": 128} | drawn.settings | settings
+    return PromptClassifier(**settings, tuning=tuning, random_state=0, verbose=0)
 
 
 def _fit(clf: PromptClassifier, method: str, drawn: Drawn, pool: list[str]) -> Any:
