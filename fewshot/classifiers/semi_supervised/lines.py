@@ -64,7 +64,7 @@ def make_lines(plan: PCPPlan, rounds: Rounds) -> Lines:
         lines = bare_lines(plan.lm, examples, plan.max_length)
         _warn_shortened(plan, lines)
         return lines
-    scores = rounds.run("scores", partial(_cached_scores, plan, examples))["scores"]
+    scores = rounds.run("scores", partial(_cached_scores, plan))["scores"]
     labels, is_used = _line_labels(plan, scores)
     if not is_used.any():
         raise InputError(
@@ -92,35 +92,36 @@ def _warn_shortened(plan: PCPPlan, lines: Lines) -> None:
     warn_truncated(lines.n_truncated, len(lines.ids), plan.max_length, advice)
 
 
-def _cached_scores(plan: PCPPlan, examples: Examples) -> Arrays:
+def _cached_scores(plan: PCPPlan) -> Arrays:
     key = fingerprint([digests_of(plan.data, plan.lm), settings_of(plan.predictor), plan.seed])
-    return SCORES.get(key, partial(_scores, plan, examples))
+    return SCORES.get(key, partial(_scores, plan))
 
 
-def _scores(plan: PCPPlan, examples: Examples) -> Arrays:
-    """Score all texts with the label predictor."""
+def _scores(plan: PCPPlan) -> Arrays:
+    """Score the texts without a label with the label predictor."""
+    pool = plan.data.pool
+    if not len(pool):
+        return {"scores": np.zeros((0, len(plan.classes)))}
     clf: PromptClassifier = clone(plan.predictor)
     if clf.random_state is None:
         clf.set_params(random_state=seed_of(plan.seed, 1))
     fit_prompt(clf, plan.data.joined())
-    scores = clf._class_scores(examples)
-    of_pool = slice(len(examples) - len(plan.data.pool), None)
-    scores[of_pool] = at_pool_shares(scores[of_pool], clf.class_prior)
-    return {"scores": scores}
+    return {"scores": at_pool_shares(clf._class_scores(pool), clf.class_prior)}
 
 
 def _line_labels(
     plan: PCPPlan, scores: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Return the class whose word each line gets, and which lines are used."""
+    """Return the class whose word each text gets, labelled ones first, and which make lines."""
     probabilities = softmax(scores, axis=1)
-    labels = probabilities.argmax(1)
-    confidence = probabilities.max(1)
+    is_sure = probabilities.max(1) >= plan.settings.min_confidence
+    # A model that has read the words of labels would let the final classifier, which learns from
+    # the same texts, trust it too much.
     labeled = plan.data.labeled
-    if plan.settings.label_source == "gold" and labeled is not None:
-        gold = [plan.classes.index(label) for label in labeled.one_each.values.tolist()]
-        labels[: len(gold)], confidence[: len(gold)] = gold, 1.0
-    return labels, confidence >= plan.settings.min_confidence
+    gold = [] if labeled is None else map(plan.classes.index, labeled.one_each.values.tolist())
+    labels = np.array([*gold, *probabilities.argmax(1)], dtype=np.int64)
+    has_gold = np.full(len(labels) - len(scores), plan.settings.label_source == "gold")
+    return labels, np.concatenate([has_gold, is_sure])
 
 
 def bare_lines(lm: MaskedLM, examples: Examples, max_length: int) -> Lines:

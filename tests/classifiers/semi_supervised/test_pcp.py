@@ -91,8 +91,7 @@ def test_lines_hold_the_text_and_the_predicted_word(monkeypatch):
 
     lines = lines_of(pcp(predictor=predictor), monkeypatch)
 
-    assert lines[0] == "football team it was politics."
-    assert sorted(lines) == sorted(f"{text} it was politics." for text in [*X, *POOL])
+    assert lines == [f"{text} it was politics." for text in POOL]
 
 
 class Scored(PromptClassifier):
@@ -116,7 +115,7 @@ def test_a_scale_gets_the_word_of_its_nearer_end(monkeypatch):  # pcp.md, E5
     fitted = clone(predictor).fit(pairs, labels)
     score = fitted.predict_proba([("a", "b")]) @ fitted.classes_
     assert score.tolist() == pytest.approx([3.655293], abs=1e-6)
-    assert lines == ["football great, team", "law great, vote", "a great, b"]
+    assert lines == ["a great, b"]
 
 
 class Leaning(PromptClassifier):
@@ -134,8 +133,8 @@ def test_lines_follow_the_shares_of_the_pool_unless_they_are_known(monkeypatch, 
 
     lines = lines_of(pcp(predictor=predictor), monkeypatch)
 
+    assert lines[0] == f"{POOL[0]} it was politics."
     assert lines[-1] == f"{POOL[-1]} it was {word}."
-    assert lines[0] == "football team it was politics."
 
 
 def test_labelled_texts_may_get_their_gold_word(monkeypatch):
@@ -162,7 +161,7 @@ def test_the_soft_pattern_of_pairs(monkeypatch):
         pcp(base, predictor=predictor, pattern="soft"), monkeypatch, [("a", "team")], pairs, Y
     )
 
-    assert lines[0] == "football team politics, win"
+    assert lines == ["a politics, team"]
 
 
 def test_a_predictor_may_have_the_fields_in_another_order(monkeypatch):
@@ -180,7 +179,7 @@ def test_a_predictor_may_have_the_fields_in_another_order(monkeypatch):
 
     lines_of(pcp(base, predictor=predictor), monkeypatch, [("a", "team")], pairs, Y)
 
-    assert seen[0] == "win . [MASK] football team"
+    assert seen == ["team . [MASK] a"]
 
 
 def test_bare_texts_are_the_baseline(monkeypatch):
@@ -202,12 +201,15 @@ def test_bare_texts_need_no_label_words(settings):
         fit(pcp(prompt(**given)))
 
 
-@pytest.mark.parametrize("settings", [{"objective": "mlm"}, {"pattern": "soft"}], ids=str)
-def test_lines_that_are_cut_warn_where_prompts_are_whole(settings):
+@pytest.mark.parametrize(
+    ("settings", "n_lines"), [({"objective": "mlm"}, 13), ({"pattern": "soft"}, 5)], ids=str
+)
+def test_lines_that_are_cut_warn_where_prompts_are_whole(settings, n_lines):
     whole = Template("{text} It was {mask} .", shorten="chunk")
     base = prompt(template=whole, max_length=16)
 
-    with pytest.warns(TruncationWarning, match=r"1 of 13 texts .* 16 tokens; lines to pre-train"):
+    cut = rf"1 of {n_lines} texts .* 16 tokens; lines to pre-train"
+    with pytest.warns(TruncationWarning, match=cut):
         fit(pcp(base, **settings), [*POOL[:4], "goal " * 40])
 
 
@@ -220,7 +222,7 @@ def test_the_word_at_its_slot_is_the_token_that_is_scored(name, monkeypatch):
     clf = fit(pcp(base))
 
     words = clf.estimator_.label_words_.tokens.tolist()
-    assert len(seen) == 13
+    assert len(seen) == len(POOL)
     assert all(sum(token in words for token in ids.tolist()) == 1 for ids in seen)
 
 
@@ -235,13 +237,13 @@ def test_a_line_of_a_mask_like_text_has_no_mask(monkeypatch):
 
 
 def test_the_confidence_filter_leaves_lines_out():
-    predictor = prompt(tuning=Head(C=10.0))
+    predictor = prompt(tuning=Head(C=10.0), class_prior="uniform")
     fitted = clone(predictor).fit([*X, *POOL], [*Y, *[None] * len(POOL)])
-    confidence = np.sort(fitted.predict_proba([*X, *POOL]).max(1))
-    cut = float((confidence[4] + confidence[5]) / 2)
+    confidence = np.sort(fitted.predict_proba(POOL).max(1))
+    cut = float((confidence[1] + confidence[2]) / 2)
 
-    assert fit(pcp(predictor=predictor)).n_lines_ == 13
-    assert fit(pcp(predictor=predictor, min_confidence=cut)).n_lines_ == 8
+    assert fit(pcp(predictor=predictor)).n_lines_ == 5
+    assert fit(pcp(predictor=predictor, min_confidence=cut)).n_lines_ == 3
 
 
 def test_a_confidence_that_leaves_no_line_can_be_lowered_for_the_next_fit(tmp_path):
@@ -249,7 +251,7 @@ def test_a_confidence_that_leaves_no_line_can_be_lowered_for_the_next_fit(tmp_pa
     with pytest.raises(InputError, match=r"a probability of 0.999999.*Lower min_confidence"):
         fit(pcp(min_confidence=0.999999, **settings))
 
-    assert fit(pcp(**settings)).n_lines_ == 13
+    assert fit(pcp(**settings)).n_lines_ == 5
 
 
 def test_gold_lines_pass_the_confidence_filter():
@@ -330,7 +332,7 @@ class Counted:
 
 def test_a_grid_over_later_stages_trains_once_a_fold(monkeypatch):
     counted = Counted(monkeypatch)
-    clf = pcp(prompt(), predictor=prompt())
+    clf = pcp(prompt(), predictor=prompt(), label_source="gold")
 
     search = GridSearchCV(clf, {"estimator__tuning__C": [0.1, 1.0, 10.0]}, cv=2)
     search.fit(X, Y, unlabeled=Unlabeled(POOL))
