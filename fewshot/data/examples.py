@@ -89,12 +89,22 @@ def plain_text(text: str) -> str:
 
 
 def as_list(values: Iterable[Any]) -> list[Any]:
-    """Return rows as a list; scalars of Arrow and of torch become Python's values."""
+    """Return rows as a list; scalars of Arrow, NumPy's arrays and torch become Python's values."""
+    values = _plain(values) if getattr(values, "ndim", 0) else values
+    rows = values.to_pylist() if hasattr(values, "to_pylist") else values
+    return [_plain(row) if getattr(row, "ndim", 1) == 0 else row for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """Return a tensor as a list or number, and an array without dimensions as its value."""
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(values, torch.Tensor):
-        values = values.detach().to_dense().tolist()
-    rows: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
-    return rows
+    if torch is not None and isinstance(value, torch.Tensor):
+        if value.is_meta:
+            raise InputError("a tensor on the meta device holds no values; pass a list")
+        return value.detach().to_dense().tolist()
+    if type(value) is np.ndarray and not value.ndim and value.dtype.kind in "biufU":
+        return value.item()
+    return value
 
 
 def shorten(value: Any) -> str:

@@ -71,11 +71,28 @@ def test_a_missing_number_is_a_missing_label_in_every_container(y):
         torch.tensor([2.0, 0.0], requires_grad=True),
         torch.tensor([2, 0]).bfloat16(),
         torch.tensor([2, 0]).to_sparse(),
+        [torch.tensor(2), torch.tensor(0)],  # as datasets in the format of torch have them
+        [np.array(2), np.array(0)],
     ],
-    ids=["gradient", "bfloat16", "sparse"],
+    ids=["gradient", "bfloat16", "sparse", "one each", "arrays"],
 )
 def test_tensors_of_every_kind_are_labels(y):
     assert read_labels(y, 2).values.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (torch.zeros(2, device="meta"), "on the meta device holds no values; pass a list"),
+        ([torch.tensor(0, device="meta")] * 2, "on the meta device holds no values; pass a list"),
+        ([np.array("2020-01-01", dtype="datetime64[ns]")] * 2, "labels are str or int"),
+        ([np.ma.array(3, mask=True), 1], "labels are str or int"),
+    ],
+    ids=["tensor", "tensors", "dates", "masked"],
+)
+def test_rows_without_a_value_are_refused(y, message):
+    with pytest.raises(InputError, match=message):
+        read_labels(y, 2)
 
 
 @pytest.mark.parametrize(
