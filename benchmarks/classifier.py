@@ -7,12 +7,13 @@ accuracy of each voice alone and of the pool, chosen by a rule that has not seen
 how often the accuracy lies in the interval that was expected. ``... rule --results FOLDER`` writes
 what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidence.json``. ``...
 budgets --data-dir DATA`` fits ``Classifier`` with several time budgets, on a machine that does
-nothing else, and prints the accuracy and the seconds that it took. ``... distill --data-dir DATA``
-prints the accuracy of a Classifier, of its prompt that weighs most, and of what ``distill`` makes
-of it, and how often they agree.
+nothing else, and prints the accuracy and the seconds that it took. ``... pools --data-dir DATA``
+prints the accuracy of a Classifier with ``--texts`` without labels and without them, of its pool of
+voices before these are distilled into one classifier, of single voices with the same texts, and of
+what ``distill`` makes of the fit without them; and how often ``fit`` ended with one classifier.
 
 Texts are development data: no test text of a data set is read. Classes are known by their names; in
-``collect`` and ``table`` with ``--words`` by the words of the library's task.
+``collect``, ``table`` and ``pools`` with ``--words`` by the words of the library's task.
 """
 
 from __future__ import annotations
@@ -30,9 +31,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.development import SETS, Data, _split
-from fewshot import Classifier
+from fewshot import Classifier, Unlabeled
 from fewshot.classifiers.automatic import evidence
-from fewshot.classifiers.automatic.distilling import best_prompt
 from fewshot.classifiers.automatic.expectation import Expectation, expect
 from fewshot.classifiers.automatic.pool import Heard, pool_weights, pooled, verdict
 from fewshot.classifiers.automatic.task import Task, read_classes
@@ -50,7 +50,7 @@ from fewshot.models.loading import load_masked_lm
 
 _MOST = 300  # texts that a voice is judged by
 _WORDS = "-words"  # of cells
-_DISTILLED = (200, 1000)  # texts without a label
+_FIXED = ("head", "embedding", "contrastive")  # what one would take for all sets
 _POOL = 300  # texts without a label, where a voice learns from them
 _FOLDS = {"contrastive": 3, "full": 2, "pet": 0, "pcp": 0}  # of the others five
 _NAMES = {"SST-2": ["negative", "positive"], "subj": ["subjective", "objective"]}  # of 0 and 1
@@ -61,7 +61,7 @@ _RULE = Path(evidence.__file__).with_name("evidence.json")
 def main() -> None:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["collect", "table", "rule", "budgets", "distill"])
+    parser.add_argument("command", choices=["collect", "table", "rule", "budgets", "pools"])
     parser.add_argument("--results", type=Path, help="folder of what voices said")
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--model", default="fewshot-mini")
     parser.add_argument("--pool", action="store_true", help="with texts without labels")
     parser.add_argument("--words", action="store_true", help="where the library has some")
+    parser.add_argument("--texts", type=int, default=1000, help="without labels, in pools")
     parser.add_argument("--budgets", nargs="+", type=float, default=[5, 30, 120], help="seconds")
     args = parser.parse_args()
     warnings.simplefilter("ignore", FewShotWarning)
@@ -78,8 +79,8 @@ def main() -> None:
         _collect(args)
     elif args.command == "budgets":
         sys.stdout.writelines(f"{line}\n" for line in _budgets(args))
-    elif args.command == "distill":
-        sys.stdout.writelines(f"{line}\n" for line in _distilled(args))
+    elif args.command == "pools":
+        sys.stdout.writelines(f"{line}\n" for line in _with_pools(args))
     elif args.command == "table":
         sys.stdout.writelines(f"{line}\n" for line in _table(_read(args.results, args.words)))
     else:
@@ -325,31 +326,56 @@ def _within(model: str, budget: float, *split: Any) -> tuple[float, float]:
     return clf.score(test, truth), seconds
 
 
-# ---- Distilling --------------------------------------------------------------------------------
+# ---- Texts without labels ---------------------------------------------------------------------
 
 
-def _distilled(args: argparse.Namespace) -> Iterator[str]:
-    students = " | ".join(f"from {n} texts, agree" for n in _DISTILLED)
-    yield f"| data set | Classifier | its best prompt, agree | {students} |"
-    yield "|---" * (len(_DISTILLED) + 3) + "|"
+def _with_pools(args: argparse.Namespace) -> Iterator[str]:
+    """Tell what a Classifier gains by texts without labels, and how often that was expected."""
+    found: dict[str, dict[str, list[float]]] = {}
+    inside = []
     for name in args.sets:
-        data = _named(name, SETS[name](args.data_dir))._replace(n_labels=args.labels[0], train=None)
-        found = np.mean([_of_students(args.model, data, seed) for seed in args.seeds], axis=0)
-        shown = [f"{right:.3f}, {agreed:.2f}" for right, agreed in found[1:]]
-        yield f"| {name} | {found[0, 0]:.3f} | {' | '.join(shown)} |"
+        data = _named(name, SETS[name](args.data_dir), has_words=args.words)
+        data = data._replace(n_labels=args.labels[0], train=None)
+        for seed in args.seeds:
+            accuracies, is_inside = _of_pool(args, data, seed)
+            inside.append(is_inside)
+            for way, accuracy in accuracies.items():
+                found.setdefault(way, {}).setdefault(name, []).append(accuracy)
+            sys.stderr.write(f"{name} {seed} {accuracies}\n")
+    yield f"| | {' | '.join(args.sets)} | mean |"
+    yield "|---" * (len(args.sets) + 2) + "|"
+    for way, of_sets in found.items():
+        means = [float(np.mean(of_sets[name])) for name in args.sets]
+        yield f"| {way} | {' | '.join(f'{x:.3f}' for x in [*means, float(np.mean(means))])} |"
+    yield f"\nOf {len(inside)} draws, {sum(inside)} have the accuracy in the expected interval."
 
 
-def _of_students(model: str, data: Data, seed: int) -> Any:
-    """Return accuracies and agreements of a pool, a voice, and what learns from more texts."""
+def _of_pool(args: argparse.Namespace, data: Data, seed: int) -> tuple[dict[str, float], bool]:
     texts, labels, test, truth = _split(data, seed)
     used = {*texts, *test}
     rest = [text for text in data.texts if text not in used]
-    drawn = [rest[i] for i in np.random.default_rng(seed).permutation(len(rest))]
-    clf = Classifier(model=model, random_state=0, verbose=0).fit(texts, labels)
-    predicted = clf.predict(test)
-    voice = best_prompt(clf.voices_, clf.weights_)
-    ways = [clf, voice, *(clf.distill(drawn[:n]) for n in _DISTILLED)]
-    return [(way.score(test, truth), np.mean(way.predict(test) == predicted)) for way in ways]
+    pool = [rest[i] for i in np.random.default_rng(seed).permutation(len(rest))[: args.texts]]
+    settings = {"model": args.model, "random_state": 0, "verbose": 0} | data.settings
+    alone = Classifier(**settings).fit(texts, labels)
+    clf = Classifier(**settings).fit(texts, labels, unlabeled=Unlabeled(pool))
+    task = _task(args.model, texts, labels, pool, seed, **data.settings)
+    fixed = {
+        voice.name: (clf.voices_.get(voice.name) or voice.fit(task)).score(test, truth)
+        for voice in _voices()
+        if voice.name in _FIXED and voice.suits(task)
+    }
+    scores = pooled(clf.weights_, [class_scores(voice, test) for voice in clf.voices_.values()])
+    right = clf.classes_[scores.argmax(1)] == np.array(truth, dtype=object)
+    accuracies = {
+        "without these texts": alone.score(test, truth),
+        "distilled later": alone.distill(pool).score(test, truth),
+        **fixed,
+        "voices pooled": float(np.mean(right)),
+        "Classifier": clf.score(test, truth),
+        "one classifier": float(hasattr(clf, "estimator_")),  # the share of the draws
+    }
+    low, high = clf.report_.interval or (0.0, 1.0)
+    return accuracies, low <= accuracies["Classifier"] <= high
 
 
 # ---- The rule ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fewshot import (
+    Classifier,
     LiSTClassifier,
     PCPClassifier,
     PETClassifier,
@@ -31,7 +32,7 @@ from fewshot.scoring.pool_calibration import estimate_shares
 _SHARES = (None, 0.5, 0.8, 0.95)  # None: all classes alike
 _MOST = 200  # texts of a stream
 _LABELS = 8  # per class
-_METHODS = ("zero-shot", "head", "full", "PET", "LiST", "PCP")
+_METHODS = ("zero-shot", "head", "full", "PET", "LiST", "PCP", "Classifier")
 _TUNING = {"zero-shot": "none", "PET": "head", "LiST": "full", "PCP": "full"}
 _COLUMNS = ("without", "pool", "known")
 _SETS = ("AG News", "AG News, dev", "BBC News", "SST-2", "subj", "tickets")
@@ -148,8 +149,11 @@ def _accuracy(
     if column == "without" and place in known:
         return known[place]
     settings = {"class_prior": drawn.prior} if column == "known" else {}
-    clf = _prompt(drawn, tuning, **settings)
-    fitted = _fit(clf, method, drawn, [] if column == "without" else drawn.stream)
+    pool = [] if column == "without" else drawn.stream
+    if method == "Classifier":
+        fitted = _automatic(drawn, pool, **settings)
+    else:
+        fitted = _fit(_prompt(drawn, tuning, **settings), method, drawn, pool)
     found = float(np.mean(fitted.predict(drawn.stream) == drawn.truth))
     if column == "without":
         known[place] = found
@@ -168,6 +172,15 @@ def _at_powers(drawn: Drawn, method: str, powers: list[float]) -> list[float]:
 def _prompt(drawn: Drawn, tuning: str, **settings: Any) -> PromptClassifier:
     settings = {"labels": drawn.classes, "max_length": 128} | drawn.settings | settings
     return PromptClassifier(**settings, tuning=tuning, random_state=0, verbose=0)
+
+
+def _automatic(drawn: Drawn, pool: list[str], **settings: Any) -> Classifier:
+    words = drawn.settings.get("verbalizer", {})
+    described = {label: list(words[label]) for label in words} or None
+    clf = Classifier(
+        model="fewshot-mini", descriptions=described, random_state=0, verbose=0, **settings
+    )
+    return clf.fit(drawn.X, drawn.y, unlabeled=Unlabeled(pool) if pool else None)
 
 
 def _fit(clf: PromptClassifier, method: str, drawn: Drawn, pool: list[str]) -> Any:

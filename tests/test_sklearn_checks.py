@@ -64,7 +64,7 @@ _SEMI_SUPERVISED = [
 @pytest.fixture(autouse=True)
 def _classifier_tunes_no_model(monkeypatch):
     """Let Classifier try its cheap voices only; tuned models are checked on their own."""
-    monkeypatch.setattr("fewshot.classifiers.automatic.search.COSTLY", ())
+    monkeypatch.setattr("fewshot.classifiers.automatic.offers.COSTLY", ())
 
 
 def _expected_failures(adapter: NumericAdapter) -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot.data.examples import Examples, read_examples
-from fewshot.errors import InputError
+from fewshot.errors import InputError, LeakageWarning, warn_user
 
 Keys = npt.NDArray[np.uint64]
 
@@ -160,6 +160,18 @@ def text_keys(examples: Examples) -> Keys:
         for row in rows
     ]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def warn_seen(examples: Examples, keys: Keys) -> None:
+    """Warn of texts to predict that were learned from without a label."""
+    n_seen = int(np.isin(text_keys(examples), keys).sum())
+    if n_seen:
+        warn_user(
+            f"{n_seen} of {len(examples)} texts were among the unlabelled texts of fit. That "
+            "is fine if you want their labels; a score on them says too much: take test texts "
+            "out of what is passed as unlabelled",
+            LeakageWarning,
+        )
 
 
 def _parts(texts: Any) -> Iterator[Any]:

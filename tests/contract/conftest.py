@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sklearn.base import clone
 
-from fewshot.classifiers.automatic import search
+from fewshot.classifiers.automatic import offers
 from fewshot.classifiers.base import TextClassifier
 from tests.tiny_estimators import ESTIMATORS, X, Y, fit
 
@@ -18,7 +18,7 @@ def _classifier_tries_few_costly_voices(request) -> Iterator[None]:
     """Leave out of Classifier what is checked here as an estimator of its own."""
     kept = getattr(request.module, "COSTLY", ["full"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "COSTLY", [v for v in search.COSTLY if v.name in kept])
+        patch.setattr(offers, "COSTLY", [v for v in offers.COSTLY if v.name in kept])
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -13,10 +12,18 @@ import numpy.typing as npt
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot.classifiers.automatic.distilling import best_prompt, check_texts, distilled
+from fewshot.classifiers.automatic.distilling import (
+    MOST_CHANGED,
+    best_prompt,
+    changed_share,
+    check_texts,
+    distilled,
+    scores_of,
+)
+from fewshot.classifiers.automatic.offers import plan_voices
 from fewshot.classifiers.automatic.pool import pooled
 from fewshot.classifiers.automatic.report import FitPlan
-from fewshot.classifiers.automatic.search import Search, plan_voices
+from fewshot.classifiers.automatic.search import Search
 from fewshot.classifiers.automatic.task import (
     Clock,
     Task,
@@ -39,11 +46,12 @@ from fewshot.data.classes import (
     label_array,
     task_kind,
 )
-from fewshot.data.examples import Examples, read_examples
+from fewshot.data.examples import read_examples
 from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.settings import check_settings, new_rng, one_of
-from fewshot.errors import FewShotWarning, InputError
+from fewshot.data.unlabeled import text_keys, warn_seen
+from fewshot.errors import FewShotWarning, InputError, warn_user
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 
@@ -103,6 +111,14 @@ class Classifier(TextClassifier):
         The fitted classifiers that are pooled.
     weights_ : ndarray of shape (n_voices,)
         Of their log-probabilities.
+    estimator_ : PromptClassifier
+        One classifier that has learned what the pool says (:meth:`distill`) and predicts in its
+        place; `class_weight` and `class_prior` are added to what it says. It exists after a fit
+        with 100 texts without labels or more and a labelled text of each class, one label each, if
+        there was time and it puts at most a tenth of held-out texts into another class than
+        the pool; then the Classifier can be exported.
+    pool_keys_ : ndarray of uint64
+        Beside `estimator_`: hashes of these texts, to warn when one of them is predicted.
     model_name_ : str
         The language model.
     fields_ : list of str
@@ -192,11 +208,17 @@ class Classifier(TextClassifier):
         self.task_kind_, self.thresholds_ = task.kind, found.thresholds
         self.voices_ = found.voices
         self.weights_ = found.weights
+        self.__dict__.pop("estimator_", None)  # of an earlier fit
+        if found.student is not None:
+            self.estimator_ = found.student
+            self.estimator_.classes_ = self.classes_
+            self.pool_keys_ = text_keys(task.data.pool)
         self.report_ = found.report
         self.model_name_ = found.report.model
         self.fields_ = list(task.data.pool.fields)
         self.history_: list[Any] = []
-        self.n_truncated_ = max(voice.n_truncated_ for voice in found.voices.values())
+        fitted = [*found.voices.values(), *filter(None, [found.student])]
+        self.n_truncated_ = max(clf.n_truncated_ for clf in fitted)
         return self
 
     @in_plain_torch
@@ -264,12 +286,19 @@ class Classifier(TextClassifier):
                 "one; save the Classifier, or export one of its voices_"
             )
         examples = check_texts(read_examples(X, self.fields_))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FewShotWarning)  # the student's fit says what is cut
-            scores = self._class_scores(examples)
-        student = distilled(voice, examples, np.exp(self.task_kind_.normalized(scores)))
+        scores = scores_of(self.voices_, examples)  # the student's fit says what is cut
+        told = examples, np.exp(pooled(self.weights_, scores)), np.ones(len(examples))
+        share = changed_share(voice, *told)
+        if share > MOST_CHANGED:
+            warn_user(
+                f"what is distilled puts {share:.0%} of held-out texts into another class than the "
+                "pool of voices: compare both on labelled texts, or keep the Classifier",
+                FewShotWarning,
+            )
+        student = distilled(voice, *told)
         student.classes_, student.class_offset_ = self.classes_, self.class_offset_
-        return student
+        # They hold for the decision, and for a refit; those of the voices know the classes' names.
+        return student.set_params(class_weight=voice.class_weight, class_prior=voice.class_prior)
 
     def _plan(
         self, X: Any, y: Any, sample_weight: Any, unlabeled: Any
@@ -302,7 +331,10 @@ class Classifier(TextClassifier):
         return task, clock, classes
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        examples: Examples = read_examples(X, self.fields_)
+        examples = read_examples(X, self.fields_)
+        if hasattr(self, "estimator_"):
+            warn_seen(examples, self.pool_keys_)
+            return self.estimator_._class_scores(examples)
         scores = [class_scores(voice, examples) for voice in self.voices_.values()]
         return pooled(self.weights_, scores, self.task_kind_)
 

@@ -79,12 +79,19 @@ class FitPlan(DryRun):
     voices: tuple[str, ...] = ()
     model: str = ""
     time_budget: float = 0.0  # seconds
+    n_distilled: int = 0  # texts without labels that one classifier may learn from in the end
 
     def __str__(self) -> str:
+        more = f", distilled with up to {self.n_distilled} texts" if self.n_distilled else ""
         return (
-            f"{', '.join(self.voices)} on {self.model}: about {self.seconds:.0f} of "
+            f"{', '.join(self.voices)} on {self.model}{more}: about {self.seconds:.0f} of "
             f"{self.time_budget:.0f} s"
         )
+
+
+def in_seconds(seconds: float) -> str:
+    """Write seconds with two digits, or whole ones from a hundred on."""
+    return f"{seconds:.2g} s" if seconds < 99.5 else f"{seconds:.0f} s"
 
 
 def reason_for(kept: Sequence[Trial], held_out: float | None) -> str:

@@ -1,10 +1,10 @@
-"""The search of a Classifier: which voices are tried in the time there is, and what came of it."""
+"""The search of a Classifier: it tries voices while there is time, and pools what helps."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,16 +12,21 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from fewshot.classifiers.automatic.advice import advice_for
-from fewshot.classifiers.automatic.evidence import expected_gain, situation_of
+from fewshot.classifiers.automatic.distilling import is_distilled, student_of
 from fewshot.classifiers.automatic.expectation import Expectation, expect
+from fewshot.classifiers.automatic.offers import (
+    LEAST_FOLDS,
+    Offer,
+    affordable_folds,
+    model_name,
+    offered,
+    shortage,
+)
 from fewshot.classifiers.automatic.pool import Heard, Verdict, pool_weights, pooled
-from fewshot.classifiers.automatic.report import FitPlan, FitReport, Trial, reason_for
+from fewshot.classifiers.automatic.report import FitReport, Trial, in_seconds, reason_for
 from fewshot.classifiers.automatic.task import Clock, Task
 from fewshot.classifiers.automatic.voices import (
-    CHEAP,
-    COSTLY,
     ZERO_SHOT,
-    Pace,
     Voice,
     calibrated_within,
     calibration_note,
@@ -30,19 +35,17 @@ from fewshot.classifiers.automatic.voices import (
     zero_shot_within,
 )
 from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.data.classes import given_thresholds
 from fewshot.data.task_kind import TaskKind
 from fewshot.errors import FewShotError, FewShotWarning, LabelWordWarning, warn_user
-from fewshot.models.loading import load_masked_lm
 from fewshot.scoring.thresholds import choose_thresholds
 
 Array = npt.NDArray[np.float64]
 
-_MOST_FOLDS, _MOST_OF_TUNED, _LEAST_FOLDS = 5, 3, 2
 _LEAST_SHARE = 0.5  # of the weight, of voices whose held-out texts say what to expect of all
-_SHARE_OF_FOLDS = 0.5  # of the time that is left, for cross-validating one voice
 _LEAST_WEIGHT = 0.02  # of the largest; voices below it are left out
-_BAR_DELAY, _LEAST_SECONDS, _LITTLE = 2.0, 0.01, 0.05  # seconds
+_BAR_DELAY = 2.0  # seconds
 
 
 class Found(NamedTuple):
@@ -52,6 +55,7 @@ class Found(NamedTuple):
     weights: Array
     report: FitReport
     thresholds: Array | None = None  # of several labels, [n_classes]
+    student: PromptClassifier | None = None  # that predicts in place of the voices
 
 
 @dataclass(frozen=True)
@@ -63,57 +67,6 @@ class Tried:
     seconds: float  # of the fit and of all folds
     held_out: Array | None  # [n, n_classes], log-probabilities
     note: str = ""
-
-
-class Offer(NamedTuple):
-    """A voice that could be tried."""
-
-    voice: Voice
-    seconds: float  # of a fit, estimated
-    objection: str | None = None  # of the evidence
-
-
-def offered(task: Task, pace: Pace, seconds: float) -> list[Offer]:
-    """Return the voices that suit a task: the cheap ones, then by expected gain per second."""
-    offers = [Offer(voice, voice.seconds(pace)) for voice in CHEAP if voice.suits(task)]
-    if offers[0].seconds > seconds and ZERO_SHOT.suits(task):
-        offers.insert(0, Offer(ZERO_SHOT, 0.0))  # within the time that is left, whatever that is
-    situation = situation_of(task)
-    ranked: list[tuple[float, int, Offer]] = []
-    for voice in COSTLY:
-        if voice.suits(task):
-            is_known = not task.kind.has_several  # the evidence is of one label for each text
-            gain = expected_gain(voice.name, situation, model_name(task)) if is_known else None
-            objection = None
-            if gain is not None and gain <= 0:
-                objection = f"not tried: gained nothing in similar tasks ({100 * gain:+.1f} points)"
-            offer = Offer(voice, voice.seconds(pace), objection)
-            rank = -(gain or 0.0) / max(offer.seconds, _LEAST_SECONDS)
-            ranked.append((rank, len(ranked), offer))
-    return offers + [offer for _, _, offer in sorted(ranked)]
-
-
-def shortage(offer: Offer, left: float, kind: TaskKind) -> str | None:
-    """Say why a voice is not begun in the seconds that are left, or nothing if it is."""
-    if offer.voice.needs_no_model and offer.seconds < _LITTLE:
-        return None
-    # Of several labels, a voice that is not cross-validated cannot be used.
-    needed = offer.seconds * (1 + _LEAST_FOLDS * kind.has_several)
-    if needed < left:
-        return None
-    folds = " with two folds" if kind.has_several else ""
-    return f"not tried: needs about {needed:.2g} s{folds}, {left:.2g} s were left"
-
-
-def affordable_folds(voice: Voice, seconds: float, left: float) -> int:
-    """Return the folds of a cross-validation, given the seconds of a fit and those left; or 0."""
-    if voice is ZERO_SHOT:  # is offered where not even one pass over the labelled texts fits
-        return 0
-    if voice.needs_no_model and seconds < _LITTLE:
-        return _MOST_FOLDS
-    most = _MOST_FOLDS if voice in CHEAP else _MOST_OF_TUNED
-    n_folds = int(min(most, _SHARE_OF_FOLDS * max(left, 0.0) / max(seconds, _LEAST_SECONDS)))
-    return n_folds if n_folds >= _LEAST_FOLDS else 0
 
 
 class Search:
@@ -137,7 +90,8 @@ class Search:
         if offers[0].voice is ZERO_SHOT:
             reason = (
                 f"time_budget, {self.clock.seconds:.3g} s, is too short for the regression on "
-                f"states of {model_name(self.task)}, which takes about {offers[1].seconds:.2g} s"
+                f"states of {model_name(self.task)}, which takes about "
+                f"{in_seconds(offers[1].seconds)}"
             )
             warn_user(
                 f"{reason}: {words_of_classes(self.task)} count more than labels", FewShotWarning
@@ -151,12 +105,14 @@ class Search:
             for offer in tqdm(offers, disable=hidden, desc="trying", delay=_BAR_DELAY, leave=False):
                 found = self._try(offer) if tried else self._fitted(offer.voice, is_first=True)
                 (tried if isinstance(found, Tried) else skipped).append(found)  # type: ignore[arg-type]
+            return self._distilled(self._found(tried, skipped))
         except KeyboardInterrupt:
             if not (tried and self.keeps_tried):
                 raise
             rest = offers[len(tried) + len(skipped) :]
-            skipped += [Trial(o.voice.name, None, None, 0.0, 0.0, "interrupted") for o in rest]
-        return self._found(tried, skipped)
+            left = [offer.voice.name for offer in rest] + ["distilled"] * is_distilled(self.task)
+            skipped += [Trial(name, None, None, 0.0, 0.0, "interrupted") for name in left]
+            return self._found(tried, skipped)
 
     def _zero_shot(self, reason: str) -> Found:
         task, _ = zero_shot_within(self.task, self.of_texts, self.clock.left())
@@ -188,8 +144,8 @@ class Search:
             classifier = voice.fit(task)
         seconds = self.clock.spent() - start
         n_folds = affordable_folds(voice, seconds, self.clock.left())
-        if self.task.kind.has_several and self.clock.left() > _LEAST_FOLDS * seconds:
-            n_folds = max(n_folds, _LEAST_FOLDS)  # without held-out texts it was fitted in vain
+        if self.task.kind.has_several and self.clock.left() > LEAST_FOLDS * seconds:
+            n_folds = max(n_folds, LEAST_FOLDS)  # without held-out texts it was fitted in vain
         held_out = None
         if n_folds:
             with warnings.catch_warnings():
@@ -236,6 +192,24 @@ class Search:
         voices = {tried[i].voice.name: tried[i].classifier for i in kept}
         return Found(voices, weights[kept], report, _thresholds(task, decided))
 
+    def _distilled(self, found: Found) -> Found:
+        """Let one classifier learn what the voices say of the texts without labels."""
+        if not is_distilled(self.task):
+            return found
+        start, report = self.clock.spent(), found.report
+        student, note = student_of(
+            self.task, self.of_texts, self.clock.left(), found.voices, found.weights
+        )
+        trial = Trial("distilled", None, None, self.clock.spent() - start, 0.0, note)
+        more = " One classifier that has learned what they say predicts; the figures are theirs."
+        report = replace(
+            report,
+            trials=(*report.trials, trial),
+            reason=report.reason + more * (student is not None),
+            seconds=self.clock.spent(),
+        )
+        return found._replace(report=report, student=student)
+
 
 def _weighable(tried: Sequence[Tried], kind: TaskKind) -> list[Array | None]:
     """Return the scores of held-out texts; of several labels none unless most voices have some."""
@@ -266,52 +240,6 @@ def _thresholds(task: Task, decided: Verdict | None) -> Array | None:
         return decided.thresholds
     targets, sample_weight, _ = task.truth()
     return choose_thresholds(targets, sample_weight)
-
-
-def model_name(task: Task) -> str:
-    """Return the name of the language model, or of its class if it has none."""
-    lm = load_masked_lm(task.model)
-    return lm.name or type(lm.model).__name__
-
-
-def plan_voices(task: Task, clock: Clock) -> FitPlan:
-    """Return the voices that a search would try, and the seconds that it would take."""
-    of_texts = seconds_of_texts(task)
-    if task.data.labeled is None:
-        return _zero_shot_plan(task, of_texts, clock)
-    _, pace = calibrated_within(task, of_texts, clock.left())
-    offers = offered(task, pace, clock.left())
-    if offers[0].voice is ZERO_SHOT:
-        if task.kind.has_several:
-            return _zero_shot_plan(task, of_texts, clock)
-        offers[0] = Offer(ZERO_SHOT, zero_shot_within(task, of_texts, clock.left())[1])
-    left = clock.left()
-    voices: list[str] = []
-    for offer in offers:
-        note = offer.objection or shortage(offer, max(left, 0.0), task.kind)
-        if note is None or not voices:
-            voices.append(offer.voice.name)
-            left -= offer.seconds
-            left -= offer.seconds * affordable_folds(offer.voice, offer.seconds, left)
-    return FitPlan(
-        n_texts=task.n_labeled,
-        seconds=clock.seconds - left,
-        voices=tuple(voices),
-        model=model_name(task),
-        time_budget=clock.seconds,
-    )
-
-
-def _zero_shot_plan(task: Task, of_texts: Array, clock: Clock) -> FitPlan:
-    spent = clock.spent()  # measuring, as a fit will
-    sampled, seconds = zero_shot_within(task, of_texts, clock.left())
-    return FitPlan(
-        n_texts=sampled.n_labeled + len(sampled.data.pool),
-        seconds=spent + seconds,
-        voices=(ZERO_SHOT.name,),
-        model=model_name(task),
-        time_budget=clock.seconds,
-    )
 
 
 def _pooled_held_out(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -72,6 +72,16 @@ def zero_shot_within(task: Task, of_texts: Array, seconds: float) -> tuple[Task,
     kept = task.labeled.take(labeled) if len(labeled) else None
     data = SemiSupervisedData(kept, task.data.pool.take(pool))
     return replace(task, data=data), float(of_texts[rows].sum())
+
+
+def pool_within(
+    task: Task, of_texts: Array, voices: Iterable[str], seconds: float
+) -> tuple[Rows, float]:
+    """Return the texts without labels that these voices can read in time, and the seconds."""
+    n_passes = sum(name not in _WITHOUT_MODEL for name in voices)
+    of_pool = n_passes * of_texts[task.n_labeled :]
+    rows = _affordable(task, of_pool, _SHARE_OF_END * seconds)
+    return rows, float(of_pool[rows].sum())
 
 
 def _affordable(task: Task, of_texts: Array, seconds: float) -> Rows:
@@ -226,6 +236,7 @@ def _has_pool(task: Task) -> bool:
 _LEAST_POOL = 50  # texts without a label
 _LEAST_SAMPLE = 32  # texts that calibrate
 _SHARE_BESIDE, _SHARE_ALONE = 0.15, 0.6  # of the time, for these, beside other work or with none
+_SHARE_OF_END = 0.8  # of the time that is left at the end
 # Characters: of a text that the model reads, of a template, and of the texts that are timed
 _LONGEST, _BESIDE, _MEASURED = 2500, 20, 1000
 _FULL, _CONTRASTIVE = (1 + resolve_tuning(name).passes() for name in ("full", "contrastive"))
@@ -243,6 +254,7 @@ COSTLY = (
     Voice("pet", _pet, _has_pool, 0.5, (_MEMBERS * _FULL, 0, 2 * _MEMBERS + 3 * _EPOCH)),
     Voice("pcp", _pcp, _has_pool, 0.5, (_FULL, 0, 2 + 5 * _EPOCH)),
 )
+_WITHOUT_MODEL = {voice.name for voice in CHEAP if voice.needs_no_model}
 ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1, 0))  # where head takes too long
 
 

@@ -18,11 +18,11 @@ from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.fitting import FitArguments
 from fewshot.data.classes import label_array
-from fewshot.data.examples import Examples, read_examples
+from fewshot.data.examples import read_examples
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import read_training_data
-from fewshot.data.unlabeled import Keys, text_keys
-from fewshot.errors import InputError, LeakageWarning, warn_user
+from fewshot.data.unlabeled import Keys, text_keys, warn_seen
+from fewshot.errors import InputError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.checkpoint import check_folder
 from fewshot.training.rounds import Rounds, started
@@ -194,7 +194,7 @@ class SemiSupervisedClassifier(TextClassifier):
 
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples = read_examples(X, self.fields_)
-        self._warn_seen(examples)
+        warn_seen(examples, self.pool_keys_)
         return self.estimator_._decision_scores(examples)
 
     def _n_trainable(self) -> int:
@@ -216,16 +216,6 @@ class SemiSupervisedClassifier(TextClassifier):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         return tags
-
-    def _warn_seen(self, examples: Examples) -> None:
-        n_seen = int(np.isin(text_keys(examples), self.pool_keys_).sum())
-        if n_seen:
-            warn_user(
-                f"{n_seen} of {len(examples)} texts were among the unlabelled texts of fit. That "
-                "is fine if you want their labels; a score on them says too much: take test texts "
-                "out of what is passed as unlabelled",
-                LeakageWarning,
-            )
 
 
 def prompt_classifier(estimator: Any, method: str) -> PromptClassifier:

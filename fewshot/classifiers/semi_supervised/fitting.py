@@ -137,6 +137,7 @@ def fit_soft_labels(
     labels: Sequence[Label],  # the likeliest of each text
     soft_labels: npt.NDArray[np.float64],  # [n, n_classes]
     temperature: float,
+    sample_weight: npt.NDArray[np.float64] | None = None,  # [n]
 ) -> PromptClassifier:
     """Fit a classifier to what another says of texts (Hinton et al., 2015)."""
     tuning = resolve_tuning(classifier.tuning)
@@ -144,6 +145,5 @@ def fit_soft_labels(
     def tune(task: TuningTask) -> TuningResult:
         return tuning.tune(replace(task, targets=soft_labels, distillation_temperature=temperature))
 
-    return fit_prompt(
-        classifier.set_params(tuning=tuning), read_training_data(examples, labels), tune
-    )
+    rows = read_training_data(examples, labels, sample_weight)
+    return fit_prompt(classifier.set_params(tuning=tuning), rows, tune)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from copy import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,17 @@ from sklearn.base import clone
 
 import fewshot
 from fewshot import Classifier, PETClassifier, PromptClassifier, TfidfClassifier, Unlabeled
-from fewshot.classifiers.automatic.distilling import best_prompt
+from fewshot.classifiers.automatic import offers
+from fewshot.classifiers.automatic.distilling import (
+    best_prompt,
+    is_distilled,
+    student_of,
+)
+from fewshot.classifiers.automatic.pool import pooled
+from fewshot.classifiers.automatic.report import in_seconds
 from fewshot.classifiers.automatic.search import Tried, _is_most, _weighable, _why_left_out
 from fewshot.classifiers.automatic.task import Task, read_classes
-from fewshot.classifiers.automatic.voices import CHEAP, COSTLY
+from fewshot.classifiers.automatic.voices import CHEAP, COSTLY, class_scores
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.data.training_data import read_training_data
@@ -25,6 +34,7 @@ from fewshot.errors import (
     FewShotWarning,
     InputError,
     LabelWordWarning,
+    LeakageWarning,
     VerbalizerError,
 )
 from tests.tiny_estimators import POOL, WORDS, tiny_lm
@@ -171,10 +181,11 @@ def test_several_labels_without_time_have_the_thresholds_of_names(lm):
 
 def paced(monkeypatch, seconds):
     """Let each text seem to take some seconds."""
-    monkeypatch.setattr(
-        "fewshot.classifiers.automatic.search.seconds_of_texts",
-        lambda task: np.full(task.n_labeled + len(task.data.pool), seconds),
-    )
+    for module in ("offers", "search"):  # of the plan, and of the fit
+        monkeypatch.setattr(
+            f"fewshot.classifiers.automatic.{module}.seconds_of_texts",
+            lambda task: np.full(task.n_labeled + len(task.data.pool), seconds),
+        )
 
 
 MORE = [f"{text} {i}" for i in range(40) for text in POOL[:5]]  # 200 texts
@@ -503,14 +514,17 @@ def test_a_distilled_classifier_decides_with_the_same_prior(lm):
     prior = {"politics": 0.6, "sports": 0.4}
     clf = Classifier(list(WORDS), model=lm, class_prior=prior, **QUIET).fit()
 
-    student = clf.distill(MIXED)
+    with pytest.warns(FewShotWarning, match="20% of held-out texts into another class than the"):
+        student = clf.distill(MIXED)
 
     change = student.predict_proba(MIXED)[:, 0] - clf.predict_proba(MIXED)[:, 0]
     assert abs(change.mean()) < 0.01
     assert clone(student).fit(TEXTS, LABELS).class_offset_ == pytest.approx(np.log([1.2, 0.8]))
 
 
-@pytest.mark.filterwarnings("error", "ignore::fewshot.errors.CollapseWarning")
+@pytest.mark.filterwarnings(
+    "error", "ignore::fewshot.errors.CollapseWarning", "ignore:what is distilled"
+)
 def test_numbers_that_stand_for_names_stay_numbers(lm):
     y = [["politics", "sports"].index(label) for label in LABELS]
     clf = Classifier(list(WORDS), model=lm, time_budget="1h", **QUIET)
@@ -534,6 +548,162 @@ def test_the_student_starts_from_the_prompt_that_weighs_most(lm):
     assert best_prompt(voices, np.array([0.5, 0.4, 0.9])) is head
     assert best_prompt(voices, np.array([0.4, 0.5, 0.9])) is pet.estimator_
     assert best_prompt({"tfidf": voices["tfidf"]}, np.ones(1)) is None
+
+
+@pytest.fixture(scope="module")
+def learned(lm):
+    clf = Classifier(model=lm, time_budget="1h", class_prior={"politics": 0.6, "sports": 0.4})
+    with pytest.MonkeyPatch.context() as patch:  # TF-IDF counts most beside a random model
+        patch.setattr(offers, "CHEAP", [voice for voice in CHEAP if voice.name == "head"])
+        patch.setattr(offers, "COSTLY", [voice for voice in COSTLY if voice.name == "full"])
+        patch.setattr("fewshot.classifiers.automatic.distilling.MOST_CHANGED", 1.0)
+        return clf.set_params(**QUIET).fit(TEXTS, LABELS, unlabeled=Unlabeled(MIXED))
+
+
+def test_a_fit_with_many_texts_without_labels_ends_with_one_classifier(learned, tmp_path):
+    offset = np.log([1.2, 0.8])
+    own = learned.estimator_.predict_log_proba(MIXED)
+    said = pooled(learned.weights_, [class_scores(v, MIXED) for v in learned.voices_.values()])
+    of_pool = log_softmax(said + offset, axis=1)
+
+    with pytest.warns(LeakageWarning, match="150 of 150 texts were among the unlabelled"):
+        found = learned.predict_log_proba(MIXED)
+
+    assert learned.class_offset_ == pytest.approx(offset)
+    assert found == pytest.approx(log_softmax(own + offset, axis=1))
+    assert learned.estimator_.classes_ is learned.classes_
+    assert np.corrcoef(found[:, 0], of_pool[:, 0])[0, 1] > 0.6  # a random model
+    learned.save(tmp_path / "model")
+    loaded = fewshot.load(tmp_path / "model")
+    assert (loaded.predict_proba(NEW) == learned.predict_proba(NEW)).all()
+
+
+def test_the_report_says_that_one_classifier_predicts(learned, lm):
+    trial, reason = learned.report_.trials[-1], learned.report_.reason
+
+    assert (trial.name, trial.weight) == ("distilled", 0.0)
+    assert trial.note == "predicts: learned from 150 texts without labels what the others say"
+    assert reason.endswith(
+        " One classifier that has learned what they say predicts; the figures are theirs."
+    )
+    assert learned.report_.seconds >= sum(trial.seconds for trial in learned.report_.trials)
+    plan = Classifier(model=lm, time_budget="1h", **QUIET).dry_run(TEXTS, LABELS, unlabeled=MIXED)
+    assert plan.n_distilled == 150
+    assert ", distilled with up to 150 texts: about" in str(plan)
+
+
+def test_a_later_fit_without_such_texts_has_no_such_classifier(learned):
+    again = clone(learned).set_params(labels=list(WORDS))
+    again.estimator_ = learned.estimator_
+
+    assert not hasattr(again.fit(), "estimator_")
+
+
+def test_a_later_distilling_learns_from_the_voices(learned, monkeypatch):
+    seen = []
+    module = "fewshot.classifiers.automatic.classifier"
+
+    def student(*given):
+        seen.append(given)
+        return copy(learned.estimator_)
+
+    monkeypatch.setattr(f"{module}.distilled", student)
+
+    learned.distill(MIXED)
+
+    scores = [class_scores(voice, MIXED) for voice in learned.voices_.values()]
+    assert seen[-1][2] == pytest.approx(np.exp(pooled(learned.weights_, scores)))
+
+
+def test_the_student_learns_labels_and_what_the_pool_says(lm, monkeypatch):
+    weights = np.arange(1.0, len(TEXTS) + 1)
+    clf = Classifier(model=lm, **QUIET)
+    task, _, _ = clf._plan(TEXTS, LABELS, weights, Unlabeled(MIXED))
+    voices = {
+        "tfidf": TfidfClassifier().fit(TEXTS, LABELS),
+        "head": PromptClassifier(model=lm, tuning="head", verbose=0).fit(TEXTS, LABELS),
+    }
+    seen, sign = [], [1.0]
+
+    def student(*given):
+        seen.append(given)
+        head = voices["head"]
+        return SimpleNamespace(_class_scores=lambda texts: sign[0] * head._class_scores(texts))
+
+    monkeypatch.setattr("fewshot.classifiers.automatic.distilling.distilled", student)
+    of_texts, factors = np.ones(len(TEXTS) + len(MIXED)), np.array([0.001, 1.0])
+
+    # One pass over 127 texts in 0.8 of the time, which make 64.
+    short, counted = (159.0, voices, factors), (161.0, {"tfidf": voices["tfidf"]}, np.ones(1))
+    assert student_of(task, of_texts, *short) == (None, "not tried: no time for 100 texts")
+    assert student_of(task, of_texts, *counted) == (None, "not tried: no voice has a prompt")
+    assert not seen
+    note = student_of(task, of_texts, 161.0, voices, factors)[1]
+    assert note == "predicts: learned from 128 texts without labels what the others say"
+    sign[0] = -1.0
+    other = student_of(task, of_texts, 161.0, voices, factors)
+    assert other == (None, "left out: puts 100% of held-out texts into another class")
+    of_part, whole = seen[:2]
+    assert len(of_part[1]) == 138 - 25  # 14, 19 .. 134 are held out
+    voice, examples, soft_labels, sample_weight = whole
+    found = list(examples.columns["text"])
+    n, drawn = len(TEXTS), found[len(TEXTS) :]
+    scores = [class_scores(clf, drawn) for clf in voices.values()]
+    assert voice is voices["head"]
+    assert found[:n] == list(TEXTS)
+    assert set(drawn) < set(MIXED)
+    assert soft_labels[:n, 0].tolist() == [float(label == "politics") for label in LABELS]
+    assert soft_labels[n:] == pytest.approx(np.exp(pooled(factors, scores)))
+    assert sample_weight[:n] == pytest.approx(weights / weights.mean())
+    assert (sample_weight[n:] == 1).all()
+
+
+def test_few_texts_missing_classes_and_several_labels_are_not_distilled(lm):
+    def is_distilled_of(y, n_texts=100, labels=None):
+        clf = Classifier(labels, model=lm, **QUIET)
+        return is_distilled(clf._plan(TEXTS, y, None, Unlabeled(MIXED[:n_texts]))[0])
+
+    assert is_distilled_of(LABELS)
+    assert not is_distilled_of(LABELS, 99)
+    assert not is_distilled_of(LABELS, labels=[*WORDS, "culture"])
+    assert not is_distilled_of([[label] for label in LABELS])
+    assert not is_distilled_of([None] * len(TEXTS), labels=list(WORDS))
+
+
+def test_the_plan_counts_the_seconds_of_the_student(lm, monkeypatch):
+    paced(monkeypatch, 0.01)
+    clf = Classifier(model=lm, time_budget="1h", **QUIET)
+
+    plan = clf.dry_run(TEXTS, LABELS, unlabeled=Unlabeled(MIXED))
+    monkeypatch.setattr(offers, "is_distilled", lambda _: False)
+    without = clf.dry_run(TEXTS, LABELS, unlabeled=Unlabeled(MIXED))
+
+    assert plan.voices == without.voices == ("head", "tfidf", "contrastive", "full", "pet", "pcp")
+    assert (plan.n_distilled, without.n_distilled) == (150, 0)
+    assert plan.seconds - without.seconds == pytest.approx(5 * 150 * 0.01, abs=0.1)
+    assert "distilled" not in str(without)
+
+
+def test_an_interruption_may_keep_what_was_tried_before_the_student(lm, monkeypatch):
+    def interrupt(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fewshot.classifiers.automatic.search.student_of", interrupt)
+    monkeypatch.setattr(offers, "COSTLY", ())
+    clf = Classifier(model=lm, time_budget="1h", **QUIET)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(TEXTS, LABELS, unlabeled=Unlabeled(MIXED))
+
+    clf.fit(TEXTS, LABELS, unlabeled=Unlabeled(MIXED), on_interrupt="keep")
+
+    shown = [(trial.name, trial.note) for trial in clf.report_.trials]
+    assert shown == [("head", ""), ("tfidf", ""), ("distilled", "interrupted")]
+    assert not hasattr(clf, "estimator_")
+
+
+def test_seconds_have_two_digits_or_are_whole():
+    assert [in_seconds(s) for s in (0.0123, 9.96, 99.4)] == ["0.012 s", "10 s", "99 s"]
+    assert in_seconds(1181.2) == "1181 s"
 
 
 def test_what_cannot_be_distilled_is_refused(fitted, lm):

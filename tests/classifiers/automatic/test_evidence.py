@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewshot.classifiers.automatic.evidence import Situation, evidence, expected_gain, situation_of
-from fewshot.classifiers.automatic.search import offered
+from fewshot.classifiers.automatic.offers import offered
 from fewshot.classifiers.automatic.task import Task
 from fewshot.classifiers.automatic.voices import COSTLY, Pace
 from fewshot.data.semi_supervised_data import SemiSupervisedData
