@@ -208,7 +208,8 @@ class Classifier(TextClassifier):
         self.task_kind_, self.thresholds_ = task.kind, found.thresholds
         self.voices_ = found.voices
         self.weights_ = found.weights
-        self.__dict__.pop("estimator_", None)  # of an earlier fit
+        for name in ("estimator_", "pool_keys_"):  # of an earlier fit
+            self.__dict__.pop(name, None)
         if found.student is not None:
             self.estimator_ = found.student
             self.estimator_.classes_ = self.classes_

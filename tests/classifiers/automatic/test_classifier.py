@@ -594,9 +594,12 @@ def test_the_report_says_that_one_classifier_predicts(learned, lm):
 
 def test_a_later_fit_without_such_texts_has_no_such_classifier(learned):
     again = clone(learned).set_params(labels=list(WORDS))
-    again.estimator_ = learned.estimator_
+    again.estimator_, again.pool_keys_ = learned.estimator_, learned.pool_keys_
 
-    assert not hasattr(again.fit(), "estimator_")
+    again.fit()
+
+    assert not hasattr(again, "estimator_")
+    assert not hasattr(again, "pool_keys_")
 
 
 def test_a_later_distilling_learns_from_the_voices(learned, monkeypatch):
