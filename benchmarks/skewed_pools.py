@@ -4,8 +4,8 @@
 share of the largest class, the mean accuracy over the seeds on that stream. ``without`` is a fit
 that never sees the stream, ``pool`` one that gets it as unlabelled texts, ``known`` one that is
 also given its class shares for calibration and decision. PET is compared with ``head``, LiST and
-PCP with ``full``: what they are without a pool. ``--powers`` adds columns: the scores of the fit
-without the stream, at the class shares that they show in it, to a power.
+PCP with ``full``: what they are without a pool; Classifier with itself. ``--powers`` adds columns:
+the scores of the fit without the stream, at the class shares that they show in it, to a power.
 """
 
 from __future__ import annotations

@@ -270,6 +270,11 @@ class Classifier(TextClassifier):
             If there are too few texts, if they may have several labels, or if no voice has a
             prompt.
 
+        Warns
+        -----
+        FewShotWarning
+            If it puts more than a tenth of held-out texts into another class than the pool.
+
         References
         ----------
         Hinton et al. (2015), Distilling the Knowledge in a Neural Network, section 2.
