@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float64]
 LEAST_FOLDS = 2
 _MOST_FOLDS, _MOST_OF_TUNED = 5, 3
 _SHARE_OF_FOLDS = 0.5  # of the time that is left, for cross-validating one voice
-_LEAST_SECONDS, _LITTLE = 0.01, 0.05
+_LEAST_SECONDS, _LITTLE = 0.01, 0.05  # seconds
 
 
 class Offer(NamedTuple):
