@@ -50,10 +50,11 @@ _NO_TEXTS = Examples({"text": []})
 class EmbeddingClassifier(SentenceClassifier):
     """Classify texts by the embeddings of a frozen sentence encoder.
 
-    With labels, logistic regression learns from the embeddings, and from those of the class names,
-    which are one more example of each class: seconds, whatever the encoder, and strong with many
-    classes. Without labels, a text is of the class whose name, or description, its embedding is
-    nearest to. These are baselines that every tuned model has to beat.
+    With labels, logistic regression learns from the embeddings, from the mean states of the
+    encoder's middle layer beside them, and from those of the class names, which are one more
+    example of each class: seconds, whatever the encoder, and strong with many classes. Without
+    labels, a text is of the class whose name, or description, its embedding is nearest to. These
+    are baselines that every tuned model has to beat.
 
     Parameters
     ----------
@@ -64,10 +65,10 @@ class EmbeddingClassifier(SentenceClassifier):
         Names or descriptions of the classes, one or several each, such as ``{"refund": "a customer
         wants money back"}``. By default the names of the labels, which must be str then.
     head : {"auto", "regression", "names"}, default="auto"
-        What scores the embeddings. ``"auto"``: where texts have labels, logistic regression on them
-        and on the names of the classes, if they are words; else the cosine to the names.
-        ``"regression"``: on the texts alone. ``"names"``: the names; labels, if there are any, only
-        choose thresholds.
+        What scores the embeddings. ``"auto"``: where texts have labels, logistic regression that
+        also reads the middle layer, on the texts and on the names of the classes, if they are
+        words; else the cosine to the names. ``"regression"``: on the embeddings of the texts alone.
+        ``"names"``: the names; labels, if there are any, only choose thresholds.
     C : float, default=100.0
         Inverse strength of the L2 penalty of the regression. Embeddings have length 1.
     max_length : int, optional
@@ -96,8 +97,12 @@ class EmbeddingClassifier(SentenceClassifier):
     encoder_ : SentenceTransformer
     max_length_ : int
         The most tokens of a text.
-    coef_ : ndarray of shape (hidden, n_classes)
-        Of the regression; or the embeddings of the names, divided by a temperature.
+    reads_middle_ : bool
+        Whether the regression also reads the middle layer: not with ``head="regression"``, nor of
+        an encoder whose layers cannot be read.
+    coef_ : ndarray of shape (n_features, n_classes)
+        Of the regression, whose features are the embedding, and the middle layer's state after
+        it; or the embeddings of the names, divided by a temperature.
     intercept_ : ndarray of shape (n_classes,)
     fields_ : list of str
         The fields of the texts seen in ``fit``; several are joined.
@@ -231,18 +236,20 @@ class EmbeddingClassifier(SentenceClassifier):
 
     def _learn(self, plan: _Plan) -> EmbeddingClassifier:
         encoder, data = plan.encoded.encoder, plan.labeled
+        reads_middle = False
         if plan.head == "names" or data is None:
             head = _name_head(encoder, _name_vectors(encoder, plan.names), plan.kind)
             thresholds = self._name_thresholds(plan, head)
         else:
-            names = _name_vectors(encoder, plan.names) if plan.names else None
-            features = self._embed(encoder, plan.encoded.tokens)
+            reads_middle = self.head == "auto" and encoder.has_middle
+            names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
+            features = encoder.unit(plan.encoded.tokens, with_middle=reads_middle)
             head = fit_linear_head(
                 features, data.targets, data.weights, C=self.C, kind=data.kind, names=names
             )
             thresholds = linear_thresholds(features, data, self.C, names)
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
-        self.head_ = plan.head
+        self.head_, self.reads_middle_ = plan.head, reads_middle
         return self
 
     def _name_thresholds(self, plan: _Plan, head: LinearHead) -> npt.NDArray[np.float64] | None:
@@ -251,7 +258,7 @@ class EmbeddingClassifier(SentenceClassifier):
         if plan.labeled is None:
             return zero_shot_thresholds(len(plan.names))
         encoder, data = plan.encoded.encoder, plan.labeled
-        features = self._embed(encoder, encoder.tokenize(data.examples.joined()))
+        features = encoder.unit(encoder.tokenize(data.examples.joined()))
         # The texts have taught the names nothing, so that none need be held out.
         unseen = plan.kind.probabilities(head.scores(features))
         return choose_thresholds(data.targets, data.weights, unseen)
@@ -260,7 +267,8 @@ class EmbeddingClassifier(SentenceClassifier):
         return plan.encoded.cost(0.0, 0) if plan.encoded.texts else DryRun()
 
     def _embed(self, encoder: SentenceEncoder, tokens: TokenizedTexts) -> npt.NDArray[np.float64]:
-        return encoder.unit(tokens)
+        # Estimators that were saved before read the last layer only.
+        return encoder.unit(tokens, with_middle=getattr(self, "reads_middle_", False))
 
     def _load_models(self) -> None:
         from fewshot.models.sentence_encoder import SentenceEncoder
@@ -336,11 +344,12 @@ def _name_head(
 
 
 def _name_vectors(
-    encoder: SentenceEncoder, names: Sequence[Sequence[str]]
+    encoder: SentenceEncoder, names: Sequence[Sequence[str]], with_middle: bool = False
 ) -> npt.NDArray[np.float64]:
     """Return the mean embedding of the names of each class, of length 1, [n_classes, hidden]."""
     from fewshot.models.sentence_encoder import unit_length
 
-    flat = encoder.unit(encoder.tokenize([name for row in names for name in row]))
+    tokens = encoder.tokenize([name for row in names for name in row])
+    flat = encoder.unit(tokens, with_middle=with_middle)
     starts = np.cumsum([0, *map(len, names)])[:-1]
     return unit_length(np.add.reduceat(flat, starts, axis=0))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from huggingface_hub import snapshot_download
 from sentence_transformers import SentenceTransformer
+from torch import nn
 
 from fewshot.data.cache import BoundedCache
 from fewshot.errors import ModelError
@@ -37,6 +38,7 @@ _IDENTITY = "torch.nn.modules.linear.Identity"
 _ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDENTITY)}")
 _LOADED: BoundedCache[tuple[str, FolderState], SentenceTransformer] = BoundedCache(LOADED_AT_ONCE)
 _SHORTEST = 1e-12  # an embedding of zeros stays one
+_ALIKE = 1e-4  # embeddings that differ by less
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,29 @@ class SentenceEncoder:
         """Tokenise texts, cut to ``max_length``."""
         return TokenizedTexts(*token_ids(self.transformer.tokenizer, texts, None, self.max_length))
 
-    def embed(self, texts: TokenizedTexts) -> npt.NDArray[np.float64]:
+    @property
+    def has_middle(self) -> bool:
+        """Whether the states of a middle layer can be had: the model alone gives what all give."""
+        ids = torch.from_numpy(self.tokenize(["a"]).ids[0].astype(np.int64))[None]
+        self.transformer.eval()
+        with torch.inference_mode():
+            known = embeddings(self.transformer, ids.to(self.transformer.device))
+            try:
+                both = embeddings(self.transformer, ids.to(known.device), with_middle=True)
+            except (AttributeError, RuntimeError, TypeError, ValueError):
+                return False
+        own = both[:, : known.shape[1]]
+        return torch.allclose(own, nn.functional.normalize(known, dim=-1), atol=_ALIKE)
+
+    def embed(self, texts: TokenizedTexts, *, with_middle: bool = False) -> npt.NDArray[np.float64]:
         """Embed texts, [n, hidden]; on a CPU rows do not depend on one another to the last bit."""
+        # Or as vectors of length 1, with the mean states of the middle layer beside them, likewise.
         self.transformer.eval()
         device = self.transformer.device
         batches = plan_batches(texts.lengths, default_batch_tokens(device), "none")
 
         def run(rows: Rows) -> tuple[Rows, torch.Tensor]:
-            return rows, self._forward(texts, rows).cpu()
+            return rows, self._forward(texts, rows, with_middle=with_middle).cpu()
 
         is_cpu = device.type == "cpu"
         parts = list(map_single_threaded(run, batches) if is_cpu else map(run, batches))
@@ -114,9 +131,9 @@ class SentenceEncoder:
             embeddings[rows] = found.numpy()
         return embeddings
 
-    def unit(self, texts: TokenizedTexts) -> npt.NDArray[np.float64]:
-        """Embed texts as vectors of length 1, [n, hidden]."""
-        return unit_length(self.embed(texts))
+    def unit(self, texts: TokenizedTexts, *, with_middle: bool = False) -> npt.NDArray[np.float64]:
+        """Embed texts as vectors of length 1, [n, hidden]; half of it the middle layer's, if so."""
+        return unit_length(self.embed(texts, with_middle=with_middle))
 
     def tokens_per_second(self, texts: TokenizedTexts) -> float:
         """Measure how fast the encoder runs on a few of these texts."""
@@ -128,16 +145,36 @@ class SentenceEncoder:
         self._forward(texts, rows)
         return float(texts.lengths[rows].sum()) / (time.perf_counter() - started)
 
-    def _forward(self, texts: TokenizedTexts, rows: Rows) -> torch.Tensor:
+    def _forward(
+        self, texts: TokenizedTexts, rows: Rows, *, with_middle: bool = False
+    ) -> torch.Tensor:
         """Embed texts of one length, in products that are never tiny, [n, hidden]."""
         ids = np.stack([texts.ids[i] for i in rows])  # [n, length]
         copies = n_copies(ids.size)
         inputs = torch.from_numpy(np.tile(ids, (copies, 1)).astype(np.int64))
         inputs = inputs.to(self.transformer.device)
         with torch.inference_mode():
-            features = {"input_ids": inputs, "attention_mask": torch.ones_like(inputs)}
-            found: torch.Tensor = self.transformer(features)["sentence_embedding"]
+            found = embeddings(self.transformer, inputs, with_middle=with_middle)
         return found[: len(rows)].float()
+
+
+def embeddings(
+    transformer: SentenceTransformer, ids: torch.Tensor, *, with_middle: bool = False
+) -> torch.Tensor:
+    """Embed texts of one length, [n, hidden]."""
+    # With the middle layer the embeddings are followed by the mean states there, each of length 1.
+    features: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if not with_middle:
+        found: torch.Tensor = transformer(features)["sentence_embedding"]
+        return found
+    model: Any = transformer[0].auto_model
+    layers = model(**features, output_hidden_states=True, return_dict=True)
+    features["token_embeddings"] = layers.last_hidden_state
+    for module in list(transformer)[1:]:
+        features = module(features)
+    middle = layers.hidden_states[len(layers.hidden_states) // 2]  # the first ones are embeddings
+    both = features["sentence_embedding"], middle.mean(1)
+    return torch.cat([nn.functional.normalize(part, dim=-1) for part in both], dim=-1)
 
 
 def unit_length(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import Dense
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 import fewshot
 from fewshot import EmbeddingClassifier
@@ -27,6 +31,28 @@ def unit(transformer, texts) -> np.ndarray:
     return transformer.encode(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
+def with_middle(transformer, texts) -> np.ndarray:
+    """The embeddings beside the mean states of the first of two layers."""
+    tokens = [transformer.tokenizer(text, return_tensors="pt") for text in texts]
+    with torch.inference_mode():
+        found = [transformer[0].auto_model(**t, output_hidden_states=True) for t in tokens]
+    middle = np.vstack([row.hidden_states[1].mean(1).numpy() for row in found])
+    middle /= np.linalg.norm(middle, axis=1, keepdims=True)
+    return np.hstack([unit(transformer, texts), middle]) / np.sqrt(2)
+
+
+class Bag(nn.Module):
+    """Counts tokens."""
+
+    def __init__(self, tokenizer) -> None:
+        super().__init__()
+        self.tokenizer, self.max_seq_length = tokenizer, 16
+
+    def forward(self, features):
+        counts = nn.functional.one_hot(features["input_ids"], len(self.tokenizer)).sum(1)
+        return {**features, "sentence_embedding": counts.float()}
+
+
 def test_it_is_the_regression_of_scikit_learn_on_embeddings_of_length_one(transformer):
     clf = EmbeddingClassifier(transformer, head="regression", C=3.0).fit(TEXTS, LABELS)
 
@@ -42,15 +68,40 @@ def test_it_is_the_regression_of_scikit_learn_on_embeddings_of_length_one(transf
     [({}, [["neg"], ["pos"]]), ({"labels": ["pos", "neg"]}, [["neg"], ["pos"]]),
      ({"verbalizer": NAMES}, [["awful", "bad"], ["great film"]])],
 )  # fmt: skip
-def test_the_name_of_a_class_is_one_more_example_of_it(transformer, settings, names):
+def test_it_also_learns_from_the_middle_layer_and_names(transformer, settings, names):
     clf = EmbeddingClassifier(transformer, C=3.0, **settings).fit(TEXTS, LABELS)
 
-    words = np.stack([unit(transformer, of_class).mean(0) for of_class in names])
+    words = np.stack([with_middle(transformer, of_class).mean(0) for of_class in names])
     words /= np.linalg.norm(words, axis=1, keepdims=True)
-    texts, labels = np.vstack([unit(transformer, TEXTS), words]), [*LABELS, "neg", "pos"]
+    texts, labels = np.vstack([with_middle(transformer, TEXTS), words]), [*LABELS, "neg", "pos"]
     twin = LogisticRegression(C=3.0, max_iter=1000).fit(texts, labels)
-    expected = twin.predict_proba(unit(transformer, ["a film", "great"]))
+    expected = twin.predict_proba(with_middle(transformer, ["a film", "great"]))
     assert clf.predict_proba(["a film", "great"]) == pytest.approx(expected, abs=1e-4)
+    assert (clf.reads_middle_, clf.coef_.shape) == (True, (64, 2))
+
+
+def test_a_saved_regression_of_the_last_layer_still_reads_that_alone(transformer):
+    clf = EmbeddingClassifier(transformer, head="regression").fit(TEXTS, LABELS)
+    expected = clf.predict_proba(TEXTS)
+    del clf.reads_middle_  # as before there was one
+
+    np.testing.assert_array_equal(clf.predict_proba(TEXTS), expected)
+
+
+def test_embeddings_may_be_wider_than_the_layers(transformer):
+    wider = SentenceTransformer(modules=[*transformer, Dense(32, 40)])
+    clf = EmbeddingClassifier(wider).fit(TEXTS, LABELS)
+
+    assert (clf.reads_middle_, clf.coef_.shape) == (True, (40 + 32, 2))
+    assert clf.predict(["great", "awful"]).tolist() == ["pos", "neg"]
+
+
+def test_an_encoder_without_layers_is_read_as_it_is(transformer):
+    clf = EmbeddingClassifier(SentenceTransformer(modules=[Bag(transformer.tokenizer)]))
+    clf.fit(TEXTS, LABELS)
+
+    assert (clf.reads_middle_, clf.coef_.shape) == (False, (len(transformer.tokenizer), 2))
+    assert clf.predict(["great", "awful"]).tolist() == ["pos", "neg"]
 
 
 def test_a_class_without_an_example_is_learned_from_its_name(transformer):
@@ -63,10 +114,11 @@ def test_a_class_without_an_example_is_learned_from_its_name(transformer):
 
 @pytest.mark.parametrize("labels", [[1, 0] * 3, ["1", "0"] * 3, ["👍", "👎"] * 3])
 def test_labels_that_are_no_words_are_no_examples(transformer, labels):
-    clf = EmbeddingClassifier(transformer).fit(TEXTS, labels)
-    alone = EmbeddingClassifier(transformer, head="regression").fit(TEXTS, labels)
+    clf = EmbeddingClassifier(transformer, C=3.0).fit(TEXTS, labels)
 
-    np.testing.assert_array_equal(clf.coef_, alone.coef_)
+    twin = LogisticRegression(C=3.0, max_iter=1000).fit(with_middle(transformer, TEXTS), labels)
+    expected = twin.predict_proba(with_middle(transformer, ["a film"]))
+    assert clf.predict_proba(["a film"]) == pytest.approx(expected, abs=1e-4)
 
 
 def test_without_labels_the_nearest_name_decides(transformer):

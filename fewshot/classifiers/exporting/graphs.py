@@ -138,9 +138,12 @@ class _SentenceModule(nn.Module):
     is_absent: Tensor
 
     def __init__(self, classifier: SentenceClassifier) -> None:
+        from fewshot.models.sentence_encoder import embeddings  # loads sentence-transformers
+
         super().__init__()
-        self.transformer = classifier.encoder_
+        self.embeddings, self.transformer = embeddings, classifier.encoder_
         self.is_unit = isinstance(classifier, EmbeddingClassifier)
+        self.reads_middle = getattr(classifier, "reads_middle_", False)
         self.has_several = classifier.task_kind_.has_several
         is_absent = np.isneginf(classifier.intercept_)
         self.register_buffer("coef", torch.from_numpy(classifier.coef_).float())
@@ -149,8 +152,7 @@ class _SentenceModule(nn.Module):
         self.register_buffer("is_absent", torch.from_numpy(is_absent))
 
     def forward(self, ids: Tensor) -> Tensor:
-        features = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        vectors = self.transformer(features)["sentence_embedding"]
+        vectors = self.embeddings(self.transformer, ids, with_middle=self.reads_middle)
         if self.is_unit:
             vectors = nn.functional.normalize(vectors, dim=-1)
         scores = vectors @ self.coef + self.intercept
