@@ -66,7 +66,8 @@ def shortage(offer: Offer, left: float, kind: TaskKind) -> str | None:
     if offer.voice.needs_no_model and offer.seconds < _LITTLE:
         return None
     # Of several labels, a voice that is not cross-validated cannot be used.
-    needed = offer.seconds * (1 + LEAST_FOLDS * kind.has_several)
+    of_folds = _fits_of(offer.voice, LEAST_FOLDS) * kind.has_several
+    needed = offer.seconds * (1 + of_folds)
     if needed < left:
         return None
     folds = " with two folds" if kind.has_several else ""
@@ -80,8 +81,20 @@ def affordable_folds(voice: Voice, seconds: float, left: float) -> int:
     if voice.needs_no_model and seconds < _LITTLE:
         return _MOST_FOLDS
     most = _MOST_FOLDS if voice in CHEAP else _MOST_OF_TUNED
-    n_folds = int(min(most, _SHARE_OF_FOLDS * max(left, 0.0) / max(seconds, _LEAST_SECONDS)))
-    return n_folds if n_folds >= LEAST_FOLDS else 0
+    affordable = _SHARE_OF_FOLDS * max(left, 0.0) / max(seconds, _LEAST_SECONDS)
+    numbers = range(most, LEAST_FOLDS - 1, -1)
+    return next((n for n in numbers if _fits_of(voice, n) <= affordable), 0)
+
+
+def least_seconds_of_folds(voice: Voice, seconds: float) -> float:
+    """Return the seconds of the smallest cross-validation, given those of a fit."""
+    return seconds * _fits_of(voice, LEAST_FOLDS)
+
+
+def _fits_of(voice: Voice, n_folds: int) -> int:
+    """Return the fits that take as long as a cross-validation: each fold leaves texts out."""
+    # What learns from texts without labels reads all of these for each fold.
+    return n_folds if voice.learns_from_pool else max(n_folds - 1, 0)
 
 
 def plan_voices(task: Task, clock: Clock) -> FitPlan:
@@ -102,7 +115,8 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
         if note is None or not voices:
             voices.append(offer.voice.name)
             left -= offer.seconds
-            left -= offer.seconds * affordable_folds(offer.voice, offer.seconds, left)
+            n_folds = affordable_folds(offer.voice, offer.seconds, left)
+            left -= offer.seconds * _fits_of(offer.voice, n_folds)
     rows, seconds = pool_within(task, of_texts, voices, left)
     n_distilled = len(rows) if is_distilled(task) and len(rows) >= LEAST_TEXTS else 0
     return FitPlan(

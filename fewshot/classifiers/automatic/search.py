@@ -18,6 +18,7 @@ from fewshot.classifiers.automatic.offers import (
     LEAST_FOLDS,
     Offer,
     affordable_folds,
+    least_seconds_of_folds,
     model_name,
     offered,
     shortage,
@@ -144,7 +145,8 @@ class Search:
             classifier = voice.fit(task)
         seconds = self.clock.spent() - start
         n_folds = affordable_folds(voice, seconds, self.clock.left())
-        if self.task.kind.has_several and self.clock.left() > LEAST_FOLDS * seconds:
+        is_needed = self.task.kind.has_several
+        if is_needed and self.clock.left() > least_seconds_of_folds(voice, seconds):
             n_folds = max(n_folds, LEAST_FOLDS)  # without held-out texts it was fitted in vain
         held_out = None
         if n_folds:

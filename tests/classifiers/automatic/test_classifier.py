@@ -273,7 +273,24 @@ def test_of_several_labels_no_voice_is_begun_that_cannot_be_weighed(lm, monkeypa
     clf = Classifier(model=lm, time_budget=0.2 * passes * 2, **QUIET).fit(TEXTS, y)
 
     notes = {trial.name: trial.note for trial in clf.report_.trials}
-    assert notes["full"].startswith(f"not tried: needs about {0.6 * passes:.2g} s with two folds")
+    assert notes["full"].startswith(f"not tried: needs about {0.4 * passes:.2g} s with two folds")
+
+
+@pytest.mark.parametrize(
+    ("name", "left", "n_folds"),
+    [
+        ("head", 8.0, 5),  # four fits' worth: each fold leaves a fifth of the texts out
+        ("contrastive", 4.0, 3),
+        ("contrastive", 3.9, 2),
+        ("contrastive", 1.9, 0),
+        ("pcp", 4.0, 2),  # it reads all texts without labels for each fold
+        ("pcp", 3.9, 0),
+    ],
+)
+def test_half_of_the_time_that_is_left_may_go_into_folds(name, left, n_folds):
+    [voice] = [voice for voice in (*CHEAP, *COSTLY) if voice.name == name]
+
+    assert offers.affordable_folds(voice, 1.0, left) == n_folds
 
 
 def test_of_several_labels_a_dominating_voice_that_was_not_held_out_stays():
