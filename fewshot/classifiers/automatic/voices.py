@@ -245,7 +245,7 @@ _MEMBERS, _EPOCH = 4, 3  # of PET; passes of an epoch of training
 
 CHEAP = (
     Voice("head", _tuned("head"), _always, 0.3, (1, 1, 0)),
-    Voice("embedding", _embedding, _is_embedded, 0.3, (1, 0, 0)),
+    Voice("embedding", _embedding, _is_embedded, 0.5, (1, 0, 0)),
     Voice("tfidf", _tfidf, _always, 0.2, (_TFIDF, 0, 0)),
 )
 COSTLY = (
