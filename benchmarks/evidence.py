@@ -150,12 +150,13 @@ def _bfloat16(lm: MaskedLM) -> Iterator[None]:
 
 
 class _Shared(EmbeddingClassifier):
-    """Embeds each text once, whatever the number of fits."""
+    """Embeds each text that it predicts once, whatever the number of fits."""
 
     known: ClassVar[dict[bytes, NDArray[np.float64]]] = {}
 
     def _embed(self, encoder: SentenceEncoder, tokens: TokenizedTexts) -> NDArray[np.float64]:
-        keys = [str(self.model).encode() + ids.tobytes() for ids in tokens.ids]
+        start = f"{self.model} {self.reads_middle_} ".encode()
+        keys = [start + ids.tobytes() for ids in tokens.ids]
         new = {key: i for i, key in enumerate(keys) if key not in self.known}
         if new:
             chosen = TokenizedTexts([tokens.ids[i] for i in new.values()], 0)
