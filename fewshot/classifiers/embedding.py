@@ -241,7 +241,7 @@ class EmbeddingClassifier(SentenceClassifier):
             head = _name_head(encoder, _name_vectors(encoder, plan.names), plan.kind)
             thresholds = self._name_thresholds(plan, head)
         else:
-            reads_middle = self.head == "auto" and encoder.has_middle
+            reads_middle = self.head == "auto" and encoder.can_read_middle()
             names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
             features = encoder.unit(plan.encoded.tokens, with_middle=reads_middle)
             head = fit_linear_head(
@@ -267,7 +267,7 @@ class EmbeddingClassifier(SentenceClassifier):
         return plan.encoded.cost(0.0, 0) if plan.encoded.texts else DryRun()
 
     def _embed(self, encoder: SentenceEncoder, tokens: TokenizedTexts) -> npt.NDArray[np.float64]:
-        # Estimators that were saved before read the last layer only.
+        # Estimators that were saved before there was `reads_middle_` read the last layer only.
         return encoder.unit(tokens, with_middle=getattr(self, "reads_middle_", False))
 
     def _load_models(self) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import operator
 import re
 import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +39,9 @@ _SETTINGS = ["modules.json", "*/config.json"]  # name what is imported
 _IDENTITY = "torch.nn.modules.linear.Identity"
 _ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDENTITY)}")
 _LOADED: BoundedCache[tuple[str, FolderState], SentenceTransformer] = BoundedCache(LOADED_AT_ONCE)
+_READERS: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
 _SHORTEST = 1e-12  # an embedding of zeros stays one
-_ALIKE = 1e-4  # embeddings that differ by less
+_ALIKE = 1e-4  # a difference of numbers that rounding explains, also in half precision's sums
 
 
 @dataclass(frozen=True)
@@ -93,30 +96,41 @@ class SentenceEncoder:
             key = name, folder_state(Path(name))
             return cls(_LOADED.get(key, partial(_load, model)), max_length)
         found = _load(model)
-        shared: dict[int, Any] = {id(t): t for t in (*found.parameters(), *found.buffers())}
-        return cls(copy.deepcopy(found, shared), max_length)
+        return cls(copy.deepcopy(found, _shared(found)), max_length)
 
     def tokenize(self, texts: list[str]) -> TokenizedTexts:
         """Tokenise texts, cut to ``max_length``."""
         return TokenizedTexts(*token_ids(self.transformer.tokenizer, texts, None, self.max_length))
 
-    @property
-    def has_middle(self) -> bool:
-        """Whether the states of a middle layer can be had: the model alone gives what all give."""
+    def can_read_middle(self) -> bool:
+        """Return whether a middle layer can be read: the model, run alone, must embed the same."""
         ids = torch.from_numpy(self.tokenize(["a"]).ids[0].astype(np.int64))[None]
+        ids = ids.to(self.transformer.device)
         self.transformer.eval()
         with torch.inference_mode():
-            known = embeddings(self.transformer, ids.to(self.transformer.device))
+            known = embed_ids(self.transformer, ids).float()
             try:
-                both = embeddings(self.transformer, ids.to(known.device), with_middle=True)
-            except (AttributeError, RuntimeError, TypeError, ValueError):
+                both = embed_ids(self.transformer, ids, with_middle=True).float()
+            except torch.OutOfMemoryError:
+                raise
+            except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
                 return False
         own = both[:, : known.shape[1]]
         return torch.allclose(own, nn.functional.normalize(known, dim=-1), atol=_ALIKE)
 
-    def embed(self, texts: TokenizedTexts, *, with_middle: bool = False) -> npt.NDArray[np.float64]:
+    def embed(self, texts: TokenizedTexts) -> npt.NDArray[np.float64]:
         """Embed texts, [n, hidden]; on a CPU rows do not depend on one another to the last bit."""
-        # Or as vectors of length 1, with the mean states of the middle layer beside them, likewise.
+        return self._embed(texts, with_middle=False)
+
+    def unit(self, texts: TokenizedTexts, *, with_middle: bool = False) -> npt.NDArray[np.float64]:
+        """Embed texts as vectors of length 1, [n, hidden].
+
+        `with_middle`: the embedding and the mean state of the middle layer, each as a vector of
+        length 1, side by side and divided by the square root of 2.
+        """
+        return unit_length(self._embed(texts, with_middle=with_middle))
+
+    def _embed(self, texts: TokenizedTexts, *, with_middle: bool) -> npt.NDArray[np.float64]:
         self.transformer.eval()
         device = self.transformer.device
         batches = plan_batches(texts.lengths, default_batch_tokens(device), "none")
@@ -130,10 +144,6 @@ class SentenceEncoder:
         for rows, found in parts:
             embeddings[rows] = found.numpy()
         return embeddings
-
-    def unit(self, texts: TokenizedTexts, *, with_middle: bool = False) -> npt.NDArray[np.float64]:
-        """Embed texts as vectors of length 1, [n, hidden]; half of it the middle layer's, if so."""
-        return unit_length(self.embed(texts, with_middle=with_middle))
 
     def tokens_per_second(self, texts: TokenizedTexts) -> float:
         """Measure how fast the encoder runs on a few of these texts."""
@@ -154,27 +164,44 @@ class SentenceEncoder:
         inputs = torch.from_numpy(np.tile(ids, (copies, 1)).astype(np.int64))
         inputs = inputs.to(self.transformer.device)
         with torch.inference_mode():
-            found = embeddings(self.transformer, inputs, with_middle=with_middle)
+            found = embed_ids(self.transformer, inputs, with_middle=with_middle)
         return found[: len(rows)].float()
 
 
-def embeddings(
+def embed_ids(
     transformer: SentenceTransformer, ids: torch.Tensor, *, with_middle: bool = False
 ) -> torch.Tensor:
-    """Embed texts of one length, [n, hidden]."""
-    # With the middle layer the embeddings are followed by the mean states there, each of length 1.
+    """Embed texts of one length, [n, hidden], or with the middle layer's beside, of length 1."""
     features: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if not with_middle:
         found: torch.Tensor = transformer(features)["sentence_embedding"]
         return found
     model: Any = transformer[0].auto_model
-    layers = model(**features, output_hidden_states=True, return_dict=True)
+    layers = reader_of(model)(**features, output_hidden_states=True, return_dict=True)
     features["token_embeddings"] = layers.last_hidden_state
     for module in list(transformer)[1:]:
         features = module(features)
     middle = layers.hidden_states[len(layers.hidden_states) // 2]  # the first ones are embeddings
     both = features["sentence_embedding"], middle.mean(1)
     return torch.cat([nn.functional.normalize(part, dim=-1) for part in both], dim=-1)
+
+
+def reader_of(model: nn.Module) -> Any:
+    """Return a model of modules of its own that share all numbers, whose layers may be read."""
+    # To read layers transformers puts hooks on a model for good, with which it cannot be pickled.
+    found = _READERS.get(model)
+    if found is None or not all(map(operator.is_, _tensors(found), _tensors(model))):
+        found = _READERS[model] = copy.deepcopy(model, _shared(model)).eval()
+    return found
+
+
+def _shared(model: nn.Module) -> dict[int, Any]:
+    """Return what a deep copy is to share: all numbers."""
+    return {id(tensor): tensor for tensor in _tensors(model)}
+
+
+def _tensors(model: nn.Module) -> list[torch.Tensor]:
+    return [*model.parameters(), *model.buffers()]
 
 
 def unit_length(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

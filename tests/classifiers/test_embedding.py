@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +12,12 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Dense
 from sklearn.linear_model import LogisticRegression
 from torch import nn
+from transformers import BertConfig, BertForMaskedLM
 
 import fewshot
 from fewshot import EmbeddingClassifier
 from fewshot.errors import InputError, VerbalizerError
+from fewshot.models.sentence_encoder import SentenceEncoder
 from fewshot.scoring.thresholds import choose_thresholds
 from tests.tiny_models import save_tiny, tiny_bert
 from tests.tiny_sentences import tiny_sentence_transformer
@@ -78,6 +83,69 @@ def test_it_also_learns_from_the_middle_layer_and_names(transformer, settings, n
     expected = twin.predict_proba(with_middle(transformer, ["a film", "great"]))
     assert clf.predict_proba(["a film", "great"]) == pytest.approx(expected, abs=1e-4)
     assert (clf.reads_middle_, clf.coef_.shape) == (True, (64, 2))
+
+
+def test_of_four_layers_the_second_is_the_middle(transformer):
+    model, tokenizer = tiny_bert()
+    config = BertConfig(**{**model.config.to_dict(), "num_hidden_layers": 4})
+    deep = tiny_sentence_transformer((BertForMaskedLM(config), tokenizer))
+    encoder = SentenceEncoder.frozen(deep, None)
+    found = encoder.unit(encoder.tokenize(["a great film"]), with_middle=True)[0, 32:]
+
+    tokens = deep.tokenizer("a great film", return_tensors="pt")
+    middle = deep[0].auto_model(**tokens, output_hidden_states=True).hidden_states[2].mean(1)[0]
+    expected = nn.functional.normalize(middle, dim=0).detach().numpy() / np.sqrt(2)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_an_encoder_whose_layers_were_read_can_still_be_pickled():
+    by_name = EmbeddingClassifier().fit(TEXTS, LABELS)
+    plain = EmbeddingClassifier(head="regression").fit(TEXTS, LABELS)  # shares the encoder
+
+    assert by_name.reads_middle_
+    for clf in (by_name, plain):
+        twin = pickle.loads(pickle.dumps(clf))
+        np.testing.assert_array_equal(twin.predict_proba(TEXTS), clf.predict_proba(TEXTS))
+
+
+def test_layers_follow_weights_that_are_replaced(transformer):
+    own = copy.deepcopy(transformer)
+    clf = EmbeddingClassifier(transformer).fit(TEXTS, LABELS)
+    own.half().float()
+    for name, parameter in own.named_parameters():
+        parent, _, last = name.rpartition(".")
+        setattr(own.get_submodule(parent), last, nn.Parameter(2 * parameter.detach()))
+    clf.encoder_ = own
+    expected = EmbeddingClassifier(copy.deepcopy(own)).fit(TEXTS, LABELS)
+    clf.coef_, clf.intercept_ = expected.coef_, expected.intercept_
+
+    np.testing.assert_array_equal(clf.predict_proba(TEXTS), expected.predict_proba(TEXTS))
+
+
+class Odd(nn.Module):
+    """Casts embeddings to half, or makes them of another layer's states."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, features):
+        if self.way == "half":
+            features["sentence_embedding"] = features["sentence_embedding"].half()
+        if self.way == "layers":
+            features["sentence_embedding"] = features["all_layer_embeddings"][1].mean(1)
+        return features
+
+
+@pytest.mark.parametrize(("way", "reads"), [("half", True), ("layers", False)])
+def test_modules_of_other_kinds_are_read_as_they_are(transformer, way, reads):
+    own = copy.deepcopy(transformer)
+    own[0].auto_model.config.output_hidden_states = True
+    odd = SentenceTransformer(modules=[*own, Odd(way)])
+    clf = EmbeddingClassifier(odd).fit(TEXTS, LABELS)
+
+    assert clf.reads_middle_ == reads
+    assert clf.predict(["great", "awful"]).tolist() == ["pos", "neg"]
 
 
 def test_a_saved_regression_of_the_last_layer_still_reads_that_alone(transformer):

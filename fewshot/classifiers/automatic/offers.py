@@ -66,7 +66,7 @@ def shortage(offer: Offer, left: float, kind: TaskKind) -> str | None:
     if offer.voice.needs_no_model and offer.seconds < _LITTLE:
         return None
     # Of several labels, a voice that is not cross-validated cannot be used.
-    of_folds = _fits_of(offer.voice, LEAST_FOLDS) * kind.has_several
+    of_folds = _fits_in_folds(offer.voice, LEAST_FOLDS) * kind.has_several
     needed = offer.seconds * (1 + of_folds)
     if needed < left:
         return None
@@ -83,17 +83,17 @@ def affordable_folds(voice: Voice, seconds: float, left: float) -> int:
     most = _MOST_FOLDS if voice in CHEAP else _MOST_OF_TUNED
     affordable = _SHARE_OF_FOLDS * max(left, 0.0) / max(seconds, _LEAST_SECONDS)
     numbers = range(most, LEAST_FOLDS - 1, -1)
-    return next((n for n in numbers if _fits_of(voice, n) <= affordable), 0)
+    return next((n for n in numbers if _fits_in_folds(voice, n) <= affordable), 0)
 
 
 def least_seconds_of_folds(voice: Voice, seconds: float) -> float:
     """Return the seconds of the smallest cross-validation, given those of a fit."""
-    return seconds * _fits_of(voice, LEAST_FOLDS)
+    return seconds * _fits_in_folds(voice, LEAST_FOLDS)
 
 
-def _fits_of(voice: Voice, n_folds: int) -> int:
-    """Return the fits that take as long as a cross-validation: each fold leaves texts out."""
-    # What learns from texts without labels reads all of these for each fold.
+def _fits_in_folds(voice: Voice, n_folds: int) -> int:
+    """Return the number of fits that take as long as a cross-validation."""
+    # n folds learn from (n - 1) / n of the labelled texts each; from those without labels, all.
     return n_folds if voice.learns_from_pool else max(n_folds - 1, 0)
 
 
@@ -116,7 +116,7 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
             voices.append(offer.voice.name)
             left -= offer.seconds
             n_folds = affordable_folds(offer.voice, offer.seconds, left)
-            left -= offer.seconds * _fits_of(offer.voice, n_folds)
+            left -= offer.seconds * _fits_in_folds(offer.voice, n_folds)
     rows, seconds = pool_within(task, of_texts, voices, left)
     n_distilled = len(rows) if is_distilled(task) and len(rows) >= LEAST_TEXTS else 0
     return FitPlan(

@@ -138,12 +138,15 @@ class _SentenceModule(nn.Module):
     is_absent: Tensor
 
     def __init__(self, classifier: SentenceClassifier) -> None:
-        from fewshot.models.sentence_encoder import embeddings  # loads sentence-transformers
+        from fewshot.models.sentence_encoder import reader_of  # loads sentence-transformers
 
         super().__init__()
-        self.embeddings, self.transformer = embeddings, classifier.encoder_
+        self.transformer = classifier.encoder_
         self.is_unit = isinstance(classifier, EmbeddingClassifier)
         self.reads_middle = getattr(classifier, "reads_middle_", False)
+        if self.reads_middle:
+            model: Any = self.transformer[0].auto_model
+            self.reader = reader_of(model)  # for the names in the trace
         self.has_several = classifier.task_kind_.has_several
         is_absent = np.isneginf(classifier.intercept_)
         self.register_buffer("coef", torch.from_numpy(classifier.coef_).float())
@@ -152,7 +155,9 @@ class _SentenceModule(nn.Module):
         self.register_buffer("is_absent", torch.from_numpy(is_absent))
 
     def forward(self, ids: Tensor) -> Tensor:
-        vectors = self.embeddings(self.transformer, ids, with_middle=self.reads_middle)
+        from fewshot.models.sentence_encoder import embed_ids
+
+        vectors = embed_ids(self.transformer, ids, with_middle=self.reads_middle)
         if self.is_unit:
             vectors = nn.functional.normalize(vectors, dim=-1)
         scores = vectors @ self.coef + self.intercept

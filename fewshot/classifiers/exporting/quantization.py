@@ -16,9 +16,8 @@ import numpy.typing as npt
 from fewshot.errors import MissingExtraError, ModelError
 from fewshot.runtime.manifest import Backend
 
-# Nodes of modules below the model: the MLM head, which reads one state a text, stays in float. The
-# last two are what sentence-transformers calls the model, which is run alone for its middle layer.
-_IN_ENCODER = re.compile(r"/encoder/(lm|transformer|model|auto_model)/[^/]+/.+")
+# Nodes of modules below the model: the MLM head, which reads one state a text, stays in float.
+_IN_ENCODER = re.compile(r"/encoder/(lm|transformer|reader)/[^/]+/.+")
 _LEVELS = 127  # on either side of 0
 _UNSIGNED = 255  # levels of activations: processors multiply unsigned numbers with signed ones
 _SMALLEST = 1e-12  # activations of a token that are all zero

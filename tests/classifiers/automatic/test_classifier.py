@@ -293,6 +293,30 @@ def test_half_of_the_time_that_is_left_may_go_into_folds(name, left, n_folds):
     assert offers.affordable_folds(voice, 1.0, left) == n_folds
 
 
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("head", 1.0), ("contrastive", 1.0), ("pet", 2.0), ("pcp", 2.0)]
+)
+def test_the_smallest_cross_validation_of_a_voice(name, seconds):
+    [voice] = [voice for voice in (*CHEAP, *COSTLY) if voice.name == name]
+
+    assert offers.least_seconds_of_folds(voice, 1.0) == seconds
+
+
+@pytest.mark.parametrize(("budget", "seconds"), [(2.0, 0.2), (0.5, 0.25), (100.0, 1.0)])
+def test_the_plan_counts_a_fit_less_than_there_are_folds(lm, monkeypatch, budget, seconds):
+    [head] = [voice for voice in CHEAP if voice.name == "head"]
+    monkeypatch.setattr("fewshot.classifiers.automatic.offers.CHEAP", (head,))
+    monkeypatch.setattr("fewshot.classifiers.automatic.offers.COSTLY", ())
+    paced(monkeypatch, seconds / 10)  # a pass over ten texts
+    plan = Classifier(list(WORDS), model=lm, time_budget=budget, **QUIET).dry_run(
+        TEXTS[:10], LABELS[:10]
+    )
+
+    n_folds = min(5, 1 + int(0.5 * (budget - seconds) / seconds + 1e-6))
+    expected = seconds * (n_folds if n_folds > 1 else 1)
+    assert plan.seconds == pytest.approx(expected, abs=0.05)
+
+
 def test_of_several_labels_a_dominating_voice_that_was_not_held_out_stays():
     several, scores = TaskKind("lists"), np.zeros((4, 2))
     head, _, tfidf = CHEAP
