@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import operator
 import re
 import time
 from dataclasses import dataclass
@@ -190,18 +189,14 @@ def reader_of(model: nn.Module) -> Any:
     """Return a model of modules of its own that share all numbers, whose layers may be read."""
     # To read layers transformers puts hooks on a model for good, with which it cannot be pickled.
     found = _READERS.get(model)
-    if found is None or not all(map(operator.is_, _tensors(found), _tensors(model))):
+    if found is None or [*_shared(found)] != [*_shared(model)]:
         found = _READERS[model] = copy.deepcopy(model, _shared(model)).eval()
     return found
 
 
 def _shared(model: nn.Module) -> dict[int, Any]:
-    """Return what a deep copy is to share: all numbers."""
-    return {id(tensor): tensor for tensor in _tensors(model)}
-
-
-def _tensors(model: nn.Module) -> list[torch.Tensor]:
-    return [*model.parameters(), *model.buffers()]
+    """Return what a deep copy is to share: all numbers, by id."""
+    return {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
 
 
 def unit_length(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -46,6 +46,13 @@ def with_middle(transformer, texts) -> np.ndarray:
     return np.hstack([unit(transformer, texts), middle]) / np.sqrt(2)
 
 
+def double_weights(model) -> None:
+    """Replace all parameters by others."""
+    for name, parameter in [*model.named_parameters()]:
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, nn.Parameter(2 * parameter.detach()))
+
+
 class Bag(nn.Module):
     """Counts tokens."""
 
@@ -108,18 +115,17 @@ def test_an_encoder_whose_layers_were_read_can_still_be_pickled():
         np.testing.assert_array_equal(twin.predict_proba(TEXTS), clf.predict_proba(TEXTS))
 
 
-def test_layers_follow_weights_that_are_replaced(transformer):
+def test_layers_are_those_of_weights_that_were_replaced(transformer):
     own = copy.deepcopy(transformer)
     clf = EmbeddingClassifier(transformer).fit(TEXTS, LABELS)
-    own.half().float()
-    for name, parameter in own.named_parameters():
-        parent, _, last = name.rpartition(".")
-        setattr(own.get_submodule(parent), last, nn.Parameter(2 * parameter.detach()))
-    clf.encoder_ = own
-    expected = EmbeddingClassifier(copy.deepcopy(own)).fit(TEXTS, LABELS)
-    clf.coef_, clf.intercept_ = expected.coef_, expected.intercept_
+    double_weights(own)
+    clf.encoder_ = copy.deepcopy(transformer)
+    clf.predict(TEXTS)  # reads its layers
+    double_weights(clf.encoder_)
+    other = EmbeddingClassifier(own).fit(TEXTS, LABELS)
+    clf.coef_, clf.intercept_ = other.coef_, other.intercept_
 
-    np.testing.assert_array_equal(clf.predict_proba(TEXTS), expected.predict_proba(TEXTS))
+    np.testing.assert_array_equal(clf.predict_proba(TEXTS), other.predict_proba(TEXTS))
 
 
 class Odd(nn.Module):
