@@ -127,8 +127,8 @@ class _Onnx(_Writer):
         tokens = self._tokens[source]
         yield self.node("MatMulInteger", [tokens.numbers, weights], f"{output}_int32")
         yield self.node("Cast", [f"{output}_int32"], f"{output}_float", to=1)
-        yield self.node("Mul", [tokens.zero, sums], f"{output}_zero")
-        yield self.node("Sub", [f"{output}_float", f"{output}_zero"], f"{output}_moved")
+        yield self.node("Mul", [tokens.zero, sums], f"{output}_zeros")
+        yield self.node("Sub", [f"{output}_float", f"{output}_zeros"], f"{output}_moved")
         yield self.node("Mul", [f"{output}_moved", tokens.scale], f"{output}_by_token")
         yield self.node("Mul", [f"{output}_by_token", scales], output)
 

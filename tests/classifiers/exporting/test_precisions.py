@@ -83,6 +83,29 @@ def test_large_products_in_int8_are_not_cut(tmp_path):
     np.testing.assert_allclose(run({"x": x}), [[2 * 2.55 * 1.27]], rtol=1e-5)
 
 
+def test_a_product_may_follow_a_product_at_once_as_in_an_adapter_of_low_rank(tmp_path):
+    first = np.diag(np.array([1.27, 1.27], dtype=np.float32))
+    second = np.array([[1.27], [0.64]], dtype=np.float32)
+    make, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    products = [
+        make("MatMul", ["x", "first"], ["h"], name="/encoder/lm/model/down/MatMul"),
+        make("MatMul", ["h", "second"], ["y"], name="/encoder/lm/model/up/MatMul"),
+    ]
+    weights = [onnx.numpy_helper.from_array(first, "first")]
+    weights += [onnx.numpy_helper.from_array(second, "second")]
+    ends = [value("x", 1, ["n", 2])], [value("y", 1, ["n", 1])]
+    graph = onnx.helper.make_graph(products, "products", *ends, weights)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    onnx.save(model, tmp_path / "float.onnx")
+
+    layers = linear_layers(tmp_path / "float.onnx")
+    quantize(tmp_path / "float.onnx", tmp_path / "int8.onnx", layers, "onnx")
+
+    session = onnxruntime.InferenceSession(str(tmp_path / "int8.onnx"))
+    [found] = session.run(None, {"x": np.array([[0.0, 2.55]], dtype=np.float32)})
+    np.testing.assert_allclose(found, [[2.55 * 1.27 * 0.64]], rtol=1e-5)
+
+
 def test_a_graph_without_layers_for_int8_is_refused(tmp_path):
     save_product("/encoder/head/MatMul", np.ones((2, 1), dtype=np.float32), tmp_path / "x.onnx")
 
