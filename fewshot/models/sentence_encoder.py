@@ -122,11 +122,9 @@ class SentenceEncoder:
         return self._embed(texts, with_middle=False)
 
     def unit(self, texts: TokenizedTexts, *, with_middle: bool = False) -> npt.NDArray[np.float64]:
-        """Embed texts as vectors of length 1, [n, hidden].
-
-        `with_middle`: the embedding and the mean state of the middle layer, each as a vector of
-        length 1, side by side and divided by the square root of 2.
-        """
+        """Embed texts as vectors of length 1, [n, hidden]."""
+        # With the middle layer: the embedding and the mean state there, each as a vector of length
+        # 1, side by side and divided by the square root of 2.
         return unit_length(self._embed(texts, with_middle=with_middle))
 
     def _embed(self, texts: TokenizedTexts, *, with_middle: bool) -> npt.NDArray[np.float64]:
