@@ -110,7 +110,7 @@ class SentenceEncoder:
             known = embed_ids(self.transformer, ids).float()
             try:
                 both = embed_ids(self.transformer, ids, with_middle=True).float()
-            except torch.OutOfMemoryError:
+            except torch.cuda.OutOfMemoryError:
                 raise
             except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
                 return False
