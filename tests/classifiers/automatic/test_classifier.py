@@ -302,8 +302,14 @@ def test_the_smallest_cross_validation_of_a_voice(name, seconds):
     assert offers.least_seconds_of_folds(voice, 1.0) == seconds
 
 
-@pytest.mark.parametrize(("budget", "seconds"), [(2.0, 0.2), (0.5, 0.25), (100.0, 1.0)])
-def test_the_plan_counts_a_fit_less_than_there_are_folds(lm, monkeypatch, budget, seconds):
+@pytest.mark.parametrize(
+    ("budget", "seconds", "expected"),
+    # A fit, and one less than there are folds: five, three, none.
+    [(2.0, 0.2, 1.0), (100.0, 1.0, 5.0), (1.1, 0.2, 0.6), (0.5, 0.25, 0.25)],
+)
+def test_the_plan_counts_a_fit_less_than_there_are_folds(
+    lm, monkeypatch, budget, seconds, expected
+):
     [head] = [voice for voice in CHEAP if voice.name == "head"]
     monkeypatch.setattr("fewshot.classifiers.automatic.offers.CHEAP", (head,))
     monkeypatch.setattr("fewshot.classifiers.automatic.offers.COSTLY", ())
@@ -312,8 +318,6 @@ def test_the_plan_counts_a_fit_less_than_there_are_folds(lm, monkeypatch, budget
         TEXTS[:10], LABELS[:10]
     )
 
-    n_folds = min(5, 1 + int(0.5 * (budget - seconds) / seconds + 1e-6))
-    expected = seconds * (n_folds if n_folds > 1 else 1)
     assert plan.seconds == pytest.approx(expected, abs=0.05)
 
 
