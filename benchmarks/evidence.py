@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from fewshot import (
     Classifier,
@@ -36,7 +35,6 @@ from fewshot.benchmark.metrics import METRICS, evaluate
 from fewshot.benchmark.predictions import class_names, given_labels, predict
 from fewshot.errors import FewShotWarning
 from fewshot.models.masked_lm import MaskedLM
-from fewshot.models.sentence_encoder import SentenceEncoder, TokenizedTexts
 
 _MAX_LENGTH = 128  # tokens
 _MODELS = ("fewshot-mini", "fewshot-base")
@@ -149,21 +147,6 @@ def _bfloat16(lm: MaskedLM) -> Iterator[None]:
         kind.forward = forward
 
 
-class _Shared(EmbeddingClassifier):
-    """Embeds each text that it predicts once, whatever the number of fits."""
-
-    known: ClassVar[dict[bytes, NDArray[np.float64]]] = {}
-
-    def _embed(self, encoder: SentenceEncoder, tokens: TokenizedTexts) -> NDArray[np.float64]:
-        start = f"{self.model} {self.reads_middle_} ".encode()
-        keys = [start + ids.tobytes() for ids in tokens.ids]
-        new = {key: i for i, key in enumerate(keys) if key not in self.known}
-        if new:
-            chosen = TokenizedTexts([tokens.ids[i] for i in new.values()], 0)
-            self.known.update(zip(new, super()._embed(encoder, chosen), strict=True))
-        return np.stack([self.known[key] for key in keys])
-
-
 # ---- Methods ----------------------------------------------------------------------------------
 
 
@@ -191,11 +174,11 @@ def _prompt(tuning: str) -> Callable[[Run, int], PromptClassifier]:
 
 def _names(run: Run, _seed: int) -> EmbeddingClassifier:
     labels = list(run.data.labels)
-    return _Shared(run.model, labels=labels, head="names", max_length=_MAX_LENGTH)
+    return EmbeddingClassifier(run.model, labels=labels, head="names", max_length=_MAX_LENGTH)
 
 
 def _embedding_and_names(run: Run, _seed: int) -> EmbeddingClassifier:
-    return _Shared(run.model, labels=list(run.data.labels), max_length=_MAX_LENGTH)
+    return EmbeddingClassifier(run.model, labels=list(run.data.labels), max_length=_MAX_LENGTH)
 
 
 def _classifier(run: Run, seed: int) -> Classifier:
@@ -210,7 +193,7 @@ METHODS = {
     "TF-IDF": Method(lambda _run, _seed: TfidfClassifier()),
     "head": Method(_prompt("head")),
     "embedding": Method(
-        lambda run, _: _Shared(run.model, head="regression", max_length=_MAX_LENGTH)
+        lambda run, _: EmbeddingClassifier(run.model, head="regression", max_length=_MAX_LENGTH)
     ),
     "embedding and names": Method(_embedding_and_names),
     "Classifier": Method(_classifier),

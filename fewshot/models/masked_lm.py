@@ -28,7 +28,7 @@ from fewshot.models.precision import (
     with_bf16_products,
 )
 from fewshot.models.reproducible import map_single_threaded, n_copies, plain_torch
-from fewshot.models.state_cache import MaskStates, StateCache
+from fewshot.models.state_cache import MaskStates, StateCache, weights_state
 from fewshot.prompting.prompts import TEXTS_REMEMBERED, Prompts, Rows, TokenCache, plan_batches
 
 if TYPE_CHECKING:
@@ -376,12 +376,7 @@ class MaskedLM:
 
     def weights_state(self) -> int:
         """Return a number that differs after a change of the weights in place."""
-        # torch does not count changes through `parameter.data`; a row and a column show them.
-        parameters = [p.detach() for _, p in self.named_parameters() if p.numel()]
-        changes = [(p.data_ptr(), p._version) for p in parameters]
-        sample = [part for p in parameters for part in ((p[0], p[..., 0]) if p.ndim > 1 else (p,))]
-        values = torch.cat([part.flatten().float() for part in sample]).cpu().numpy()
-        return hash((tuple(changes), values.tobytes()))
+        return weights_state(parameter for _, parameter in self.named_parameters())
 
     def freeze(self) -> None:
         """End tuning: no more gradients, and states of the old weights are forgotten."""

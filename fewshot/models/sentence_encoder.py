@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -28,8 +28,12 @@ from fewshot.models.model_checks import check_weights
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import map_single_threaded, n_copies, warn_in_worker
+from fewshot.models.state_cache import CACHE_BYTES, weights_state
 from fewshot.prompting.prompts import Rows, plan_batches
 from fewshot.prompting.tokens import token_ids
+
+Vector: TypeAlias = npt.NDArray[np.float32]  # [hidden]
+_Key: TypeAlias = tuple[bytes, bool]  # token ids, and whether the middle layer is read too
 
 _KIND, _PACKAGE = "sentence encoder", "sentence_transformers"
 # Modules that read no name of a class from a folder, but for a Dense layer's activation.
@@ -39,8 +43,18 @@ _IDENTITY = "torch.nn.modules.linear.Identity"
 _ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDENTITY)}")
 _LOADED: BoundedCache[tuple[str, FolderState], SentenceTransformer] = BoundedCache(LOADED_AT_ONCE)
 _READERS: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[SentenceTransformer, _Known] = WeakKeyDictionary()
 _SHORTEST = 1e-12  # an embedding of zeros stays one
 _ALIKE = 1e-4  # a difference of numbers that rounding explains, also in half precision's sums
+
+
+@dataclass
+class _Known:
+    """What is known of an encoder as it is now, so that a search embeds no text twice."""
+
+    state: tuple[int, str]
+    vectors: BoundedCache[_Key, Vector]
+    can_read_middle: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class SentenceEncoder:
                 "the sentence encoder has no tokenizer of transformers; use one that is made of a "
                 "transformer model and pooling, such as 'fewshot-mini'"
             )
-        check_weights(transformer, "the sentence encoder")
+        _known(transformer)  # checks the weights
         limit = transformer.max_seq_length if max_length is None else max_length
         longest = _longest(transformer)
         if max_length is not None:
@@ -103,6 +117,12 @@ class SentenceEncoder:
 
     def can_read_middle(self) -> bool:
         """Return whether a middle layer can be read: the model, run alone, must embed the same."""
+        known = _known(self.transformer)
+        if known.can_read_middle is None:
+            known.can_read_middle = self._can_read_middle()
+        return known.can_read_middle
+
+    def _can_read_middle(self) -> bool:
         ids = torch.from_numpy(self.tokenize(["a"]).ids[0].astype(np.int64))[None]
         ids = ids.to(self.transformer.device)
         self.transformer.eval()
@@ -128,6 +148,17 @@ class SentenceEncoder:
         return unit_length(self._embed(texts, with_middle=with_middle))
 
     def _embed(self, texts: TokenizedTexts, *, with_middle: bool) -> npt.NDArray[np.float64]:
+        keys = [(ids.tobytes(), with_middle) for ids in texts.ids]
+        place = {key: i for i, key in enumerate(keys)}
+
+        def embed(new: list[_Key]) -> list[Vector]:
+            chosen = TokenizedTexts([texts.ids[place[key]] for key in new], 0)
+            return self._embed_new(chosen, with_middle=with_middle)
+
+        found = _known(self.transformer).vectors.fill(keys, embed)
+        return np.stack(found).astype(np.float64)
+
+    def _embed_new(self, texts: TokenizedTexts, *, with_middle: bool) -> list[Vector]:
         self.transformer.eval()
         device = self.transformer.device
         batches = plan_batches(texts.lengths, default_batch_tokens(device), "none")
@@ -136,11 +167,11 @@ class SentenceEncoder:
             return rows, self._forward(texts, rows, with_middle=with_middle).cpu()
 
         is_cpu = device.type == "cpu"
-        parts = list(map_single_threaded(run, batches) if is_cpu else map(run, batches))
-        embeddings = np.empty((len(texts.ids), parts[0][1].shape[1]))
-        for rows, found in parts:
-            embeddings[rows] = found.numpy()
-        return embeddings
+        found: dict[int, Vector] = {}
+        for rows, part in map_single_threaded(run, batches) if is_cpu else map(run, batches):
+            # Copies: a view would keep its batch alive.
+            found.update(zip(rows.tolist(), map(np.copy, part.numpy()), strict=True))
+        return [found[row] for row in range(len(texts.ids))]
 
     def tokens_per_second(self, texts: TokenizedTexts) -> float:
         """Measure how fast the encoder runs on a few of these texts."""
@@ -163,6 +194,17 @@ class SentenceEncoder:
         with torch.inference_mode():
             found = embed_ids(self.transformer, inputs, with_middle=with_middle)
         return found[: len(rows)].float()
+
+
+def _known(transformer: SentenceTransformer) -> _Known:
+    """Return what is known of an encoder, whose weights are checked if they are new."""
+    state = weights_state(transformer.parameters()), repr(transformer)
+    found = _KNOWN.get(transformer)
+    if found is None or found.state != state:
+        check_weights(transformer, "the sentence encoder")
+        vectors: BoundedCache[_Key, Vector] = BoundedCache(CACHE_BYTES, lambda row: row.nbytes)
+        found = _KNOWN[transformer] = _Known(state, vectors)
+    return found
 
 
 def embed_ids(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import Pooling
 
 from fewshot.errors import ModelError
 from fewshot.models.sentence_encoder import SentenceEncoder
@@ -44,6 +45,51 @@ def test_embedding_does_not_depend_on_the_batch(encoder):
     assert (together == np.concatenate([embed(encoder, [text]) for text in TEXTS])).all()
     assert (together[::-1] == embed(encoder, TEXTS[::-1])).all()
     assert (together[0] == together[4]).all()
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The numbers of texts of each pass of an encoder."""
+    sizes, forward = [], SentenceEncoder._forward
+
+    def count(self, texts, rows, **settings):
+        sizes.append(len(rows))
+        return forward(self, texts, rows, **settings)
+
+    monkeypatch.setattr(SentenceEncoder, "_forward", count)
+    return sizes
+
+
+def test_a_text_is_embedded_once(transformer, counted):
+    encoder = SentenceEncoder.load(transformer, None)
+
+    first = embed(encoder, TEXTS)  # two of five are alike
+    again = embed(encoder, [*TEXTS[::-1], "new"])
+    with_middle = encoder.unit(encoder.tokenize(TEXTS[:1]), with_middle=True)
+
+    assert sum(counted) == 4 + 1 + 1
+    assert (again[:5] == first[::-1]).all()
+    assert with_middle.shape == (1, 2 * first.shape[1])
+
+
+@pytest.mark.parametrize("way", ["step", "data", "pooling"])
+def test_what_changes_the_encoder_changes_the_embeddings(transformer, way):
+    encoder = SentenceEncoder.load(transformer, None)
+    before = embed(encoder, TEXTS[:1])
+    weight = encoder.transformer[0].auto_model.embeddings.word_embeddings.weight
+    if way == "step":
+        with torch.no_grad():
+            weight.mul_(2.0)
+    elif way == "data":
+        weight.data = 2.0 * weight.data
+    else:
+        encoder.transformer[1] = Pooling(before.shape[1], "cls")
+
+    after = embed(encoder, TEXTS[:1])
+
+    expected = encoder.transformer.encode(TEXTS[:1], show_progress_bar=False)
+    assert after == pytest.approx(expected, abs=1e-5)
+    assert after != pytest.approx(before, abs=1e-5)
 
 
 def test_loaded_model_is_copied(encoder, transformer):
