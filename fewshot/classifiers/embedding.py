@@ -30,6 +30,7 @@ from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.prompting.label_entries import is_word
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.distillation import fit_taught_head
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.scoring.thresholds import choose_thresholds, linear_thresholds, zero_shot_thresholds
 
@@ -188,6 +189,13 @@ class EmbeddingClassifier(SentenceClassifier):
         """
         return super().dry_run(X, y)
 
+    def _fit_soft(
+        self, X: Any, y: Any, targets: npt.NDArray[np.float64], sample_weight: Any
+    ) -> EmbeddingClassifier:
+        """Learn from probabilities of the classes; `y` holds the likeliest, and weights are > 0."""
+        plan = self._plan(X, y, sample_weight)
+        return self._learn(plan._replace(names=(), soft_labels=targets))
+
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
 
@@ -244,9 +252,12 @@ class EmbeddingClassifier(SentenceClassifier):
             reads_middle = self.head == "auto" and encoder.can_read_middle()
             names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
             features = encoder.unit(plan.encoded.tokens, with_middle=reads_middle)
-            head = fit_linear_head(
-                features, data.targets, data.weights, C=self.C, kind=data.kind, names=names
-            )
+            if plan.soft_labels is not None:
+                head = fit_taught_head(features, plan.soft_labels, data.weights)
+            else:
+                head = fit_linear_head(
+                    features, data.targets, data.weights, C=self.C, kind=data.kind, names=names
+                )
             thresholds = linear_thresholds(features, data, self.C, names)
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
         self.head_, self.reads_middle_ = plan.head, reads_middle
@@ -300,6 +311,7 @@ class _Plan(NamedTuple):
     labeled: LabeledTexts | None = None  # for names: those that choose thresholds
     names: Sequence[Sequence[str]] = ()  # of the classes, if they score or are learned from
     thresholds: npt.NDArray[np.float64] | None = None  # those that the user sets, for names
+    soft_labels: npt.NDArray[np.float64] | None = None  # of the texts, if another one teaches
 
 
 def _labeled_texts(

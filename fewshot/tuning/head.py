@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 from fewshot.data.settings import check_settings, or_none, positive
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
-from fewshot.scoring.heads import StateHead, fit_state_head
+from fewshot.scoring.distillation import calibrated
+from fewshot.scoring.heads import fit_state_head
 from fewshot.scoring.mixture import Mixture, Voices, fit_mixture
 from fewshot.tuning.strategy import Tuning
 from fewshot.tuning.task import TuningResult, TuningTask
@@ -23,7 +21,6 @@ _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/evidence/defaults.md
 # cannot be learned there, and the sum is divided (docs/evidence/defaults.md).
 _TEMPERATURE, _TEMPERATURE_OF_VOICES = 2.0, 3.0
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/evidence/self_training.md
-_FACTORS = (0.02, 50.0)  # of what learned a teacher's labels
 _FEW_TAUGHT = 100  # texts with a teacher's labels; docs/evidence/self_training.md
 
 
@@ -96,7 +93,7 @@ def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> Mixtu
             return Mixture(replace(head, temperature=_TEMPERATURE if tuned else 1.0))
         # The words of a frozen model are in the labels already, with all their errors.
         heard = words if tuned else np.zeros_like(words)
-        return Mixture(_calibrated(head, states, heard, task.targets, task.sample_weight))
+        return Mixture(calibrated(head, states, heard, task.targets, task.sample_weight))
     voices = Voices(words, similarities, states, scorer.mask_states(encoded))
     if names := scorer.names:
         voices = replace(voices, word_weight=names.word_weight, name_weight=names.weight)
@@ -108,37 +105,6 @@ def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> Mixtu
         learns_weights=not tuned,
         temperature=_TEMPERATURE_OF_VOICES if tuned else 1.0,
         kind=scorer.kind,
-    )
-
-
-def _calibrated(
-    head: StateHead,
-    states: npt.NDArray[np.float64],
-    words: npt.NDArray[np.float64],
-    targets: npt.NDArray[np.float64],
-    sample_weight: npt.NDArray[np.float64],
-) -> StateHead:
-    """Return a regression beside the words that says each class as surely and often as targets."""
-    # Its penalty makes a regression follow the teacher only roughly, and makes it flat; without an
-    # intercept it holds all classes to be equally frequent, which those of a pool need not be. The
-    # factors and the intercept of least cross-entropy undo that (bias-corrected temperature
-    # scaling: Alexandari et al., 2020, Maximum Likelihood with Bias-Corrected Calibration is
-    # Hard-To-Beat at Label Shift Adaptation, section 4), and say how much the words still add.
-    voices = np.stack([head.logits(states), words])
-    weights = sample_weight[:, None]
-
-    def loss(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        found = log_softmax(np.tensordot(values[:2], voices, 1) + values[2:], axis=1)
-        error = weights * (np.exp(found) - targets)
-        gradient = np.array([*(error * voices).sum((1, 2)), *error.sum(0)])
-        return -float((weights * targets * found).sum()), gradient
-
-    start = np.array([1.0, 0.0, *np.zeros(targets.shape[1])])
-    bounds = [_FACTORS, (0.0, _FACTORS[1]), *[(None, None)] * targets.shape[1]]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    own = 1.0 / found[0]
-    return replace(
-        head, intercept=own * found[2:], prompt_share=float(own * found[1]), temperature=float(own)
     )
 
 

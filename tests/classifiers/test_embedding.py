@@ -178,6 +178,17 @@ def test_an_encoder_without_layers_is_read_as_it_is(transformer):
     assert clf.predict(["great", "awful"]).tolist() == ["pos", "neg"]
 
 
+def test_what_another_says_is_learned_by_its_weights(transformer):
+    told = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])
+    clf = EmbeddingClassifier(transformer, labels=["neg", "pos"])
+
+    clf._fit_soft(["awful", "awful", "great"], ["neg", "pos", "pos"], told, [1.0, 2.0, 1.0])
+
+    # (0.9 + 2 * 0.3) / 3 of the one text; nothing is learned of the names.
+    said = clf.predict_proba(["awful", "great"])
+    assert said == pytest.approx(np.array([[0.5, 0.5], [0.2, 0.8]]), abs=1e-3)
+
+
 def test_a_class_without_an_example_is_learned_from_its_name(transformer):
     clf = EmbeddingClassifier(transformer, {**NAMES, "so": ["film"]}).fit(TEXTS, LABELS)
     alone = EmbeddingClassifier(transformer, head="regression", labels=["neg", "pos", "so"])

@@ -14,11 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from fewshot.classifiers.automatic.distilling import (
     MOST_CHANGED,
-    best_prompt,
-    changed_share,
+    Learner,
+    Told,
     check_texts,
+    chosen_start,
     distilled,
     scores_of,
+    starts_of,
 )
 from fewshot.classifiers.automatic.offers import plan_voices
 from fewshot.classifiers.automatic.pool import pooled
@@ -36,7 +38,6 @@ from fewshot.classifiers.automatic.task import (
 )
 from fewshot.classifiers.automatic.voices import class_scores
 from fewshot.classifiers.base import TextClassifier, in_plain_torch
-from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.data.classes import (
     Threshold,
     check_any_label,
@@ -111,7 +112,7 @@ class Classifier(TextClassifier):
         The fitted classifiers that are pooled.
     weights_ : ndarray of shape (n_voices,)
         Of their log-probabilities.
-    estimator_ : PromptClassifier
+    estimator_ : EmbeddingClassifier or PromptClassifier
         One classifier that has learned what the pool says (:meth:`distill`) and predicts in its
         place; `class_weight` and `class_prior` are added to what it says. It exists after a fit
         with 100 texts without labels or more and a labelled text of each class, one label each, if
@@ -244,12 +245,13 @@ class Classifier(TextClassifier):
         return plan_voices(*self._plan(X, y, None, unlabeled)[:2])
 
     @in_plain_torch
-    def distill(self, X: Any) -> PromptClassifier:
+    def distill(self, X: Any) -> Learner:
         """Return one classifier that has learned what the pool of voices says of texts.
 
-        It is a regression on the states of the model of one voice: of those with a prompt, the one
-        with the largest weight. It reads a text once, where the pool reads it once for each voice,
-        and can be exported. ``docs/evidence/classifier.md`` has measurements.
+        It is a regression: on sentence embeddings, if a voice reads them and they can say what the
+        pool says, else on the states of the voice with a prompt that weighs most. It reads a text
+        once, where the pool reads it once for each voice, and can be exported.
+        ``docs/evidence/classifier.md`` has measurements.
 
         Parameters
         ----------
@@ -259,16 +261,17 @@ class Classifier(TextClassifier):
 
         Returns
         -------
-        PromptClassifier
+        EmbeddingClassifier or PromptClassifier
             Fitted, with the same classes; decides with the same `class_weight` and `class_prior`.
+            Fitted again, an EmbeddingClassifier knows no `class_prior`.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
         InputError
-            If there are too few texts, if they may have several labels, or if no voice has a
-            prompt.
+            If there are too few texts, if they may have several labels, or if no voice runs a
+            model.
 
         Warns
         -----
@@ -285,26 +288,27 @@ class Classifier(TextClassifier):
                 "distill learns one label for each text, and these have several; save the "
                 "Classifier, or export one of its voices_"
             )
-        voice = best_prompt(self.voices_, self.weights_)
-        if voice is None:
+        starts = starts_of(self.voices_, self.weights_)
+        if not starts:
             raise InputError(
-                f"distill starts from a voice with a prompt, and of {list(self.voices_)} none has "
-                "one; save the Classifier, or export one of its voices_"
+                f"distill starts from a voice that runs a model, and of {list(self.voices_)} none "
+                "does; save the Classifier"
             )
         examples = check_texts(read_examples(X, self.fields_))
         scores = scores_of(self.voices_, examples)  # the student's fit says what is cut
-        told = examples, np.exp(pooled(self.weights_, scores)), np.ones(len(examples))
-        share = changed_share(voice, *told)
+        told = Told(examples, np.exp(pooled(self.weights_, scores)), np.ones(len(examples)))
+        start, share = chosen_start(starts, told)
         if share > MOST_CHANGED:
             warn_user(
                 f"what is distilled puts {share:.0%} of held-out texts into another class than the "
                 "pool of voices: compare both on labelled texts, or keep the Classifier",
                 FewShotWarning,
             )
-        student = distilled(voice, *told)
+        student = distilled(start, told)
         student.classes_, student.class_offset_ = self.classes_, self.class_offset_
         # They hold for the decision, and for a refit; those of the voices know the classes' names.
-        return student.set_params(class_weight=voice.class_weight, class_prior=voice.class_prior)
+        known = {"class_weight", "class_prior"} & student.get_params().keys()
+        return student.set_params(**{name: getattr(start, name) for name in known})
 
     def _plan(
         self, X: Any, y: Any, sample_weight: Any, unlabeled: Any

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from fewshot.classifiers.automatic.pool import pooled
 from fewshot.classifiers.automatic.task import Task
 from fewshot.classifiers.automatic.voices import class_scores, pool_within
 from fewshot.classifiers.base import TextClassifier
+from fewshot.classifiers.embedding import EmbeddingClassifier
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.fitting import fit_soft_labels
 from fewshot.data.examples import Examples
@@ -24,6 +25,22 @@ Array: TypeAlias = npt.NDArray[np.float64]
 LEAST_TEXTS = 100  # of Head, for learning from soft labels alone
 MOST_CHANGED = 0.1  # of held-out texts; docs/evidence/classifier.md
 _FOLDS = 5
+
+Learner: TypeAlias = EmbeddingClassifier | PromptClassifier
+
+
+class Told(NamedTuple):
+    """What a student learns from: the labelled texts, and others with what the pool says."""
+
+    examples: Examples
+    soft_labels: Array  # [n, n_classes]
+    sample_weight: Array  # [n]
+    n_labeled: int = 0  # the first ones
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Told:
+        """Return some rows."""
+        own = self.soft_labels[rows], self.sample_weight[rows]
+        return Told(self.examples.take(rows), *own, int((rows < self.n_labeled).sum()))
 
 
 def is_distilled(task: Task) -> bool:
@@ -44,11 +61,14 @@ def check_texts(examples: Examples) -> Examples:
     return examples
 
 
-def best_prompt(voices: Mapping[str, TextClassifier], weights: Array) -> PromptClassifier | None:
-    """Return the prompt classifier, or what another has learned as one, of the largest weight."""
-    places = np.argsort(-weights, kind="stable").tolist()
-    found = (prompt_of(list(voices.values())[place]) for place in places)
-    return next((prompt for prompt in found if prompt is not None), None)
+def starts_of(voices: Mapping[str, TextClassifier], weights: Array) -> list[Learner]:
+    """Return the voices on whose states a student may learn, those to be tried first in front."""
+    # Sentence embeddings, and the prompt classifier, or what another has learned as one, of the
+    # largest weight: docs/evidence/classifier.md
+    ranked = [list(voices.values())[i] for i in np.argsort(-weights, kind="stable").tolist()]
+    embeddings = [voice for voice in ranked if isinstance(voice, EmbeddingClassifier)]
+    prompts = [prompt for voice in ranked if (prompt := prompt_of(voice)) is not None]
+    return [*embeddings[:1], *prompts[:1]]
 
 
 def prompt_of(voice: TextClassifier) -> PromptClassifier | None:
@@ -64,41 +84,49 @@ def student_of(
     seconds: float,
     voices: Mapping[str, TextClassifier],
     weights: Array,
-) -> tuple[PromptClassifier | None, str]:
+) -> tuple[Learner | None, str]:
     """Return the classifier that a fit ends with, or none, and what to say of it."""
-    voice = best_prompt(voices, weights)
+    starts = starts_of(voices, weights)
     rows, _ = pool_within(task, of_texts, voices, seconds)
-    if voice is None or len(rows) < LEAST_TEXTS:
-        lack = "no voice has a prompt" if voice is None else f"no time for {LEAST_TEXTS} texts"
+    if not starts or len(rows) < LEAST_TEXTS:
+        lack = f"no time for {LEAST_TEXTS} texts" if starts else "no voice runs a model"
         return None, f"not tried: {lack}"
     n, (targets, of_labeled, _) = task.n_labeled, task.truth()
     said = np.exp(pooled(weights, scores_of(voices, task.data.pool.take(rows))))
-    examples = task.data.joined().examples.take(np.concatenate([np.arange(n), n + rows]))
-    soft_labels = np.concatenate([targets, said])
-    sample_weight = np.concatenate([of_labeled / of_labeled.mean(), np.ones(len(rows))])
-    share = changed_share(voice, examples, soft_labels, sample_weight, n)
+    told = Told(
+        task.data.joined().examples.take(np.concatenate([np.arange(n), n + rows])),
+        np.concatenate([targets, said]),
+        np.concatenate([of_labeled / of_labeled.mean(), np.ones(len(rows))]),
+        n,
+    )
+    start, share = chosen_start(starts, told)
     if share > MOST_CHANGED:
         return None, f"left out: puts {share:.0%} of held-out texts into another class"
-    student = distilled(voice, examples, soft_labels, sample_weight)
-    return student, f"predicts: learned from {len(rows)} texts without labels what the others say"
+    note = f"predicts: learned from {len(rows)} texts without labels what the others say"
+    return distilled(start, told), note
 
 
-def changed_share(
-    voice: PromptClassifier,
-    examples: Examples,
-    soft_labels: Array,  # [n, n_classes]
-    sample_weight: Array,  # [n]
-    n_labeled: int = 0,
-) -> float:
+def chosen_start(starts: Sequence[Learner], told: Told) -> tuple[Learner, float]:
+    """Return the first start whose student says what it is told, or the best, and what changes."""
+    shares: list[float] = []
+    for start in starts:
+        shares.append(changed_share(start, told))
+        if shares[-1] <= MOST_CHANGED:
+            break
+    best = int(np.argmin(shares))
+    return starts[best], shares[best]
+
+
+def changed_share(start: Learner, told: Told) -> float:
     """Return the share of texts that a student without them puts into another class than told."""
-    held = np.arange(len(examples)) % _FOLDS == _FOLDS - 1
-    held[:n_labeled] = False
-    kept, rest = np.flatnonzero(~held), np.flatnonzero(held)
+    held = np.arange(len(told.examples)) % _FOLDS == _FOLDS - 1
+    held[: told.n_labeled] = False
+    rest = np.flatnonzero(held)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewShotWarning)  # the fit on all texts gives them
-        student = distilled(voice, examples.take(kept), soft_labels[kept], sample_weight[kept])
-        found = student._class_scores(examples.take(rest)).argmax(1)
-    return float(np.mean(found != soft_labels[rest].argmax(1)))
+        student = distilled(start, told.take(np.flatnonzero(~held)))
+        found = student._class_scores(told.examples.take(rest)).argmax(1)
+    return float(np.mean(found != told.soft_labels[rest].argmax(1)))
 
 
 def scores_of(voices: Mapping[str, TextClassifier], texts: Examples) -> list[Array]:
@@ -108,24 +136,25 @@ def scores_of(voices: Mapping[str, TextClassifier], texts: Examples) -> list[Arr
         return [class_scores(voice, texts) for voice in voices.values()]
 
 
-def distilled(
-    voice: PromptClassifier,
-    examples: Examples,
-    soft_labels: Array,  # [n, n_classes]
-    sample_weight: Array,  # [n]
-) -> PromptClassifier:
+def distilled(start: Learner, told: Told) -> Learner:
     """Fit a regression on states of a voice's model to soft labels; it weighs no class."""
+    classes = start.classes_.tolist()
+    labels = [classes[i] for i in told.soft_labels.argmax(1)]
+    if isinstance(start, EmbeddingClassifier):
+        plain = EmbeddingClassifier(start.model, max_length=start.max_length, labels=classes)
+        return plain._fit_soft(told.examples, labels, told.soft_labels, told.sample_weight)
     student = PromptClassifier(
-        voice.template,
-        voice.verbalizer,
-        model=voice.model_,
+        start.template,
+        start.verbalizer,
+        model=start.model_,
         tuning="head",
-        labels=voice.labels,
-        max_length=voice.max_length,
+        labels=start.labels,
+        max_length=start.max_length,
         random_state=0,
         verbose=0,
     )
-    labels = voice.classes_[soft_labels.argmax(1)].tolist()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LabelWordWarning)  # the pool's fit has given them
-        return fit_soft_labels(student, examples, labels, soft_labels, 1.0, sample_weight)
+        return fit_soft_labels(
+            student, told.examples, labels, told.soft_labels, 1.0, told.sample_weight
+        )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from fewshot.classifiers.automatic.advice import advice_for
-from fewshot.classifiers.automatic.distilling import is_distilled, student_of
+from fewshot.classifiers.automatic.distilling import Learner, is_distilled, student_of
 from fewshot.classifiers.automatic.expectation import Expectation, expect
 from fewshot.classifiers.automatic.offers import (
     LEAST_FOLDS,
@@ -36,7 +36,6 @@ from fewshot.classifiers.automatic.voices import (
     zero_shot_within,
 )
 from fewshot.classifiers.base import TextClassifier
-from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.data.classes import given_thresholds
 from fewshot.data.task_kind import TaskKind
 from fewshot.errors import FewShotError, FewShotWarning, LabelWordWarning, warn_user
@@ -56,7 +55,7 @@ class Found(NamedTuple):
     weights: Array
     report: FitReport
     thresholds: Array | None = None  # of several labels, [n_classes]
-    student: PromptClassifier | None = None  # that predicts in place of the voices
+    student: Learner | None = None  # that predicts in place of the voices
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,19 @@ from scipy.special import log_softmax
 from sklearn.base import clone
 
 import fewshot
-from fewshot import Classifier, PETClassifier, PromptClassifier, TfidfClassifier, Unlabeled
+from fewshot import (
+    Classifier,
+    EmbeddingClassifier,
+    PETClassifier,
+    PromptClassifier,
+    TfidfClassifier,
+    Unlabeled,
+)
 from fewshot.classifiers.automatic import offers
 from fewshot.classifiers.automatic.distilling import (
-    best_prompt,
+    chosen_start,
     is_distilled,
+    starts_of,
     student_of,
 )
 from fewshot.classifiers.automatic.pool import pooled
@@ -584,15 +592,56 @@ def test_numbers_that_stand_for_names_stay_numbers(lm):
     assert (student.predict(of_one) == 0).mean() > 0.8  # a random model
 
 
-def test_the_student_starts_from_the_prompt_that_weighs_most(lm):
+def test_the_student_starts_from_embeddings_or_the_prompt_that_weighs_most(lm):
     head = PromptClassifier(model=lm, tuning="head", verbose=0).fit(TEXTS, LABELS)
     pet = PETClassifier(head, random_state=0, verbose=0)
     pet.fit(TEXTS, LABELS, unlabeled=Unlabeled(MANY[:40]))
-    voices = {"head": head, "pet": pet, "tfidf": TfidfClassifier().fit(TEXTS, LABELS)}
+    tfidf, embedding = TfidfClassifier().fit(TEXTS, LABELS), EmbeddingClassifier()
+    voices = {"head": head, "pet": pet, "tfidf": tfidf}
 
-    assert best_prompt(voices, np.array([0.5, 0.4, 0.9])) is head
-    assert best_prompt(voices, np.array([0.4, 0.5, 0.9])) is pet.estimator_
-    assert best_prompt({"tfidf": voices["tfidf"]}, np.ones(1)) is None
+    assert starts_of(voices, np.array([0.5, 0.4, 0.9])) == [head]
+    assert starts_of(voices, np.array([0.4, 0.5, 0.9])) == [pet.estimator_]
+    assert starts_of({"head": head, "own": embedding}, np.array([0.9, 0.1])) == [embedding, head]
+    assert starts_of({"tfidf": tfidf}, np.ones(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("shares", "chosen"), [([0.1, 0.0], 0), ([0.11, 0.1], 1), ([0.3, 0.2], 1), ([0.2, 0.3], 0)]
+)
+def test_the_first_start_that_agrees_is_chosen_or_the_best(monkeypatch, shares, chosen):
+    starts = [EmbeddingClassifier(), PromptClassifier()]
+    module = "fewshot.classifiers.automatic.distilling"
+    monkeypatch.setattr(f"{module}.changed_share", lambda start, _: shares[starts.index(start)])
+
+    assert chosen_start(starts, None) == (starts[chosen], shares[chosen])
+
+
+SUBJECTS = ["The team", "A striker", "The party", "A minister"]
+ENDS = [f"{verb} in {place}" for verb in ("spoke", "won", "lost") for place in range(2000, 2010)]
+PLAYS = [f"{subject} {end}." for end in ENDS for subject in SUBJECTS]  # 120
+
+
+def test_a_fit_of_an_embedded_model_ends_with_embeddings(monkeypatch, tmp_path):
+    monkeypatch.setattr(offers, "COSTLY", ())
+    monkeypatch.setattr("fewshot.classifiers.automatic.distilling.MOST_CHANGED", 1.0)
+    labels, weights = ["sports", "sports", "politics", "politics"], {"sports": 2.0}
+    clf = Classifier(model="fewshot-mini", time_budget="1h", class_weight=weights, **QUIET)
+
+    clf.fit(PLAYS[:4], labels, unlabeled=Unlabeled(PLAYS[4:]))
+    later = clf.distill(PLAYS)
+
+    new = ["The players trained.", "The government resigned."]
+    assert clf.predict(new).tolist() == ["sports", "politics"]
+    assert isinstance(clf.estimator_, EmbeddingClassifier)
+    assert clf.estimator_.reads_middle_
+    assert clf.report_.trials[-1].note.startswith("predicts: learned from 116 texts")
+    said = pooled(clf.weights_, [class_scores(v, PLAYS[4:]) for v in clf.voices_.values()])
+    own = class_scores(clf.estimator_, PLAYS[4:])
+    assert np.corrcoef(said[:, 0], own[:, 0])[0, 1] > 0.9
+    assert isinstance(later, EmbeddingClassifier)
+    assert (later.class_weight, later.class_offset_.tolist()) == (weights, [0.0, np.log(2.0)])
+    later.save(tmp_path / "student")
+    assert fewshot.load(tmp_path / "student").predict(new).tolist() == ["sports", "politics"]
 
 
 @pytest.fixture(scope="module")
@@ -660,7 +709,7 @@ def test_a_later_distilling_learns_from_the_voices(learned, monkeypatch):
     learned.distill(MIXED)
 
     scores = [class_scores(voice, MIXED) for voice in learned.voices_.values()]
-    assert seen[-1][2] == pytest.approx(np.exp(pooled(learned.weights_, scores)))
+    assert seen[-1][1].soft_labels == pytest.approx(np.exp(pooled(learned.weights_, scores)))
 
 
 def test_the_student_learns_labels_and_what_the_pool_says(lm, monkeypatch):
@@ -684,7 +733,10 @@ def test_the_student_learns_labels_and_what_the_pool_says(lm, monkeypatch):
     # One pass over 127 texts in 0.8 of the time, which make 64.
     short, counted = (159.0, voices, factors), (161.0, {"tfidf": voices["tfidf"]}, np.ones(1))
     assert student_of(task, of_texts, *short) == (None, "not tried: no time for 100 texts")
-    assert student_of(task, of_texts, *counted) == (None, "not tried: no voice has a prompt")
+    assert student_of(task, of_texts, *counted) == (
+        None,
+        "not tried: no voice runs a model",
+    )
     assert not seen
     note = student_of(task, of_texts, 161.0, voices, factors)[1]
     assert note == "predicts: learned from 128 texts without labels what the others say"
@@ -692,8 +744,8 @@ def test_the_student_learns_labels_and_what_the_pool_says(lm, monkeypatch):
     other = student_of(task, of_texts, 161.0, voices, factors)
     assert other == (None, "left out: puts 100% of held-out texts into another class")
     of_part, whole = seen[:2]
-    assert len(of_part[1]) == 138 - 25  # 14, 19 .. 134 are held out
-    voice, examples, soft_labels, sample_weight = whole
+    assert len(of_part[1].examples) == 138 - 25  # 14, 19 .. 134 are held out
+    voice, (examples, soft_labels, sample_weight, _) = whole
     found = list(examples.columns["text"])
     n, drawn = len(TEXTS), found[len(TEXTS) :]
     scores = [class_scores(clf, drawn) for clf in voices.values()]
@@ -765,5 +817,5 @@ def test_what_cannot_be_distilled_is_refused(fitted, lm):
     counted = Classifier(model=lm, time_budget="1h", **QUIET).fit(TEXTS, LABELS)
     counted.voices_ = {"tfidf": TfidfClassifier().fit(TEXTS, LABELS)}
     counted.weights_ = np.ones(1)
-    with pytest.raises(InputError, match=r"of \['tfidf'\] none has one; save the Classifier"):
+    with pytest.raises(InputError, match=r"of \['tfidf'\] none does; save the"):
         counted.distill(MIXED)
