@@ -116,7 +116,7 @@ class Classifier(TextClassifier):
         One classifier that has learned what the pool says (:meth:`distill`) and predicts in its
         place; `class_weight` and `class_prior` are added to what it says. It exists after a fit
         with 100 texts without labels or more and a labelled text of each class, one label each, if
-        there was time and it puts at most a tenth of held-out texts into another class than
+        there was time and it puts at most 15 % of held-out texts into another class than
         the pool; then the Classifier can be exported.
     pool_keys_ : ndarray of uint64
         Beside `estimator_`: hashes of these texts, to warn when one of them is predicted.
@@ -276,7 +276,7 @@ class Classifier(TextClassifier):
         Warns
         -----
         FewShotWarning
-            If it puts more than a tenth of held-out texts into another class than the pool.
+            If it puts more than 15 % of held-out texts into another class than the pool.
 
         References
         ----------
