@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=_MODELS, default=list(_MODELS))
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=10, help="seeds 0 to this less one")
+    parser.add_argument("--shots", type=int, nargs="+", help="labels per class; else as set")
     parser.add_argument("--test-size", type=int, help="the most test texts, always the same")
     parser.add_argument("--metric", choices=list(METRICS), help="of the table; else each set's own")
     parser.add_argument("--table", action="store_true", help="print the table of what is there")
@@ -87,7 +88,7 @@ def main() -> None:
     done = {_key(row) for row in rows}
     for name, model in () if args.table else product(args.sets, args.models):
         data = load_data_set(_TICKETS if name == "tickets" else name, args.data_dir)
-        for shots in _SHOTS[name]:
+        for shots in args.shots or _SHOTS[name]:
             run = Run(data, model, load_masked_lm(model), shots, args.test_size)
             for method, seed in product(args.methods, range(args.seeds)):
                 place = {"set": name, "shots": shots, "model": model, "method": method}
