@@ -24,7 +24,10 @@ from fewshot import (
 )
 from fewshot.classifiers.automatic import offers
 from fewshot.classifiers.automatic.distilling import (
+    Told,
+    changed_share,
     chosen_start,
+    distilled,
     is_distilled,
     starts_of,
     student_of,
@@ -34,6 +37,7 @@ from fewshot.classifiers.automatic.report import in_seconds
 from fewshot.classifiers.automatic.search import Tried, _is_most, _weighable, _why_left_out
 from fewshot.classifiers.automatic.task import Task, read_classes
 from fewshot.classifiers.automatic.voices import CHEAP, COSTLY, class_scores
+from fewshot.data.examples import Examples
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.task_kind import ONE_LABEL, TaskKind
 from fewshot.data.training_data import read_training_data
@@ -43,11 +47,14 @@ from fewshot.errors import (
     InputError,
     LabelWordWarning,
     LeakageWarning,
+    TruncationWarning,
     VerbalizerError,
 )
 from tests.tiny_estimators import POOL, WORDS, tiny_lm
 from tests.tiny_estimators import X as TEXTS
 from tests.tiny_estimators import Y as LABELS
+from tests.tiny_models import tiny_bert
+from tests.tiny_sentences import tiny_sentence_transformer
 
 QUIET = {"random_state": 0, "verbose": 0}
 NEW = ["the football player", "a law", "vote vote goal"]
@@ -614,6 +621,32 @@ def test_the_first_start_that_agrees_is_chosen_or_the_best(monkeypatch, shares, 
     monkeypatch.setattr(f"{module}.changed_share", lambda start, _: shares[starts.index(start)])
 
     assert chosen_start(starts, None) == (starts[chosen], shares[chosen])
+
+
+def test_a_student_is_that_of_the_start_that_was_chosen(lm, monkeypatch):
+    own = EmbeddingClassifier(tiny_sentence_transformer(tiny_bert()), max_length=4)
+    head = PromptClassifier(model=lm, tuning="head", verbose=0).fit(TEXTS, LABELS)
+    with pytest.warns(TruncationWarning):
+        voices = {"embedding": own.fit(TEXTS, LABELS), "head": head}
+    clf = Classifier(model=lm, **QUIET)
+    task, _, _ = clf._plan(TEXTS, LABELS, None, Unlabeled(MIXED))
+    clf = clf.fit(TEXTS, LABELS)
+    clf.voices_, clf.weights_ = voices, np.ones(2)
+    told = Told(Examples({"text": MIXED}), np.full((150, 2), 0.5), np.ones(150))
+    module = "fewshot.classifiers.automatic.distilling"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FewShotWarning)
+        assert changed_share(own, told) <= 1
+    with pytest.warns(TruncationWarning, match="150 of 150"):
+        student = distilled(own, told)
+    monkeypatch.setattr(f"{module}.changed_share", lambda start, _: 0.5 * (start is own))
+    later = clf.distill(MIXED)
+    found, _ = student_of(task, np.ones(len(TEXTS) + 150), 1e3, voices, np.ones(2))
+
+    assert (student.model, student.max_length) == (own.model, 4)
+    assert isinstance(later, PromptClassifier)
+    assert isinstance(found, PromptClassifier)
 
 
 SUBJECTS = ["The team", "A striker", "The party", "A minister"]
