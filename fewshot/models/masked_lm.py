@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fewshot.data.cache import BoundedCache
 from fewshot.models.added_modules import AddedModules, Stacked, detach
+from fewshot.models.changes import weights_state
 from fewshot.models.mask_head import MaskHead
 from fewshot.models.model_checks import check_fits, check_runs, is_half
 from fewshot.models.packing import can_pack, plan_packed, run_packed, split_packed
@@ -28,7 +29,7 @@ from fewshot.models.precision import (
     with_bf16_products,
 )
 from fewshot.models.reproducible import map_single_threaded, n_copies, plain_torch
-from fewshot.models.state_cache import MaskStates, StateCache, weights_state
+from fewshot.models.state_cache import MaskStates, StateCache
 from fewshot.prompting.prompts import TEXTS_REMEMBERED, Prompts, Rows, TokenCache, plan_batches
 
 if TYPE_CHECKING:

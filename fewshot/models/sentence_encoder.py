@@ -21,6 +21,7 @@ from torch import nn
 
 from fewshot.data.cache import BoundedCache
 from fewshot.errors import ModelError
+from fewshot.models.changes import module_state
 from fewshot.models.embedded import EMBEDDED, EmbeddedModel, encoder_folder, local_encoder
 from fewshot.models.hub import NO_CODE, load_by_name, model_name, unusable
 from fewshot.models.loading import LOADED_AT_ONCE, FolderState, folder_state
@@ -28,11 +29,11 @@ from fewshot.models.model_checks import check_weights
 from fewshot.models.parts import check_max_length, default_batch_tokens, position_limit
 from fewshot.models.quiet import quiet_transformers
 from fewshot.models.reproducible import map_single_threaded, n_copies, warn_in_worker
-from fewshot.models.state_cache import CACHE_BYTES, weights_state
+from fewshot.models.state_cache import CACHE_BYTES
 from fewshot.prompting.prompts import Rows, plan_batches
 from fewshot.prompting.tokens import token_ids
 
-Vector: TypeAlias = npt.NDArray[np.float32]  # [hidden]
+_Vector: TypeAlias = npt.NDArray[np.float32]  # [hidden]
 _Key: TypeAlias = tuple[bytes, bool]  # token ids, and whether the middle layer is read too
 
 _KIND, _PACKAGE = "sentence encoder", "sentence_transformers"
@@ -42,7 +43,7 @@ _SETTINGS = ["modules.json", "*/config.json"]  # name what is imported
 _IDENTITY = "torch.nn.modules.linear.Identity"
 _ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDENTITY)}")
 _LOADED: BoundedCache[tuple[str, FolderState], SentenceTransformer] = BoundedCache(LOADED_AT_ONCE)
-_READERS: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
+_READERS: WeakKeyDictionary[nn.Module, tuple[int, nn.Module]] = WeakKeyDictionary()
 _KNOWN: WeakKeyDictionary[SentenceTransformer, _Known] = WeakKeyDictionary()
 _SHORTEST = 1e-12  # an embedding of zeros stays one
 _ALIKE = 1e-4  # a difference of numbers that rounding explains, also in half precision's sums
@@ -52,8 +53,8 @@ _ALIKE = 1e-4  # a difference of numbers that rounding explains, also in half pr
 class _Known:
     """What is known of an encoder as it is now, so that a search embeds no text twice."""
 
-    state: tuple[int, str]
-    vectors: BoundedCache[_Key, Vector]
+    state: int
+    vectors: BoundedCache[_Key, _Vector]
     can_read_middle: bool | None = None
 
 
@@ -129,7 +130,7 @@ class SentenceEncoder:
         with torch.inference_mode():
             known = embed_ids(self.transformer, ids).float()
             try:
-                both = embed_ids(self.transformer, ids, with_middle=True).float()
+                both = embed_ids(self.transformer, ids, reader_of(self.transformer)).float()
             except torch.cuda.OutOfMemoryError:
                 raise
             except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
@@ -151,23 +152,25 @@ class SentenceEncoder:
         keys = [(ids.tobytes(), with_middle) for ids in texts.ids]
         place = {key: i for i, key in enumerate(keys)}
 
-        def embed(new: list[_Key]) -> list[Vector]:
+        def embed(new: list[_Key]) -> list[_Vector]:
             chosen = TokenizedTexts([texts.ids[place[key]] for key in new], 0)
             return self._embed_new(chosen, with_middle=with_middle)
 
         found = _known(self.transformer).vectors.fill(keys, embed)
         return np.stack(found).astype(np.float64)
 
-    def _embed_new(self, texts: TokenizedTexts, *, with_middle: bool) -> list[Vector]:
+    def _embed_new(self, texts: TokenizedTexts, *, with_middle: bool) -> list[_Vector]:
         self.transformer.eval()
         device = self.transformer.device
         batches = plan_batches(texts.lengths, default_batch_tokens(device), "none")
 
+        reader = reader_of(self.transformer) if with_middle else None
+
         def run(rows: Rows) -> tuple[Rows, torch.Tensor]:
-            return rows, self._forward(texts, rows, with_middle=with_middle).cpu()
+            return rows, self._forward(texts, rows, reader).cpu()
 
         is_cpu = device.type == "cpu"
-        found: dict[int, Vector] = {}
+        found: dict[int, _Vector] = {}
         for rows, part in map_single_threaded(run, batches) if is_cpu else map(run, batches):
             # Copies: a view would keep its batch alive.
             found.update(zip(rows.tolist(), map(np.copy, part.numpy()), strict=True))
@@ -184,7 +187,7 @@ class SentenceEncoder:
         return float(texts.lengths[rows].sum()) / (time.perf_counter() - started)
 
     def _forward(
-        self, texts: TokenizedTexts, rows: Rows, *, with_middle: bool = False
+        self, texts: TokenizedTexts, rows: Rows, reader: nn.Module | None = None
     ) -> torch.Tensor:
         """Embed texts of one length, in products that are never tiny, [n, hidden]."""
         ids = np.stack([texts.ids[i] for i in rows])  # [n, length]
@@ -192,31 +195,30 @@ class SentenceEncoder:
         inputs = torch.from_numpy(np.tile(ids, (copies, 1)).astype(np.int64))
         inputs = inputs.to(self.transformer.device)
         with torch.inference_mode():
-            found = embed_ids(self.transformer, inputs, with_middle=with_middle)
+            found = embed_ids(self.transformer, inputs, reader)
         return found[: len(rows)].float()
 
 
 def _known(transformer: SentenceTransformer) -> _Known:
     """Return what is known of an encoder, whose weights are checked if they are new."""
-    state = weights_state(transformer.parameters()), repr(transformer)
+    state = module_state(transformer)
     found = _KNOWN.get(transformer)
     if found is None or found.state != state:
         check_weights(transformer, "the sentence encoder")
-        vectors: BoundedCache[_Key, Vector] = BoundedCache(CACHE_BYTES, lambda row: row.nbytes)
+        vectors: BoundedCache[_Key, _Vector] = BoundedCache(CACHE_BYTES, lambda row: row.nbytes)
         found = _KNOWN[transformer] = _Known(state, vectors)
     return found
 
 
 def embed_ids(
-    transformer: SentenceTransformer, ids: torch.Tensor, *, with_middle: bool = False
+    transformer: SentenceTransformer, ids: torch.Tensor, reader: nn.Module | None = None
 ) -> torch.Tensor:
     """Embed texts of one length, [n, hidden], or with the middle layer's beside, of length 1."""
     features: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if not with_middle:
+    if reader is None:
         found: torch.Tensor = transformer(features)["sentence_embedding"]
         return found
-    model: Any = transformer[0].auto_model
-    layers = reader_of(model)(**features, output_hidden_states=True, return_dict=True)
+    layers = reader(**features, output_hidden_states=True, return_dict=True)
     features["token_embeddings"] = layers.last_hidden_state
     for module in list(transformer)[1:]:
         features = module(features)
@@ -225,13 +227,15 @@ def embed_ids(
     return torch.cat([nn.functional.normalize(part, dim=-1) for part in both], dim=-1)
 
 
-def reader_of(model: nn.Module) -> Any:
+def reader_of(transformer: SentenceTransformer) -> nn.Module:
     """Return a model of modules of its own that share all numbers, whose layers may be read."""
     # To read layers transformers puts hooks on a model for good, with which it cannot be pickled.
+    model: Any = transformer[0].auto_model
+    state = module_state(model)
     found = _READERS.get(model)
-    if found is None or [*_shared(found)] != [*_shared(model)]:
-        found = _READERS[model] = copy.deepcopy(model, _shared(model)).eval()
-    return found
+    if found is None or found[0] != state:
+        found = _READERS[model] = state, copy.deepcopy(model, _shared(model)).eval()
+    return found[1]
 
 
 def _shared(model: nn.Module) -> dict[int, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from fewshot.data.cache import BoundedCache
 from fewshot.prompting.prompts import Prompts
@@ -60,16 +59,6 @@ class StateCache:
             found.update(made)
         mask, mean = zip(*(found[key] for key in keys), strict=True)
         return MaskStates(np.stack(mask), np.stack(mean))
-
-
-def weights_state(parameters: Iterable[torch.Tensor]) -> int:
-    """Return a number that differs after a change of weights in place."""
-    # torch does not count changes through `parameter.data`; a row and a column show them.
-    filled = [p.detach() for p in parameters if p.numel()]
-    changes = [(p.data_ptr(), p._version) for p in filled]
-    sample = [part for p in filled for part in ((p[0], p[..., 0]) if p.ndim > 1 else (p,))]
-    values = torch.cat([part.flatten().float() for part in sample]).cpu() if sample else ()
-    return hash((tuple(changes), np.asarray(values).tobytes()))
 
 
 def _n_bytes(states: MaskStates) -> int:

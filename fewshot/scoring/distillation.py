@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from fewshot.scoring.heads import LinearHead, StateHead, fit_state_head
 
-_C_TAUGHT = 1000.0  # divided by the number of texts; docs/evidence/classifier.md
+_C_TAUGHT = 1000.0  # divided by the weight of all texts; docs/evidence/classifier.md
 _FACTORS = (0.02, 50.0)
 
 
@@ -25,8 +25,7 @@ def fit_taught_head(
     head = fit_state_head(features, targets, sample_weight, C=C)
     head = calibrated(head, features, np.zeros_like(targets), targets, sample_weight)
     coef = head.coef / (head.scale * head.temperature)
-    own = 0.0 if head.intercept is None else head.intercept / head.temperature
-    return LinearHead(coef, own - head.center @ coef)
+    return LinearHead(coef, head.logits(np.zeros_like(features[:1]))[0] / head.temperature)
 
 
 def calibrated(

@@ -24,6 +24,12 @@ LEAST_LOG_PROBABILITY = float(np.log(_LEAST))
 Features = Any
 
 
+def rounded(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return scores that are those of a text alone, whatever the number of rows."""
+    # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
+    return scores.astype(np.float32).astype(np.float64)
+
+
 @dataclass(frozen=True)
 class StateHead:
     """Logistic regression on mean states, and its place among the voices."""
@@ -61,8 +67,7 @@ class StateHead:
             total += self.name_share * names
         if self.mask is not None and mask_states is not None:
             total += self.mask_share * self.kind.normalized(self.mask.logits(mask_states))
-        # Sums differ in the last bits with the number of rows; float32 has fewer.
-        return (total / self.temperature).astype(np.float32).astype(np.float64)
+        return rounded(total / self.temperature)
 
 
 def fit_state_head(
@@ -176,7 +181,7 @@ class LinearHead:
     def scores(self, features: Features) -> npt.NDArray[np.float64]:
         """Return scores [n, n_classes]; an absent class has a probability of one in a million."""
         scores = np.asarray(features @ self.coef) + self.intercept
-        scores = self.kind.normalized(scores)
+        scores = rounded(self.kind.normalized(scores))
         scores[:, np.isneginf(self.intercept)] = LEAST_LOG_PROBABILITY
         return scores
 

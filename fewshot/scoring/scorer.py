@@ -25,7 +25,7 @@ from fewshot.scoring.calibration import (
     generic_texts,
     word_prior,
 )
-from fewshot.scoring.heads import StateHead
+from fewshot.scoring.heads import StateHead, rounded
 from fewshot.scoring.label_words import LabelWords, word_ids
 from fewshot.scoring.names import ClassNames, class_names, weight_of_names
 from fewshot.scoring.prototypes import LabelEmbeddings, States
@@ -82,7 +82,7 @@ class PromptScorer:
         """Score classes by their words and names, calibrated, [n_examples, n_classes]."""
         words, names = self.voices(encoded)
         if self.names is not None and names is not None:
-            words = _rounded(self.names.word_weight * words + self.names.weight * names)
+            words = rounded(self.names.word_weight * words + self.names.weight * names)
         return words + self.base
 
     @property
@@ -105,7 +105,7 @@ class PromptScorer:
                 parts = [self.words.scores(self.label_states(encoded, self.words.states))]
             else:
                 parts = [self._classes(self.word_scores(part)) for part in self.parts(encoded)]
-        return _rounded(torch.cat(parts).numpy())
+        return rounded(torch.cat(parts).numpy())
 
     def word_log_probs(self, encoded: Encoded) -> Tensor:
         """Return the uncalibrated log-probabilities of words, [n_examples, n_words]."""
@@ -309,11 +309,6 @@ def _take(
     taken = prompts.take(rows)
     numbered = replace(taken, examples=taken.examples - start, n_examples=stop - start)
     return numbered, MaskStates(states.mask[rows], states.mean[rows])
-
-
-def _rounded(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # Sums in float64 differ in the last bits with the number of rows; float32 has fewer.
-    return scores.astype(np.float32).astype(np.float64)
 
 
 def _double(mask: Tensor, lm: MaskedLM) -> Tensor:

@@ -189,6 +189,15 @@ def test_what_another_says_is_learned_by_its_weights(transformer):
     assert said == pytest.approx(np.array([[0.5, 0.5], [0.2, 0.8]]), abs=1e-3)
 
 
+def test_probabilities_of_a_text_are_those_of_it_alone(transformer):
+    clf = EmbeddingClassifier(transformer).fit(TEXTS, LABELS)
+    new = [f"{first} {second}" for first in TEXTS for second in TEXTS]
+
+    alone = np.vstack([clf.predict_proba([text]) for text in new])
+
+    assert (clf.predict_proba(new) == alone).all()
+
+
 def test_a_class_without_an_example_is_learned_from_its_name(transformer):
     clf = EmbeddingClassifier(transformer, {**NAMES, "so": ["film"]}).fit(TEXTS, LABELS)
     alone = EmbeddingClassifier(transformer, head="regression", labels=["neg", "pos", "so"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -52,9 +53,9 @@ def counted(monkeypatch):
     """The numbers of texts of each pass of an encoder."""
     sizes, forward = [], SentenceEncoder._forward
 
-    def count(self, texts, rows, **settings):
+    def count(self, texts, rows, *reader):
         sizes.append(len(rows))
-        return forward(self, texts, rows, **settings)
+        return forward(self, texts, rows, *reader)
 
     monkeypatch.setattr(SentenceEncoder, "_forward", count)
     return sizes
@@ -72,24 +73,77 @@ def test_a_text_is_embedded_once(transformer, counted):
     assert with_middle.shape == (1, 2 * first.shape[1])
 
 
-@pytest.mark.parametrize("way", ["step", "data", "pooling"])
+@pytest.mark.parametrize(
+    "way",
+    ["step", "one number", "data", "row", "buffer", "pooling", "adapter", "epsilon", "forward"],
+)
 def test_what_changes_the_encoder_changes_the_embeddings(transformer, way):
     encoder = SentenceEncoder.load(transformer, None)
+    model = encoder.transformer[0].auto_model
+    embeddings, weight = model.embeddings, model.embeddings.word_embeddings.weight
+    if way == "adapter":
+        peft = pytest.importorskip("peft", reason="the extra fewshot[peft] is not installed")
+        settings = {"target_modules": ["query"], "init_lora_weights": False}
+        model.add_adapter(peft.LoraConfig(**settings), "one")
     before = embed(encoder, TEXTS[:1])
-    weight = encoder.transformer[0].auto_model.embeddings.word_embeddings.weight
+    known = encoder.tokenize(TEXTS[:1]).ids[0]
     if way == "step":
         with torch.no_grad():
             weight.mul_(2.0)
+    elif way == "one number":
+        with torch.no_grad():
+            weight[known[1], 5] += 10.0
     elif way == "data":
         weight.data = 2.0 * weight.data
+    elif way == "row":
+        embeddings.position_embeddings.weight.data[0] += 1.0 + torch.arange(before.shape[1])
+    elif way == "buffer":
+        embeddings.position_ids.zero_()
+    elif way == "adapter":
+        model.disable_adapters()
+    elif way == "epsilon":
+        embeddings.LayerNorm.eps = 1.0
+    elif way == "forward":
+        own = embeddings.LayerNorm.forward
+        embeddings.LayerNorm.forward = lambda states: own(states) ** 2
     else:
         encoder.transformer[1] = Pooling(before.shape[1], "cls")
 
     after = embed(encoder, TEXTS[:1])
+    both = encoder.unit(encoder.tokenize(TEXTS[:1]), with_middle=True)
 
     expected = encoder.transformer.encode(TEXTS[:1], show_progress_bar=False)
     assert after == pytest.approx(expected, abs=1e-5)
     assert after != pytest.approx(before, abs=1e-5)
+    alone = pickle.loads(pickle.dumps(encoder.transformer)) if way != "forward" else None
+    if alone is not None:  # nothing is remembered of it, nor of its layers
+        fresh = SentenceEncoder(alone)
+        assert (both == fresh.unit(fresh.tokenize(TEXTS[:1]), with_middle=True)).all()
+
+
+def test_words_in_another_order_are_another_text(encoder):
+    first, second = embed(encoder, ["a great film", "film great a"])
+
+    assert first != pytest.approx(second, abs=1e-5)
+
+
+def test_dropout_is_off_whatever_the_mode_of_the_encoder(transformer):
+    encoder = SentenceEncoder.load(transformer, None)
+    encoder.transformer.train()
+
+    found = embed(encoder, TEXTS)
+
+    assert found == pytest.approx(transformer.encode(TEXTS, show_progress_bar=False), abs=1e-5)
+
+
+def test_weights_that_are_no_numbers_are_refused_once_they_are_there(transformer):
+    encoder = SentenceEncoder.load(transformer, None)
+    embed(encoder, TEXTS)
+    with torch.no_grad():
+        encoder.transformer[0].auto_model.embeddings.word_embeddings.weight[3, 5] = torch.nan
+
+    with pytest.raises(ModelError, match="the sentence encoder"):
+        SentenceEncoder(encoder.transformer)
 
 
 def test_loaded_model_is_copied(encoder, transformer):

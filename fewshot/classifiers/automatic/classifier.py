@@ -19,6 +19,7 @@ from fewshot.classifiers.automatic.distilling import (
     check_texts,
     chosen_start,
     distilled,
+    in_percent,
     scores_of,
     starts_of,
 )
@@ -248,9 +249,10 @@ class Classifier(TextClassifier):
     def distill(self, X: Any) -> Learner:
         """Return one classifier that has learned what the pool of voices says of texts.
 
-        It is a regression: on sentence embeddings, if a voice reads them and they can say what the
-        pool says, else on the states of the voice with a prompt that weighs most. It reads a text
-        once, where the pool reads it once for each voice, and can be exported.
+        It is a regression: on sentence embeddings, if a voice reads them, or on the states of the
+        voice with a prompt that weighs most, if that says more nearly what the pool says and
+        embeddings change the class of more than 15 % of held-out texts. It reads a text once,
+        where the pool reads it once for each voice, and can be exported.
         ``docs/evidence/classifier.md`` has measurements.
 
         Parameters
@@ -300,8 +302,8 @@ class Classifier(TextClassifier):
         start, share = chosen_start(starts, told)
         if share > MOST_CHANGED:
             warn_user(
-                f"what is distilled puts {share:.0%} of held-out texts into another class than the "
-                "pool of voices: compare both on labelled texts, or keep the Classifier",
+                f"what is distilled puts {in_percent(share)} of held-out texts into another class "
+                "than the pool of voices: compare both on labelled texts, or keep the Classifier",
                 FewShotWarning,
             )
         student = distilled(start, told)

@@ -17,6 +17,7 @@ from fewshot.classifiers.embedding import EmbeddingClassifier
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.fitting import fit_soft_labels
 from fewshot.data.examples import Examples
+from fewshot.data.labels import Label
 from fewshot.data.unlabeled import text_keys
 from fewshot.errors import FewShotWarning, InputError, LabelWordWarning
 
@@ -40,7 +41,7 @@ class Told(NamedTuple):
     def take(self, rows: npt.NDArray[np.int64]) -> Told:
         """Return some rows."""
         own = self.soft_labels[rows], self.sample_weight[rows]
-        return Told(self.examples.take(rows), *own, int((rows < self.n_labeled).sum()))
+        return Told(self.examples.take(rows), *own)
 
 
 def is_distilled(task: Task) -> bool:
@@ -101,7 +102,7 @@ def student_of(
     )
     start, share = chosen_start(starts, told)
     if share > MOST_CHANGED:
-        return None, f"left out: puts {share:.0%} of held-out texts into another class"
+        return None, f"left out: puts {in_percent(share)} of held-out texts into another class"
     note = f"predicts: learned from {len(rows)} texts without labels what the others say"
     return distilled(start, told), note
 
@@ -117,14 +118,18 @@ def chosen_start(starts: Sequence[Learner], told: Told) -> tuple[Learner, float]
     return starts[best], shares[best]
 
 
+def in_percent(share: float) -> str:
+    """Write a share that may be close to the limit."""
+    return f"{100 * share:.3g} %"
+
+
 def changed_share(start: Learner, told: Told) -> float:
     """Return the share of texts that a student without them puts into another class than told."""
-    held = np.arange(len(told.examples)) % _FOLDS == _FOLDS - 1
-    held[: told.n_labeled] = False
-    rest = np.flatnonzero(held)
+    n = len(told.examples) - told.n_labeled
+    rest = told.n_labeled + np.random.default_rng(0).permutation(n)[: n // _FOLDS]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewShotWarning)  # the fit on all texts gives them
-        student = distilled(start, told.take(np.flatnonzero(~held)))
+        student = distilled(start, told.take(np.delete(np.arange(len(told.examples)), rest)))
         found = student._class_scores(told.examples.take(rest)).argmax(1)
     return float(np.mean(found != told.soft_labels[rest].argmax(1)))
 
@@ -138,11 +143,21 @@ def scores_of(voices: Mapping[str, TextClassifier], texts: Examples) -> list[Arr
 
 def distilled(start: Learner, told: Told) -> Learner:
     """Fit a regression on states of a voice's model to soft labels; it weighs no class."""
-    classes = start.classes_.tolist()
-    labels = [classes[i] for i in told.soft_labels.argmax(1)]
+    labels = start.classes_[told.soft_labels.argmax(1)].tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LabelWordWarning)  # the pool's fit has given them
+        return _learned(start, told, labels)
+
+
+def _learned(start: Learner, told: Told, labels: list[Label]) -> Learner:
     if isinstance(start, EmbeddingClassifier):
-        plain = EmbeddingClassifier(start.model, max_length=start.max_length, labels=classes)
-        return plain._fit_soft(told.examples, labels, told.soft_labels, told.sample_weight)
+        embedding = EmbeddingClassifier(
+            start.model,
+            start.verbalizer,
+            max_length=start.max_length,
+            labels=start.classes_.tolist() if start.verbalizer is None else None,
+        )
+        return embedding._fit_soft(told.examples, labels, told.soft_labels, told.sample_weight)
     student = PromptClassifier(
         start.template,
         start.verbalizer,
@@ -153,8 +168,6 @@ def distilled(start: Learner, told: Told) -> Learner:
         random_state=0,
         verbose=0,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LabelWordWarning)  # the pool's fit has given them
-        return fit_soft_labels(
-            student, told.examples, labels, told.soft_labels, 1.0, told.sample_weight
-        )
+    return fit_soft_labels(
+        student, told.examples, labels, told.soft_labels, 1.0, told.sample_weight
+    )

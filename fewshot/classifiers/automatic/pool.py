@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import log_expit
 
 from fewshot.data.task_kind import ONE_LABEL, TaskKind, decide
+from fewshot.scoring.heads import rounded
 from fewshot.scoring.log_pool import pool_factors
 from fewshot.scoring.thresholds import choose_thresholds
 
@@ -119,4 +120,4 @@ def _decisions(held_out: Array, targets: Array, sample_weight: Array) -> Evidenc
 
 def pooled(weights: Array, scores: Sequence[Array], kind: TaskKind = ONE_LABEL) -> Array:
     """Return the weighted sum of scores, normalized, [n, n_classes]."""
-    return kind.normalized(np.tensordot(weights, np.stack(scores), 1))
+    return rounded(kind.normalized(np.tensordot(weights, np.stack(scores), 1)))

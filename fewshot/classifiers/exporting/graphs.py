@@ -143,10 +143,8 @@ class _SentenceModule(nn.Module):
         super().__init__()
         self.transformer = classifier.encoder_
         self.is_unit = isinstance(classifier, EmbeddingClassifier)
-        self.reads_middle = getattr(classifier, "reads_middle_", False)
-        if self.reads_middle:
-            model: Any = self.transformer[0].auto_model
-            self.reader = reader_of(model)  # for the names in the trace
+        reads_middle = getattr(classifier, "reads_middle_", False)
+        self.reader = reader_of(self.transformer) if reads_middle else None
         self.has_several = classifier.task_kind_.has_several
         is_absent = np.isneginf(classifier.intercept_)
         self.register_buffer("coef", torch.from_numpy(classifier.coef_).float())
@@ -157,7 +155,7 @@ class _SentenceModule(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         from fewshot.models.sentence_encoder import embed_ids
 
-        vectors = embed_ids(self.transformer, ids, with_middle=self.reads_middle)
+        vectors = embed_ids(self.transformer, ids, self.reader)
         if self.is_unit:
             vectors = nn.functional.normalize(vectors, dim=-1)
         scores = vectors @ self.coef + self.intercept

@@ -570,11 +570,14 @@ def test_one_classifier_learns_what_the_pool_says(fitted, tmp_path):
     assert (loaded.predict_proba(NEW) == student.predict_proba(NEW)).all()
 
 
-def test_a_distilled_classifier_decides_with_the_same_prior(lm):
+def test_a_distilled_classifier_decides_with_the_same_prior(lm, monkeypatch):
     prior = {"politics": 0.6, "sports": 0.4}
     clf = Classifier(list(WORDS), model=lm, class_prior=prior, **QUIET).fit()
 
-    with pytest.warns(FewShotWarning, match="20% of held-out texts into another class than the"):
+    monkeypatch.setattr("fewshot.classifiers.automatic.classifier.MOST_CHANGED", 0.0)
+    with pytest.warns(
+        FewShotWarning, match=r"puts 6.67 % of held-out texts into another class than"
+    ):
         student = clf.distill(MIXED)
 
     change = student.predict_proba(MIXED)[:, 0] - clf.predict_proba(MIXED)[:, 0]
@@ -645,8 +648,45 @@ def test_a_student_is_that_of_the_start_that_was_chosen(lm, monkeypatch):
     found, _ = student_of(task, np.ones(len(TEXTS) + 150), 1e3, voices, np.ones(2))
 
     assert (student.model, student.max_length) == (own.model, 4)
+    assert student.predict_proba(MIXED) == pytest.approx(np.full((150, 2), 0.5), abs=1e-3)
     assert isinstance(later, PromptClassifier)
     assert isinstance(found, PromptClassifier)
+
+
+def test_a_student_on_embeddings_learns_by_weights_and_keeps_the_words():
+    start = EmbeddingClassifier(
+        tiny_sentence_transformer(tiny_bert()), {"no": ["a law"], "yes": ["a team"]}
+    ).fit(TEXTS, ["no", "yes"] * (len(TEXTS) // 2))
+    soft_labels = np.array([[0.9, 0.1], [0.3, 0.7]])
+
+    told = Told(Examples({"text": ["a law", "a law"]}), soft_labels, np.array([1.0, 2.0]))
+    student = distilled(start, told)
+
+    # (0.9 + 2 * 0.3) / 3
+    assert student.predict_proba(["a law"]) == pytest.approx(np.full((1, 2), 0.5), abs=1e-3)
+    assert student.verbalizer == start.verbalizer
+
+
+def test_texts_in_any_order_are_held_out(monkeypatch):
+    examples = Examples({"text": [*TEXTS, *MIXED]})
+    soft_labels = np.tile([1.0, 0.0], (len(examples), 1))
+    seen = []
+
+    def student(_, told):
+        seen.append(told)
+        return SimpleNamespace(_class_scores=lambda texts: np.tile([1.0, 0.0], (len(texts), 1)))
+
+    monkeypatch.setattr("fewshot.classifiers.automatic.distilling.distilled", student)
+    n = len(TEXTS)
+    told = Told(examples, soft_labels, np.ones(len(examples)), n)
+
+    assert changed_share(None, told) == 0
+    [part] = seen
+    kept = list(part.examples.columns["text"])
+    assert kept[:n] == list(TEXTS)
+    assert len(kept) == n + 120
+    places = np.array([MIXED.index(text) for text in set(MIXED) - set(kept)])
+    assert set(places % 5) == set(range(5))
 
 
 SUBJECTS = ["The team", "A striker", "The party", "A minister"]
@@ -775,9 +815,9 @@ def test_the_student_learns_labels_and_what_the_pool_says(lm, monkeypatch):
     assert note == "predicts: learned from 128 texts without labels what the others say"
     sign[0] = -1.0
     other = student_of(task, of_texts, 161.0, voices, factors)
-    assert other == (None, "left out: puts 100% of held-out texts into another class")
+    assert other == (None, "left out: puts 100 % of held-out texts into another class")
     of_part, whole = seen[:2]
-    assert len(of_part[1].examples) == 138 - 25  # 14, 19 .. 134 are held out
+    assert len(of_part[1].examples) == 138 - 25  # a fifth of 128
     voice, (examples, soft_labels, sample_weight, _) = whole
     found = list(examples.columns["text"])
     n, drawn = len(TEXTS), found[len(TEXTS) :]
