@@ -263,6 +263,19 @@ def test_info_describes_a_model_and_the_installation(capsys: pytest.CaptureFixtu
     assert (content["class"], content["classes"]) == ("TfidfClassifier", ["politics", "sports"])
 
 
+def test_info_names_the_model_of_a_classifier_without_a_prompt(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run("fit", "train.csv", "--method", "embedding", "--output", "model")
+    capsys.readouterr()
+
+    assert run("info", "model", "--json") == 0
+
+    content = json.loads(capsys.readouterr().out)
+    assert (content["model"], content["max_length"]) == ("fewshot-mini", 256)
+    assert "template" not in content
+
+
 def test_words_of_labeled_texts_are_shown_and_written(
     backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
