@@ -277,7 +277,8 @@ def _description(model: Path) -> dict[str, Any]:
     if hasattr(inner, "template_"):
         content["template"] = inner.template_.text
     if hasattr(inner, "max_length_"):
-        is_named = isinstance(inner.model, (str, Path))
-        content["model"] = str(inner.model) if is_named else type(inner.model).__name__
         content["max_length"] = inner.max_length_
+        if hasattr(inner, "model"):  # not of an exported one
+            is_named = isinstance(inner.model, (str, Path))
+            content["model"] = str(inner.model) if is_named else type(inner.model).__name__
     return content

@@ -260,7 +260,9 @@ def test_an_exported_model_takes_the_place_of_the_saved_one(
     labels = [row.values["label"] for row in read_table(Path("out.csv"))]
     assert labels == fewshot.load(model).predict(POOL).tolist()
     assert run("info", "fast", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["classes"] == ["politics", "sports"]
+    content = json.loads(capsys.readouterr().out)
+    assert (content["classes"], content["max_length"]) == (["politics", "sports"], 96)
+    assert "model" not in content
 
 
 def test_a_pool_of_classifiers_is_distilled_before_it_is_exported(
