@@ -43,7 +43,6 @@ _SETTINGS = ["modules.json", "*/config.json"]  # name what is imported
 _IDENTITY = "torch.nn.modules.linear.Identity"
 _ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDENTITY)}")
 _LOADED: BoundedCache[tuple[str, FolderState], SentenceTransformer] = BoundedCache(LOADED_AT_ONCE)
-_READERS: WeakKeyDictionary[nn.Module, tuple[int, nn.Module]] = WeakKeyDictionary()
 _KNOWN: WeakKeyDictionary[SentenceTransformer, _Known] = WeakKeyDictionary()
 _SHORTEST = 1e-12  # an embedding of zeros stays one
 _ALIKE = 1e-4  # a difference of numbers that rounding explains, also in half precision's sums
@@ -56,6 +55,7 @@ class _Known:
     state: int
     vectors: BoundedCache[_Key, _Vector]
     can_read_middle: bool | None = None
+    reader: nn.Module | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,6 @@ class SentenceEncoder:
         self.transformer.eval()
         device = self.transformer.device
         batches = plan_batches(texts.lengths, default_batch_tokens(device), "none")
-
         reader = reader_of(self.transformer) if with_middle else None
 
         def run(rows: Rows) -> tuple[Rows, torch.Tensor]:
@@ -230,12 +229,11 @@ def embed_ids(
 def reader_of(transformer: SentenceTransformer) -> nn.Module:
     """Return a model of modules of its own that share all numbers, whose layers may be read."""
     # To read layers transformers puts hooks on a model for good, with which it cannot be pickled.
-    model: Any = transformer[0].auto_model
-    state = module_state(model)
-    found = _READERS.get(model)
-    if found is None or found[0] != state:
-        found = _READERS[model] = state, copy.deepcopy(model, _shared(model)).eval()
-    return found[1]
+    known = _known(transformer)
+    if known.reader is None:
+        model: Any = transformer[0].auto_model
+        known.reader = copy.deepcopy(model, _shared(model)).eval()
+    return known.reader
 
 
 def _shared(model: nn.Module) -> dict[int, Any]:

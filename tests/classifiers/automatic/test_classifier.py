@@ -806,10 +806,7 @@ def test_the_student_learns_labels_and_what_the_pool_says(lm, monkeypatch):
     # One pass over 127 texts in 0.8 of the time, which make 64.
     short, counted = (159.0, voices, factors), (161.0, {"tfidf": voices["tfidf"]}, np.ones(1))
     assert student_of(task, of_texts, *short) == (None, "not tried: no time for 100 texts")
-    assert student_of(task, of_texts, *counted) == (
-        None,
-        "not tried: no voice runs a model",
-    )
+    assert student_of(task, of_texts, *counted)[1] == "not tried: no voice runs a model"
     assert not seen
     note = student_of(task, of_texts, 161.0, voices, factors)[1]
     assert note == "predicts: learned from 128 texts without labels what the others say"
