@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -211,14 +212,22 @@ def fit_linear_head(
     if n_features == 0 or len(present) == 1:
         intercept[present] = np.log(totals[present] / totals.sum())
         return LinearHead(coef, intercept)
-    regression = LogisticRegression(C=C, max_iter=_MAX_ITERATIONS)
-    regression.fit(features, index, sample_weight=sample_weight)
+    regression = _regression(features, index, sample_weight, C)
     # Two classes have one row of log-odds, of the second.
     chosen = present[1:] if len(present) == 2 else present
     intercept[present] = 0.0
     coef[:, chosen] = regression.coef_.T
     intercept[chosen] = regression.intercept_
     return LinearHead(coef, intercept)
+
+
+def _regression(
+    features: Features, labels: npt.NDArray[Any], sample_weight: npt.NDArray[np.float64], C: float
+) -> LogisticRegression:
+    with warnings.catch_warnings():  # which is usual with one label per class
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
+        regression = LogisticRegression(C=C, max_iter=_MAX_ITERATIONS)
+        return regression.fit(features, labels, sample_weight=sample_weight)
 
 
 def _one_versus_rest(
@@ -233,7 +242,6 @@ def _one_versus_rest(
     intercept = logit(np.clip(shares, _LEAST, 1.0 - _LEAST))
     coef = np.zeros((features.shape[1], targets.shape[1]))
     for label in np.flatnonzero((shares > 0) & (shares < 1)) if features.shape[1] else ():
-        regression = LogisticRegression(C=C, max_iter=_MAX_ITERATIONS)
-        regression.fit(features, targets[:, label] > 0, sample_weight=sample_weight)
+        regression = _regression(features, targets[:, label] > 0, sample_weight, C)
         coef[:, label], intercept[label] = regression.coef_[0], regression.intercept_[0]
     return LinearHead(coef, intercept, kind)

@@ -52,6 +52,13 @@ def test_class_without_example_is_unlikely_but_possible():
     assert set(log_probabilities.argmax(1)) == {1, 2}
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_label_per_class_is_nothing_to_warn_of():
+    found = fit_linear_head(np.eye(30), np.eye(30), np.ones(30), C=100.0)
+
+    assert found.scores(np.eye(30)).argmax(1).tolist() == list(range(30))
+
+
 def test_single_class_takes_all():
     head = fit_linear_head(FEATURES, np.eye(3)[[1] * 30], WEIGHTS, C=1.0)
 
