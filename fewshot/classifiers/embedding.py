@@ -190,11 +190,17 @@ class EmbeddingClassifier(SentenceClassifier):
         return super().dry_run(X, y)
 
     def _fit_soft(
-        self, X: Any, y: Any, targets: npt.NDArray[np.float64], sample_weight: Any
+        self,
+        X: Any,
+        y: Any,
+        targets: npt.NDArray[np.float64],
+        sample_weight: Any = None,
+        *,
+        C: float,
     ) -> EmbeddingClassifier:
         """Learn from probabilities of the classes; `y` holds the likeliest, and weights are > 0."""
         plan = self._plan(X, y, sample_weight)
-        return self._learn(plan._replace(names=(), soft_labels=targets))
+        return self._learn(plan._replace(names=(), taught=_Taught(targets, C)))
 
     def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
         from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
@@ -252,8 +258,8 @@ class EmbeddingClassifier(SentenceClassifier):
             reads_middle = self.head == "auto" and encoder.can_read_middle()
             names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
             features = encoder.unit(plan.encoded.tokens, with_middle=reads_middle)
-            if plan.soft_labels is not None:
-                head = fit_taught_head(features, plan.soft_labels, data.weights)
+            if plan.taught is not None:
+                head = fit_taught_head(features, data.weights, *plan.taught)
             else:
                 head = fit_linear_head(
                     features, data.targets, data.weights, C=self.C, kind=data.kind, names=names
@@ -301,6 +307,13 @@ class EmbeddingClassifier(SentenceClassifier):
         return tags
 
 
+class _Taught(NamedTuple):
+    """What another classifier says of the texts."""
+
+    soft_labels: npt.NDArray[np.float64]  # [n, n_classes]
+    C: float
+
+
 class _Plan(NamedTuple):
     """A fit, checked."""
 
@@ -311,7 +324,7 @@ class _Plan(NamedTuple):
     labeled: LabeledTexts | None = None  # for names: those that choose thresholds
     names: Sequence[Sequence[str]] = ()  # of the classes, if they score or are learned from
     thresholds: npt.NDArray[np.float64] | None = None  # those that the user sets, for names
-    soft_labels: npt.NDArray[np.float64] | None = None  # of the texts, if another one teaches
+    taught: _Taught | None = None  # by another one
 
 
 def _labeled_texts(

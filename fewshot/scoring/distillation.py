@@ -11,18 +11,19 @@ from scipy.special import log_softmax
 
 from fewshot.scoring.heads import LinearHead, StateHead, fit_state_head
 
-_C_TAUGHT = 1000.0  # divided by the weight of all texts; docs/evidence/classifier.md
+LEAST_TAUGHT = 100  # texts, for a regression alone; docs/evidence/self_training.md
 _FACTORS = (0.02, 50.0)
 
 
 def fit_taught_head(
     features: npt.NDArray[np.float64],  # [n, n_features]
-    targets: npt.NDArray[np.float64],  # [n, n_classes], probabilities
     sample_weight: npt.NDArray[np.float64],  # [n]
+    targets: npt.NDArray[np.float64],  # [n, n_classes], probabilities
+    C: float,  # inverse strength of the penalty, times the weight of all texts
 ) -> LinearHead:
     """Fit a regression to what a teacher says of texts."""
-    C = _C_TAUGHT / float(sample_weight.sum())
-    head = fit_state_head(features, targets, sample_weight, C=C)
+    own = C / float(sample_weight.sum())
+    head = fit_state_head(features, targets, sample_weight, C=own)
     head = calibrated(head, features, np.zeros_like(targets), targets, sample_weight)
     coef = head.coef / (head.scale * head.temperature)
     return LinearHead(coef, head.logits(np.zeros_like(features[:1]))[0] / head.temperature)

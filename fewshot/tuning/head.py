@@ -10,7 +10,7 @@ from fewshot.data.settings import check_settings, or_none, positive
 from fewshot.errors import TuningError
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
-from fewshot.scoring.distillation import calibrated
+from fewshot.scoring.distillation import LEAST_TAUGHT, calibrated
 from fewshot.scoring.heads import fit_state_head
 from fewshot.scoring.mixture import Mixture, Voices, fit_mixture
 from fewshot.tuning.strategy import Tuning
@@ -21,7 +21,6 @@ _C_A_LABEL, _C_RANGE = 0.1, (0.1, 10.0)  # docs/evidence/defaults.md
 # cannot be learned there, and the sum is divided (docs/evidence/defaults.md).
 _TEMPERATURE, _TEMPERATURE_OF_VOICES = 2.0, 3.0
 _C_DISTILLED = 100.0  # divided by the number of texts; docs/evidence/self_training.md
-_FEW_TAUGHT = 100  # texts with a teacher's labels; docs/evidence/self_training.md
 
 
 @dataclass(eq=False, repr=False)
@@ -89,7 +88,7 @@ def fit_head(task: TuningTask, C: float | None, *, tuned: bool = False) -> Mixtu
     words, similarities = scorer.voices(encoded)
     if is_distilled:
         head = fit_state_head(states, task.targets, task.sample_weight, C=C)
-        if _n_taught(task) < _FEW_TAUGHT:
+        if _n_taught(task) < LEAST_TAUGHT:
             return Mixture(replace(head, temperature=_TEMPERATURE if tuned else 1.0))
         # The words of a frozen model are in the labels already, with all their errors.
         heard = words if tuned else np.zeros_like(words)

@@ -182,7 +182,8 @@ def test_what_another_says_is_learned_by_its_weights(transformer):
     told = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])
     clf = EmbeddingClassifier(transformer, labels=["neg", "pos"])
 
-    clf._fit_soft(["awful", "awful", "great"], ["neg", "pos", "pos"], told, [1.0, 2.0, 1.0])
+    likeliest, weights = ["neg", "pos", "pos"], [1.0, 2.0, 1.0]
+    clf._fit_soft(["awful", "awful", "great"], likeliest, told, weights, C=1000.0)
 
     # (0.9 + 2 * 0.3) / 3 of the one text; nothing is learned of the names.
     said = clf.predict_proba(["awful", "great"])

@@ -9,6 +9,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV
 
 from fewshot import (
+    EmbeddingClassifier,
     FineTuneClassifier,
     LiSTClassifier,
     PCPClassifier,
@@ -184,6 +185,13 @@ _SETTINGS = [
             (linear(validation_fraction=2.0), "validation_fraction is from 0"),
             (linear(max_length=100_000), "max_length"),
             (linear(pooling="last"), "pooling is one of"),
+            (EmbeddingClassifier(threshold=0.5), "threshold= is for texts with several"),
+            (EmbeddingClassifier(head="names"), "head='names' and would learn nothing"),
+            (EmbeddingClassifier(C=-1.0), "C is positive"),
+            (
+                EmbeddingClassifier(verbalizer={"politics": "law", "sport": "game"}),
+                "label 'sports'",
+            ),
         ]
     ),
     *(
@@ -200,7 +208,7 @@ _SETTINGS = [
         "pet",
         {"final_estimator": "cls"},
         InputError,
-        "final_estimator is a PromptClassifier or a Fi",
+        "final_estimator is a PromptClassifier, a Fine",
     ),
     ("pet", {"estimator__tuning": "none"}, InputError, "tuning='none' and would learn nothing"),
     ("pet", {"templates": ["{text} {mask}"], "generations": 1}, InputError, "needs two members"),

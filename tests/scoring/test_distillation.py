@@ -42,7 +42,7 @@ def test_of_two_texts_a_regression_says_just_what_it_is_told():
     features = np.array([[3.0, 1.0], [1.0, 1.0]])
     targets = np.array([[0.9, 0.1], [0.2, 0.8]])
 
-    found = fit_taught_head(features, targets, np.ones(2))
+    found = fit_taught_head(features, np.ones(2), targets, 1000.0)
 
     np.testing.assert_allclose(softmax(found.scores(features), axis=1), targets, atol=1e-3)
 
@@ -50,7 +50,7 @@ def test_of_two_texts_a_regression_says_just_what_it_is_told():
 def test_of_texts_that_are_alike_a_regression_says_what_it_is_told_on_average():
     targets = np.array([[0.9, 0.1, 0.0], [0.3, 0.3, 0.4]])
 
-    found = fit_taught_head(np.ones((2, 4)), targets, np.array([1.0, 2.0]))
+    found = fit_taught_head(np.ones((2, 4)), np.array([1.0, 2.0]), targets, 1000.0)
 
     # (0.9 + 2 * 0.3) / 3, (0.1 + 2 * 0.3) / 3, (2 * 0.4) / 3
     said = softmax(found.scores(np.ones((1, 4))), axis=1)

@@ -20,12 +20,13 @@ from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
 from fewshot.data.unlabeled import text_keys
 from fewshot.errors import FewShotWarning, InputError, LabelWordWarning
+from fewshot.scoring.distillation import LEAST_TAUGHT
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-LEAST_TEXTS = 100  # of Head, for learning from soft labels alone
 MOST_CHANGED = 0.15  # of held-out texts; docs/evidence/classifier.md
 _FOLDS = 5
+_C_TAUGHT = 1000.0  # of embeddings; docs/evidence/classifier.md
 
 Learner: TypeAlias = EmbeddingClassifier | PromptClassifier
 
@@ -46,7 +47,7 @@ class Told(NamedTuple):
 
 def is_distilled(task: Task) -> bool:
     """Return whether a fit may end with a classifier that learns from the texts without labels."""
-    if task.kind.has_several or len(task.data.pool) < LEAST_TEXTS:
+    if task.kind.has_several or len(task.data.pool) < LEAST_TAUGHT:
         return False
     return task.data.labeled is not None and bool(task.truth()[0].any(0).all())
 
@@ -54,9 +55,9 @@ def is_distilled(task: Task) -> bool:
 def check_texts(examples: Examples) -> Examples:
     """Refuse too few texts to learn from."""
     n_texts = len(np.unique(text_keys(examples)))
-    if n_texts < LEAST_TEXTS:
+    if n_texts < LEAST_TAUGHT:
         raise InputError(
-            f"distill learns from {LEAST_TEXTS} different texts or more, got {n_texts}; they need "
+            f"distill learns from {LEAST_TAUGHT} different texts or more, got {n_texts}; they need "
             "no labels. With fewer, keep the Classifier: save it, or export one of its voices_"
         )
     return examples
@@ -89,8 +90,8 @@ def student_of(
     """Return the classifier that a fit ends with, or none, and what to say of it."""
     starts = starts_of(voices, weights)
     rows, _ = pool_within(task, of_texts, voices, seconds)
-    if not starts or len(rows) < LEAST_TEXTS:
-        lack = f"no time for {LEAST_TEXTS} texts" if starts else "no voice runs a model"
+    if not starts or len(rows) < LEAST_TAUGHT:
+        lack = f"no time for {LEAST_TAUGHT} texts" if starts else "no voice runs a model"
         return None, f"not tried: {lack}"
     n, (targets, of_labeled, _) = task.n_labeled, task.truth()
     said = np.exp(pooled(weights, scores_of(voices, task.data.pool.take(rows))))
@@ -157,7 +158,8 @@ def _learned(start: Learner, told: Told, labels: list[Label]) -> Learner:
             max_length=start.max_length,
             labels=start.classes_.tolist() if start.verbalizer is None else None,
         )
-        return embedding._fit_soft(told.examples, labels, told.soft_labels, told.sample_weight)
+        given = told.examples, labels, told.soft_labels, told.sample_weight
+        return embedding._fit_soft(*given, C=_C_TAUGHT)
     student = PromptClassifier(
         start.template,
         start.verbalizer,

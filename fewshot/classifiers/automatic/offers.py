@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.classifiers.automatic.distilling import LEAST_TEXTS, is_distilled
+from fewshot.classifiers.automatic.distilling import is_distilled
 from fewshot.classifiers.automatic.evidence import expected_gain, situation_of
 from fewshot.classifiers.automatic.report import FitPlan, in_seconds
 from fewshot.classifiers.automatic.task import Clock, Task
@@ -24,6 +24,7 @@ from fewshot.classifiers.automatic.voices import (
 )
 from fewshot.data.task_kind import TaskKind
 from fewshot.models.loading import load_masked_lm
+from fewshot.scoring.distillation import LEAST_TAUGHT
 
 Array = npt.NDArray[np.float64]
 
@@ -118,7 +119,7 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
             n_folds = affordable_folds(offer.voice, offer.seconds, left)
             left -= offer.seconds * _fits_in_folds(offer.voice, n_folds)
     rows, seconds = pool_within(task, of_texts, voices, left)
-    n_distilled = len(rows) if is_distilled(task) and len(rows) >= LEAST_TEXTS else 0
+    n_distilled = len(rows) if is_distilled(task) and len(rows) >= LEAST_TAUGHT else 0
     return FitPlan(
         n_texts=task.n_labeled,
         seconds=clock.seconds - left + seconds * (n_distilled > 0),

@@ -22,7 +22,7 @@ from fewshot.data.classes import Threshold
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import FewShotWarning, LabelWordError, VerbalizerError
-from fewshot.models.embedded import EMBEDDED
+from fewshot.models.embedded import is_embedded
 from fewshot.tuning import resolve_tuning
 
 Array = npt.NDArray[np.float64]
@@ -226,7 +226,7 @@ def _has_one_label(task: Task) -> bool:
 
 
 def _is_embedded(task: Task) -> bool:
-    return isinstance(task.model, str) and task.model in EMBEDDED
+    return is_embedded(task.model)
 
 
 def _has_pool(task: Task) -> bool:

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from fewshot.classifiers.embedding import EmbeddingClassifier
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.prompt import PromptClassifier
+from fewshot.classifiers.prompt_plan import resolve_template
 from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier, prompt_classifier
 from fewshot.classifiers.semi_supervised.ensembles import EnsemblePlan, train_ensembles
 from fewshot.classifiers.semi_supervised.fitting import FitArguments, fit_soft_labels, open_fit
@@ -30,13 +32,17 @@ from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData, check_several_classes
 from fewshot.data.settings import check_settings, one_of, positive, share, whole
 from fewshot.errors import InputError
+from fewshot.models.embedded import is_embedded
 from fewshot.models.loading import load_masked_lm
+from fewshot.scoring.distillation import LEAST_TAUGHT
 from fewshot.training.rounds import Rounds, seed_of
 from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
 
 Ensemble: TypeAlias = Literal["weighted", "uniform"]
+Final: TypeAlias = PromptClassifier | FineTuneClassifier | EmbeddingClassifier
 
 _FINAL_EPOCHS = 3  # the official code's
+_C_TAUGHT = 30.0  # of a final regression on embeddings; docs/evidence/self_training.md
 
 
 @dataclass(eq=False, repr=False)
@@ -65,11 +71,13 @@ class PETClassifier(SemiSupervisedClassifier):
     temperature : float, default=2.0
         Temperature at which the final classifier learns from the soft labels by gradients.
         ``"head"``, and the regression beside other tunings, learn them as they are.
-    final_estimator : PromptClassifier or FineTuneClassifier, optional
-        Learns from the soft labels: with a prompt, or with a linear layer on the encoder's
-        states. By default the estimator with the template of the largest weight, tuned for three
-        epochs. Its labels are those of the members, and so are ``class_weight`` and
-        ``class_prior``; its ``random_state`` has no effect.
+    final_estimator : PromptClassifier, FineTuneClassifier or EmbeddingClassifier, optional
+        Learns from the soft labels: with a prompt, with a linear layer on the encoder's states, or
+        with a regression on sentence embeddings. By default the estimator with the template of
+        the largest weight, tuned for three epochs; but an `EmbeddingClassifier` where the members
+        are tuned by ``"head"``, the model is an embedded one, given by name, and there are 100
+        unlabelled texts or more, of one field. Its labels are those of the members, and so are
+        ``class_weight`` and ``class_prior``; its ``random_state`` has no effect.
     mlm_weight : float, default=0.0
         Share of masked language modelling of unlabelled texts in the members' loss; 1e-4 in the
         paper. It doubles the cost of a step. For tuning by gradients.
@@ -92,7 +100,7 @@ class PETClassifier(SemiSupervisedClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
-    estimator_ : PromptClassifier or FineTuneClassifier
+    estimator_ : PromptClassifier, FineTuneClassifier or EmbeddingClassifier
         The final classifier.
     soft_labels_ : ndarray of shape (n_unlabeled, n_classes)
         Probabilities that the last ensemble gives the unlabelled texts.
@@ -138,7 +146,7 @@ class PETClassifier(SemiSupervisedClassifier):
     n_repetitions: int = 1
     ensemble: Ensemble = "weighted"
     temperature: float = 2.0
-    final_estimator: PromptClassifier | FineTuneClassifier | None = None
+    final_estimator: Final | None = None
     mlm_weight: float = 0.0
     generations: int = 0
     max_unlabeled: int = 1000
@@ -221,9 +229,10 @@ def _check_members(
 def _check_final(
     final: Any, member: Member, classes: Sequence[Label], data: SemiSupervisedData
 ) -> None:
-    if final is not None and not isinstance(final, (PromptClassifier, FineTuneClassifier)):
+    if final is not None and not isinstance(final, get_args(Final)):
         raise InputError(
-            f"final_estimator is a PromptClassifier or a FineTuneClassifier, got {final!r}"
+            "final_estimator is a PromptClassifier, a FineTuneClassifier or an "
+            f"EmbeddingClassifier, got {final!r}"
         )
     learner = member.estimator if final is None else final
     if isinstance(learner, PromptClassifier) and isinstance(
@@ -233,37 +242,50 @@ def _check_final(
             "the final classifier has tuning='none' and would learn nothing from the soft labels; "
             "use tuning='head' or 'full'. Without labels the members are zero-shot in any case"
         )
+    if isinstance(final, EmbeddingClassifier) and final.head == "names":
+        raise InputError(
+            "the final classifier has head='names' and would learn nothing from the soft labels; "
+            "use head='auto' or 'regression'"
+        )
     if isinstance(final, PromptClassifier):
         pair = [member, Member(clone(final).set_params(labels=list(classes)), -1, 0)]
         shared_fields(pair)
         shared_classes(pair, data.labeled)
-    if isinstance(final, FineTuneClassifier):
+    elif final is not None:
         labels = [classes[i % len(classes)] for i in range(len(data.pool))]  # stand-ins
-        own = clone(final).set_params(labels=classes, class_weight=None, random_state=0, verbose=0)
-        own._plan(data.pool, labels, None)
+        _of_members(clone(final), classes, seed=0)._plan(data.pool, labels, None)
 
 
-def _distil(
-    plan: EnsemblePlan, targets: npt.NDArray[np.float64], best: Member
-) -> PromptClassifier | FineTuneClassifier:
+def _distil(plan: EnsemblePlan, targets: npt.NDArray[np.float64], best: Member) -> Final:
     """Have one classifier learn from the soft labels, from the model as it was at first."""
     given, temperature = plan.settings.final_estimator, float(plan.settings.temperature)
     pool = plan.data.pool
     labels = [plan.classes[label] for label in targets.argmax(1)]
-    final = _default_final(best) if given is None else clone(given)
-    seed = seed_of(plan.seed, 3)
-    # Weights of classes are those of the decision, for which the members' settings count.
-    final.set_params(labels=plan.classes, class_weight=None, random_state=seed, verbose=0)
-    if isinstance(final, PromptClassifier):
-        final.set_params(class_prior=None)
+    final = _default_final(best, len(pool)) if given is None else clone(given)
+    final = _of_members(final, plan.classes, seed_of(plan.seed, 3))
     if isinstance(final, FineTuneClassifier):
         return final._fit_soft(pool, labels, targets, temperature)
+    if isinstance(final, EmbeddingClassifier):
+        return final._fit_soft(pool, labels, targets, C=_C_TAUGHT)
     return fit_soft_labels(final, pool, labels, targets, temperature)
 
 
-def _default_final(member: Member) -> PromptClassifier:
-    final: PromptClassifier = clone(member.estimator)
-    tuning = clone(resolve_tuning(final.tuning))
+def _of_members(final: Final, classes: Sequence[Label], seed: int) -> Final:
+    """Return a final classifier whose labels are those of the members, and which weighs none."""
+    # Weights of classes are those of the decision, for which the members' settings count.
+    shared: dict[str, Any] = {"labels": list(classes), "class_weight": None, "class_prior": None}
+    shared |= {"random_state": seed, "verbose": 0}
+    own = final.get_params(deep=False)
+    return final.set_params(**{name: shared[name] for name in shared.keys() & own.keys()})
+
+
+def _default_final(member: Member, n_texts: int) -> Final:
+    base = member.estimator
+    tuning = clone(resolve_tuning(base.tuning))
+    is_plain = isinstance(tuning, Head) and tuning.C is None and is_embedded(base.model)
+    if is_plain and n_texts >= LEAST_TAUGHT and len(resolve_template(base).field_names) == 1:
+        return EmbeddingClassifier(base.model, max_length=base.max_length)
+    final: PromptClassifier = clone(base)
     if isinstance(tuning, GradientTuning):
         tuning.set_params(num_epochs=_FINAL_EPOCHS)
     return final.set_params(tuning=tuning)

@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from fewshot import FineTuneClassifier, PETClassifier, PromptClassifier, Template, Unlabeled
+from fewshot import (
+    EmbeddingClassifier,
+    FineTuneClassifier,
+    PETClassifier,
+    PromptClassifier,
+    Template,
+    Unlabeled,
+)
 from fewshot.classifiers.prompt_plan import resolve_template
 from fewshot.classifiers.semi_supervised.members import read_members, shared_fields
 from fewshot.errors import InputError, LeakageWarning
 from fewshot.models.masked_lm import MaskedLM
 from tests.tiny_models import tiny_bert
+from tests.tiny_sentences import tiny_sentence_transformer
 
 X, Y = ["football team", "election vote"], ["sports", "politics"]
 WORDS = {"politics": "politics", "sports": "sports"}
@@ -79,7 +87,8 @@ def test_a_final_classifier_may_have_the_fields_in_another_order():
     rows = [("football team", "the law"), ("election", "a vote"), ("goal", "player")] * 3
     named = [dict(zip("ab", row, strict=True)) for row in rows]
 
-    for estimator in (final, linear):
+    embedding = EmbeddingClassifier(tiny_sentence_transformer(tiny_bert()))
+    for estimator in (final, linear, embedding):
         clf = PETClassifier(
             prompt(tuning="head"),
             templates=["{a} ? {mask} , {b}", "{b} {mask} {a}"],

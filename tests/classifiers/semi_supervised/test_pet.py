@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fewshot import (
+    EmbeddingClassifier,
     FineTuneClassifier,
     PETClassifier,
     PromptClassifier,
@@ -20,6 +21,7 @@ from fewshot.tuning import Full, Head
 from tests import tiny_estimators
 from tests.tiny_estimators import POOL, QUIET, WORDS, X, Y
 from tests.tiny_models import noting, tiny_bert
+from tests.tiny_sentences import tiny_sentence_transformer
 
 TEMPLATES = ["{text} {mask}", "{mask} : {text}"]
 
@@ -180,6 +182,48 @@ def test_a_final_linear_layer_learns_the_soft_labels():
 
     assert isinstance(clf.estimator_, FineTuneClassifier)
     assert np.mean(clf.predict_proba(POOL).argmax(1) == clf.soft_labels_.argmax(1)) > 0.8
+
+
+def test_a_final_regression_on_embeddings_learns_the_soft_labels():
+    final = EmbeddingClassifier(tiny_sentence_transformer(tiny_bert()), class_weight="balanced")
+
+    clf = fit(pet(final_estimator=final))
+
+    assert isinstance(clf.estimator_, EmbeddingClassifier)
+    assert clf.estimator_.get_params()["class_weight"] is None  # that of the members counts
+    assert np.mean(clf.predict_proba(POOL).argmax(1) == clf.soft_labels_.argmax(1)) > 0.8
+
+
+MANY = [f"{first} and {second}" for first in POOL for second in POOL]
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_texts", "kind"),
+    [
+        ({}, 100, EmbeddingClassifier),
+        ({}, 99, PromptClassifier),
+        ({"tuning": Head(C=5.0)}, 100, PromptClassifier),
+        ({"model": tiny_estimators.tiny_lm()}, 100, PromptClassifier),
+    ],
+)
+def test_of_an_embedded_model_the_final_classifier_reads_sentence_embeddings(
+    settings, n_texts, kind
+):
+    base = PromptClassifier(**{"verbalizer": WORDS, "tuning": "head"} | settings)
+    clf = PETClassifier(base, templates=TEMPLATES[:1], **QUIET)
+
+    clf.fit(X, Y, unlabeled=Unlabeled(MANY[:n_texts]))
+
+    assert (type(clf.estimator_), clf.n_unlabeled_) == (kind, n_texts)
+
+
+def test_texts_of_two_fields_are_read_by_prompts_to_the_end():
+    base = PromptClassifier("{a} ? {mask} , {b}", WORDS, tuning="head")
+    rows = [(text, text) for text in MANY[:100]]
+
+    clf = PETClassifier(base, **QUIET).fit(unlabeled=Unlabeled(rows))
+
+    assert type(clf.estimator_) is PromptClassifier
 
 
 def test_gradient_tuning_distils_in_three_epochs():
