@@ -50,7 +50,7 @@ from fewshot.models.loading import load_masked_lm
 
 _MOST = 300  # texts that a voice is judged by
 _WORDS = "-words"  # of cells
-_FIXED = ("head", "embedding", "contrastive")  # what one would take for all sets
+_FIXED = ("head", "embedding", "tfidf", "contrastive")  # what one would take for all sets
 _POOL = 300  # texts without a label, where a voice learns from them
 _FOLDS = {"contrastive": 3, "full": 2, "pet": 0, "pcp": 0}  # of the others five
 _NAMES = {"SST-2": ["negative", "positive"], "subj": ["subjective", "objective"]}  # of 0 and 1
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--labels", nargs="+", type=int, default=[8], help="per class")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--voices", nargs="+", default=[voice.name for voice in _voices()])
+    parser.add_argument("--voices", nargs="+", help="to collect, or to compare with in pools")
     parser.add_argument("--model", default="fewshot-mini")
     parser.add_argument("--pool", action="store_true", help="with texts without labels")
     parser.add_argument("--words", action="store_true", help="where the library has some")
@@ -105,7 +105,7 @@ def _collect(args: argparse.Namespace) -> None:
                 missing = [
                     voice
                     for voice in _voices()
-                    if voice.name in args.voices
+                    if (not args.voices or voice.name in args.voices)
                     and not (args.results / f"{cell}_{voice.name}.npz").exists()
                 ]
                 if missing and _is_large(data, n_labels):
@@ -276,7 +276,7 @@ def _group(
         if {cell.name for cell in heard} == set(sets):
             yield _line(voice.name, sets, {id(cell): [voice.name] for cell in heard}, heard)
     cheap = {id(cell): [n for n in _CHEAP if n in cell.voices] for cell in cells}
-    yield _line("pool of the first three", sets, cheap, cells)
+    yield _line("pool of the cheap ones", sets, cheap, cells)
     yield _line("Classifier", sets, chosen, cells)
     inside = []
     for cell in cells:
@@ -362,7 +362,7 @@ def _of_pool(args: argparse.Namespace, data: Data, seed: int) -> tuple[dict[str,
     fixed = {
         voice.name: (clf.voices_.get(voice.name) or voice.fit(task)).score(test, truth)
         for voice in _voices()
-        if voice.name in _FIXED and voice.suits(task)
+        if voice.name in (args.voices or _FIXED) and voice.suits(task)
     }
     scores = pooled(clf.weights_, [class_scores(voice, test) for voice in clf.voices_.values()])
     right = clf.classes_[scores.argmax(1)] == np.array(truth, dtype=object)

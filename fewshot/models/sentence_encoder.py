@@ -54,7 +54,7 @@ class _Known:
 
     state: int
     vectors: BoundedCache[_Key, _Vector]
-    can_read_middle: bool | None = None
+    n_own: int | None = None  # numbers of an embedding; 0 if no middle layer can be read beside
     reader: nn.Module | None = None
 
 
@@ -118,12 +118,15 @@ class SentenceEncoder:
 
     def can_read_middle(self) -> bool:
         """Return whether a middle layer can be read: the model, run alone, must embed the same."""
-        known = _known(self.transformer)
-        if known.can_read_middle is None:
-            known.can_read_middle = self._can_read_middle()
-        return known.can_read_middle
+        return self._n_own() > 0
 
-    def _can_read_middle(self) -> bool:
+    def _n_own(self) -> int:
+        known = _known(self.transformer)
+        if known.n_own is None:
+            known.n_own = self._measured_n_own()
+        return known.n_own
+
+    def _measured_n_own(self) -> int:
         ids = torch.from_numpy(self.tokenize(["a"]).ids[0].astype(np.int64))[None]
         ids = ids.to(self.transformer.device)
         self.transformer.eval()
@@ -134,9 +137,10 @@ class SentenceEncoder:
             except torch.cuda.OutOfMemoryError:
                 raise
             except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
-                return False
-        own = both[:, : known.shape[1]]
-        return torch.allclose(own, nn.functional.normalize(known, dim=-1), atol=_ALIKE)
+                return 0
+        n_own = known.shape[1]
+        own = nn.functional.normalize(known, dim=-1)
+        return n_own if torch.allclose(both[:, :n_own], own, atol=_ALIKE) else 0
 
     def embed(self, texts: TokenizedTexts) -> npt.NDArray[np.float64]:
         """Embed texts, [n, hidden]; on a CPU rows do not depend on one another to the last bit."""
@@ -146,7 +150,10 @@ class SentenceEncoder:
         """Embed texts as vectors of length 1, [n, hidden]."""
         # With the middle layer: the embedding and the mean state there, each as a vector of length
         # 1, side by side and divided by the square root of 2.
-        return unit_length(self._embed(texts, with_middle=with_middle))
+        # Both are read in one pass, so that who needs each pays for one.
+        n_own = self._n_own()
+        found = self._embed(texts, with_middle=n_own > 0)
+        return unit_length(found if with_middle or not n_own else found[:, :n_own])
 
     def _embed(self, texts: TokenizedTexts, *, with_middle: bool) -> npt.NDArray[np.float64]:
         keys = [(ids.tobytes(), with_middle) for ids in texts.ids]

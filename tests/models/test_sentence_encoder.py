@@ -67,8 +67,10 @@ def test_a_text_is_embedded_once(transformer, counted):
     first = embed(encoder, TEXTS)  # two of five are alike
     again = embed(encoder, [*TEXTS[::-1], "new"])
     with_middle = encoder.unit(encoder.tokenize(TEXTS[:1]), with_middle=True)
+    own = encoder.unit(encoder.tokenize(TEXTS[:1]))  # is a part of that
 
     assert sum(counted) == 4 + 1 + 1
+    assert own == pytest.approx(first[:1] / np.linalg.norm(first[0]), abs=1e-6)
     assert (again[:5] == first[::-1]).all()
     assert with_middle.shape == (1, 2 * first.shape[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from fewshot.classifiers.automatic.task import Task
 from fewshot.classifiers.base import TextClassifier
-from fewshot.classifiers.embedding import EmbeddingClassifier
+from fewshot.classifiers.embedding import EmbeddingClassifier, EmbeddingHead
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
 from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
@@ -78,7 +79,7 @@ def pool_within(
     task: Task, of_texts: Array, voices: Iterable[str], seconds: float
 ) -> tuple[Rows, float]:
     """Return the texts without labels that these voices can read in time, and the seconds."""
-    n_passes = sum(name not in _WITHOUT_MODEL for name in voices)
+    n_passes = len({_EMBEDDED_BY.get(name, name) for name in voices} - _WITHOUT_MODEL)
     of_pool = n_passes * of_texts[task.n_labeled :]
     rows = _affordable(task, of_pool, _SHARE_OF_END * seconds)
     return rows, float(of_pool[rows].sum())
@@ -201,10 +202,11 @@ def _pcp(task: Task) -> PCPClassifier:
     return PCPClassifier(_prompt(task, "full"), random_state=task.seed, verbose=0)
 
 
-def _embedding(task: Task) -> EmbeddingClassifier:
+def _embedding(task: Task, head: EmbeddingHead = "auto") -> EmbeddingClassifier:
     return EmbeddingClassifier(
         task.model,
         task.verbalizer,
+        head=head,
         labels=task.classes if task.verbalizer is None else None,
         class_weight=task.class_weight,
         threshold=task.threshold,
@@ -229,6 +231,10 @@ def _is_embedded(task: Task) -> bool:
     return is_embedded(task.model)
 
 
+def _has_names(task: Task) -> bool:
+    return _is_embedded(task) and _has_one_label(task) and has_words(task)
+
+
 def _has_pool(task: Task) -> bool:
     return len(task.data.pool) >= _LEAST_POOL and _has_one_label(task) and has_words(task)
 
@@ -245,15 +251,17 @@ _MEMBERS, _EPOCH = 4, 3  # of PET; passes of an epoch of training
 
 CHEAP = (
     Voice("head", _tuned("head"), _always, 0.3, (1, 1, 0)),
-    Voice("embedding", _embedding, _is_embedded, 0.5, (1, 0, 0)),
+    Voice("embedding", _embedding, _is_embedded, 1.0, (1, 0, 0)),
+    Voice("names", partial(_embedding, head="names"), _has_names, 0.3, (1, 0, 0)),
     Voice("tfidf", _tfidf, _always, 0.2, (_TFIDF, 0, 0)),
 )
 COSTLY = (
-    Voice("contrastive", _tuned("contrastive"), _has_one_label, 0.6, (_CONTRASTIVE, 1, 0)),
-    Voice("full", _tuned("full"), _always, 0.5, (_FULL, 1, 0)),
-    Voice("pet", _pet, _has_pool, 0.5, (_MEMBERS * _FULL, 0, 2 * _MEMBERS + 3 * _EPOCH)),
-    Voice("pcp", _pcp, _has_pool, 0.5, (_FULL, 0, 2 + 5 * _EPOCH)),
+    Voice("contrastive", _tuned("contrastive"), _has_one_label, 1.0, (_CONTRASTIVE, 1, 0)),
+    Voice("full", _tuned("full"), _always, 0.8, (_FULL, 1, 0)),
+    Voice("pet", _pet, _has_pool, 0.8, (_MEMBERS * _FULL, 0, 2 * _MEMBERS + 3 * _EPOCH)),
+    Voice("pcp", _pcp, _has_pool, 0.8, (_FULL, 0, 2 + 5 * _EPOCH)),
 )
+_EMBEDDED_BY = {"names": "embedding"}  # which has embedded the texts already
 _WITHOUT_MODEL = {voice.name for voice in CHEAP if voice.needs_no_model}
 ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1, 0))  # where head takes too long
 

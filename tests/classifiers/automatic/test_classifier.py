@@ -137,6 +137,26 @@ def test_embeddings_learn_from_descriptions():
     assert np.abs(told.coef_ - plain.coef_).max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("model", "classes", "labels", "is_heard"),
+    [
+        ("fewshot-mini", ["sports", "politics"], LABELS, True),
+        ("fewshot-mini", [1, 2], [1 + (label == "sports") for label in LABELS], False),
+        ("fewshot-mini", ["sports", "politics"], [[label] for label in LABELS], False),
+        (None, ["sports", "politics"], LABELS, False),
+    ],
+)
+def test_similarity_to_names_is_heard_of_single_labels_that_are_words(
+    lm, model, classes, labels, is_heard
+):
+    rows = read_training_data(TEXTS, labels)
+    data = SemiSupervisedData(rows, rows.examples.take([]))
+
+    kind = rows.labels.kind
+    task = Task(data, classes, None, None, model or lm, 0, kind)
+    assert [v.name for v in CHEAP if v.suits(task) and v.name == "names"] == ["names"] * is_heard
+
+
 def test_a_class_prior_moves_every_decision(lm):
     prior = {"politics": 0.9, "sports": 0.1}
     clf = Classifier(list(WORDS), model=lm, **QUIET).fit()
@@ -338,7 +358,7 @@ def test_the_plan_counts_a_fit_less_than_there_are_folds(
 
 def test_of_several_labels_a_dominating_voice_that_was_not_held_out_stays():
     several, scores = TaskKind("lists"), np.zeros((4, 2))
-    head, _, tfidf = CHEAP
+    head, tfidf = CHEAP[0], CHEAP[-1]
     voices = [Tried(head, None, 1.0, None), Tried(tfidf, None, 0.1, scores)]
 
     assert _weighable(voices, several) == [None, None]

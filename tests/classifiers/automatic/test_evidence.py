@@ -64,7 +64,7 @@ def test_voices_are_offered_by_gain_and_those_without_any_are_declined():
     offers = offered(task(["pos", "neg"], "word " * 20, 8), Pace(1.0, 0.0, 0.0), 60.0)
 
     names = [offer.voice.name for offer in offers]
-    assert names == ["head", "embedding", "tfidf", "contrastive", "full"]
-    assert offers[3].objection is None
-    assert offers[4].objection is not None
-    assert offers[4].objection.startswith("not tried: gained nothing in similar tasks (-")
+    assert names == ["head", "embedding", "names", "tfidf", "contrastive", "full"]
+    assert offers[4].objection is None
+    assert offers[5].objection is not None
+    assert offers[5].objection.startswith("not tried: gained nothing in similar tasks (-")
