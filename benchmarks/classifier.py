@@ -5,7 +5,7 @@ keeps what it says of held-out and of other texts, one file for each data set, n
 class, seed and voice; what is there is not run again. ``... table --results FOLDER`` prints the
 accuracy of each voice alone and of the pool, chosen by a rule that has not seen the data set, and
 how often the accuracy lies in the interval that was expected. ``... rule --results FOLDER`` writes
-what the voices add to the cheap ones as ``fewshot/classifiers/automatic/evidence.json``. ``...
+what the voices add to the cheap ones into ``fewshot/classifiers/automatic/evidence.json``. ``...
 budgets --data-dir DATA`` fits ``Classifier`` with several time budgets, on a machine that does
 nothing else, and prints the accuracy and the seconds that it took. ``... pools --data-dir DATA``
 prints the accuracy of a Classifier with ``--texts`` without labels and without them, of its pool of
@@ -415,8 +415,17 @@ def _gains(cells: Sequence[Cell]) -> dict[str, float]:
 
 
 def _write_rule(cells: Sequence[Cell]) -> None:
-    lines = ",\n".join(f"  {json.dumps(row)}" for row in _rule(cells))
+    """Write the gains that were measured; of other cells and voices those that are there stay."""
+    known = {_place(row): row for row in evidence.evidence()}
+    for row in _rule(cells):
+        before = known.get(_place(row), {"gains": {}})
+        known[_place(row)] = row | {"gains": before["gains"] | row["gains"]}
+    lines = ",\n".join(f"  {json.dumps(known[place])}" for place in sorted(known))
     _RULE.write_text('{"cells": [\n' + lines + "\n]}\n", encoding="utf-8")
+
+
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("model", "set", "labels_per_class", "pool"))
 
 
 if __name__ == "__main__":
