@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 from torch import Tensor
 
+from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.scoring.prototypes import LabelEmbeddings
 from fewshot.tuning.task import TuningResult
@@ -70,9 +72,9 @@ def report_parameters(
     )
 
 
-def unshared(tuned: MaskedLM, base: Any) -> list[Tensor]:  # Any: a model by name is loaded by now
+def unshared(tuned: MaskedLM, base: str | Path | MaskedLM) -> list[Tensor]:
     """Return the parameters that a tuned model does not share with the one it was copied from."""
-    shared = {parameter.data_ptr() for _, parameter in base.named_parameters()}
+    shared = {parameter.data_ptr() for _, parameter in load_masked_lm(base).named_parameters()}
     return [p for _, p in tuned.named_parameters() if p.data_ptr() not in shared]
 
 

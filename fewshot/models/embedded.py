@@ -104,11 +104,6 @@ _BASE: Final = EmbeddedModel(
 EMBEDDED: Final = {model.name: model for model in (_MINI, _BASE)}
 
 
-def is_embedded(model: object) -> bool:
-    """Return whether a model is named, and one of these."""
-    return isinstance(model, str) and model in EMBEDDED
-
-
 def cache_folder() -> Path:
     """Return the folder of downloads: ``FEWSHOT_CACHE``, or ``fewshot`` in the user's cache."""
     own, usual = os.environ.get(CACHE_VARIABLE), os.environ.get("XDG_CACHE_HOME")

@@ -70,6 +70,9 @@ def _add(digest: Any, value: Any) -> None:
     elif isinstance(value, BaseEstimator):
         _put(digest, "estimator", type(value).__name__)
         _add(digest, settings_of(value))
+    elif isinstance(value, torch.nn.Module):  # a sentence encoder
+        _put(digest, "module", repr(value))
+        _add(digest, value.state_dict())
     elif isinstance(value, Examples):
         _put(digest, "examples")
         _add(digest, value.columns)

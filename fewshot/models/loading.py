@@ -11,7 +11,7 @@ import transformers
 
 from fewshot.data.cache import BoundedCache
 from fewshot.data.locks import LongLock
-from fewshot.errors import ModelError
+from fewshot.errors import HubError, MissingExtraError, ModelError
 from fewshot.models.embedded import EMBEDDED
 from fewshot.models.hub import load_by_name, model_name
 from fewshot.models.masked_lm import MaskedLM
@@ -87,6 +87,22 @@ def load_masked_lm(model: str | Path | MaskedLM, *, precision: Precision | None 
     with _LOCK:  # the second of two threads gets what the first one loads
         lm = _LOADED.get((name, folder_state(Path(name))), partial(_load, name))
     return lm if precision is None else lm.with_precision(precision)
+
+
+def embedded_name(model: str | Path | MaskedLM) -> str | None:
+    """Return the name of an embedded model, given by name or with its weights as they were."""
+    name = model.name if isinstance(model, MaskedLM) else model
+    if not isinstance(name, str) or name not in EMBEDDED:
+        return None
+    if isinstance(model, MaskedLM):
+        try:
+            base = load_masked_lm(name)
+        except (HubError, MissingExtraError):  # the model is of another machine
+            return None
+        pairs = zip(base.named_parameters(), model.named_parameters(), strict=False)
+        if model.added is not None or any(one is not other for (_, one), (_, other) in pairs):
+            return None
+    return name
 
 
 def load_uncounted(model: str | Path | MaskedLM) -> MaskedLM:

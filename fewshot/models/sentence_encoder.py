@@ -45,6 +45,7 @@ _ACTIVATION = re.compile(rf"torch\.nn\.modules\.activation\.\w+|{re.escape(_IDEN
 _LOADED: BoundedCache[tuple[str, FolderState], SentenceTransformer] = BoundedCache(LOADED_AT_ONCE)
 _KNOWN: WeakKeyDictionary[SentenceTransformer, _Known] = WeakKeyDictionary()
 _SHORTEST = 1e-12  # an embedding of zeros stays one
+_PROBED = 64  # tokens
 _ALIKE = 1e-4  # a difference of numbers that rounding explains, also in half precision's sums
 
 
@@ -54,7 +55,7 @@ class _Known:
 
     state: int
     vectors: BoundedCache[_Key, _Vector]
-    n_own: int | None = None  # numbers of an embedding; 0 if no middle layer can be read beside
+    width: int | None = None  # of embeddings; 0 if no middle layer can be read beside them
     reader: nn.Module | None = None
 
 
@@ -118,16 +119,18 @@ class SentenceEncoder:
 
     def can_read_middle(self) -> bool:
         """Return whether a middle layer can be read: the model, run alone, must embed the same."""
-        return self._n_own() > 0
+        return self._width() > 0
 
-    def _n_own(self) -> int:
+    def _width(self) -> int:
         known = _known(self.transformer)
-        if known.n_own is None:
-            known.n_own = self._measured_n_own()
-        return known.n_own
+        if known.width is None:
+            known.width = self._measured_width()
+        return known.width
 
-    def _measured_n_own(self) -> int:
-        ids = torch.from_numpy(self.tokenize(["a"]).ids[0].astype(np.int64))[None]
+    def _measured_width(self) -> int:
+        # Some tokens of all kinds: what is done to few of them only shows there.
+        n_tokens = min(_PROBED, self.max_length)
+        ids = torch.linspace(0, len(self.transformer.tokenizer) - 1, n_tokens).long()[None]
         ids = ids.to(self.transformer.device)
         self.transformer.eval()
         with torch.inference_mode():
@@ -138,22 +141,22 @@ class SentenceEncoder:
                 raise
             except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
                 return 0
-        n_own = known.shape[1]
+        width = known.shape[1]
         own = nn.functional.normalize(known, dim=-1)
-        return n_own if torch.allclose(both[:, :n_own], own, atol=_ALIKE) else 0
+        return width if torch.allclose(both[:, :width], own, atol=_ALIKE) else 0
 
     def embed(self, texts: TokenizedTexts) -> npt.NDArray[np.float64]:
         """Embed texts, [n, hidden]; on a CPU rows do not depend on one another to the last bit."""
         return self._embed(texts, with_middle=False)
 
     def unit(self, texts: TokenizedTexts, *, with_middle: bool = False) -> npt.NDArray[np.float64]:
-        """Embed texts as vectors of length 1, [n, hidden]."""
+        """Embed texts as vectors of length 1, [n, width]."""
         # With the middle layer: the embedding and the mean state there, each as a vector of length
         # 1, side by side and divided by the square root of 2.
         # Both are read in one pass, so that who needs each pays for one.
-        n_own = self._n_own()
-        found = self._embed(texts, with_middle=n_own > 0)
-        return unit_length(found if with_middle or not n_own else found[:, :n_own])
+        width = self._width()
+        found = self._embed(texts, with_middle=width > 0)
+        return unit_length(found if with_middle or not width else found[:, :width])
 
     def _embed(self, texts: TokenizedTexts, *, with_middle: bool) -> npt.NDArray[np.float64]:
         keys = [(ids.tobytes(), with_middle) for ids in texts.ids]
@@ -197,7 +200,9 @@ class SentenceEncoder:
     ) -> torch.Tensor:
         """Embed texts of one length, in products that are never tiny, [n, hidden]."""
         ids = np.stack([texts.ids[i] for i in rows])  # [n, length]
-        copies = n_copies(ids.size)
+        # A Dense layer after pooling multiplies a row for each text, not for each token.
+        is_pooled = any(True for part in list(self.transformer)[1:] for _ in part.parameters())
+        copies = n_copies(len(ids) if is_pooled else ids.size)
         inputs = torch.from_numpy(np.tile(ids, (copies, 1)).astype(np.int64))
         inputs = inputs.to(self.transformer.device)
         with torch.inference_mode():
@@ -230,7 +235,7 @@ def embed_ids(
         features = module(features)
     middle = layers.hidden_states[len(layers.hidden_states) // 2]  # the first ones are embeddings
     both = features["sentence_embedding"], middle.mean(1)
-    return torch.cat([nn.functional.normalize(part, dim=-1) for part in both], dim=-1)
+    return torch.cat([nn.functional.normalize(part.float(), dim=-1) for part in both], dim=-1)
 
 
 def reader_of(transformer: SentenceTransformer) -> nn.Module:

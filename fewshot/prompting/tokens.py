@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from fewshot.data.locks import brief_lock
-from fewshot.errors import TemplateError
+from fewshot.errors import ModelError, TemplateError
 from fewshot.prompting.shortening import Ids
 from fewshot.prompting.template import Soft, Template
 
@@ -64,6 +64,12 @@ def token_ids(
     ids = encode(tokenizer, texts, pairs, with_special=True)
     long = [i for i, row in enumerate(ids) if len(row) > max_length]
     if long:
+        n_special = tokenizer.num_special_tokens_to_add(pair=pairs is not None)
+        if max_length <= n_special:
+            raise ModelError(
+                f"max_length={max_length} leaves no room for a text beside the {n_special} special "
+                "tokens; raise it"
+            )
         second = None if pairs is None else [pairs[i] for i in long]
         first = [texts[i] for i in long]
         cut = encode(tokenizer, first, second, with_special=True, max_length=max_length)

@@ -16,7 +16,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 import fewshot
 from fewshot import EmbeddingClassifier
-from fewshot.errors import InputError, VerbalizerError
+from fewshot.errors import InputError, ModelError, VerbalizerError
 from fewshot.models.sentence_encoder import SentenceEncoder
 from fewshot.scoring.thresholds import choose_thresholds
 from tests.tiny_models import save_tiny, tiny_bert
@@ -168,6 +168,9 @@ def test_embeddings_may_be_wider_than_the_layers(transformer):
 
     assert (clf.reads_middle_, clf.coef_.shape) == (True, (40 + 32, 2))
     assert clf.predict(["great", "awful"]).tolist() == ["pos", "neg"]
+    new = [f"{first} {second}" for first in TEXTS for second in TEXTS]
+    alone = [EmbeddingClassifier(wider).fit(TEXTS, LABELS).predict_proba([text]) for text in new]
+    assert (clf.predict_proba(new) == np.vstack(alone)).all()
 
 
 def test_an_encoder_without_layers_is_read_as_it_is(transformer):
@@ -188,6 +191,12 @@ def test_what_another_says_is_learned_by_its_weights(transformer):
     # (0.9 + 2 * 0.3) / 3 of the one text; nothing is learned of the names.
     said = clf.predict_proba(["awful", "great"])
     assert said == pytest.approx(np.array([[0.5, 0.5], [0.2, 0.8]]), abs=1e-3)
+
+
+@pytest.mark.parametrize("max_length", [1, 2])
+def test_a_length_that_leaves_no_room_for_a_text_is_refused(transformer, max_length):
+    with pytest.raises(ModelError, match="no room for a text beside the 2 special tokens"):
+        EmbeddingClassifier(transformer, max_length=max_length).fit(TEXTS, LABELS)
 
 
 def test_probabilities_of_a_text_are_those_of_it_alone(transformer):

@@ -187,7 +187,7 @@ _SETTINGS = [
             (linear(pooling="last"), "pooling is one of"),
             (EmbeddingClassifier(threshold=0.5), "threshold= is for texts with several"),
             (EmbeddingClassifier(head="names"), "head='names' and would learn nothing"),
-            (EmbeddingClassifier(C=-1.0), "C is positive"),
+            (EmbeddingClassifier(C=5.0), "C=5.0 of the final EmbeddingClassifier"),
             (
                 EmbeddingClassifier(verbalizer={"politics": "law", "sport": "game"}),
                 "label 'sports'",

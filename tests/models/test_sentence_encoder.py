@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Pooling
 
 from fewshot.errors import ModelError
-from fewshot.models.sentence_encoder import SentenceEncoder
+from fewshot.models.sentence_encoder import SentenceEncoder, unit_length
 from tests.tiny_models import save_tiny
 from tests.tiny_sentences import tiny_sentence_transformer
 
@@ -67,12 +67,38 @@ def test_a_text_is_embedded_once(transformer, counted):
     first = embed(encoder, TEXTS)  # two of five are alike
     again = embed(encoder, [*TEXTS[::-1], "new"])
     with_middle = encoder.unit(encoder.tokenize(TEXTS[:1]), with_middle=True)
-    own = encoder.unit(encoder.tokenize(TEXTS[:1]))  # is a part of that
 
     assert sum(counted) == 4 + 1 + 1
-    assert own == pytest.approx(first[:1] / np.linalg.norm(first[0]), abs=1e-6)
     assert (again[:5] == first[::-1]).all()
     assert with_middle.shape == (1, 2 * first.shape[1])
+
+
+def test_an_embedding_is_read_with_the_middle_layer_whoever_asks_first(transformer, counted):
+    encoder = SentenceEncoder.load(transformer, None)
+    tokens = encoder.tokenize(TEXTS[:1])
+
+    own = encoder.unit(tokens)
+    both = encoder.unit(tokens, with_middle=True)
+
+    assert sum(counted) == 1
+    assert own == pytest.approx(unit_length(embed(encoder, TEXTS[:1])), abs=1e-6)
+    assert both[:, : own.shape[1]] == pytest.approx(own / np.sqrt(2), abs=1e-6)
+
+
+def test_embeddings_are_the_encoders_where_something_is_done_to_few_tokens(transformer):
+    encoder = SentenceEncoder.load(transformer, None)
+    own, last = encoder.transformer, len(transformer.tokenizer) - 1
+
+    def doubled(_module, args, found):
+        factors = 1 + (args[0]["input_ids"] == last)
+        return found | {"token_embeddings": found["token_embeddings"] * factors[..., None]}
+
+    own[0].register_forward_hook(doubled)
+    text = f"a {own.tokenizer.convert_ids_to_tokens(last)}"
+    found = encoder.unit(encoder.tokenize([text]))
+
+    expected = own.encode([text], show_progress_bar=False)
+    assert found == pytest.approx(unit_length(expected), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -62,8 +63,10 @@ def offered(task: Task, pace: Pace, seconds: float) -> list[Offer]:
     return offers + [offer for _, _, offer in sorted(ranked)]
 
 
-def shortage(offer: Offer, left: float, kind: TaskKind) -> str | None:
+def shortage(offer: Offer, left: float, kind: TaskKind, tried: Container[str]) -> str | None:
     """Say why a voice is not begun in the seconds that are left, or nothing if it is."""
+    if offer.voice.follows is not None and offer.voice.follows not in tried:
+        return f"not tried, as {offer.voice.follows} was not"
     if offer.voice.needs_no_model and offer.seconds < _LITTLE:
         return None
     # Of several labels, a voice that is not cross-validated cannot be used.
@@ -112,7 +115,7 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
     left = clock.left()
     voices: list[str] = []
     for offer in offers:
-        note = offer.objection or shortage(offer, max(left, 0.0), task.kind)
+        note = offer.objection or shortage(offer, max(left, 0.0), task.kind, voices)
         if note is None or not voices:
             voices.append(offer.voice.name)
             left -= offer.seconds

@@ -103,7 +103,9 @@ class Search:
         hidden = not self.is_shown
         try:
             for offer in tqdm(offers, disable=hidden, desc="trying", delay=_BAR_DELAY, leave=False):
-                found = self._try(offer) if tried else self._fitted(offer.voice, is_first=True)
+                found = (
+                    self._try(offer, tried) if tried else self._fitted(offer.voice, is_first=True)
+                )
                 (tried if isinstance(found, Tried) else skipped).append(found)  # type: ignore[arg-type]
             return self._distilled(self._found(tried, skipped))
         except KeyboardInterrupt:
@@ -124,10 +126,11 @@ class Search:
         report = FitReport((trial,), model_name(self.task), reason, None, None, advice, spent)
         return Found({"zero-shot": clf}, np.ones(1), report, clf.thresholds_)
 
-    def _try(self, offer: Offer) -> Tried | Trial:
+    def _try(self, offer: Offer, tried: Sequence[Tried]) -> Tried | Trial:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""
         left = max(self.clock.left(), 0.0)
-        note = offer.objection or shortage(offer, left, self.task.kind)
+        names = [item.voice.name for item in tried]
+        note = offer.objection or shortage(offer, left, self.task.kind, names)
         if note is None:
             try:
                 return self._fitted(offer.voice)

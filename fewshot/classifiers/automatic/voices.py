@@ -23,7 +23,7 @@ from fewshot.data.classes import Threshold
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import FewShotWarning, LabelWordError, VerbalizerError
-from fewshot.models.embedded import is_embedded
+from fewshot.models.loading import embedded_name
 from fewshot.tuning import resolve_tuning
 
 Array = npt.NDArray[np.float64]
@@ -79,7 +79,7 @@ def pool_within(
     task: Task, of_texts: Array, voices: Iterable[str], seconds: float
 ) -> tuple[Rows, float]:
     """Return the texts without labels that these voices can read in time, and the seconds."""
-    n_passes = len({_EMBEDDED_BY.get(name, name) for name in voices} - _WITHOUT_MODEL)
+    n_passes = sum(name not in _WITHOUT_MODEL for name in voices)
     of_pool = n_passes * of_texts[task.n_labeled :]
     rows = _affordable(task, of_pool, _SHARE_OF_END * seconds)
     return rows, float(of_pool[rows].sum())
@@ -107,6 +107,7 @@ class Voice(NamedTuple):
     suits: Callable[[Task], bool]
     weight: float  # in the pool without evidence; docs/evidence/classifier.md
     passes: tuple[float, float, float]  # of the model over the texts of `Pace`
+    follows: str | None = None  # the voice that reads the texts for it, so that it need not
 
     @property
     def needs_no_model(self) -> bool:
@@ -204,7 +205,7 @@ def _pcp(task: Task) -> PCPClassifier:
 
 def _embedding(task: Task, head: EmbeddingHead = "auto") -> EmbeddingClassifier:
     return EmbeddingClassifier(
-        task.model,
+        embedded_name(task.model) or task.model,
         task.verbalizer,
         head=head,
         labels=task.classes if task.verbalizer is None else None,
@@ -228,7 +229,7 @@ def _has_one_label(task: Task) -> bool:
 
 
 def _is_embedded(task: Task) -> bool:
-    return is_embedded(task.model)
+    return embedded_name(task.model) is not None
 
 
 def _has_names(task: Task) -> bool:
@@ -252,7 +253,7 @@ _MEMBERS, _EPOCH = 4, 3  # of PET; passes of an epoch of training
 CHEAP = (
     Voice("head", _tuned("head"), _always, 0.3, (1, 1, 0)),
     Voice("embedding", _embedding, _is_embedded, 1.0, (1, 0, 0)),
-    Voice("names", partial(_embedding, head="names"), _has_names, 0.3, (1, 0, 0)),
+    Voice("names", partial(_embedding, head="names"), _has_names, 0.3, (0, 0, 0), "embedding"),
     Voice("tfidf", _tfidf, _always, 0.2, (_TFIDF, 0, 0)),
 )
 COSTLY = (
@@ -261,7 +262,6 @@ COSTLY = (
     Voice("pet", _pet, _has_pool, 0.8, (_MEMBERS * _FULL, 0, 2 * _MEMBERS + 3 * _EPOCH)),
     Voice("pcp", _pcp, _has_pool, 0.8, (_FULL, 0, 2 + 5 * _EPOCH)),
 )
-_EMBEDDED_BY = {"names": "embedding"}  # which has embedded the texts already
 _WITHOUT_MODEL = {voice.name for voice in CHEAP if voice.needs_no_model}
 ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1, 0))  # where head takes too long
 

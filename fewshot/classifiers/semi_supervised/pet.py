@@ -32,8 +32,7 @@ from fewshot.data.labels import Label
 from fewshot.data.semi_supervised_data import SemiSupervisedData, check_several_classes
 from fewshot.data.settings import check_settings, one_of, positive, share, whole
 from fewshot.errors import InputError
-from fewshot.models.embedded import is_embedded
-from fewshot.models.loading import load_masked_lm
+from fewshot.models.loading import embedded_name, load_masked_lm
 from fewshot.scoring.distillation import LEAST_TAUGHT
 from fewshot.training.rounds import Rounds, seed_of
 from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
@@ -70,14 +69,16 @@ class PETClassifier(SemiSupervisedClassifier):
         Whether members weigh by their accuracy on the labelled texts before tuning, or alike.
     temperature : float, default=2.0
         Temperature at which the final classifier learns from the soft labels by gradients.
-        ``"head"``, and the regression beside other tunings, learn them as they are.
+        ``"head"``, an `EmbeddingClassifier`, and the regression beside other tunings learn them
+        as they are.
     final_estimator : PromptClassifier, FineTuneClassifier or EmbeddingClassifier, optional
         Learns from the soft labels: with a prompt, with a linear layer on the encoder's states, or
         with a regression on sentence embeddings. By default the estimator with the template of
         the largest weight, tuned for three epochs; but an `EmbeddingClassifier` where the members
-        are tuned by ``"head"``, the model is an embedded one, given by name, and there are 100
-        unlabelled texts or more, of one field. Its labels are those of the members, and so are
-        ``class_weight`` and ``class_prior``; its ``random_state`` has no effect.
+        are tuned by ``"head"``, the model is an embedded one, there are 100 unlabelled texts or
+        more, of one field, and the template cuts long ones at the end. Its labels are those of the
+        members, and so are ``class_weight`` and ``class_prior``; its ``random_state`` has no
+        effect, and the `C` of an `EmbeddingClassifier` is left at its default.
     mlm_weight : float, default=0.0
         Share of masked language modelling of unlabelled texts in the members' loss; 1e-4 in the
         paper. It doubles the cost of a step. For tuning by gradients.
@@ -242,11 +243,8 @@ def _check_final(
             "the final classifier has tuning='none' and would learn nothing from the soft labels; "
             "use tuning='head' or 'full'. Without labels the members are zero-shot in any case"
         )
-    if isinstance(final, EmbeddingClassifier) and final.head == "names":
-        raise InputError(
-            "the final classifier has head='names' and would learn nothing from the soft labels; "
-            "use head='auto' or 'regression'"
-        )
+    if isinstance(final, EmbeddingClassifier):
+        _check_embedding(final)
     if isinstance(final, PromptClassifier):
         pair = [member, Member(clone(final).set_params(labels=list(classes)), -1, 0)]
         shared_fields(pair)
@@ -256,12 +254,25 @@ def _check_final(
         _of_members(clone(final), classes, seed=0)._plan(data.pool, labels, None)
 
 
+def _check_embedding(final: EmbeddingClassifier) -> None:
+    if final.head == "names":
+        raise InputError(
+            "the final classifier has head='names' and would learn nothing from the soft labels; "
+            "use head='auto' or 'regression'"
+        )
+    if final.C != EmbeddingClassifier().C:
+        raise InputError(
+            f"C={final.C!r} of the final EmbeddingClassifier is the penalty for labels, and soft "
+            "labels have one of their own; leave C out"
+        )
+
+
 def _distil(plan: EnsemblePlan, targets: npt.NDArray[np.float64], best: Member) -> Final:
     """Have one classifier learn from the soft labels, from the model as it was at first."""
     given, temperature = plan.settings.final_estimator, float(plan.settings.temperature)
     pool = plan.data.pool
     labels = [plan.classes[label] for label in targets.argmax(1)]
-    final = _default_final(best, len(pool)) if given is None else clone(given)
+    final = _default_final(plan, best) if given is None else clone(given)
     final = _of_members(final, plan.classes, seed_of(plan.seed, 3))
     if isinstance(final, FineTuneClassifier):
         return final._fit_soft(pool, labels, targets, temperature)
@@ -279,13 +290,21 @@ def _of_members(final: Final, classes: Sequence[Label], seed: int) -> Final:
     return final.set_params(**{name: shared[name] for name in shared.keys() & own.keys()})
 
 
-def _default_final(member: Member, n_texts: int) -> Final:
+def _default_final(plan: EnsemblePlan, member: Member) -> Final:
     base = member.estimator
     tuning = clone(resolve_tuning(base.tuning))
-    is_plain = isinstance(tuning, Head) and tuning.C is None and is_embedded(base.model)
-    if is_plain and n_texts >= LEAST_TAUGHT and len(resolve_template(base).field_names) == 1:
-        return EmbeddingClassifier(base.model, max_length=base.max_length)
+    encoder = embedded_name(base.model)
+    is_plain = isinstance(tuning, Head) and tuning.C is None and _reads_one_text(base)
+    if encoder is not None and is_plain and len(plan.data.pool) >= LEAST_TAUGHT:
+        return EmbeddingClassifier(encoder, max_length=plan.lm.checked_max_length(base.max_length))
     final: PromptClassifier = clone(base)
     if isinstance(tuning, GradientTuning):
         tuning.set_params(num_epochs=_FINAL_EPOCHS)
     return final.set_params(tuning=tuning)
+
+
+def _reads_one_text(classifier: PromptClassifier) -> bool:
+    """Return whether a prompt holds one text, of which it loses at most the end."""
+    template = resolve_template(classifier)
+    keeps_start = template.shorten in ("longest", "tail")
+    return len(template.slots) == 1 and keeps_start and not template.slots[0].whole

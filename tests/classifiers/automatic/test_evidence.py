@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from fewshot.classifiers.automatic.evidence import Situation, evidence, expected_gain, situation_of
-from fewshot.classifiers.automatic.offers import offered
+from fewshot.classifiers.automatic.offers import offered, shortage
 from fewshot.classifiers.automatic.task import Task
 from fewshot.classifiers.automatic.voices import COSTLY, Pace
 from fewshot.data.semi_supervised_data import SemiSupervisedData
+from fewshot.data.task_kind import ONE_LABEL
 from fewshot.data.training_data import read_training_data
 from fewshot.models.loading import load_masked_lm
 
@@ -65,6 +66,8 @@ def test_voices_are_offered_by_gain_and_those_without_any_are_declined():
 
     names = [offer.voice.name for offer in offers]
     assert names == ["head", "embedding", "names", "tfidf", "contrastive", "full"]
+    assert shortage(offers[2], 1.0, ONE_LABEL, ["head", "embedding"]) is None
+    assert shortage(offers[2], 1.0, ONE_LABEL, ["head"]) == "not tried, as embedding was not"
     assert offers[4].objection is None
     assert offers[5].objection is not None
     assert offers[5].objection.startswith("not tried: gained nothing in similar tasks (-")

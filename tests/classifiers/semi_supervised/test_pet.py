@@ -12,7 +12,9 @@ from fewshot import (
     FineTuneClassifier,
     PETClassifier,
     PromptClassifier,
+    Template,
     Unlabeled,
+    load_masked_lm,
 )
 from fewshot.classifiers.prompt_plan import PromptPlan
 from fewshot.models.masked_lm import MaskedLM
@@ -202,7 +204,10 @@ MANY = [f"{first} and {second}" for first in POOL for second in POOL]
     [
         ({}, 100, EmbeddingClassifier),
         ({}, 99, PromptClassifier),
+        ({"model": load_masked_lm("fewshot-mini")}, 100, EmbeddingClassifier),
         ({"tuning": Head(C=5.0)}, 100, PromptClassifier),
+        ({"template": Template("{text} {mask}", shorten="chunk")}, 100, PromptClassifier),
+        ({"template": "{text:whole} {mask}"}, 100, PromptClassifier),
         ({"model": tiny_estimators.tiny_lm()}, 100, PromptClassifier),
     ],
 )
@@ -210,11 +215,42 @@ def test_of_an_embedded_model_the_final_classifier_reads_sentence_embeddings(
     settings, n_texts, kind
 ):
     base = PromptClassifier(**{"verbalizer": WORDS, "tuning": "head"} | settings)
-    clf = PETClassifier(base, templates=TEMPLATES[:1], **QUIET)
+    clf = PETClassifier(base, templates=[base.template or TEMPLATES[0]], **QUIET)
 
     clf.fit(X, Y, unlabeled=Unlabeled(MANY[:n_texts]))
 
     assert (type(clf.estimator_), clf.n_unlabeled_) == (kind, n_texts)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, 512), (32, 32)])
+def test_embeddings_at_the_end_are_of_as_much_of_a_text_as_prompts_hold(given, expected):
+    base = PromptClassifier(verbalizer=WORDS, tuning="head", max_length=given)
+    clf = PETClassifier(base, templates=TEMPLATES[:1], **QUIET)
+
+    assert fit(clf, MANY[:100]).estimator_.max_length_ == expected
+
+
+def test_class_shares_count_once():
+    clf = fit(PETClassifier(prompt("head", class_prior={"politics": 0.9, "sports": 0.1}), **QUIET))
+
+    odds = clf.decision_function(X) - clf.estimator_.decision_function(X)
+    assert odds == pytest.approx(np.full(len(X), np.log(0.1 / 0.9)))
+    assert clf.estimator_.class_prior is None
+
+
+def test_a_fit_that_ends_with_a_loaded_encoder_can_be_resumed(tmp_path):
+    final = EmbeddingClassifier(tiny_sentence_transformer(tiny_bert()))
+
+    clf = fit(pet(final_estimator=final, checkpoint_dir=tmp_path))
+
+    assert (clf.predict_proba(POOL) == fit(pet(final_estimator=final)).predict_proba(POOL)).all()
+
+
+def test_what_a_fit_learned_is_counted_where_the_model_has_a_name():
+    base = PromptClassifier(verbalizer=WORDS, tuning="head")
+    clf = PETClassifier(base, templates=TEMPLATES[:1], final_estimator=base, **QUIET)
+
+    assert fit(clf)._n_trainable() == clf.estimator_.parameter_report_.n_head
 
 
 def test_texts_of_two_fields_are_read_by_prompts_to_the_end():
