@@ -128,7 +128,7 @@ class SentenceEncoder:
         return known.width
 
     def _measured_width(self) -> int:
-        # Some tokens of all kinds: what is done to few of them only shows there.
+        # Tokens from all over the vocabulary, since something may be done to a few only.
         n_tokens = min(_PROBED, self.max_length)
         ids = torch.linspace(0, len(self.transformer.tokenizer) - 1, n_tokens).long()[None]
         ids = ids.to(self.transformer.device)

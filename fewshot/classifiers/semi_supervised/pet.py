@@ -38,7 +38,7 @@ from fewshot.training.rounds import Rounds, seed_of
 from fewshot.tuning import GradientTuning, Head, NoTuning, resolve_tuning
 
 Ensemble: TypeAlias = Literal["weighted", "uniform"]
-Final: TypeAlias = PromptClassifier | FineTuneClassifier | EmbeddingClassifier
+FinalEstimator: TypeAlias = PromptClassifier | FineTuneClassifier | EmbeddingClassifier
 
 _FINAL_EPOCHS = 3  # the official code's
 _C_TAUGHT = 30.0  # of a final regression on embeddings; docs/evidence/self_training.md
@@ -147,7 +147,7 @@ class PETClassifier(SemiSupervisedClassifier):
     n_repetitions: int = 1
     ensemble: Ensemble = "weighted"
     temperature: float = 2.0
-    final_estimator: Final | None = None
+    final_estimator: FinalEstimator | None = None
     mlm_weight: float = 0.0
     generations: int = 0
     max_unlabeled: int = 1000
@@ -230,7 +230,7 @@ def _check_members(
 def _check_final(
     final: Any, member: Member, classes: Sequence[Label], data: SemiSupervisedData
 ) -> None:
-    if final is not None and not isinstance(final, get_args(Final)):
+    if final is not None and not isinstance(final, get_args(FinalEstimator)):
         raise InputError(
             "final_estimator is a PromptClassifier, a FineTuneClassifier or an "
             f"EmbeddingClassifier, got {final!r}"
@@ -267,7 +267,7 @@ def _check_embedding(final: EmbeddingClassifier) -> None:
         )
 
 
-def _distil(plan: EnsemblePlan, targets: npt.NDArray[np.float64], best: Member) -> Final:
+def _distil(plan: EnsemblePlan, targets: npt.NDArray[np.float64], best: Member) -> FinalEstimator:
     """Have one classifier learn from the soft labels, from the model as it was at first."""
     given, temperature = plan.settings.final_estimator, float(plan.settings.temperature)
     pool = plan.data.pool
@@ -281,7 +281,7 @@ def _distil(plan: EnsemblePlan, targets: npt.NDArray[np.float64], best: Member) 
     return fit_soft_labels(final, pool, labels, targets, temperature)
 
 
-def _of_members(final: Final, classes: Sequence[Label], seed: int) -> Final:
+def _of_members(final: FinalEstimator, classes: Sequence[Label], seed: int) -> FinalEstimator:
     """Return a final classifier whose labels are those of the members, and which weighs none."""
     # Weights of classes are those of the decision, for which the members' settings count.
     shared: dict[str, Any] = {"labels": list(classes), "class_weight": None, "class_prior": None}
@@ -290,7 +290,7 @@ def _of_members(final: Final, classes: Sequence[Label], seed: int) -> Final:
     return final.set_params(**{name: shared[name] for name in shared.keys() & own.keys()})
 
 
-def _default_final(plan: EnsemblePlan, member: Member) -> Final:
+def _default_final(plan: EnsemblePlan, member: Member) -> FinalEstimator:
     base = member.estimator
     tuning = clone(resolve_tuning(base.tuning))
     encoder = embedded_name(base.model)
