@@ -13,6 +13,7 @@ from fewshot.data.cache import BoundedCache
 from fewshot.data.locks import LongLock
 from fewshot.errors import HubError, MissingExtraError, ModelError
 from fewshot.models.embedded import EMBEDDED
+from fewshot.models.fingerprint import model_fingerprint
 from fewshot.models.hub import load_by_name, model_name
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.models.merging import load_embedded
@@ -99,8 +100,7 @@ def embedded_name(model: str | Path | MaskedLM) -> str | None:
             base = load_masked_lm(name)
         except (HubError, MissingExtraError):  # the model is of another machine
             return None
-        pairs = zip(base.named_parameters(), model.named_parameters(), strict=False)
-        if model.added is not None or any(one is not other for (_, one), (_, other) in pairs):
+        if base is not model and model_fingerprint(base) != model_fingerprint(model):
             return None
     return name
 

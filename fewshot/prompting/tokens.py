@@ -64,7 +64,8 @@ def token_ids(
     ids = encode(tokenizer, texts, pairs, with_special=True)
     long = [i for i, row in enumerate(ids) if len(row) > max_length]
     if long:
-        n_special = tokenizer.num_special_tokens_to_add(pair=pairs is not None)
+        empty = encode(tokenizer, [""], None if pairs is None else [""], with_special=True)
+        n_special = len(empty[0])
         if max_length <= n_special:
             raise ModelError(
                 f"max_length={max_length} leaves no room for a text beside the {n_special} special "
