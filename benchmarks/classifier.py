@@ -67,7 +67,10 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--labels", nargs="+", type=int, default=[8], help="per class")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--voices", nargs="+", help="to collect, or to compare with in pools")
+    names = [voice.name for voice in _voices()]
+    parser.add_argument(
+        "--voices", nargs="+", choices=names, help="to collect, or to compare with in pools"
+    )
     parser.add_argument("--model", default="fewshot-mini")
     parser.add_argument("--pool", action="store_true", help="with texts without labels")
     parser.add_argument("--words", action="store_true", help="where the library has some")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import PurePath
 from typing import Any
@@ -38,9 +38,9 @@ def model_fingerprint(lm: MaskedLM) -> str:
     state = lm.weights_state()
     if lm not in _KNOWN or _KNOWN[lm][0] != state:
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        for name, tensor in _tensors(lm):
-            digest.update(name.encode())
-            digest.update(_bytes(tensor))
+        _add_tensors(digest, lm.model.state_dict())
+        if lm.added is not None:
+            _add_tensors(digest, lm.added.state_dict(prefix="added."))
         vocabulary = sorted(lm.tokenizer.get_vocab().items())
         digest.update(json.dumps(vocabulary).encode("ascii"))
         _KNOWN[lm] = state, digest.hexdigest()
@@ -72,7 +72,7 @@ def _add(digest: Any, value: Any) -> None:
         _add(digest, settings_of(value))
     elif isinstance(value, torch.nn.Module):  # a sentence encoder
         _put(digest, "module", repr(value))
-        _add(digest, value.state_dict())
+        _add_tensors(digest, value.state_dict())
     elif isinstance(value, Examples):
         _put(digest, "examples")
         _add(digest, value.columns)
@@ -125,12 +125,8 @@ def _put(digest: Any, *parts: str) -> None:
         digest.update(encoded)
 
 
-def _tensors(lm: MaskedLM) -> Iterator[tuple[str, Tensor]]:
-    yield from sorted(lm.model.state_dict().items())
-    if lm.added is not None:
-        yield from sorted(lm.added.state_dict(prefix="added.").items())
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    flat = tensor.detach().cpu().contiguous().view(-1)
-    return flat.view(torch.uint8).numpy().tobytes()
+def _add_tensors(digest: Any, state: Mapping[str, Tensor]) -> None:
+    for name, tensor in sorted(state.items()):
+        digest.update(name.encode())
+        flat = tensor.detach().cpu().contiguous().view(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())

@@ -153,7 +153,7 @@ class SentenceEncoder:
         """Embed texts as vectors of length 1, [n, width]."""
         # With the middle layer: the embedding and the mean state there, each as a vector of length
         # 1, side by side and divided by the square root of 2.
-        # Both are read in one pass, so that who needs each pays for one.
+        # Both are read in one pass: whoever needs each of them pays for one.
         width = self._width()
         found = self._embed(texts, with_middle=width > 0)
         return unit_length(found if with_middle or not width else found[:, :width])
@@ -201,8 +201,8 @@ class SentenceEncoder:
         """Embed texts of one length, in products that are never tiny, [n, hidden]."""
         ids = np.stack([texts.ids[i] for i in rows])  # [n, length]
         # A Dense layer after pooling multiplies a row for each text, not for each token.
-        is_pooled = any(True for part in list(self.transformer)[1:] for _ in part.parameters())
-        copies = n_copies(len(ids) if is_pooled else ids.size)
+        has_dense = any(True for part in list(self.transformer)[1:] for _ in part.parameters())
+        copies = n_copies(len(ids) if has_dense else ids.size)
         inputs = torch.from_numpy(np.tile(ids, (copies, 1)).astype(np.int64))
         inputs = inputs.to(self.transformer.device)
         with torch.inference_mode():

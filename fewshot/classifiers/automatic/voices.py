@@ -107,7 +107,7 @@ class Voice(NamedTuple):
     suits: Callable[[Task], bool]
     weight: float  # in the pool without evidence; docs/evidence/classifier.md
     passes: tuple[float, float, float]  # of the model over the texts of `Pace`
-    follows: str | None = None  # the voice that reads the texts for it, so that it need not
+    follows: str | None = None  # the voice that embeds the texts, so that this one costs nothing
 
     @property
     def needs_no_model(self) -> bool:

@@ -6,6 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
+import torch
 
 from fewshot import (
     EmbeddingClassifier,
@@ -204,16 +205,17 @@ MANY = [f"{first} and {second}" for first in POOL for second in POOL]
     [
         ({}, 100, EmbeddingClassifier),
         ({}, 99, PromptClassifier),
-        ({"model": load_masked_lm("fewshot-mini")}, 100, EmbeddingClassifier),
+        ({"model": lambda: load_masked_lm("fewshot-mini")}, 100, EmbeddingClassifier),
         ({"tuning": Head(C=5.0)}, 100, PromptClassifier),
         ({"template": Template("{text} {mask}", shorten="chunk")}, 100, PromptClassifier),
         ({"template": "{text:whole} {mask}"}, 100, PromptClassifier),
-        ({"model": tiny_estimators.tiny_lm()}, 100, PromptClassifier),
+        ({"model": tiny_estimators.tiny_lm}, 100, PromptClassifier),
     ],
 )
 def test_of_an_embedded_model_the_final_classifier_reads_sentence_embeddings(
     settings, n_texts, kind
 ):
+    settings = {name: value() if callable(value) else value for name, value in settings.items()}
     base = PromptClassifier(**{"verbalizer": WORDS, "tuning": "head"} | settings)
     clf = PETClassifier(base, templates=[base.template or TEMPLATES[0]], **QUIET)
 
@@ -238,8 +240,9 @@ def test_class_shares_count_once():
     assert clf.estimator_.class_prior is None
 
 
-def test_a_fit_that_ends_with_a_loaded_encoder_can_be_resumed(tmp_path):
-    final = EmbeddingClassifier(tiny_sentence_transformer(tiny_bert()))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_fit_that_ends_with_a_loaded_encoder_keeps_checkpoints(tmp_path, dtype):
+    final = EmbeddingClassifier(tiny_sentence_transformer(tiny_bert()).to(dtype))
 
     clf = fit(pet(final_estimator=final, checkpoint_dir=tmp_path))
 
