@@ -8,6 +8,7 @@ sees a classifier of numbers: each row becomes a text of one word per column, su
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,13 @@ LABEL_WORDS = (  # noqa: SIM905
     "animal bank business election football government market money movie music "
     "person plant politics science software sports stock technology vote world"
 ).split()
+
+# Older versions of scikit-learn do not look whether all weights are zero.
+_ZEROS = {
+    name: True
+    for name in ("allow_all_zero_weights",)
+    if name in signature(_check_sample_weight).parameters
+}
 
 
 def tfidf_baseline() -> Pipeline:
@@ -74,7 +82,7 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         numbers, targets = validate_data(self, X, y)
         check_classification_targets(targets)
-        given = _check_sample_weight(sample_weight, numbers, allow_all_zero_weights=True)
+        given = _check_sample_weight(sample_weight, numbers, **_ZEROS)
         weights = given if given.any() else np.ones(len(given))
         self.classes_ = np.unique(targets[weights > 0])
         self.mean_ = np.average(numbers, 0, weights)

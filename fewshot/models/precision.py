@@ -40,8 +40,8 @@ def check_precision(precision: str, model: Backbone, device: torch.device) -> No
     if precision == "bf16" and not has_bf16(device):
         needed = "a GPU that computes" if device.type == "cuda" else "AVX512-BF16 or AMX to compute"
         raise ModelError(
-            f"precision='bf16' needs {needed} in bf16, which this machine has not; use "
-            "precision='auto', which is bf16 only where that is faster"
+            f"precision='bf16' needs {needed} in bf16, which torch {torch.__version__} does not "
+            "find on this machine; use precision='auto', which is bf16 only where that is faster"
         )
     if precision == "bf16" and not _runs_in_bf16(model, device):
         raise ModelError(
@@ -56,7 +56,7 @@ def has_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
-    flags = torch.cpu.get_capabilities()
+    flags = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch does not tell
     return any(flags.get(name, False) for name in _CPU_FLAGS)
 
 

@@ -181,7 +181,10 @@ def _annotations(name: str) -> dict[str, Any]:
     properties = inspect.getmembers(kind, lambda member: isinstance(member, property))
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
-        for attribute, hint in vars(base).get("__annotations__", {}).items():
+        own = vars(base).get("__annotations__", {})
+        for attribute, hint in own.items():
+            if attribute == "_":  # KW_ONLY, which Python 3.10 refuses as a type
+                continue
             alone = type("Alone", (), {"__annotations__": {attribute: hint}})
             with suppress(NameError):  # of names that are imported for type checkers only
                 found |= get_type_hints(alone, vars(import_module(base.__module__)))

@@ -57,7 +57,7 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["demos"], "No such command 'demos'. Did you mean 'demo'?"),
         (["demo", "--seeds", "0"], "Invalid value for '--seeds'"),
-        (["demo", "--shots", "many"], "unable to parse string as an integer"),
+        (["demo", "--shots", "many"], "integer"),
         (["predict", "model", "in.csv", "out.csv", "--probs"], "--proba"),
     ],
 )

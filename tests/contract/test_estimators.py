@@ -194,14 +194,12 @@ def test_fitting_twice_gives_the_same_to_the_last_bit(estimator, fitted):
 
 
 def test_contexts_of_the_caller_change_nothing(estimator, fitted):
-    torch.set_default_device("meta")
     torch.set_default_dtype(torch.float64)
     try:
-        with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+        with torch.device("meta"), torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
             again = outputs(fit(estimator, X, Y))
             other = outputs(fitted)
     finally:
-        torch.set_default_device(None)
         torch.set_default_dtype(torch.float32)
 
     np.testing.assert_array_equal(again, outputs(fitted))

@@ -28,7 +28,7 @@ WORDS = {"good": ["good"], "bad": ["bad"]}
 @pytest.fixture
 def without_bf16(monkeypatch):
     """A processor without the instructions, and no memory of what was measured."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
     monkeypatch.setattr(precision, "_MEASURED", {})
 
 
@@ -42,7 +42,8 @@ def bf16_tiny(family, tiny):
 @pytest.fixture
 def gains(monkeypatch):
     """Return a function that sets what products gain in bf16, on a processor that has it."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    flags = {"avx512_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
 
     def set_gain(gain: float) -> None:
         monkeypatch.setattr(precision, "_MEASURED", {})
@@ -267,7 +268,7 @@ def test_a_machine_without_bf16_loads_a_classifier_in_float32_and_says_so(
     tiny_bert, tmp_path, monkeypatch
 ):
     zero_shot(MaskedLM(*tiny_bert, precision="bf16")).save(tmp_path / "saved")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
 
     with pytest.warns(FewShotWarning, match="predicts in float32"):
         loaded = fewshot.load(tmp_path / "saved")
