@@ -114,14 +114,17 @@ def _line_labels(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return the class whose word each text gets, labelled ones first, and which make lines."""
     probabilities = softmax(scores, axis=1)
-    is_sure = probabilities.max(1) >= plan.settings.min_confidence
+    surest = probabilities.max(1)
+    least = plan.settings.min_confidence
+    if least is None:  # where a teacher is unsure it is often wrong: docs/evidence/defaults.md
+        least = float(np.median(surest)) if len(surest) else 0.0
     # A model that has read the words of labels would let the final classifier, which learns from
     # the same texts, trust it too much.
     labeled = plan.data.labeled
     gold = [] if labeled is None else map(plan.classes.index, labeled.one_each.values.tolist())
     labels = np.array([*gold, *probabilities.argmax(1)], dtype=np.int64)
     has_gold = np.full(len(labels) - len(scores), plan.settings.label_source == "gold")
-    return labels, np.concatenate([has_gold, is_sure])
+    return labels, np.concatenate([has_gold, surest >= least])
 
 
 def bare_lines(lm: MaskedLM, examples: Examples, max_length: int) -> Lines:

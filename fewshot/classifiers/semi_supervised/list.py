@@ -32,7 +32,7 @@ from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError
 from fewshot.models.loading import load_masked_lm
 from fewshot.training.rounds import Rounds
-from fewshot.tuning import Adapter, Full, GradientTuning, Training, Tuning, resolve_tuning
+from fewshot.tuning import Adapter, GradientTuning, Training, Tuning, resolve_tuning
 
 Weights: TypeAlias = Literal["meta", "uniform"]
 
@@ -45,9 +45,9 @@ class LiSTClassifier(SemiSupervisedClassifier):
 
     The estimator is tuned on the labels: it is the first teacher. In each session the teacher
     labels the unlabelled texts, softly; a student that starts anew from the model learns from
-    them, then from the labelled texts, and is the next teacher. A student tunes adapters in a
-    frozen encoder. In the later part of a session a text weighs as much as it helps on the
-    labelled ones: a wrong label that would make the student worse there weighs nothing.
+    them, then from the labelled texts, and is the next teacher. In the later part of a session a
+    text weighs as much as it helps on the labelled ones: a wrong label that would make the student
+    worse there weighs nothing.
 
     The first teacher's scores are moved by half the logarithm of the class shares that it sees in
     the unlabelled texts, unless the estimator has a `class_prior`.
@@ -60,9 +60,9 @@ class LiSTClassifier(SemiSupervisedClassifier):
     n_sessions : int, default=2
         6 in the paper.
     tuning : str or Tuning, optional
-        Tuning of the students, by gradients. By default that of the estimator, if it tunes a part
-        of a frozen encoder; in place of ``"full"``, ``"head"`` and ``"none"``, linear adapters and
-        the MLM head, as in the paper. Its epochs and batch size are those on the labelled texts.
+        Tuning of the students, by gradients. By default that of the estimator; in place of
+        ``"head"``, ``"none"`` and strategies without label words, :func:`list_adapter`, which is
+        the paper's. Its epochs and batch size are those on the labelled texts.
     weights : {"meta", "uniform"} or MetaWeights, default="meta"
         Whether unlabelled texts weigh by their use for the labelled ones, or alike. An object
         has settings, such as ``MetaWeights(batch_size=8)``.
@@ -252,8 +252,8 @@ def _checked_weights(settings: LiSTClassifier) -> MetaWeights | None:
 def _student_tuning(tuning: str | Tuning | None, teacher: Tuning) -> GradientTuning:
     """Return the tuning of students, checked."""
     if tuning is None:
-        is_light = isinstance(teacher, GradientTuning) and not isinstance(teacher, Full)
-        student = teacher if is_light else list_adapter()
+        suits = isinstance(teacher, GradientTuning) and teacher.uses_label_words
+        student = teacher if suits else list_adapter()
     else:
         student = resolve_tuning(tuning)
     if not isinstance(student, GradientTuning):
@@ -290,7 +290,7 @@ def list_adapter() -> Adapter:
 
     See Also
     --------
-    LiSTClassifier : Uses it where the estimator tunes no part of a frozen encoder.
+    LiSTClassifier : Takes it as ``tuning=``, and uses it where the estimator trains nothing.
 
     Examples
     --------

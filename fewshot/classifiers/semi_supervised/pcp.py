@@ -35,7 +35,7 @@ from fewshot.classifiers.semi_supervised.lines import (
 from fewshot.classifiers.semi_supervised.pretraining import Pretraining, pretrain
 from fewshot.data.cache import BoundedCache
 from fewshot.data.semi_supervised_data import SemiSupervisedData, check_several_classes
-from fewshot.data.settings import check_settings, one_of, share, whole
+from fewshot.data.settings import check_settings, one_of, or_none, share, whole
 from fewshot.errors import CheckpointError, InputError, VerbalizerError
 from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.models.loading import load_masked_lm
@@ -88,8 +88,9 @@ class PCPClassifier(SemiSupervisedClassifier):
         unlabelled ones may be missing. The paper's lines are of all texts; but a model that has
         read the labels has memorised them, and the classifier that then learns from them trusts it
         too much: a point less on average with 200 texts, in one case eleven.
-    min_confidence : float, default=0.0
-        Texts that are labelled with a lower probability are left out of the lines.
+    min_confidence : float, optional
+        Texts that are labelled with a lower probability are left out of the lines. By default the
+        surer half of them makes lines; 0 takes all, as in the paper.
     pretraining : Pretraining, optional
         Settings of masked language modelling; five epochs by default, 100 in the paper.
     max_unlabeled : int, default=1000
@@ -156,7 +157,7 @@ class PCPClassifier(SemiSupervisedClassifier):
     objective: Objective = "prompt"
     pattern: Pattern = "hard"
     label_source: LabelSource = "predicted"
-    min_confidence: float = 0.0
+    min_confidence: float | None = None
     pretraining: Pretraining | None = None
     max_unlabeled: int = 1000
     checkpoint_dir: str | Path | None = None
@@ -228,7 +229,7 @@ def _checked_pretraining(settings: PCPClassifier) -> Pretraining:
         "objective": one_of(settings.objective, get_args(Objective)),
         "pattern": one_of(settings.pattern, get_args(Pattern)),
         "label_source": one_of(settings.label_source, get_args(LabelSource)),
-        "min_confidence": share(settings.min_confidence),
+        "min_confidence": or_none(settings.min_confidence, share),
         "max_unlabeled": whole(settings.max_unlabeled),
         "verbose": one_of(settings.verbose, (0, 1)),
     }

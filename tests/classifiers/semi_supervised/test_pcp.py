@@ -52,7 +52,8 @@ def prompt(model=None, **settings) -> PromptClassifier:
 
 
 def pcp(estimator=None, **settings) -> PCPClassifier:
-    settings = {"pretraining": Pretraining(num_epochs=1)} | QUIET | settings
+    # All texts make lines, unless a test says otherwise.
+    settings = {"pretraining": Pretraining(num_epochs=1), "min_confidence": 0.0} | QUIET | settings
     return PCPClassifier(prompt() if estimator is None else estimator, **settings)
 
 
@@ -244,6 +245,21 @@ def test_the_confidence_filter_leaves_lines_out():
 
     assert fit(pcp(predictor=predictor)).n_lines_ == 5
     assert fit(pcp(predictor=predictor, min_confidence=cut)).n_lines_ == 3
+
+
+def test_by_default_the_surer_half_makes_lines(monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "pretrain", lambda lm, ids, *_: (seen.extend(ids), (lm, []))[1])
+    predictor = prompt(tuning=Head(C=10.0), class_prior="uniform")
+    fitted = clone(predictor).fit([*X, *POOL], [*Y, *[None] * len(POOL)])
+    surest = np.argsort(-fitted.predict_proba(POOL).max(1))[:3]  # the third of five is the median
+
+    clf = fit(pcp(predictor=predictor, min_confidence=None))
+
+    assert clf.n_lines_ == 3
+    lines = clf.model_.tokenizer.batch_decode(seen)
+    found = [any(text.lower() in line for line in lines) for text in POOL]
+    assert np.flatnonzero(found).tolist() == sorted(surest.tolist())
 
 
 def test_a_confidence_that_leaves_no_line_can_be_lowered_for_the_next_fit(tmp_path):
