@@ -56,7 +56,8 @@ def has_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
-    flags = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch does not tell
+    # An older torch does not tell.
+    flags: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(flags.get(name, False) for name in _CPU_FLAGS)
 
 
