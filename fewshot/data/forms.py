@@ -48,6 +48,8 @@ def is_instance(value: object, hint: Any) -> bool:
     origin = get_origin(hint)
     if hint is Any:
         return True
+    if hasattr(origin, "__value__"):  # an alias, as NDArray is from numpy 2.5 on
+        return is_instance(value, origin.__value__[get_args(hint)])
     if is_typeddict(hint):
         return isinstance(value, dict)
     if origin in (Union, UnionType):

@@ -24,14 +24,14 @@ def begun(folder, configuration=CONFIGURATION, seed=3, fit="one") -> Checkpoint:
 
 
 def test_a_checkpoint_of_another_configuration_is_refused_and_the_difference_named(tmp_path):
-    begun(tmp_path)
+    begun(tmp_path).release()
 
     with pytest.raises(CheckpointError, match=r"differs in n_repetitions \(1 then, 2 now\)"):
         begun(tmp_path, CONFIGURATION | {"n_repetitions": "2"})
 
 
 def test_a_checkpoint_of_another_seed_is_refused(tmp_path):
-    begun(tmp_path, seed=3)
+    begun(tmp_path, seed=3).release()
 
     with pytest.raises(CheckpointError, match=r"seed \(3 then, 4 now\)"):
         begun(tmp_path, seed=4)
@@ -70,7 +70,7 @@ def test_the_same_fit_at_the_same_time_is_refused(tmp_path):
 
 def test_a_fit_that_another_process_began_meanwhile_is_not_mixed_up(tmp_path):
     late = Checkpoint(tmp_path, "one")
-    begun(tmp_path, CONFIGURATION | {"unlabelled texts": "x"})
+    begun(tmp_path, CONFIGURATION | {"unlabelled texts": "x"}).release()
 
     with pytest.raises(CheckpointError, match=r"unlabelled texts \(x then, none now\)"):
         late.begin(3, CONFIGURATION)

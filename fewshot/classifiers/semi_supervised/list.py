@@ -271,7 +271,8 @@ def _student_tuning(tuning: str | Tuning | None, teacher: Tuning) -> GradientTun
         raise InputError(
             "students of LiSTClassifier learn from a teacher, with a loss and a number of steps "
             "of their own: their training takes no adversarial, r_drop, consistency, patience or "
-            f"validation_fraction, got {training}"
+            f"validation_fraction, got {training}; pass a tuning= of theirs without these, such as "
+            "tuning='full'"
         )
     return student
 
