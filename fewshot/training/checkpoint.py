@@ -33,7 +33,7 @@ from fewshot.errors import CheckpointError, CheckpointWarning, warn_user
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
-_FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 3
+_FORMAT, _FORMAT_VERSION = "fewshot checkpoint", 4
 _MANIFEST, _LOCK = "checkpoint.json", "running.lock"
 _PREFIX, _SUFFIX = "fit-", ".round"  # safetensors, and then a digest of them and of their place
 _NESTED = "estimator"  # a folder in the subfolder, laid out as the folder above it

@@ -61,8 +61,9 @@ class LiSTClassifier(SemiSupervisedClassifier):
         6 in the paper.
     tuning : str or Tuning, optional
         Tuning of the students, by gradients. By default that of the estimator; in place of
-        ``"head"``, ``"none"`` and strategies without label words, :func:`list_adapter`, which is
-        the paper's. Its epochs and batch size are those on the labelled texts.
+        ``"head"``, ``"none"``, strategies without label words, and those with regularization or
+        early stopping, :func:`list_adapter`, which is the paper's. Its epochs and batch size are
+        those on the labelled texts.
     weights : {"meta", "uniform"} or MetaWeights, default="meta"
         Whether unlabelled texts weigh by their use for the labelled ones, or alike. An object
         has settings, such as ``MetaWeights(batch_size=8)``.
@@ -253,7 +254,7 @@ def _student_tuning(tuning: str | Tuning | None, teacher: Tuning) -> GradientTun
     """Return the tuning of students, checked."""
     if tuning is None:
         suits = isinstance(teacher, GradientTuning) and teacher.uses_label_words
-        student = teacher if suits else list_adapter()
+        student = teacher if suits and not _needs_labels(teacher) else list_adapter()
     else:
         student = resolve_tuning(tuning)
     if not isinstance(student, GradientTuning):
@@ -265,16 +266,23 @@ def _student_tuning(tuning: str | Tuning | None, teacher: Tuning) -> GradientTun
             f"students of LiSTClassifier score label words, which {student} has not; use another "
             "tuning, such as 'lora'"
         )
-    # What is no Training at all is refused by the check of the student.
-    training = student.training if isinstance(student.training, Training) else Training()
-    if training.regularizes() or training.patience is not None or training.validation_fraction:
+    if _needs_labels(student):
         raise InputError(
             "students of LiSTClassifier learn from a teacher, with a loss and a number of steps "
             "of their own: their training takes no adversarial, r_drop, consistency, patience or "
-            f"validation_fraction, got {training}; pass a tuning= of theirs without these, such as "
-            "tuning='full'"
+            f"validation_fraction, got {student.training}; pass a tuning= of theirs without these, "
+            "such as tuning='full'"
         )
     return student
+
+
+def _needs_labels(tuning: Tuning) -> bool:
+    """Return whether training asks for more than a teacher's soft labels."""
+    # What is no Training at all is refused by the check of the student.
+    training = getattr(tuning, "training", None)
+    return isinstance(training, Training) and bool(
+        training.regularizes() or training.patience is not None or training.validation_fraction
+    )
 
 
 def list_adapter() -> Adapter:
@@ -291,7 +299,7 @@ def list_adapter() -> Adapter:
 
     See Also
     --------
-    LiSTClassifier : Takes it as ``tuning=``, and uses it where the estimator trains nothing.
+    LiSTClassifier : Takes it as ``tuning=``, and uses it where students cannot tune as it does.
 
     Examples
     --------

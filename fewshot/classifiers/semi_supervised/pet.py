@@ -119,7 +119,7 @@ class PETClassifier(SemiSupervisedClassifier):
 
     See Also
     --------
-    LiSTClassifier : Sessions of teacher and student with one template and few tuned parameters.
+    LiSTClassifier : Sessions of teacher and student with one template.
     PCPClassifier : Continued pre-training, after which PET can follow.
     Unlabeled : Container of unlabelled texts.
 

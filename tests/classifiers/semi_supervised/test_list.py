@@ -16,7 +16,7 @@ from fewshot.classifiers.semi_supervised.pseudo_labels import at_pool_shares
 from fewshot.classifiers.semi_supervised.sessions import Sessions
 from fewshot.errors import InputError, TuningError
 from fewshot.models.fingerprint import model_fingerprint
-from fewshot.tuning import Adapter, BitFit, Full, LoRA, Perfect, SoftPrompt
+from fewshot.tuning import Adapter, BitFit, Full, LoRA, Perfect, SoftPrompt, Training
 from tests import tiny_estimators
 from tests.tiny_estimators import POOL, QUIET, WORDS, X, Y
 
@@ -229,7 +229,10 @@ def test_weights_can_be_asked_for_by_text():
 # ---- What is tuned ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", ["contrastive", "head", "none"])
+@pytest.mark.parametrize(
+    "given",
+    ["contrastive", "head", "none", Full(training=Training(patience=1, validation_fraction=0.25))],
+)
 def test_in_place_of_these_students_tune_lists_adapters(given):
     clf = fit(learner(prompt(given), tuning=None, n_sessions=1, n_steps=2))
 
