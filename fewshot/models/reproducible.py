@@ -147,7 +147,7 @@ def plain_torch() -> Iterator[None]:
             stack.enter_context(torch.inference_mode(mode=False))
         if not torch.is_grad_enabled():
             stack.enter_context(torch.enable_grad())
-        if torch.empty(0).device.type != "cpu":  # get_default_device may raise before 2.8
+        if torch.empty(0).device.type != "cpu":  # get_default_device may raise in torch 2.7
             stack.enter_context(torch.device("cpu"))
         yield
 

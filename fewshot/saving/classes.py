@@ -181,8 +181,7 @@ def _annotations(name: str) -> dict[str, Any]:
     properties = inspect.getmembers(kind, lambda member: isinstance(member, property))
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
-        own = vars(base).get("__annotations__", {})
-        for attribute, hint in own.items():
+        for attribute, hint in vars(base).get("__annotations__", {}).items():
             if attribute == "_":  # KW_ONLY, which Python 3.10 refuses as a type
                 continue
             alone = type("Alone", (), {"__annotations__": {attribute: hint}})

@@ -249,11 +249,10 @@ def test_copies_and_saved_folders_predict_the_same_to_the_last_bit(fitted, tmp_p
 
 
 def test_it_is_cross_validated_by_metrics_of_several_labels(estimator):
-    # Before 1.8 scikit-learn takes the names of labels for those of two classes there.
-    of_scores = ("average_precision",) * (
-        parse_version(sklearn.__version__) >= parse_version("1.8")
-    )
-    for scoring in ("f1_macro", *of_scores):
+    scorings = ["f1_macro"]
+    if parse_version(sklearn.__version__) >= parse_version("1.8"):  # older: for nameless labels
+        scorings.append("average_precision")
+    for scoring in scorings:
         scores = cross_val_score(
             clone(estimator), X, MATRIX, cv=2, scoring=scoring, error_score="raise"
         )

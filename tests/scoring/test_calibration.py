@@ -172,6 +172,7 @@ def test_weights_of_the_pool_are_those_of_repeated_texts(scorer):
     by_weight, shares = calibrate_by_pool(start, encoded, np.array([2.0, 1.0, 1.0, 1.0]))
     by_row, same = calibrate_by_pool(start, twice, np.ones(5))
 
+    # Not equal: a pool counts by its effective number of texts, 25 / 7 for these weights, not 5.
     assert shares == pytest.approx(same, abs=0.03)
     np.testing.assert_allclose(by_weight.prior.numpy(), by_row.prior.numpy(), atol=0.03)
 

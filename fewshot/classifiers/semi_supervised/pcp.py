@@ -59,11 +59,12 @@ _ADAPTED: BoundedCache[str, tuple[MaskedLM, list[Epoch]]] = BoundedCache(
 class PCPClassifier(SemiSupervisedClassifier):
     """Prompt-based continued pre-training: teach the model the task's texts and template.
 
-    A first classifier labels the texts without a label. Each is put into the template with the word
-    of its label at the mask, and a copy of the model is trained on these lines by masked language
-    modelling. The given classifier then starts from that model. The result is a model, ``model_``,
-    that any other estimator takes as ``model=``; fits that need the same one (folds and candidates
-    of a grid search over later stages, with ``random_state`` set) train it once.
+    A first classifier labels the texts without a label. Those of which it is surer are put into the
+    template with the word of their label at the mask, and a copy of the model is trained on these
+    lines by masked language modelling. The given classifier then starts from that model. The result
+    is a model, ``model_``, that any other estimator takes as ``model=``; fits that need the same
+    one (folds and candidates of a grid search over later stages, with ``random_state`` set) train
+    it once.
 
     The first classifier's scores are moved by half the logarithm of the class shares that it sees
     in the unlabelled texts, unless that classifier has a `class_prior`.
