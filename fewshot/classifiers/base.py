@@ -59,6 +59,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     thresholds_: npt.NDArray[np.float64] | None = None
     _takes_several_labels: ClassVar[bool] = True
     fields_: list[str]
+    history_: list[Any]
+    n_truncated_: int
 
     @abstractmethod
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -128,6 +128,9 @@ class EmbeddingClassifier(SentenceClassifier):
     >>> clf.predict(["I want my money back.", "My password is wrong."]).tolist()
     ['refund request', 'login problem']
     """
+
+    head_: Literal["regression", "names"] = field(init=False)
+    reads_middle_: bool = field(init=False)
 
     model: str | Path | SentenceTransformer = "fewshot-mini"
     verbalizer: Verbalizer | Mapping[Any, Any] | None = None

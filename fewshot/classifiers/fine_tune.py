@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -95,6 +95,11 @@ class FineTuneClassifier(SupervisedClassifier):
     >>> clf.fit(["great", "good", "awful", "bad"], ["pos", "pos", "neg", "neg"])  # doctest: +SKIP
     FineTuneClassifier(num_epochs=5, random_state=0, verbose=0)
     """
+
+    coef_: npt.NDArray[np.float32] = field(init=False)
+    intercept_: npt.NDArray[np.float32] = field(init=False)
+    max_length_: int = field(init=False)
+    pooling_: Pooling = field(init=False)
 
     model: str | Path | MaskedLM = "fewshot-mini"
     _: KW_ONLY

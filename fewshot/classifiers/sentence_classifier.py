@@ -53,6 +53,9 @@ class SentenceClassifier(SupervisedClassifier):
     """Base of classifiers that score the embeddings of ``encoder_`` by linear functions."""
 
     encoder_: SentenceTransformer
+    max_length_: int
+    coef_: npt.NDArray[np.float64]
+    intercept_: npt.NDArray[np.float64]
 
     def _embed(self, encoder: SentenceEncoder, tokens: TokenizedTexts) -> npt.NDArray[np.float64]:
         """Return what the linear functions are of, [n, hidden]."""

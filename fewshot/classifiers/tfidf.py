@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,10 @@ class TfidfClassifier(SupervisedClassifier):
     ['pos', 'neg']
     """
 
+    idf_: npt.NDArray[np.float64] = field(init=False)
+    coef_: npt.NDArray[np.float64] = field(init=False)
+    intercept_: npt.NDArray[np.float64] = field(init=False)
+
     _: KW_ONLY
     ngram_range: tuple[int, int] = (1, 2)
     C: float = 10.0
@@ -122,7 +126,7 @@ class TfidfClassifier(SupervisedClassifier):
         self.idf_ = vectorizer.idf_ if self.vocabulary_ else np.empty(0)
         self.coef_, self.intercept_ = head.coef, head.intercept
         self.fields_ = list(plan.examples.fields)
-        self.history_: list[Any] = []
+        self.history_ = []
         self.n_truncated_ = 0
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -147,6 +147,8 @@ class Classifier(TextClassifier):
     ['refund request', 'login problem']
     """
 
+    weights_: npt.NDArray[np.float64] = field(init=False)
+
     labels: Sequence[Label] | None = None
     _: KW_ONLY
     model: str | Path | MaskedLM = "auto"
@@ -219,7 +221,7 @@ class Classifier(TextClassifier):
         self.report_ = found.report
         self.model_name_ = found.report.model
         self.fields_ = list(task.data.pool.fields)
-        self.history_: list[Any] = []
+        self.history_ = []
         fitted = [*found.voices.values(), *filter(None, [found.student])]
         self.n_truncated_ = max(clf.n_truncated_ for clf in fitted)
         return self

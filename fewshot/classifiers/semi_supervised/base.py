@@ -45,8 +45,6 @@ class SemiSupervisedClassifier(TextClassifier):
     verbose: int
 
     estimator_: TextClassifier
-    history_: list[Any]
-    n_truncated_: int
     n_unlabeled_: int
     pool_keys_: Keys
 
