@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.classifiers.base import DryRun, in_plain_torch
-from fewshot.classifiers.parameter_report import report_parameters
+from fewshot.classifiers.parameter_report import ParameterReport, report_parameters
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
 from fewshot.classifiers.scorer_classifier import ScorerClassifier
 from fewshot.data.class_scores import score_in_parts, warn_truncated
@@ -173,6 +173,11 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
     >>> clf.fit(texts).predict(texts).tolist()
     ['pos', 'neg']
     """
+
+    verbalizer_: Verbalizer | None = field(init=False)
+    calibration_: Calibration = field(init=False)
+    class_shares_: npt.NDArray[np.float64] | None = field(init=False)
+    parameter_report_: ParameterReport = field(init=False)
 
     template: str | Template | None = None
     verbalizer: Verbalizer | Mapping[Any, Any] | LearnedVerbalizer | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -104,6 +104,8 @@ class SetFitClassifier(SentenceClassifier):
     >>> clf.fit(["great", "good", "awful", "bad"], ["pos", "pos", "neg", "neg"])  # doctest: +SKIP
     SetFitClassifier(random_state=0, verbose=0)
     """
+
+    n_pairs_: int = field(init=False)
 
     model: str | Path | SentenceTransformer = "fewshot-mini"
     _: KW_ONLY

@@ -81,6 +81,7 @@ class TfidfClassifier(SupervisedClassifier):
     ['pos', 'neg']
     """
 
+    vocabulary_: dict[str, int] = field(init=False)
     idf_: npt.NDArray[np.float64] = field(init=False)
     coef_: npt.NDArray[np.float64] = field(init=False)
     intercept_: npt.NDArray[np.float64] = field(init=False)

@@ -44,7 +44,7 @@ def misfit(value: object, hint: Any, place: str, nodes: list[tuple[object, str]]
 
 
 def is_instance(value: object, hint: Any) -> bool:
-    """Return whether a value has the type of an annotation, in lists and tuples too."""
+    """Return whether a value has the type of an annotation, as its items, and values of dicts."""
     origin = get_origin(hint)
     if hint is Any:
         return True
@@ -63,6 +63,8 @@ def is_instance(value: object, hint: Any) -> bool:
     if kind is list or (kind is tuple and arguments[-1:] == (Ellipsis,)):
         inner = arguments[0] if arguments else Any
         return type(value) is kind and all(is_instance(item, inner) for item in value)
+    if kind is dict and arguments:  # keys may be what stands for a label, such as True
+        return type(value) is dict and all(is_instance(v, arguments[1]) for v in value.values())
     if kind in (int, float):
         number = Integral if kind is int else Real
         return isinstance(value, number) and not isinstance(value, bool)

@@ -25,6 +25,8 @@ class Entry(TypedDict):
         ([0.5], list[Entry], False),
         (("a", "b"), tuple[str, ...], True),
         (("a", 1), tuple[str, ...], False),
+        ({"a": 1}, dict[str, int], True),
+        ({"a": "1"}, dict[str, int], False),
         (True, int, False),
         (np.float64(0.5), float | None, True),
         ("half", Literal["half", "whole"], True),

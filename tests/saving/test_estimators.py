@@ -748,6 +748,7 @@ _POPEN = {"class": "Popen", "params": {"args": "touch pwned"}, "fitted": {}}
         (_with_learned(fields_=["text", 1]), "has a list as 'fields_'"),
         (_with_learned(class_offset_="x"), "has a str as 'class_offset_'"),
         (_with_learned(intercept_="x"), "has a str as 'intercept_'"),
+        (_with_learned(vocabulary_={"dict": [["a", "x"]]}), "has a dict as 'vocabulary_'"),
         (lambda folder: _edit(folder, format_version=0), "format_version is 0"),
         (lambda folder: _edit(folder, format_version=-3), "format_version is -3"),
         (lambda folder: _edit(folder, format_version=True), "format_version is True"),

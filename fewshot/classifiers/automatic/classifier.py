@@ -25,7 +25,7 @@ from fewshot.classifiers.automatic.distilling import (
 )
 from fewshot.classifiers.automatic.offers import plan_voices
 from fewshot.classifiers.automatic.pool import pooled
-from fewshot.classifiers.automatic.report import FitPlan
+from fewshot.classifiers.automatic.report import FitPlan, FitReport
 from fewshot.classifiers.automatic.search import Search
 from fewshot.classifiers.automatic.task import (
     Clock,
@@ -147,7 +147,10 @@ class Classifier(TextClassifier):
     ['refund request', 'login problem']
     """
 
+    voices_: dict[str, TextClassifier] = field(init=False)
     weights_: npt.NDArray[np.float64] = field(init=False)
+    report_: FitReport = field(init=False)
+    model_name_: str = field(init=False)
 
     labels: Sequence[Label] | None = None
     _: KW_ONLY
