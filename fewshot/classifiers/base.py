@@ -64,7 +64,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
     @abstractmethod
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return unnormalized log-probabilities, or log-odds of several labels, [n, n_classes]."""
+        """Return unnormalized log-probabilities, or log-odds, without the offset, [n, n_classes]."""
 
     @in_plain_torch
     def _decision_scores(self, X: Any) -> npt.NDArray[np.float64]:
@@ -72,9 +72,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         scores = self._class_scores(X)
         check_finite(scores, "the class scores")
+        return scores + self._offset
+
+    @property
+    def _offset(self) -> npt.NDArray[np.float64]:
+        """What class weights and shares add to the scores, [n_classes] or [1]."""
         # Estimators that were saved before there were offsets have none.
         offset: npt.NDArray[np.float64] = getattr(self, "class_offset_", np.zeros(1))
-        return scores + offset
+        return offset
 
     def predict(self, X: Any) -> Any:
         """Predict the class of each text, or its labels.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from fewshot.data.locks import LongLock
 from fewshot.data.settings import check_settings, or_none, proportion
@@ -223,8 +224,12 @@ def _is_exported(folder: Path) -> bool:
     return (folder / FOLDER.file).is_file()
 
 
-def _is_frame(batch: Any) -> bool:
+def _is_pandas(batch: Any) -> bool:
     return hasattr(batch, "columns") and hasattr(batch, "iloc")
+
+
+def _is_polars(batch: Any) -> bool:
+    return hasattr(batch, "columns") and hasattr(batch, "hstack")
 
 
 def _is_arrow(batch: Any) -> bool:
@@ -235,12 +240,17 @@ def _column_names(batch: Any) -> list[str] | None:
     """Return the names of the columns; None for a list of texts."""
     if _is_arrow(batch):
         return list(batch.column_names)
-    if _is_frame(batch):
+    if _is_pandas(batch) or _is_polars(batch):
         return list(batch.columns)
     if isinstance(batch, Mapping):
         return list(batch)
-    first = next(iter(batch), None)
-    return list(first) if isinstance(first, Mapping) else None
+    if not isinstance(batch, (list, tuple)):
+        raise InputError(
+            "a batch is a list of texts or of mappings, a mapping of columns, a DataFrame of "
+            f"pandas or polars, or an Arrow table; got {type(batch).__name__}"
+        )
+    names = dict.fromkeys(name for row in batch if isinstance(row, Mapping) for name in row)
+    return list(names) or None
 
 
 def _texts(batch: Any, columns: Mapping[str, str]) -> list[Any]:
@@ -267,12 +277,26 @@ def _extended(batch: Any, added: Mapping[str, list[Any]], field_name: str) -> An
         for name, values in added.items():
             batch = batch.append_column(name, pyarrow.array(values))
         return batch
-    if _is_frame(batch):
+    if _is_pandas(batch):
         return batch.assign(**added)
+    if _is_polars(batch):
+        import polars
+
+        return batch.hstack([polars.Series(name, values) for name, values in added.items()])
     if isinstance(batch, Mapping):
         is_array = any(isinstance(values, np.ndarray) for values in batch.values())
-        return {**batch, **({n: np.array(v) for n, v in added.items()} if is_array else added)}
+        return {**batch, **({n: _array(v) for n, v in added.items()} if is_array else added)}
     rows = [row if isinstance(row, Mapping) else {field_name: row} for row in batch]
     return [
         {**row, **{name: values[i] for name, values in added.items()}} for i, row in enumerate(rows)
     ]
+
+
+def _array(values: list[Any]) -> npt.NDArray[Any]:
+    """Return an array with an element for each value, which may be a list."""
+    if not any(isinstance(value, list) for value in values):
+        return np.array(values)
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array

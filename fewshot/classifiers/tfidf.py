@@ -118,8 +118,9 @@ class TfidfClassifier(SupervisedClassifier):
         head = fit_linear_head(features, plan.targets, plan.weights, C=self.C, kind=plan.kind)
         thresholds = linear_thresholds(features, plan, self.C)
         if thresholds is not None and plan.thresholds is None:
-            # A text without a known word has no label.
-            thresholds = np.maximum(thresholds, expit(head.intercept + _ABOVE))
+            # A text without a known word has no label but those of all texts.
+            least = np.maximum(thresholds, expit(head.intercept + _ABOVE))
+            thresholds = np.where(plan.targets.all(0), thresholds, least)
         self.classes_ = label_array(plan.classes)
         self.task_kind_, self.thresholds_ = plan.kind, thresholds
         self.ngram_range_ = ngram_range

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -42,6 +43,7 @@ BATCHES = {
     "lists": lambda: {"body": list(TEXTS)},
     "arrays": lambda: {"body": np.array(TEXTS)},
     "frame": lambda: pd.DataFrame({"body": TEXTS}),
+    "polars": lambda: pl.DataFrame({"body": TEXTS}),
     "table": lambda: pa.table({"body": TEXTS}),
     "record batch": lambda: pa.RecordBatch.from_pydict({"body": TEXTS}),
     "mappings": lambda: [{"body": text} for text in TEXTS],
@@ -60,6 +62,8 @@ def test_a_batch_of_any_kind_gets_the_columns_of_predict(kind, folder, expected)
         found = {name: [row[name] for row in found] for name in found[0]}
     elif hasattr(found, "to_pydict"):
         found = found.to_pydict()
+    elif isinstance(found, pl.DataFrame):
+        found = found.to_dict()
     names = ["body", "label", "score", "proba_politics", "proba_sports"]
     assert list(found) == names
     assert list(found["body"]) == TEXTS
@@ -139,6 +143,17 @@ def test_what_does_not_fit_is_named(settings, message, folder):
         BatchPredictor(folder, **settings)({"body": TEXTS, "label": Y[:3]})
 
 
+@pytest.mark.parametrize("batch", [pd.Series(TEXTS), np.array(TEXTS), iter(TEXTS), "a text"])
+def test_what_is_no_batch_is_refused(batch, folder):
+    with pytest.raises(InputError, match=f"a batch is a list .* got {type(batch).__name__}"):
+        BatchPredictor(folder)(batch)
+
+
+def test_no_row_loses_what_it_has_as_its_label(folder):
+    with pytest.raises(InputError, match="there is a column 'label' already"):
+        BatchPredictor(folder)([{"text": "goal"}, {"text": "vote", "label": "by hand"}])
+
+
 def test_several_labels_of_a_text_are_a_list_of_those_of_predict(tmp_path):
     sets = [["sports"], ["politics"], ["sports", "politics"], [], *[[label] for label in Y[4:]]]
     clf = TfidfClassifier().fit(X, sets)
@@ -151,6 +166,10 @@ def test_several_labels_of_a_text_are_a_list_of_those_of_predict(tmp_path):
     assert any(len(labels) != 1 for labels in found["label"])
     assert found["proba_sports"] == proba[:, 1].tolist()
     assert found["score"] == proba.max(1).tolist()
+    for texts in (X, X[:1]):  # as many labels for each, too
+        arrays = BatchPredictor(tmp_path / "model")({"text": np.array(texts)})
+        assert arrays["label"].shape == (len(texts),)
+        assert arrays["label"].tolist() == found["label"][: len(texts)]
     with pytest.raises(InputError, match="min_confidence is for one label per text"):
         BatchPredictor(tmp_path / "model", min_confidence=0.5)({"text": X})
 

@@ -98,3 +98,12 @@ def test_a_text_of_unknown_words_has_none_of_several_labels():
 
     assert clf.predict(["zzz qqq", "", "great fun"])[:2] == [[], []]
     assert (clf.thresholds_ > clf.predict_proba([""])[0]).all()
+
+
+def test_a_label_of_all_texts_is_predicted_for_all():
+    labels = [[label, "film"] for label in LABELS]
+
+    clf = TfidfClassifier().fit(TEXTS, labels)
+
+    assert clf.score(TEXTS, labels) == 1.0
+    assert clf.predict(["zzz qqq"]) == [["film"]]

@@ -407,6 +407,8 @@ def test_weights_of_classes_multiply_the_probabilities_of_the_decision(estimator
     expected /= expected.sum(1, keepdims=True)
     np.testing.assert_allclose(outputs(weighted), expected, rtol=1e-9)
     assert set(weighted.predict([*X, *NEW])) == {"sports"}, "the recall of a heavy class is 1"
+    change = weighted._class_scores(NEW) - plain._class_scores(NEW)  # what Classifier pools
+    np.testing.assert_allclose(np.diff(change), 0.0, atol=1e-9, err_msg="they count once")
 
 
 @pytest.mark.parametrize("name", ["prompt-bitfit", "prompt-full", "setfit", "fine-tune", "list"])

@@ -49,10 +49,9 @@ def graph_of(classifier: Any) -> Graph:
     """Return the graph of a fitted classifier."""
     if isinstance(classifier, TextClassifier):
         check_is_fitted(classifier)
-    offset = getattr(classifier, "class_offset_", np.zeros(1))
+        offset = classifier._offset
     while isinstance(classifier, TextClassifier) and hasattr(classifier, "estimator_"):
         classifier = classifier.estimator_
-        offset = offset + getattr(classifier, "class_offset_", np.zeros(1))
     if isinstance(classifier, PromptClassifier):
         return _prompt_graph(classifier, offset)
     if isinstance(classifier, FineTuneClassifier):

@@ -193,7 +193,11 @@ class SemiSupervisedClassifier(TextClassifier):
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
         examples = read_examples(X, self.fields_)
         warn_seen(examples, self.pool_keys_)
-        return self.estimator_._decision_scores(examples)
+        return self.estimator_._class_scores(examples)
+
+    @property
+    def _offset(self) -> npt.NDArray[np.float64]:
+        return super()._offset + self.estimator_._offset
 
     def _n_trainable(self) -> int:
         """Count what differs between the model at first and the classifier at the end."""
