@@ -64,7 +64,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
     @abstractmethod
     def _class_scores(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return unnormalized log-probabilities, or log-odds, without the offset, [n, n_classes]."""
+        """Return log-probabilities or log-odds but for the offset, [n, n_classes]."""
 
     @in_plain_torch
     def _decision_scores(self, X: Any) -> npt.NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 _CALIBRATION_TEXTS = 1000
+_PIPE_ROWS = 8192  # that are read before the first is written
 
 _Input = Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet; - for a pipe.")]
 _Proba = Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")]
@@ -136,8 +137,8 @@ def zero_shot(
 ) -> None:
     """Classify the rows of a file by the names of the classes, without any label.
 
-    Scores are calibrated on a thousand of the file's texts. With --label-separator a text may have
-    several of them, or none.
+    Scores are calibrated on a thousand texts from all over the file, or a pipe's first 8,192. With
+    --label-separator a text may have several labels, or none.
     """
     from fewshot.cli.columns import find_text
     from fewshot.cli.prompts import read_prompt
@@ -161,11 +162,14 @@ def zero_shot(
         threshold=None if label_separator is None else "auto",
         verbose=0,
     )
-    _, texts = source.texts(first, columns)
-    step = max(1, len(texts) // _CALIBRATION_TEXTS)
-    note(f"Calibrating on {len(texts[::step]):,} of the texts.")
+    read = source.parts()
+    if input == PIPE:  # which is read once
+        read = iter(first_parts := list(islice(parts, max(1, _PIPE_ROWS // part_rows))))
+        parts = chain(first_parts, parts)
+    texts = source.sample(read, columns, _CALIBRATION_TEXTS)
+    note(f"Calibrating on {len(texts):,} of the texts.")
     started = time.perf_counter()  # the states of these texts are kept
-    classifier.fit(texts[::step])
+    classifier.fit(texts)
     digest = f"{__version__} {fingerprint([classifier, classifier.model_, classifier.prior_])}"
     prediction = Prediction(
         classifier, digest, columns, proba, min_confidence, prefix, label_separator
@@ -187,6 +191,8 @@ def _files(
         raise InputError("--skip-bad sets rows aside beside the output; name an output file")
     _ = target.form  # refuses an unknown suffix
     check_new(output, force=force)
+    if output.is_dir():
+        raise InputError(f"{output} is a folder, which no file replaces; give another name")
     if skip_bad:
         check_new(target.bad_file, force=force)
     return source, target

@@ -29,7 +29,15 @@ from fewshot.classifiers.batch_predictor import (
 )
 from fewshot.data.delimited import BadRow
 from fewshot.data.files import file_aside, write_whole
-from fewshot.data.table_files import PIPE, Format, Row, count_rows, stream_table, table_format
+from fewshot.data.table_files import (
+    COMPRESSED,
+    PIPE,
+    Format,
+    Row,
+    count_rows,
+    stream_table,
+    table_format,
+)
 from fewshot.data.table_writing import encode_header, encode_rows, join_parts
 from fewshot.errors import InputError
 
@@ -57,7 +65,8 @@ class Source:
         """Yield all rows in parts; at least one."""
         part, n_characters, n_rows = Part([], []), 0, 0
         on_bad = (lambda bad: part.bad.append(bad)) if self.skip_bad else None
-        for row in stream_table(self.path, form=table_format(self.path, self.form), on_bad=on_bad):
+        form = table_format(self.path, self.form)
+        for row in stream_table(self.path, form=form, on_bad=on_bad, keeps_blank=True):
             part.rows.append(row)
             n_rows += 1
             n_characters += sum(len(v) for v in row.values.values() if isinstance(v, str))
@@ -88,6 +97,20 @@ class Source:
             texts = [{name: text[columns[name]] for name in columns} for text in texts]
         return Part(kept, bad), texts
 
+    def sample(self, parts: Iterable[Part], columns: Mapping[str, str], least: int) -> list[Any]:
+        """Return texts from all over the parts: all, or so many and less than twice of them."""
+        kept: list[Any] = []
+        step = 1
+        texts = chain.from_iterable(self.texts(part, columns)[1] for part in parts)
+        for number, text in enumerate(texts):
+            if number % step == 0:
+                kept.append(text)
+            if len(kept) == 2 * least:
+                kept, step = kept[::2], 2 * step
+        if not kept:
+            raise InputError(f"{self.path}: no row has a text; add texts")
+        return kept
+
     def _has_text(self, row: Row, names: Sequence[str], bad: list[BadRow]) -> bool:
         try:
             read_texts([row], names, self.path)
@@ -110,6 +133,10 @@ class Target:
     def form(self) -> Format:
         """Format, which the suffix gives."""
         form = table_format(self.path, self.given_form)
+        if self.path.suffix in COMPRESSED:
+            raise InputError(
+                f"{self.path}: what is written is not compressed; leave {self.path.suffix} out"
+            )
         if form == "parquet" and self.path == PIPE:
             raise InputError("Parquet is not written to a pipe; give a file, or --format jsonl")
         return form
@@ -162,6 +189,13 @@ class Prediction:
     prefix: str = ""
     separator: str | None = None  # between several labels of a text; else they are a list
 
+    def __post_init__(self) -> None:
+        for label in map(str, self.classifier.classes_):
+            if self.separator is not None and self.separator in label:
+                raise InputError(
+                    f"the label {label!r} holds the separator {self.separator!r}; choose another"
+                )
+
     def settings(self) -> str:
         """Describe what a part depends on, besides its rows."""
         own = (self.digest, dict(self.columns), self.proba, self.min_confidence, self.prefix)
@@ -203,9 +237,9 @@ def predict_stream(
     written: list[Path] = []
     with _open_parts(target) as folder:
         for number, part in enumerate(parts):
+            check_added(prediction.added(), [name for row in part.rows for name in row.values])
             if not number:
                 names = list(part.rows[0].values) if part.rows else []
-                check_added(prediction.added(), names)
                 target = replace(target, columns=(*names, *prediction.added()))
             name = f"{number:08d}-{_digest(part, prediction, target)}"
             content, done = _part(prediction, source, part, target, folder, name)
@@ -218,7 +252,11 @@ def predict_stream(
                 sys.stdout.buffer.flush()
             progress(part.rows[-1].line if part.rows else 0, summary.rows)
         if folder is not None:
-            _finish(target, written)
+            if source.skip_bad:
+                _set_aside(target.bad_file, written)
+            header = encode_header(target.columns, target.form)
+            with file_aside(target.path) as aside:
+                join_parts(written, header, target.form, aside)
     return summary
 
 
@@ -277,17 +315,14 @@ def _open_parts(target: Target) -> Iterator[Path | None]:
     shutil.rmtree(target.folder, ignore_errors=True)
 
 
-def _finish(target: Target, written: Sequence[Path]) -> None:
-    """Make the output of its parts, and the file of the rows that were set aside."""
-    with file_aside(target.bad_file) as aside, aside.open("wb") as file:
+def _set_aside(bad_file: Path, written: Sequence[Path]) -> None:
+    """Write the file of the rows that were set aside, if there are any."""
+    with file_aside(bad_file) as aside, aside.open("wb") as file:
         for part in written:
             bad = json.loads(_done_file(part).read_text(encoding="utf-8"))["bad"]
             file.write(encode_rows(bad, (), "jsonl"))
-    if not target.bad_file.stat().st_size:
-        target.bad_file.unlink()
-    header = encode_header(target.columns, target.form)
-    with file_aside(target.path) as aside:
-        join_parts(written, header, target.form, aside)
+    if not bad_file.stat().st_size:
+        bad_file.unlink()
 
 
 def _done_file(part: Path) -> Path:

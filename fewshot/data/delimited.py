@@ -53,14 +53,17 @@ def read_delimited(
     *,
     is_quoted: bool,
     has_header: bool,
+    keeps_blank: bool,
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield all records that are not blank, the header too, and the lines on which they begin."""
+    """Yield the records, the header too, and the lines on which they begin; no blank ones."""
     # A broken header fails: no other record may take its place. Empty fields beyond its last name
-    # are those of spreadsheets whose columns were cleared.
+    # are those of spreadsheets whose columns were cleared, as are blank records at the end: only
+    # the others are kept where they are. A line without any character is no record.
     lines = _Lines(file)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
     reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
     first: tuple[int, list[str]] | None = None
+    blank: list[tuple[int, list[str]]] = []
     while True:
         try:
             record = next(reader, None)
@@ -86,7 +89,11 @@ def read_delimited(
             (fail if first is None else report)(bad_row)
         elif any(value.strip() for value in record):
             first = (line, record) if first is None else first
+            yield from blank
+            blank.clear()
             yield line, record
+        elif keeps_blank and first is not None and record:
+            blank.append((line, record + [""] * (len(first[1]) - len(record))))
 
 
 def _bad_row(

@@ -32,7 +32,7 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 _SNIFFED = ",;\t"  # spreadsheets write ";" into .csv where "," is the decimal point
 _SNIFFED_CHARACTERS = 4096  # of a header; the time grows with their square
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_COMPRESSED: dict[str, Callable[..., Any]] = {".bz2": bz2.open, ".gz": gzip.open}
+COMPRESSED: dict[str, Callable[..., Any]] = {".bz2": bz2.open, ".gz": gzip.open}
 _PARQUET_ROWS = 1024  # read together
 _TEXT_SHOWN = 60
 
@@ -51,7 +51,7 @@ def table_format(path: Path, given: str | None = None) -> Format:
         if name not in get_args(Format):
             raise InputError(f"a format is one of {list(get_args(Format))}, got {name!r}")
         return cast("Format", name)
-    suffix = path.with_suffix("").suffix if path.suffix in _COMPRESSED else path.suffix
+    suffix = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
     if suffix.lower() not in _SUFFIXES:
         known = list(_SUFFIXES)
         raise InputError(f"{path}: the suffix gives the format and must be one of {known}")
@@ -75,10 +75,12 @@ def stream_table(
     form: Format | None = None,
     is_quoted: bool = True,
     on_bad: Report | None = None,
+    keeps_blank: bool = False,
 ) -> Iterator[Row]:
     """Read a file, or standard input, row by row."""
     # `columns` names the columns of a CSV or TSV file that may lack a header. Without `is_quoted`
-    # quotes are part of the text, as in the files of GLUE.
+    # quotes are part of the text, as in the files of GLUE. `keeps_blank` yields records whose
+    # fields are all empty, but for those at the end.
     form = table_format(path, form)
     fail = _raising(path)
     report = fail if on_bad is None else on_bad
@@ -96,6 +98,7 @@ def stream_table(
             *(chain([first], lines), delimiter, report, fail),
             is_quoted=is_quoted,
             has_header=has_header,
+            keeps_blank=keeps_blank,
         )
         yield from (
             _with_header(records, path) if columns is None else _named(records, columns, path)
@@ -104,7 +107,7 @@ def stream_table(
 
 def count_rows(path: Path) -> int | None:
     """Return about how many lines or rows a file has, if that is known at once."""
-    if path == PIPE or path.suffix in _COMPRESSED:
+    if path == PIPE or path.suffix in COMPRESSED:
         return None
     if table_format(path) == "parquet":
         return int(_parquet_file(path).metadata.num_rows)
@@ -131,7 +134,7 @@ def _opened(path: Path, form: Format) -> Iterator[TextIO]:
             yield wrapper
             wrapper.detach()
             return
-        opened = _COMPRESSED.get(path.suffix, open)
+        opened = COMPRESSED.get(path.suffix, open)
         with (
             opened(path, "rb") as binary,
             io.TextIOWrapper(binary, _encoding(binary), **text) as lines,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fewshot.data.table_files import DELIMITERS, Format
+from fewshot.errors import InputError
 
 
 def encode_header(columns: Sequence[str], form: Format) -> bytes:
@@ -20,17 +23,14 @@ def encode_header(columns: Sequence[str], form: Format) -> bytes:
 def encode_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: Format) -> bytes:
     """Return rows as a part of a file; of Parquet, as a file of its own."""
     if form == "jsonl":
-        lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
-        return "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
+        return "".join(f"{_json(row)}\n" for row in rows).encode(errors="backslashreplace")
     if form != "parquet":
         return _delimited(((_cell(row.get(name)) for name in columns) for row in rows), form)
-    import pyarrow
-    from pyarrow import parquet
-
-    table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
-    buffer = io.BytesIO()
-    parquet.write_table(table, buffer)
-    return buffer.getvalue()
+    with _parquet() as (pyarrow, parquet):
+        table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
+        buffer = io.BytesIO()
+        parquet.write_table(table, buffer)
+        return buffer.getvalue()
 
 
 def join_parts(parts: Sequence[Path], header: bytes, form: Format, path: Path) -> None:
@@ -41,19 +41,50 @@ def join_parts(parts: Sequence[Path], header: bytes, form: Format, path: Path) -
             for part in parts:
                 file.write(part.read_bytes())
         return
+    with _parquet() as (pyarrow, parquet):
+        # A column may have no value in some part, or whole numbers only.
+        schemas = [parquet.read_schema(part) for part in parts]
+        schema = pyarrow.unify_schemas(schemas, promote_options="permissive")
+        with parquet.ParquetWriter(path, schema) as writer:
+            for part in parts:
+                writer.write_table(parquet.read_table(part).cast(schema))
+
+
+@contextmanager
+def _parquet() -> Iterator[tuple[Any, Any]]:  # pyarrow has no types
+    """Yield the modules that write Parquet; refuse what it cannot hold."""
     import pyarrow
     from pyarrow import parquet
 
-    # A column may have no value in some part, or whole numbers only.
-    schemas = [parquet.read_schema(part) for part in parts]
-    schema = pyarrow.unify_schemas(schemas, promote_options="permissive")
-    with parquet.ParquetWriter(path, schema) as writer:
-        for part in parts:
-            writer.write_table(parquet.read_table(part).cast(schema))
+    try:
+        yield pyarrow, parquet
+    except pyarrow.ArrowException as error:
+        raise InputError(
+            f"Parquet holds values of one type in a column, and these are of several: {error}; "
+            "write JSON lines instead"
+        ) from error
 
 
 def _cell(value: Any) -> Any:  # what a CSV file can hold, of what JSON can
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
+    return _json(value) if isinstance(value, (dict, list)) else value
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:  # of numbers that JSON has no name for
+        return json.dumps(_named(value), ensure_ascii=False, default=str)
+
+
+def _named(value: Any) -> Any:
+    """Return a value with null in place of not-a-number, and the names of infinite numbers."""
+    if isinstance(value, dict):
+        return {key: _named(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_named(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
 
 
 def _delimited(records: Iterable[Iterable[Any]], form: Format) -> bytes:

@@ -221,7 +221,7 @@ class ExportedClassifier:
     def _probabilities(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the probabilities of decision scores, [n, n_classes]."""
         if self.thresholds_ is not None:
-            return np.asarray(1.0 / (1.0 + np.exp(-scores)))
+            return np.exp(-np.logaddexp(0.0, -scores))  # without overflow
         shares = np.exp(scores - scores.max(1, keepdims=True))
         return np.asarray(shares / shares.sum(1, keepdims=True))
 

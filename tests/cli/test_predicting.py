@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 import fewshot
-from fewshot import cli
+from fewshot import PromptClassifier, cli
 from fewshot.data.table_files import read_table
 from tests.tiny_estimators import POOL, WORDS, X, Y, prompt, tiny_lm
+from tests.tiny_models import tiny_bert
 
 MODEL = "model"
 
@@ -102,6 +103,12 @@ def test_a_pipe_is_read_and_written(model: Path, monkeypatch: pytest.MonkeyPatch
         (["empty.csv", "out.csv"], "empty.csv: the file has no rows; add texts"),
         (["header.csv", "out.csv"], "header.csv: the file has no rows; add texts"),
         (["blank.csv", "out.csv"], "blank.csv, line 3: no text in 'text'"),
+        (["gap.csv", "out.csv"], "gap.csv, line 3: no text in 'text'"),
+        (["in.csv", "out.csv.gz"], "out.csv.gz: what is written is not compressed; leave .gz out"),
+        (["in.csv", "folder.csv", "--force"], "folder.csv is a folder, which no file replaces"),
+        (["late.jsonl", "out.csv"], "there is a column 'label' already"),
+        (["mixed.jsonl", "out.parquet"], "Parquet holds values of one type in a column"),
+        (["mixed.jsonl", "out.parquet", "--part-rows", "1"], "Parquet holds values of one type"),
         (["-", "out.csv", "--format", "xlsx"], "a format is one of ['csv', 'tsv', 'jsonl'"),
         (["in.csv", "-", "--skip-bad"], "name an output file"),
         (["short.csv", "out.csv", "--skip-bad"], "line 2, and so all rows: expected 1 columns"),
@@ -117,6 +124,10 @@ def test_what_is_wrong_is_a_line_and_not_a_traceback(
     Path("header.csv").write_text("text,id\n")
     Path("short.csv").write_text("text\na,1\nb,2\n")
     Path("blank.csv").write_text("text,id\na,1\n ,2\n")
+    Path("gap.csv").write_text('text\na\n""\nb\n')
+    Path("folder.csv").mkdir()
+    Path("late.jsonl").write_text('{"text": "a"}\n{"text": "b", "label": "by hand"}\n')
+    Path("mixed.jsonl").write_text('{"text": "a", "n": 1}\n{"text": "b", "n": "x"}\n')
 
     status = run("predict", model, *arguments)
 
@@ -159,6 +170,48 @@ def test_broken_rows_are_set_aside_and_the_others_predicted(
     bad = [row.values for row in read_table(Path("out.csv.bad.jsonl"))]
     assert [row["line"] for row in bad] == [5, 10, 22, 38]
     assert bad[1]["content"] == '8,"never closed\r\n'
+
+
+def test_rows_without_any_value_are_set_aside_and_no_row_moves_up(model: Path) -> None:
+    Path("in.csv").write_text('id,text\n1,a goal\n"",\n\n3,a vote\n,\n,\n')
+
+    assert run("predict", model, "in.csv", "out.csv", "--skip-bad") == 0
+
+    assert [row.values["id"] for row in read_table(Path("out.csv"))] == ["1", "3"]
+    bad = [row.values for row in read_table(Path("out.csv.bad.jsonl"))]
+    assert [row["line"] for row in bad] == [3]  # what spreadsheets leave at the end is no row
+
+
+def test_rows_of_an_earlier_run_stay_aside(model: Path) -> None:
+    write_table("in.csv", POOL)
+    Path("out.csv.bad.jsonl").write_text("mine")
+
+    assert run("predict", model, "in.csv", "out.csv") == 0
+    assert Path("out.csv.bad.jsonl").read_text() == "mine"
+    assert run("predict", model, "in.csv", "other.csv", "--skip-bad") == 0
+    assert not Path("other.csv.bad.jsonl").exists()
+
+
+def test_zero_shot_is_calibrated_on_texts_from_all_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fewshot.cli.predicting._CALIBRATION_TEXTS", 9)
+    backbone, labels = tmp_path / "backbone", ",".join(WORDS)
+    for part in tiny_bert():
+        part.save_pretrained(backbone)
+    write_table("in.csv", ["", "", *POOL])
+    options = ("--labels", labels, "--model", backbone, "--text", "body", "--proba", "--skip-bad")
+
+    for n_rows in (2, 8192):
+        rows = ("--part-rows", n_rows, "--output", f"{n_rows}.csv")
+        assert run("zero-shot", "in.csv", *options, *rows) == 0
+
+    assert "Calibrating on 9 of the texts." in capsys.readouterr().err
+    assert Path("2.csv").read_text() == Path("8192.csv").read_text()
+    clf = PromptClassifier(labels=list(WORDS), model=backbone, tuning="none", verbose=0)
+    proba = clf.fit(POOL[::4]).predict_proba(POOL)[:, 0]
+    found = [float(row.values[f"proba_{clf.classes_[0]}"]) for row in read_table(Path("2.csv"))]
+    assert found == pytest.approx(proba.tolist(), abs=1e-6)
 
 
 def test_rows_of_json_with_a_new_key_are_refused_where_columns_are_fixed(

@@ -102,3 +102,14 @@ def test_what_does_not_fit_is_a_line(
     assert run(*arguments, *more) != 0
 
     assert message in capsys.readouterr().err
+
+
+def test_a_separator_that_a_label_holds_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"text": text, "topics": ["a;b", topic]} for text, topic in zip(X, "xy" * 5, strict=True)
+    ]
+    Path("lists.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert run("fit", "lists.jsonl", "--label", "topics", "--method", "tfidf", "--output", "m") == 0
+
+    assert run("predict", "m", "lists.jsonl", "out.csv", "--label-separator", ";") == 1
+    assert "the label 'a;b' holds the separator ';'; choose another" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,13 @@ def test_damaged_compressed_files_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="cannot be read: Error -3"):
         read_table(tmp_path / "a.csv.gz")
+
+
+def test_json_lines_hold_what_json_has_a_name_for() -> None:
+    rows = [{"n": float("nan"), "list": [1.5, float("inf")]}, {"when": [date(2026, 12, 1)]}]
+
+    lines = encode_rows(rows, (), "jsonl").decode().splitlines()
+    cells = encode_rows(rows[1:], ("when",), "csv").decode()
+
+    assert lines == ['{"n": null, "list": [1.5, "inf"]}', '{"when": ["2026-12-01"]}']
+    assert cells == '"[""2026-12-01""]"\n'
