@@ -37,7 +37,7 @@ from fewshot.classifiers.automatic.task import (
     read_rows,
     template_for,
 )
-from fewshot.classifiers.automatic.voices import class_scores
+from fewshot.classifiers.automatic.voices import class_scores, load_models
 from fewshot.classifiers.base import TextClassifier, in_plain_torch
 from fewshot.data.classes import (
     Threshold,
@@ -54,7 +54,6 @@ from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.settings import check_settings, new_rng, one_of
 from fewshot.data.unlabeled import text_keys, warn_seen
 from fewshot.errors import FewShotWarning, InputError, warn_user
-from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 
 OnInterrupt: TypeAlias = Literal["raise", "keep"]
@@ -338,7 +337,7 @@ class Classifier(TextClassifier):
         if data.labeled is not None:
             check_any_label(class_targets(data.labeled, classes, self.class_weight)[0])
         model = choose_model(self.model, seconds)
-        load_masked_lm(model)  # once in a process, and before anything is measured
+        load_models(model, has_labels=data.labeled is not None)  # before anything is measured
         clock = Clock.of(seconds)
         seed = int(rng.integers(2**31))
         data, prior, weight = named(classes, names, data, self.class_prior, self.class_weight)
@@ -356,7 +355,7 @@ class Classifier(TextClassifier):
         return pooled(self.weights_, scores, self.task_kind_)
 
     def _load_models(self) -> None:
-        load_masked_lm(choose_model(self.model, read_budget(self.time_budget, 0)))
+        load_models(choose_model(self.model, read_budget(self.time_budget, 0)), has_labels=True)
 
     def _n_trainable(self) -> int:
         return sum(voice._n_trainable() for voice in self.voices_.values())

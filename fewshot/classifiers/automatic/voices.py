@@ -23,7 +23,7 @@ from fewshot.data.classes import Threshold
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import FewShotWarning, LabelWordError, VerbalizerError
-from fewshot.models.loading import embedded_name
+from fewshot.models.loading import embedded_name, load_masked_lm
 from fewshot.tuning import resolve_tuning
 
 Array = npt.NDArray[np.float64]
@@ -36,6 +36,14 @@ class Pace(NamedTuple):
     labeled: float
     calibrating: float  # those without labels that calibrate the scores
     unlabeled: float  # all of them
+
+
+def load_models(model: Any, *, has_labels: bool) -> None:
+    """Load what voices share, once in a process."""
+    load_masked_lm(model)
+    name = embedded_name(model)
+    if has_labels and name is not None:
+        EmbeddingClassifier(name)._load_models()  # imports sentence-transformers: takes seconds
 
 
 def seconds_of_texts(task: Task) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import warnings
 from copy import copy
 from types import SimpleNamespace
@@ -35,7 +36,7 @@ from fewshot.classifiers.automatic.distilling import (
 from fewshot.classifiers.automatic.pool import pooled
 from fewshot.classifiers.automatic.report import in_seconds
 from fewshot.classifiers.automatic.search import Tried, _is_most, _weighable, _why_left_out
-from fewshot.classifiers.automatic.task import Task, read_classes
+from fewshot.classifiers.automatic.task import Clock, Task, read_classes
 from fewshot.classifiers.automatic.voices import CHEAP, COSTLY, class_scores
 from fewshot.data.examples import Examples
 from fewshot.data.semi_supervised_data import SemiSupervisedData
@@ -50,6 +51,7 @@ from fewshot.errors import (
     TruncationWarning,
     VerbalizerError,
 )
+from fewshot.models.sentence_encoder import SentenceEncoder
 from tests.tiny_estimators import POOL, WORDS, tiny_lm
 from tests.tiny_estimators import X as TEXTS
 from tests.tiny_estimators import Y as LABELS
@@ -188,6 +190,19 @@ def test_what_does_not_fit_the_budget_is_not_begun(lm):
     assert "(without zero-shot, not cross-validated)" in clf.report_.reason
     notes = {trial.name: trial.note for trial in clf.report_.trials}
     assert notes["full"].startswith("not tried: needs about")
+
+
+@pytest.mark.parametrize(("y", "loaded"), [(LABELS, ["encoder"]), (None, [])])
+def test_the_budget_counts_from_when_the_models_are_loaded(monkeypatch, y, loaded):
+    seen, frozen = [], SentenceEncoder.frozen
+    monkeypatch.setattr(SentenceEncoder, "frozen", lambda *a: seen.append("encoder") or frozen(*a))
+    monkeypatch.setattr(
+        Clock, "of", classmethod(lambda cls, s: seen.append("clock") or cls(s, time.perf_counter()))
+    )
+
+    Classifier(["sports", "politics"], model="fewshot-mini", **QUIET).dry_run(TEXTS, y)
+
+    assert seen[: seen.index("clock")] == loaded
 
 
 def test_nothing_is_expected_of_a_voice_that_was_not_cross_validated(lm):
