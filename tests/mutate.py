@@ -108,7 +108,7 @@ def _changes(file: Path) -> Iterator[Change]:
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             yield Change(file, begin(node), end(node), "pass")
         elif isinstance(node, ast.Call):
-            for keyword in node.keywords:
+            for keyword in (k for k in node.keywords if k.arg != "strict"):  # of zip
                 after = content[end(keyword) :]
                 comma = len(after) - len(after.lstrip().removeprefix(b","))
                 yield Change(file, begin(keyword), end(keyword) + comma, "")
