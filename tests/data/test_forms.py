@@ -50,3 +50,22 @@ def test_an_attribute_has_the_type_of_its_annotation(value, hint, fits):
 )
 def test_the_first_part_that_does_not_fit_is_named(value, problem):
     assert misfit(value, Entry, "entry", []) == problem
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "problem"),
+    [
+        ({"a": 1, "b": 2}, dict[str, int], None),
+        ({"a": 1, "b": "2"}, dict[str, int], "it.b: expected int, got '2'"),
+        ([["a"], 1], dict[str, int], "it: expected dict[str, int], got list"),
+        (["a", 1], tuple[str, int], None),
+        (["a"], tuple[str, int], "it: expected 2 values, got 1"),
+        (["a", "b"], tuple[str, ...], None),
+        (["a", 1], tuple[str, ...], "it[1]: expected str, got int"),
+        (0.5, int | None, "it: expected int or NoneType, got 0.5"),
+        (2**1000, int, "it: expected int, got int"),  # more digits than Python reads
+        (True, Literal[1], "it: expected 1, got True"),
+    ],
+)
+def test_parts_of_containers_are_checked(value, hint, problem):
+    assert misfit(value, hint, "it", []) == problem
