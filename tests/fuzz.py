@@ -18,6 +18,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -279,7 +280,7 @@ def _places(content: Any) -> Iterator[tuple[Any, Any]]:
 def _edited(rng: random.Random, content: Any) -> Any:
     places = list(_places(content)) if isinstance(content, (dict, list)) else []
     if not places:
-        return rng.choice(_ODD)
+        return deepcopy(rng.choice(_ODD))
     parent, key = rng.choice(places)
     kind = rng.choice(["replace", "replace", "replace", "nudge", "delete", "rename", "swap"])
     if kind == "delete":
@@ -292,7 +293,7 @@ def _edited(rng: random.Random, content: Any) -> Any:
     elif kind == "nudge" and type(parent[key]) in (int, float):
         parent[key] = parent[key] * rng.choice([-1, 0, 2, 1000]) + rng.choice([0, 1])
     else:
-        parent[key] = rng.choice(_ODD)
+        parent[key] = deepcopy(rng.choice(_ODD))
     return content
 
 
