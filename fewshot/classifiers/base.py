@@ -105,8 +105,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             If `X` is a bare string, or texts are missing or not strings.
         """
         scores = self._decision_scores(X)
-        if (least := self._least_scores) is not None:
-            return self.task_kind_.restored(decide(scores, least), self.classes_.tolist())
+        if self.thresholds_ is not None:
+            found = decide(self._probabilities(scores), self.thresholds_)
+            return self.task_kind_.restored(found, self.classes_.tolist())
         best = scores.argmax(1)
         warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]
@@ -157,8 +158,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             the labels whose scores are 0 or more.
         """
         scores = self._decision_scores(X)
-        if (least := self._least_scores) is not None:
-            return scores - least
+        if self.thresholds_ is not None:
+            above, least = scores - logit(self.thresholds_), np.finfo(np.float64).tiny
+            found = decide(self._probabilities(scores), self.thresholds_)  # to the last bit
+            return np.asarray(np.where(found, np.maximum(above, 0.0), np.minimum(above, -least)))
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -225,11 +228,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     def _probabilities(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the probabilities of decision scores, [n, n_classes]."""
         return self.task_kind_.probabilities(scores)
-
-    @property
-    def _least_scores(self) -> npt.NDArray[np.float64] | None:
-        """The scores from which a text has a label, [n_classes], if it may have several."""
-        return None if self.thresholds_ is None else np.asarray(logit(self.thresholds_))
 
     def _load_models(self) -> None:
         """Load the models given by name, before a measured fit; forget models adapted in others."""

@@ -97,7 +97,7 @@ class BatchPredictor:
         added = label_columns(
             classifier, texts, self.proba, self.min_confidence, prefix=self.prefix
         )
-        return _extended(batch, added, next(iter(columns)))
+        return _extended(batch, added, next(iter(columns)), classifier)
 
     def classifier(self) -> Classifier:
         """Return the classifier, which is loaded once per process.
@@ -179,11 +179,11 @@ def label_columns(
         return {name: [] for name in names}
     scores = classifier._decision_scores(texts)  # the most likely class is that of `predict`
     rows = classifier._probabilities(scores)
-    least, confidence = classifier._least_scores, rows.max(1)
-    if least is None:
+    thresholds, confidence = classifier.thresholds_, rows.max(1)
+    if thresholds is None:
         labels = classifier.classes_[scores.argmax(1)].tolist()
     elif min_confidence is None:
-        labels = [classifier.classes_[row].tolist() for row in decide(scores, least)]
+        labels = [classifier.classes_[row].tolist() for row in decide(rows, thresholds)]
     else:
         raise InputError("min_confidence is for one label per text; several have thresholds_")
     if min_confidence is not None:
@@ -269,20 +269,21 @@ def _texts(batch: Any, columns: Mapping[str, str]) -> list[Any]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _extended(batch: Any, added: Mapping[str, list[Any]], field_name: str) -> Any:
-    """Return a batch with further columns."""
+def _extended(
+    batch: Any, added: Mapping[str, list[Any]], field_name: str, classifier: Classifier
+) -> Any:
+    """Return a batch with further columns, whose types do not depend on what is predicted."""
     if _is_arrow(batch):
-        import pyarrow
-
-        for name, values in added.items():
-            batch = batch.append_column(name, pyarrow.array(values))
+        for name, column in _typed(added, classifier).items():
+            batch = batch.append_column(name, column)
         return batch
     if _is_pandas(batch):
         return batch.assign(**added)
     if _is_polars(batch):
         import polars
 
-        return batch.hstack([polars.Series(name, values) for name, values in added.items()])
+        typed = _typed(added, classifier)
+        return batch.hstack([polars.Series(name, column) for name, column in typed.items()])
     if isinstance(batch, Mapping):
         is_array = any(isinstance(values, np.ndarray) for values in batch.values())
         return {**batch, **({n: _array(v) for n, v in added.items()} if is_array else added)}
@@ -290,6 +291,20 @@ def _extended(batch: Any, added: Mapping[str, list[Any]], field_name: str) -> An
     return [
         {**row, **{name: values[i] for name, values in added.items()}} for i, row in enumerate(rows)
     ]
+
+
+def _typed(added: Mapping[str, list[Any]], classifier: Classifier) -> dict[str, Any]:
+    """Return columns of Arrow: the labels, then numbers."""
+    import pyarrow
+
+    label = pyarrow.string() if classifier.classes_.dtype == object else pyarrow.int64()
+    if classifier.thresholds_ is not None:
+        label = pyarrow.list_(label)
+    types = [label, *[pyarrow.float64()] * (len(added) - 1)]
+    return {
+        name: pyarrow.array(values, kind)
+        for (name, values), kind in zip(added.items(), types, strict=True)
+    }
 
 
 def _array(values: list[Any]) -> npt.NDArray[Any]:

@@ -220,11 +220,12 @@ def _probabilities(
     if clf.calibration_ in OWN_TEXTS:
         free = calibration_examples(own.field_names, clf.calibration_)
         probe, weights = _encoder(scorer, [own, *others], free), np.ones(len(free))
-    probabilities = [softmax(scorer.scores(encode(own)), axis=1)]
+    probabilities = [softmax(scorer.scores(encode(own)) + clf._offset, axis=1)]
     before = probe(own)
     for wording in others:
         worded = scorer.reworded(wording, before, probe(wording), weights)
-        probabilities.append(softmax(worded.scores(encode(wording)), axis=1))
+        scores = worded.scores(encode(wording)) + clf._offset
+        probabilities.append(softmax(scores, axis=1))
     return probabilities
 
 

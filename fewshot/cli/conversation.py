@@ -19,7 +19,7 @@ from fewshot.cli.show import (
     parted,
     show_table,
 )
-from fewshot.errors import FewShotError
+from fewshot.errors import FewShotError, InputError
 
 if TYPE_CHECKING:
     from fewshot.prompting.library import Task
@@ -46,6 +46,8 @@ def init(
     The file has a template and label words, for --task of the other commands, and can be edited.
     """
     check_new(output, force=force)
+    if output.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{output}: a task file ends in .yaml; give it such a name")
     if texts is None:
         check_unused({"--text": text}, "it names a column of --texts; give this too")
     given = None if texts is None else _read(texts, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
@@ -34,10 +34,11 @@ from fewshot.errors import InputError
 
 if TYPE_CHECKING:
     from fewshot.cli.streams import Part, Prediction, Source, Target
+    from fewshot.data.table_files import Row
 
 app = typer.Typer()
 _CALIBRATION_TEXTS = 1000
-_PIPE_ROWS = 8192  # that are read before the first is written
+_PEEKED_ROWS = 8192  # that are read before the first is predicted
 
 _Input = Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet; - for a pipe.")]
 _Proba = Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")]
@@ -100,7 +101,7 @@ def predict(
     if classifier.thresholds_ is None:
         reason = "the model gives each text one label; leave it out"
         check_unused({"--label-separator": label_separator}, reason)
-    columns = find_text(first.rows, text, fields_of(classifier))
+    columns = find_text(_rows(first), text, fields_of(classifier))
     digest = f"{__version__} {predictor.fingerprint}"
     prediction = Prediction(
         classifier, digest, columns, proba, min_confidence, prefix, label_separator
@@ -153,7 +154,7 @@ def zero_shot(
 
     given = None if labels is None else parted(labels)
     prompt = read_prompt(task, template, given)
-    columns = find_text(first.rows, text, prompt.fields)
+    columns = find_text(_rows(first), text, prompt.fields)
     classifier = PromptClassifier(
         prompt.template_for(columns),
         prompt.verbalizer,
@@ -162,11 +163,7 @@ def zero_shot(
         threshold=None if label_separator is None else "auto",
         verbose=0,
     )
-    read = source.parts()
-    if input == PIPE:  # which is read once
-        read = iter(first_parts := list(islice(parts, max(1, _PIPE_ROWS // part_rows))))
-        parts = chain(first_parts, parts)
-    texts = source.sample(read, columns, _CALIBRATION_TEXTS)
+    texts = source.sample(first if source.is_pipe else source.parts(), columns, _CALIBRATION_TEXTS)
     note(f"Calibrating on {len(texts):,} of the texts.")
     started = time.perf_counter()  # the states of these texts are kept
     classifier.fit(texts)
@@ -198,11 +195,15 @@ def _files(
     return source, target
 
 
-def _peeked(source: Source) -> tuple[Part, Iterator[Part]]:
-    """Return the first part, and all of them."""
+def _peeked(source: Source) -> tuple[list[Part], Iterator[Part]]:
+    """Return the first parts, and all of them."""
     parts = source.parts()
-    first = next(parts)
-    return first, chain([first], parts)
+    first = list(islice(parts, max(1, _PEEKED_ROWS // source.part_rows)))
+    return first, chain(first, parts)
+
+
+def _rows(parts: Iterable[Part]) -> list[Row]:
+    return [row for part in parts for row in part.rows]
 
 
 def _run(

@@ -61,6 +61,11 @@ class Source:
     skip_bad: bool = False
     part_rows: int = 8192  # as many as classifiers score at once
 
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read only once."""
+        return self.path == PIPE or self.path.is_fifo()
+
     def parts(self) -> Iterator[Part]:
         """Yield all rows in parts; at least one."""
         part, n_characters, n_rows = Part([], []), 0, 0
@@ -241,7 +246,7 @@ def predict_stream(
             if not number:
                 names = list(part.rows[0].values) if part.rows else []
                 target = replace(target, columns=(*names, *prediction.added()))
-            name = f"{number:08d}-{_digest(part, prediction, target)}"
+            name = f"{number:08d}-{_digest(part, prediction, source, target)}"
             content, done = _part(prediction, source, part, target, folder, name)
             _count(summary, done)
             if folder is not None:
@@ -330,13 +335,14 @@ def _done_file(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _digest(part: Part, prediction: Prediction, target: Target) -> str:
+def _digest(part: Part, prediction: Prediction, source: Source, target: Target) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for value in (prediction.settings(), target.form, target.columns, part.bad, part.rows):
+    settings = (prediction.settings(), source.skip_bad, target.form, target.columns)
+    for value in (*settings, part.bad, part.rows):
         digest.update(json.dumps(value, default=str).encode())
     return digest.hexdigest()
 
 
 def line_count(source: Source) -> int | None:
     """Return how many lines there are, for the time that is left."""
-    return None if source.form is not None else count_rows(source.path)
+    return None if source.is_pipe else count_rows(source.path)

@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from fewshot.data.examples import can_be_encoded
 
+_LONGEST_FIELD = 2**22  # characters; a quote that is never closed takes as many into memory
+
 
 class BadRow(NamedTuple):
     """What cannot be read as a row."""
@@ -58,7 +60,8 @@ def read_delimited(
     """Yield the records, the header too, and the lines on which they begin; no blank ones."""
     # A broken header fails: no other record may take its place. Empty fields beyond its last name
     # are those of spreadsheets whose columns were cleared, as are blank records at the end: only
-    # the others are kept where they are. A line without any character is no record.
+    # the others are kept where they are. An empty line is no record where there are two columns.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # of the whole process
     lines = _Lines(file)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
     reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
@@ -92,7 +95,7 @@ def read_delimited(
             yield from blank
             blank.clear()
             yield line, record
-        elif keeps_blank and first is not None and record:
+        elif keeps_blank and first is not None and (record or len(first[1]) == 1):
             blank.append((line, record + [""] * (len(first[1]) - len(record))))
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from fewshot.data.table_files import DELIMITERS, Format
@@ -58,9 +59,9 @@ def _parquet() -> Iterator[tuple[Any, Any]]:  # pyarrow has no types
 
     try:
         yield pyarrow, parquet
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OverflowError, UnicodeError) as error:
         raise InputError(
-            f"Parquet holds values of one type in a column, and these are of several: {error}; "
+            f"Parquet, whose columns hold values of one type each, cannot hold these: {error}; "
             "write JSON lines instead"
         ) from error
 
@@ -88,6 +89,9 @@ def _named(value: Any) -> Any:
 
 
 def _delimited(records: Iterable[Iterable[Any]], form: Format) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, delimiter=DELIMITERS[form], lineterminator="\n").writerows(records)
-    return text.getvalue().encode(errors="backslashreplace")
+    lines: list[str] = []
+    # Only what ends its lines is quoted by csv before Python 3.13: both characters are to be.
+    file = SimpleNamespace(write=lines.append)
+    csv.writer(file, delimiter=DELIMITERS[form], lineterminator="\r\n").writerows(records)
+    text = "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+    return text.encode(errors="backslashreplace")

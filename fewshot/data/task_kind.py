@@ -70,12 +70,12 @@ class TaskKind:
         return restored(self.form, indicators, classes)
 
 
-def decide(values: Array, least: Array | None) -> npt.NDArray[np.bool_]:
-    """Return which classes texts have, [n, n_classes]: the best, or of several all from `least`."""
-    # Of probabilities, `least` is the thresholds; of scores, their log-odds.
-    if least is None:
-        return np.asarray(np.eye(values.shape[1], dtype=np.bool_)[values.argmax(1)])
-    return np.asarray(values >= least)
+def decide(probabilities: Array, thresholds: Array | None) -> npt.NDArray[np.bool_]:
+    """Return which classes texts have, [n, n_classes]: the likeliest, or all from thresholds on."""
+    if thresholds is None:
+        likeliest = probabilities.argmax(1)
+        return np.asarray(np.eye(probabilities.shape[1], dtype=np.bool_)[likeliest])
+    return np.asarray(probabilities >= thresholds)
 
 
 def _special() -> Any:

@@ -113,7 +113,8 @@ class TermFile(TermSource):
         self, rows: Sequence[Sequence[str]], task: VerbalizerTask, path: Path
     ) -> list[Label]:
         if self.labels is not None:
-            if len(self.labels) != len(rows) or set(self.labels) != set(task.classes):
+            is_each_once = len(self.labels) == len(rows) == len(task.classes)
+            if not is_each_once or set(self.labels) != set(task.classes):
                 raise VerbalizerError(
                     f"{path} has {len(rows)} lines, labels={list(self.labels)}; the labels are "
                     f"{list(task.classes)}: name each once, in the order of the lines"
@@ -121,6 +122,12 @@ class TermFile(TermSource):
             return list(self.labels)
         by_name = {_key(label): label for label in task.classes}
         firsts = [_key(row[0]) if row else "" for row in rows]
+        twice = [row[0] for row, name in zip(rows, firsts, strict=True) if firsts.count(name) > 1]
+        if twice:
+            raise VerbalizerError(
+                f"{path}: {len(twice)} lines begin with {twice[0]!r}; name each class once, with "
+                "all of its terms"
+            )
         missing = [label for name, label in by_name.items() if name not in firsts]
         extra = [row[0] for row, name in zip(rows, firsts, strict=True) if name not in by_name]
         if missing or extra:

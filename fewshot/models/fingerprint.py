@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from fewshot.data.examples import Examples
+from fewshot.data.files import sha256_of
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.template import Template
 from fewshot.prompting.verbalizer import Verbalizer
@@ -23,6 +25,10 @@ from fewshot.prompting.verbalizer import Verbalizer
 _DIGEST_BYTES = 16
 _WITHOUT_EFFECT = ("verbose", "checkpoint_dir")  # settings that do not change what is learned
 _KNOWN: WeakKeyDictionary[MaskedLM, tuple[int, str]] = WeakKeyDictionary()
+
+
+class UnknownContentError(TypeError):
+    """A value, such as a function, does not say what it holds."""
 
 
 def fingerprint(value: Any) -> str:
@@ -55,6 +61,8 @@ def settings_of(estimator: BaseEstimator) -> dict[str, str]:
             continue
         is_short = value is None or isinstance(value, (bool, int, float, str))
         settings[name] = repr(value) if is_short else fingerprint(value)
+        if isinstance(value, (str, PurePath)) and os.path.isfile(file := os.path.expanduser(value)):
+            settings[name] += f" {sha256_of(Path(file))}"  # of what it holds now
     kinds = {
         f"{name}__class" if name else "class": type(value).__name__
         for name, value in {"": estimator, **estimator.get_params(deep=True)}.items()
@@ -102,7 +110,7 @@ def _add(digest: Any, value: Any) -> None:
     elif value is None or isinstance(value, (bool, int, float, str, PurePath)):
         _put(digest, type(value).__name__, str(value))
     else:
-        raise TypeError(f"no fingerprint of a {type(value).__name__}")
+        raise UnknownContentError(f"no fingerprint of a {type(value).__name__}")
 
 
 def _add_array(digest: Any, value: Any) -> None:

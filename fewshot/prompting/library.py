@@ -120,10 +120,21 @@ class Task:
         Parameters
         ----------
         path : str or path
+
+        Raises
+        ------
+        TemplateError
+            If a template says how texts are shortened, for which the file has no place.
         """
-        is_int = all(isinstance(label, int) for label in self.labels)
+        lost = [template for template in self.templates if template.shorten != "longest"]
+        if lost:
+            raise TemplateError(
+                f"a task file holds the text of templates, not shorten={lost[0].shorten!r} of "
+                f"{lost[0].text!r}; leave it out, and set it in the Template that is fitted"
+            )
+        label_type = type(self.labels[0])
         content = {key: getattr(self, key) for key in _TEXTS} | {
-            "label_type": "int" if is_int else "str",
+            "label_type": label_type.__name__,
             "fields": list(self.fields),
             "labels": list(self.labels),
             "templates": [template.text for template in self.templates],

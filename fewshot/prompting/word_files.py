@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from json import JSONDecodeError
@@ -163,12 +164,21 @@ def _read_openprompt(lines: Sequence[str], index: int, path: Path) -> LabelWordR
     verbalizers: list[list[list[str]]] = [[]]
     for number, line in enumerate(lines, start=1):
         if line:
-            words = line.split(",")
+            words = (
+                _split(line, f"{path}, line {number}") if path.suffix == ".csv" else line.split(",")
+            )
             _check_words(words[0], words, f"{path}, line {number}")
             verbalizers[-1].append(words)
         elif verbalizers[-1]:
             verbalizers.append([])
     return LabelWordRows(None, tuple(_pick([rows for rows in verbalizers if rows], index, path)))
+
+
+def _split(line: str, place: str) -> list[str]:
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        raise VerbalizerError(f"{place}: {error}; double the quotes within a word") from error
 
 
 def _check_words(label: str, words: Sequence[str], place: str) -> None:

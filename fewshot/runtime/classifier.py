@@ -148,9 +148,10 @@ class ExportedClassifier:
             If `X` is a bare string, or texts are missing or not strings.
         """
         scores = self._decision_scores(X)
-        if (least := self._least_scores) is not None:
+        if self.thresholds_ is not None:
             kind = TaskKind(self.manifest_["labels"])
-            return kind.restored(decide(scores, least), self.classes_.tolist())
+            found = decide(self._probabilities(scores), self.thresholds_)
+            return kind.restored(found, self.classes_.tolist())
         best = scores.argmax(1)
         warn_collapse(best, self.classes_)
         labels: npt.NDArray[Any] = self.classes_[best]
@@ -224,13 +225,6 @@ class ExportedClassifier:
             return np.exp(-np.logaddexp(0.0, -scores))  # without overflow
         shares = np.exp(scores - scores.max(1, keepdims=True))
         return np.asarray(shares / shares.sum(1, keepdims=True))
-
-    @cached_property
-    def _least_scores(self) -> npt.NDArray[np.float64] | None:
-        """The scores from which a text has a label, if it may have several."""
-        if self.thresholds_ is None:
-            return None
-        return np.asarray(np.log(self.thresholds_ / (1.0 - self.thresholds_)))
 
     @cached_property
     def _template(self) -> Template:

@@ -143,6 +143,20 @@ def test_what_does_not_fit_is_named(settings, message, folder):
         BatchPredictor(folder, **settings)({"body": TEXTS, "label": Y[:3]})
 
 
+@pytest.mark.parametrize("labels", [["sports", "politics"], [1, 2]])
+def test_types_of_columns_do_not_depend_on_what_is_predicted(tmp_path, labels):
+    sets = [[label] for label in labels]
+    TfidfClassifier().fit(["a goal", "a vote"], sets).save(tmp_path / "model")
+    predictor = BatchPredictor(tmp_path / "model")
+
+    tables = [predictor(pa.table({"text": pa.array(t, "string")})) for t in (["zzz"], ["goal"], [])]
+    frames = [predictor(pl.DataFrame({"text": texts})) for texts in (["zzz"], ["goal"])]
+
+    assert tables[0]["label"].to_pylist() == [[]]
+    assert pa.concat_tables(tables)["label"].to_pylist() == [[], sets[0]]
+    assert pl.concat(frames)["label"].to_list() == [[], sets[0]]
+
+
 @pytest.mark.parametrize("batch", [pd.Series(TEXTS), np.array(TEXTS), iter(TEXTS), "a text"])
 def test_what_is_no_batch_is_refused(batch, folder):
     with pytest.raises(InputError, match=f"a batch is a list .* got {type(batch).__name__}"):

@@ -136,6 +136,15 @@ def test_rows_without_a_label_count_in_changes_but_not_in_accuracy(tiny_bert):
     assert report.changed == template_sensitivity(clf, TEXTS, OTHERS).changed
 
 
+def test_weights_of_classes_count_as_in_predict(tiny_bert):
+    weighted = fitted(tiny_bert).set_params(class_weight={"sports": 1e9}).fit(TEXTS, LABELS)
+
+    report = template_sensitivity(weighted, TEXTS, OTHERS, LABELS)
+
+    assert report.accuracies == (0.5,) * 3  # all are sports, with each template
+    assert report.accuracies[0] == weighted.score(TEXTS, LABELS)
+
+
 def test_int_labels_are_compared_as_ints(tiny_bert):
     words = {0: ["politics", "law"], 1: ["sports", "game"]}
     clf = PromptClassifier(

@@ -199,6 +199,7 @@ def test_texts_without_labels_are_refused_where_no_words_are_calibrated(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("init", "new.txt"), "new.txt: a task file ends in .yaml"),
         (("init", "new.yaml", "--text", "body"), "--text: without effect, since it names a column"),
         (("export", "model", "fast", "--text", "body"), "--text: without effect"),
         (("export", "model", "fast", "--distill"), "--distill learns from --texts; give a file"),

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -107,8 +108,12 @@ def test_a_pipe_is_read_and_written(model: Path, monkeypatch: pytest.MonkeyPatch
         (["in.csv", "out.csv.gz"], "out.csv.gz: what is written is not compressed; leave .gz out"),
         (["in.csv", "folder.csv", "--force"], "folder.csv is a folder, which no file replaces"),
         (["late.jsonl", "out.csv"], "there is a column 'label' already"),
-        (["mixed.jsonl", "out.parquet"], "Parquet holds values of one type in a column"),
-        (["mixed.jsonl", "out.parquet", "--part-rows", "1"], "Parquet holds values of one type"),
+        (["huge.jsonl", "out.parquet"], "Parquet, whose columns hold values of one type each"),
+        (["mixed.jsonl", "out.parquet"], "Parquet, whose columns hold values of one type each"),
+        (
+            ["mixed.jsonl", "out.parquet", "--part-rows", "1"],
+            "Parquet, whose columns hold values of one type each",
+        ),
         (["-", "out.csv", "--format", "xlsx"], "a format is one of ['csv', 'tsv', 'jsonl'"),
         (["in.csv", "-", "--skip-bad"], "name an output file"),
         (["short.csv", "out.csv", "--skip-bad"], "line 2, and so all rows: expected 1 columns"),
@@ -127,6 +132,7 @@ def test_what_is_wrong_is_a_line_and_not_a_traceback(
     Path("gap.csv").write_text('text\na\n""\nb\n')
     Path("folder.csv").mkdir()
     Path("late.jsonl").write_text('{"text": "a"}\n{"text": "b", "label": "by hand"}\n')
+    Path("huge.jsonl").write_text(f'{{"text": "a", "n": -1}}\n{{"text": "b", "n": {2**63}}}\n')
     Path("mixed.jsonl").write_text('{"text": "a", "n": 1}\n{"text": "b", "n": "x"}\n')
 
     status = run("predict", model, *arguments)
@@ -180,6 +186,69 @@ def test_rows_without_any_value_are_set_aside_and_no_row_moves_up(model: Path) -
     assert [row.values["id"] for row in read_table(Path("out.csv"))] == ["1", "3"]
     bad = [row.values for row in read_table(Path("out.csv.bad.jsonl"))]
     assert [row["line"] for row in bad] == [3]  # what spreadsheets leave at the end is no row
+
+
+def test_an_empty_line_of_a_single_column_is_a_row(model: Path) -> None:
+    Path("in.csv").write_text("text\na goal\n\na vote\n\n")
+
+    assert run("predict", model, "in.csv", "out.csv", "--skip-bad") == 0
+
+    assert [row.values["line"] for row in read_table(Path("out.csv.bad.jsonl"))] == [3]
+
+
+def test_a_long_field_is_one_row(model: Path) -> None:
+    long = "a goal\n" * 30_000
+    Path("in.csv").write_text(f'text\n"{long}"\na vote\n')
+
+    assert run("predict", model, "in.csv", "out.csv", "--skip-bad") == 0
+
+    assert [row.values["text"] for row in read_table(Path("out.csv"))] == [long, "a vote"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_line_ends_within_a_field_are_quoted(model: Path, suffix: str) -> None:
+    texts = ["a\rgoal", "a\nvote", "a\r\nlaw", "plain"]
+    Path("in.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
+
+    assert run("predict", model, "in.jsonl", f"out.{suffix}") == 0
+
+    assert [row.values["text"] for row in read_table(Path(f"out.{suffix}"))] == texts
+
+
+def test_parts_with_rows_that_were_set_aside_are_not_resumed_without(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("in.csv").write_text("text,n\na,1\n,2\nb,3\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("fewshot.cli.streams.join_parts", lambda *_: (_ for _ in ()).throw(OSError))
+        assert run("predict", model, "in.csv", "out.csv", "--skip-bad") != 0
+
+    assert run("predict", model, "in.csv", "out.csv", "--force") == 1
+    assert "in.csv, line 3: no text in 'text'" in capsys.readouterr().err
+
+
+def test_the_column_of_the_texts_does_not_depend_on_the_size_of_parts(model: Path) -> None:
+    rows = [("a note that is longer than its mail", "a goal"), *[("-", text) for text in POOL]]
+    with open("in.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("note", "mail"), *rows])
+
+    for n_rows in (1, 8192):
+        assert run("predict", model, "in.csv", f"{n_rows}.csv", "--part-rows", n_rows) == 0
+
+    assert Path("1.csv").read_text() == Path("8192.csv").read_text()
+
+
+def test_a_named_pipe_is_read_once(model: Path) -> None:
+    write_table("in.csv", POOL)
+    os.mkfifo("pipe.csv")
+    writer = threading.Thread(
+        target=lambda: Path("pipe.csv").write_bytes(Path("in.csv").read_bytes()), daemon=True
+    )
+    writer.start()
+
+    assert run("predict", model, "pipe.csv", "out.csv") == 0
+
+    assert len(read_table(Path("out.csv"))) == len(POOL)
 
 
 def test_rows_of_an_earlier_run_stay_aside(model: Path) -> None:
@@ -251,8 +320,9 @@ def test_a_killed_command_resumes_and_gives_what_an_undisturbed_one_gives(
 
 
 def test_parts_of_other_settings_or_rows_are_not_taken(
-    model: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("fewshot.cli.predicting._PEEKED_ROWS", 2)
     write_table("in.csv", ["goal", "vote", "law", "team"])
     Path("in.csv").write_text(f"{Path('in.csv').read_text()}9,a,b\n")
     command = ["predict", model, "in.csv", "out.csv", "--part-rows", 2, "--json"]

@@ -281,3 +281,15 @@ def test_a_classifier_for_each_label_takes_texts(name):
     clf = MultiOutputClassifier(ESTIMATORS[name]()).fit(texts, MATRIX)
 
     assert f1_score(MATRIX, clf.predict(texts), average="macro") > 0.5
+
+
+def test_a_probability_that_is_the_threshold_is_enough(estimator, fitted):
+    if not has_threshold(estimator):
+        pytest.skip("takes them from its estimator")
+    proba = fitted.predict_proba(X)
+
+    for row in range(len(X)):
+        clf = copy.copy(fitted)
+        clf.thresholds_ = proba[row]
+        assert clf.predict(X)[row] == LABELS
+        assert ((clf.decision_function(X) >= 0) == (proba >= proba[row])).all()

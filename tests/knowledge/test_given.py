@@ -117,3 +117,17 @@ def test_a_function_is_asked_for_each_name(task):
     assert as_dict(source, task) == {"Law (L)": {}, "Sport": {"football": 0.5}}
     assert asked == ["law", "sport"]
     assert source.name == "web"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "2 lines begin with 'sport'; name each class once"),
+        (["Sport", "Sport", "Law (L)"], "name each once, in the order of the lines"),
+    ],
+)
+def test_a_class_in_two_lines_of_a_file_is_refused(task, tmp_path, labels, message):
+    write(tmp_path, "sport,football\nsport,team\nlaw (l),vote\n")
+
+    with pytest.raises(VerbalizerError, match=message):
+        TermFile(tmp_path / "terms.txt", labels=labels).find(NAMES, task)

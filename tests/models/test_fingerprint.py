@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from fewshot import PETClassifier, PromptClassifier, Template, Verbalizer
 from fewshot.data.examples import Examples
+from fewshot.knowledge import TermFile
 from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.tuning import Head
@@ -81,6 +82,19 @@ def test_settings_are_told_by_name_and_leave_out_what_has_no_effect():
     assert settings["estimator__tuning__C"] == "2.0"
     assert settings["estimator__class"] == "PromptClassifier"
     assert not any(name.endswith(("verbose", "checkpoint_dir")) for name in settings)
+
+
+def test_a_file_that_a_setting_names_is_known_by_what_it_holds(tmp_path):
+    file = tmp_path / "terms.txt"
+    found = []
+
+    for content in ("sports,football", "sports,team", "sports,football"):
+        file.write_text(content)
+        found += [settings_of(TermFile(path)) for path in (file, str(file))]
+
+    assert found[:2] == found[4:]
+    assert found[0]["path"] != found[2]["path"]
+    assert found[1]["path"] != found[3]["path"]
 
 
 # ---- Models -----------------------------------------------------------------------------------

@@ -123,6 +123,24 @@ def test_a_task_that_is_written_is_read_again(name, tmp_path):
     assert load_task(tmp_path / "own.yaml") == load_task(name)
 
 
+def test_labels_that_are_true_or_false_stay_so_in_a_file(tmp_path):
+    sst2, words = load_task("sst2"), Verbalizer({True: ["good"], False: ["bad"]})
+    task = Task(**{**vars(sst2), "labels": words.labels, "verbalizers": {"default": words}})
+
+    task.to_yaml(tmp_path / "own.yaml")
+
+    assert load_task(tmp_path / "own.yaml").labels == (True, False)
+
+
+def test_a_file_has_no_place_for_how_texts_are_shortened(tmp_path):
+    template = Template("{text} It was {mask}.", shorten="chunk")
+    task = Task(**{**vars(load_task("sst2")), "templates": (template,)})
+
+    with pytest.raises(TemplateError, match=r"not shorten='chunk' of '\{text\} It was"):
+        task.to_yaml(tmp_path / "own.yaml")
+    assert not (tmp_path / "own.yaml").exists()
+
+
 def test_an_unknown_task_names_the_nearest_and_all():
     with pytest.raises(InputError, match=r"no task 'agnews'.*did you mean 'ag_news'.*'yelp_full'"):
         load_task("agnews")

@@ -87,6 +87,7 @@ def test_bad_pet_text_is_refused(write, text, message):
             {"index": 1},
             {"a": "no", "b": "yes"},
         ),
+        ("w.csv", 'good,"great, fun"\nbad\n', {}, {"good": ["good", "great, fun"], "bad": ["bad"]}),
         (
             "w.yaml",
             "label_type: int\nlabel_words:\n  0: [no, off]\n  1: {yes: 0.5}\n",
@@ -94,7 +95,7 @@ def test_bad_pet_text_is_refused(write, text, message):
             {0: ["no", "off"], 1: {"yes": 0.5}},
         ),
     ],
-    ids=["first words", "object", "list of objects", "list of lists", "lines", "yaml"],
+    ids=["first words", "object", "list of objects", "list of lists", "lines", "quotes", "yaml"],
 )
 def test_files_hold_verbalizers(write, name, text, arguments, expected):
     assert Verbalizer.from_file(write(name, text), **arguments) == Verbalizer(expected)

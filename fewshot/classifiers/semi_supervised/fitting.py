@@ -16,7 +16,12 @@ from fewshot.data.semi_supervised_data import SemiSupervisedData, read_semi_supe
 from fewshot.data.settings import new_rng
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.errors import InputError
-from fewshot.models.fingerprint import fingerprint, model_fingerprint, settings_of
+from fewshot.models.fingerprint import (
+    UnknownContentError,
+    fingerprint,
+    model_fingerprint,
+    settings_of,
+)
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training.checkpoint import Checkpoint
 from fewshot.training.rounds import seed_of
@@ -81,7 +86,13 @@ def open_fit(
     _check_kind(settings, rows)
     digest = ""
     if settings.checkpoint_dir is not None:
-        digest = fingerprint([settings_of(settings), None if rows is None else tuple(rows)])
+        try:
+            digest = fingerprint([settings_of(settings), None if rows is None else tuple(rows)])
+        except UnknownContentError as error:
+            raise InputError(
+                f"checkpoint_dir resumes a fit of the same settings, but there is {error}, whose "
+                "answers may change; leave checkpoint_dir out, or pass GivenTerms"
+            ) from error
     checkpoint = Checkpoint(settings.checkpoint_dir, digest)
     drawn = int(new_rng(settings.random_state).integers(2**31))
     seed = checkpoint.seed(drawn, is_fixed=settings.random_state is not None)

@@ -19,7 +19,7 @@ from fewshot.data.cache import BoundedCache
 from fewshot.data.class_scores import warn_truncated
 from fewshot.data.examples import Examples
 from fewshot.errors import InputError
-from fewshot.models.fingerprint import fingerprint, settings_of
+from fewshot.models.fingerprint import UnknownContentError, fingerprint, settings_of
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.prompting.prompts import build_prompts, tokenize_slots
 from fewshot.prompting.shortening import Ids
@@ -93,7 +93,11 @@ def _warn_shortened(plan: PCPPlan, lines: Lines) -> None:
 
 
 def _cached_scores(plan: PCPPlan) -> Arrays:
-    key = fingerprint([digests_of(plan.data, plan.lm), settings_of(plan.predictor), plan.seed])
+    try:
+        settings = settings_of(plan.predictor)
+    except UnknownContentError:  # a function finds the words, and may find others by now
+        return _scores(plan)
+    key = fingerprint([digests_of(plan.data, plan.lm), settings, plan.seed])
     return SCORES.get(key, partial(_scores, plan))
 
 

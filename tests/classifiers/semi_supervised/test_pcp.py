@@ -26,7 +26,7 @@ from fewshot.errors import (
     TruncationWarning,
     VerbalizerError,
 )
-from fewshot.knowledge import SoftVerbalizer
+from fewshot.knowledge import Lookup, SciPromptVerbalizer, SoftVerbalizer, TermFile
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.training import rounds
 from fewshot.tuning import Full, Head, Perfect
@@ -468,3 +468,36 @@ def test_the_bar_counts_scores_epochs_and_the_final_classifier(capfd, monkeypatc
     fit(clf)
 
     assert "5/5" in capfd.readouterr().err
+
+
+# ---- Words that are found elsewhere -----------------------------------------------------------
+
+
+def finding(source) -> PCPClassifier:
+    return pcp(prompt(verbalizer=SciPromptVerbalizer([source], encoder=None)))
+
+
+def test_a_file_of_terms_that_has_changed_is_read_again(tmp_path):
+    file, found = tmp_path / "terms.txt", []
+
+    for terms in ("sports,football\npolitics,vote\n", "sports,goal\npolitics,law\n"):
+        file.write_text(terms)
+        seen = fit(finding(TermFile(file))).predict_proba(X)
+        module.forget_pretraining()
+        assert np.array_equal(seen, fit(finding(TermFile(file))).predict_proba(X))
+        found.append(seen)
+
+    assert not np.array_equal(*found)
+
+
+def test_words_that_a_function_finds_are_asked_for_in_every_fit(tmp_path):
+    asked = []
+    source = Lookup(lambda name: asked.append(name) or ["game"] if name == "sports" else ["law"])
+
+    fit(finding(source))
+    n_asked = len(asked)
+    fit(finding(source))
+
+    assert len(asked) == 2 * n_asked > 0
+    with pytest.raises(InputError, match="no fingerprint of a function, whose answers may change"):
+        fit(finding(source).set_params(checkpoint_dir=tmp_path))
