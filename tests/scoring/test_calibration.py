@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -19,6 +20,7 @@ from fewshot.scoring.calibration import (
     word_prior,
 )
 from fewshot.scoring.label_words import LabelWords
+from fewshot.scoring.names import ClassNames
 from fewshot.scoring.pool_calibration import (
     Voice,
     calibrate_by_pool,
@@ -284,3 +286,17 @@ def test_beside_labels_a_pool_counts_by_what_its_scores_tell_of_classes():
     assert found == pytest.approx([0.961, 0.039], abs=1e-3)
     assert np.ptp(of_labels) / np.ptp(of_texts) == pytest.approx(0.36**2, abs=0.01)
     assert as_sure == pytest.approx(sure)
+
+
+def test_names_are_calibrated_by_the_pool_as_words_are(scorer):
+    encoded = encode(scorer, TEXTS)
+    states = scorer.mean_states(encoded)
+    vectors = np.eye(3, states.shape[1])
+    names = ClassNames(("neg", "pos", "news"), vectors, states.mean(0), np.zeros(3), 1.0, 1.0)
+    equal = np.full(3, 1 / 3)
+
+    found, _ = calibrate_by_pool(replace(scorer, names=names), encoded, np.ones(4), equal)
+
+    # Of equal shares nothing is taken off the mean; four texts count 4 / (4 + 64).
+    mean = names.similarities(states).mean(0)
+    np.testing.assert_allclose(found.names.prior, (mean - mean.mean()) * 4 / 68)

@@ -81,6 +81,29 @@ def test_the_texts_compared_with_are_of_all_classes_alike():
         assert sorted([*first, *second]) == list(range(12))
 
 
+def test_texts_are_weighed_without_dropout_and_learned_with_it():
+    trains, layer = [], nn.Linear(1, 2)
+
+    def scores(rows):
+        trains.append(layer.training)
+        return layer(torch.ones(len(rows), 1))
+
+    learner = Learner(scores, dict(layer.named_parameters()), layer.train, np.ones(8, dtype=int))
+    task = SimpleNamespace(
+        unlabeled=np.arange(4, 8),
+        sample_weight=np.ones(8),
+        targets=np.eye(2)[[0, 1] * 4],
+        rng=np.random.default_rng(0),
+    )
+    settings = TrainSettings(1e-3, num_epochs=1, batch_size=4)
+    weights = MetaWeights(batch_size=4, warmup_fraction=0.0)
+
+    StudentTraining(task, learner, settings, n_steps=2, batch_size=4, weights=weights).learn()
+
+    # Two steps: texts that are compared with, those that are weighed, twice, and the step itself.
+    assert trains == [False, False, False, True] * 2 + [True]  # then the labels
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_flipped_labels_weigh_less_and_do_less_harm_than_with_uniform_weights(seed):
     mean, right, flipped, accuracy = planted(MetaWeights(warmup_fraction=0.3), seed)
