@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,6 +83,13 @@ def test_numbers_that_may_stand_for_other_classes_are_refused(found):
 def test_numbers_of_fewer_classes_than_are_known_are_warned_of():
     with pytest.warns(LabelWordWarning, match=r"\[0, 1\] of \[0, 1, 2\].*stand for others"):
         assert class_labels(read_labels([0, 1], 2), [0, 1, 2]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("found", [[5, 7], [0, 2]])
+def test_numbers_that_nobody_counted_are_not_warned_of(found):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert class_labels(read_labels(found, 2), [0, 2, 5, 7]) == [0, 2, 5, 7]
 
 
 def test_bools_are_classes_of_their_own_kind():
