@@ -297,7 +297,7 @@ def _typed(added: Mapping[str, list[Any]], classifier: Classifier) -> dict[str, 
     """Return columns of Arrow: the labels, then numbers."""
     import pyarrow
 
-    label = pyarrow.string() if classifier.classes_.dtype == object else pyarrow.int64()
+    label = pyarrow.array(classifier.classes_.tolist()).type
     if classifier.thresholds_ is not None:
         label = pyarrow.list_(label)
     types = [label, *[pyarrow.float64()] * (len(added) - 1)]

@@ -138,8 +138,8 @@ def zero_shot(
 ) -> None:
     """Classify the rows of a file by the names of the classes, without any label.
 
-    Scores are calibrated on a thousand texts from all over the file, or a pipe's first 8,192. With
-    --label-separator a text may have several labels, or none.
+    Scores are calibrated on a thousand texts from all over the file, or of a pipe's first part.
+    With --label-separator a text may have several labels, or none.
     """
     from fewshot.cli.columns import find_text
     from fewshot.cli.prompts import read_prompt
@@ -196,9 +196,10 @@ def _files(
 
 
 def _peeked(source: Source) -> tuple[list[Part], Iterator[Part]]:
-    """Return the first parts, and all of them."""
+    """Return the first parts, of a pipe one, so that what is written does not wait; and all."""
     parts = source.parts()
-    first = list(islice(parts, max(1, _PEEKED_ROWS // source.part_rows)))
+    n_parts = 1 if source.is_pipe else max(1, _PEEKED_ROWS // source.part_rows)
+    first = list(islice(parts, n_parts))
     return first, chain(first, parts)
 
 

@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_named(settings, message, folder):
         BatchPredictor(folder, **settings)({"body": TEXTS, "label": Y[:3]})
 
 
-@pytest.mark.parametrize("labels", [["sports", "politics"], [1, 2]])
+@pytest.mark.parametrize("labels", [["sports", "politics"], [1, 2], [True, False]])
 def test_types_of_columns_do_not_depend_on_what_is_predicted(tmp_path, labels):
     sets = [[label] for label in labels]
     TfidfClassifier().fit(["a goal", "a vote"], sets).save(tmp_path / "model")
