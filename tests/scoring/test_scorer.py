@@ -192,6 +192,16 @@ def test_texts_scored_part_by_part_have_the_same_scores(tiny_bert, multi_token, 
     assert found == pytest.approx(shares)
 
 
+def test_label_embeddings_are_compared_with_states_at_masks_or_mean_states(tiny_bert):
+    scorer = make_scorer(tiny_bert)
+    encoded = encode(scorer, TEXTS)
+
+    mask, mean = (scorer.label_states(encoded, states).numpy() for states in ("mask", "mean"))
+
+    np.testing.assert_allclose(mask[:, 0], scorer.mask_states(encoded), atol=1e-6)
+    np.testing.assert_allclose(mean[:, 0], scorer.mean_states(encoded), atol=1e-6)
+
+
 def test_vectors_take_the_place_of_the_decoders_rows(tiny_bert):
     by_rows = make_scorer(tiny_bert, {"neg": "bad", "pos": "great"}, multi_token="mean")
     rows = by_rows.lm.mask_head._decoder.weight[by_rows.words.tokens]
