@@ -97,8 +97,9 @@ def _changes(file: Path) -> Iterator[Change]:
     for node in _code(ast.parse(content)):
         for operator, left, right in _operations(node):
             between = content[end(left) : begin(right)].decode()
-            swapped = between.replace(*_SWAPPED.get(type(operator), ("", "")), 1)
-            yield Change(file, end(left), begin(right), swapped)
+            if type(operator) in _SWAPPED:
+                swapped = between.replace(*_SWAPPED[type(operator)], 1)
+                yield Change(file, end(left), begin(right), swapped)
         if isinstance(node, (ast.If, ast.IfExp)):
             start, stop = begin(node.test), end(node.test)
             yield Change(file, start, stop, f"not ({content[start:stop].decode()})")
@@ -150,12 +151,10 @@ def _is_noticed(change: Change, copy: Path) -> bool:
 def _fail(tests: list[str], folder: Path) -> bool:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
-        return (
-            subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS).returncode
-            != 0
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
         return True
+    return done.returncode in (1, 2)  # a test failed, or could not be collected
 
 
 def _tests(path: Path) -> tuple[list[str], list[str]]:
@@ -166,7 +165,7 @@ def _tests(path: Path) -> tuple[list[str], list[str]]:
     first: list[str] = []
     others: list[str] = []
     for file in sorted(
-        Path("tests").rglob("test_*.py"), key=lambda f: f.stem != f"test_{path.stem}"
+        Path("tests").glob("*/**/test_*.py"), key=lambda f: f.stem != f"test_{path.stem}"
     ):
         is_naming = name.search(f"{file.stem} {file.read_text(encoding='utf-8')}")
         if is_naming and file.parent == package:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -155,7 +155,7 @@ def added_names(classifier: Classifier, proba: bool, prefix: str) -> list[str]:
     return [f"{prefix}{name}" for name in ("label", "score", *classes)]
 
 
-def check_added(added: Sequence[str], names: Sequence[str] | None) -> None:
+def check_added(added: Sequence[str], names: Collection[str] | None) -> None:
     """Refuse to replace columns."""
     taken = [name for name in added if name in ([] if names is None else names)]
     if taken:
@@ -225,11 +225,11 @@ def _is_exported(folder: Path) -> bool:
 
 
 def _is_pandas(batch: Any) -> bool:
-    return hasattr(batch, "columns") and hasattr(batch, "iloc")
+    return hasattr(batch, "iloc") and hasattr(batch, "columns")
 
 
 def _is_polars(batch: Any) -> bool:
-    return hasattr(batch, "columns") and hasattr(batch, "hstack")
+    return hasattr(batch, "hstack") and hasattr(batch, "columns")
 
 
 def _is_arrow(batch: Any) -> bool:
@@ -272,7 +272,7 @@ def _texts(batch: Any, columns: Mapping[str, str]) -> list[Any]:
 def _extended(
     batch: Any, added: Mapping[str, list[Any]], field_name: str, classifier: Classifier
 ) -> Any:
-    """Return a batch with further columns, whose types do not depend on what is predicted."""
+    """Return a batch with further columns; of Arrow and polars their types are always the same."""
     if _is_arrow(batch):
         for name, column in _typed(added, classifier).items():
             batch = batch.append_column(name, column)
@@ -286,7 +286,7 @@ def _extended(
         return batch.hstack([polars.Series(name, column) for name, column in typed.items()])
     if isinstance(batch, Mapping):
         is_array = any(isinstance(values, np.ndarray) for values in batch.values())
-        return {**batch, **({n: _array(v) for n, v in added.items()} if is_array else added)}
+        return {**batch, **(_arrays(added, classifier) if is_array else added)}
     rows = [row if isinstance(row, Mapping) else {field_name: row} for row in batch]
     return [
         {**row, **{name: values[i] for name, values in added.items()}} for i, row in enumerate(rows)
@@ -307,11 +307,9 @@ def _typed(added: Mapping[str, list[Any]], classifier: Classifier) -> dict[str, 
     }
 
 
-def _array(values: list[Any]) -> npt.NDArray[Any]:
-    """Return an array with an element for each value, which may be a list."""
-    if not any(isinstance(value, list) for value in values):
-        return np.array(values)
-    array = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        array[i] = value
-    return array
+def _arrays(added: Mapping[str, list[Any]], classifier: Classifier) -> dict[str, npt.NDArray[Any]]:
+    """Return columns as arrays; one of lists has an element for each."""
+    (name, labels), *numbers = added.items()
+    has_lists = classifier.thresholds_ is not None
+    found = np.fromiter(labels, dtype=object) if has_lists else np.array(labels)
+    return {name: found, **{other: np.array(values, dtype=float) for other, values in numbers}}

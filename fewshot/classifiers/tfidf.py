@@ -119,7 +119,8 @@ class TfidfClassifier(SupervisedClassifier):
         thresholds = linear_thresholds(features, plan, self.C)
         if thresholds is not None and plan.thresholds is None:
             # A text without a known word has no label but those of all texts.
-            least = np.maximum(thresholds, expit(head.intercept + _ABOVE))
+            above = np.nextafter(expit(head.intercept + _ABOVE), 1.0)
+            least = np.maximum(thresholds, above)
             thresholds = np.where(plan.targets.all(0), thresholds, least)
         self.classes_ = label_array(plan.classes)
         self.task_kind_, self.thresholds_ = plan.kind, thresholds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 _CALIBRATION_TEXTS = 1000
-_PEEKED_ROWS = 8192  # that are read before the first is predicted
+_PEEKED_ROWS = 1000  # that show which column holds the texts
 
 _Input = Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet; - for a pipe.")]
 _Proba = Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")]
@@ -200,11 +200,17 @@ def _peeked(source: Source) -> tuple[list[Part], Iterator[Part]]:
     parts = source.parts()
     n_parts = 1 if source.is_pipe else max(1, _PEEKED_ROWS // source.part_rows)
     first = list(islice(parts, n_parts))
-    return first, chain(first, parts)
+    return first, _in_turn(first, parts)
+
+
+def _in_turn(first: list[Part], parts: Iterator[Part]) -> Iterator[Part]:
+    while first:  # none is kept that is done
+        yield first.pop(0)
+    yield from parts
 
 
 def _rows(parts: Iterable[Part]) -> list[Row]:
-    return [row for part in parts for row in part.rows]
+    return list(islice((row for part in parts for row in part.rows), _PEEKED_ROWS))
 
 
 def _run(

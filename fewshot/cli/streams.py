@@ -242,7 +242,7 @@ def predict_stream(
     written: list[Path] = []
     with _open_parts(target) as folder:
         for number, part in enumerate(parts):
-            check_added(prediction.added(), [name for row in part.rows for name in row.values])
+            check_added(prediction.added(), {name for row in part.rows for name in row.values})
             if not number:
                 names = list(part.rows[0].values) if part.rows else []
                 target = replace(target, columns=(*names, *prediction.added()))

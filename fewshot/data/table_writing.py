@@ -81,7 +81,7 @@ def _named(value: Any) -> Any:
     """Return a value with null in place of not-a-number, and the names of infinite numbers."""
     if isinstance(value, dict):
         return {key: _named(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_named(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)

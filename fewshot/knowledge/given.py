@@ -126,7 +126,7 @@ class TermFile(TermSource):
         if twice:
             raise VerbalizerError(
                 f"{path}: {len(twice)} lines begin with {twice[0]!r}; name each class once, with "
-                "all of its terms"
+                "all of its terms, or pass labels= in the order of the lines"
             )
         missing = [label for name, label in by_name.items() if name not in firsts]
         extra = [row[0] for row, name in zip(rows, firsts, strict=True) if name not in by_name]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -61,8 +62,10 @@ def settings_of(estimator: BaseEstimator) -> dict[str, str]:
             continue
         is_short = value is None or isinstance(value, (bool, int, float, str))
         settings[name] = repr(value) if is_short else fingerprint(value)
-        if isinstance(value, (str, PurePath)) and os.path.isfile(file := os.path.expanduser(value)):
-            settings[name] += f" {sha256_of(Path(file))}"  # of what it holds now
+        if isinstance(value, (str, PurePath)) and PurePath(value).suffix:  # not "none" or "full"
+            file = Path(os.path.expanduser(value))
+            with suppress(OSError):  # what reads it will say so
+                settings[name] += f" {sha256_of(file)}" if file.is_file() else ""
     kinds = {
         f"{name}__class" if name else "class": type(value).__name__
         for name, value in {"": estimator, **estimator.get_params(deep=True)}.items()

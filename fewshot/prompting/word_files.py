@@ -164,19 +164,18 @@ def _read_openprompt(lines: Sequence[str], index: int, path: Path) -> LabelWordR
     verbalizers: list[list[list[str]]] = [[]]
     for number, line in enumerate(lines, start=1):
         if line:
-            words = (
-                _split(line, f"{path}, line {number}") if path.suffix == ".csv" else line.split(",")
-            )
-            _check_words(words[0], words, f"{path}, line {number}")
+            place = f"{path}, line {number}"
+            words = _quoted(line, place) if path.suffix.lower() == ".csv" else line.split(",")
+            _check_words(words[0], words, place)
             verbalizers[-1].append(words)
         elif verbalizers[-1]:
             verbalizers.append([])
     return LabelWordRows(None, tuple(_pick([rows for rows in verbalizers if rows], index, path)))
 
 
-def _split(line: str, place: str) -> list[str]:
+def _quoted(line: str, place: str) -> list[str]:
     try:
-        return next(csv.reader([line], strict=True))
+        return next(csv.reader([line], skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise VerbalizerError(f"{place}: {error}; double the quotes within a word") from error
 

@@ -152,6 +152,7 @@ def test_types_of_columns_do_not_depend_on_what_is_predicted(tmp_path, labels):
     tables = [predictor(pa.table({"text": pa.array(t, "string")})) for t in (["zzz"], ["goal"], [])]
     frames = [predictor(pl.DataFrame({"text": texts})) for texts in (["zzz"], ["goal"])]
 
+    assert predictor({"text": np.array([], dtype=str)})["label"].dtype == object
     assert tables[0]["label"].to_pylist() == [[]]
     assert pa.concat_tables(tables)["label"].to_pylist() == [[], sets[0]]
     assert pl.concat(frames)["label"].to_list() == [[], sets[0]]

@@ -137,10 +137,17 @@ def test_damaged_compressed_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_json_lines_hold_what_json_has_a_name_for() -> None:
-    rows = [{"n": float("nan"), "list": [1.5, float("inf")]}, {"when": [date(2026, 12, 1)]}]
+    pairs = [("a", float("nan"))]  # of a map of Parquet
+    rows = [
+        {"n": float("nan"), "list": [1.5, float("inf")], "map": pairs},
+        {"when": [date(2026, 12, 1)]},
+    ]
 
     lines = encode_rows(rows, (), "jsonl").decode().splitlines()
     cells = encode_rows(rows[1:], ("when",), "csv").decode()
 
-    assert lines == ['{"n": null, "list": [1.5, "inf"]}', '{"when": ["2026-12-01"]}']
+    assert lines == [
+        '{"n": null, "list": [1.5, "inf"], "map": [["a", null]]}',
+        '{"when": ["2026-12-01"]}',
+    ]
     assert cells == '"[""2026-12-01""]"\n'

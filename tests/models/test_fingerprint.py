@@ -84,7 +84,7 @@ def test_settings_are_told_by_name_and_leave_out_what_has_no_effect():
     assert not any(name.endswith(("verbose", "checkpoint_dir")) for name in settings)
 
 
-def test_a_file_that_a_setting_names_is_known_by_what_it_holds(tmp_path):
+def test_a_file_that_a_setting_names_is_known_by_what_it_holds(tmp_path, monkeypatch):
     file = tmp_path / "terms.txt"
     found = []
 
@@ -92,6 +92,10 @@ def test_a_file_that_a_setting_names_is_known_by_what_it_holds(tmp_path):
         file.write_text(content)
         found += [settings_of(TermFile(path)) for path in (file, str(file))]
 
+    (tmp_path / "none").write_text("no setting")
+    monkeypatch.chdir(tmp_path)
+
+    assert settings_of(PromptClassifier(tuning="none"))["tuning"] == "'none'"
     assert found[:2] == found[4:]
     assert found[0]["path"] != found[2]["path"]
     assert found[1]["path"] != found[3]["path"]

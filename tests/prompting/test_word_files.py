@@ -87,7 +87,12 @@ def test_bad_pet_text_is_refused(write, text, message):
             {"index": 1},
             {"a": "no", "b": "yes"},
         ),
-        ("w.csv", 'good,"great, fun"\nbad\n', {}, {"good": ["good", "great, fun"], "bad": ["bad"]}),
+        (
+            "w.CSV",
+            'good, "great, fun"\nbad\n',
+            {},
+            {"good": ["good", "great, fun"], "bad": ["bad"]},
+        ),
         (
             "w.yaml",
             "label_type: int\nlabel_words:\n  0: [no, off]\n  1: {yes: 0.5}\n",

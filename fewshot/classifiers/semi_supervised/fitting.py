@@ -90,8 +90,8 @@ def open_fit(
             digest = fingerprint([settings_of(settings), None if rows is None else tuple(rows)])
         except UnknownContentError as error:
             raise InputError(
-                f"checkpoint_dir resumes a fit of the same settings, but there is {error}, whose "
-                "answers may change; leave checkpoint_dir out, or pass GivenTerms"
+                f"checkpoint_dir resumes a fit if all settings are the same, and there is {error} "
+                "among them; leave checkpoint_dir out, or pass GivenTerms in place of a Lookup"
             ) from error
     checkpoint = Checkpoint(settings.checkpoint_dir, digest)
     drawn = int(new_rng(settings.random_state).integers(2**31))

@@ -499,5 +499,5 @@ def test_words_that_a_function_finds_are_asked_for_in_every_fit(tmp_path):
     fit(finding(source))
 
     assert len(asked) == 2 * n_asked > 0
-    with pytest.raises(InputError, match="no fingerprint of a function, whose answers may change"):
+    with pytest.raises(InputError, match="there is no fingerprint of a function among them"):
         fit(finding(source).set_params(checkpoint_dir=tmp_path))
