@@ -2,8 +2,8 @@
 
 ``python -m tests.mutate scoring data --cases 60 --seed 1`` draws places in these packages where an
 operator, a condition, a number, a flag, a keyword or a call can be changed. Each change is made in
-a copy and tried by the test files that name its module. Those that no test noticed are printed:
-some have no effect, or change only speed or wordings; the others want a test.
+a copy and tried by the tests of its package and those that name its module. Changes that no test
+noticed are printed: some have no effect, or change only speed or wordings; the others want a test.
 """
 
 from __future__ import annotations
@@ -143,12 +143,12 @@ def _is_noticed(change: Change, copy: Path) -> bool:
     changed = content[: change.start] + change.text.encode() + content[change.stop :]
     (copy / path).write_bytes(changed)
     try:
-        return any(_fail(tests, copy) for tests in _tests(path) if tests)
+        return any(_fails(tests, copy) for tests in _tests(path) if tests)
     finally:
         (copy / path).write_bytes(content)
 
 
-def _fail(tests: list[str], folder: Path) -> bool:
+def _fails(tests: list[str], folder: Path) -> bool:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS)
@@ -164,9 +164,8 @@ def _tests(path: Path) -> tuple[list[str], list[str]]:
     package = Path("tests", path.parent.relative_to("fewshot"))
     first: list[str] = []
     others: list[str] = []
-    for file in sorted(
-        Path("tests").glob("*/**/test_*.py"), key=lambda f: f.stem != f"test_{path.stem}"
-    ):
+    files = sorted(Path("tests").glob("*/**/test_*.py"))
+    for file in sorted(files, key=lambda f: f.stem != f"test_{path.stem}"):  # its own first
         is_naming = name.search(f"{file.stem} {file.read_text(encoding='utf-8')}")
         if is_naming and file.parent == package:
             first.append(str(file))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from fewshot.data.examples import can_be_encoded
 
@@ -58,15 +58,34 @@ def read_delimited(
     keeps_blank: bool,
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the records, the header too, and the lines on which they begin; no blank ones."""
-    # A broken header fails: no other record may take its place. Empty fields beyond its last name
-    # are those of spreadsheets whose columns were cleared, as are blank records at the end: only
-    # the others are kept where they are. An empty line is no record where there are two columns.
+    # `keeps_blank` yields blank ones, too, but for those at the end, which are of spreadsheets
+    # whose rows were cleared. An empty line is no record where there are two columns.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # of the whole process
-    lines = _Lines(file)
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
-    first: tuple[int, list[str]] | None = None
+    reader = csv.reader(
+        lines := _Lines(file),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+    n_columns = 0
     blank: list[tuple[int, list[str]]] = []
+    for line, record in _records(reader, lines, report, fail, has_header=has_header):
+        if any(value.strip() for value in record):
+            n_columns = n_columns or len(record)
+            yield from blank
+            blank.clear()
+            yield line, record
+        elif keeps_blank and n_columns and (record or n_columns == 1):
+            blank.append((line, record + [""] * (n_columns - len(record))))
+
+
+def _records(
+    reader: Iterator[list[str]], lines: _Lines, report: Report, fail: Report, *, has_header: bool
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records that can be read, blank ones too, and the lines on which they begin."""
+    # A broken header fails: no other record may take its place. Empty fields beyond its last name
+    # are those of spreadsheets whose columns were cleared.
+    first: tuple[int, list[str]] | None = None
     while True:
         try:
             record = next(reader, None)
@@ -90,13 +109,10 @@ def read_delimited(
         lines.keep()
         if bad_row is not None:
             (fail if first is None else report)(bad_row)
-        elif any(value.strip() for value in record):
-            first = (line, record) if first is None else first
-            yield from blank
-            blank.clear()
-            yield line, record
-        elif keeps_blank and first is not None and (record or len(first[1]) == 1):
-            blank.append((line, record + [""] * (len(first[1]) - len(record))))
+            continue
+        if first is None and any(value.strip() for value in record):
+            first = line, record
+        yield line, record
 
 
 def _bad_row(

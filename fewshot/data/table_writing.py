@@ -90,7 +90,7 @@ def _named(value: Any) -> Any:
 
 def _delimited(records: Iterable[Iterable[Any]], form: Format) -> bytes:
     lines: list[str] = []
-    # Only what ends its lines is quoted by csv before Python 3.13: both characters are to be.
+    # Before Python 3.13 csv quotes a line end within a field only if its own rows end so: "\r" too.
     file = SimpleNamespace(write=lines.append)
     csv.writer(file, delimiter=DELIMITERS[form], lineterminator="\r\n").writerows(records)
     text = "".join(line.removesuffix("\r\n") + "\n" for line in lines)

@@ -132,11 +132,11 @@ class Task:
                 f"a task file holds the text of templates, not shorten={lost[0].shorten!r} of "
                 f"{lost[0].text!r}; leave it out, and set it in the Template that is fitted"
             )
-        label_type = type(self.labels[0])
+        labels = self.verbalizer.labels  # equal to the task's, as str, int or bool
         content = {key: getattr(self, key) for key in _TEXTS} | {
-            "label_type": label_type.__name__,
+            "label_type": type(labels[0]).__name__,
             "fields": list(self.fields),
-            "labels": list(self.labels),
+            "labels": list(labels),
             "templates": [template.text for template in self.templates],
             "verbalizers": {name: words._plain() for name, words in self.verbalizers.items()},
         }
