@@ -33,7 +33,8 @@ from fewshot.data.table_files import PIPE
 from fewshot.errors import InputError
 
 if TYPE_CHECKING:
-    from fewshot.cli.streams import Part, Prediction, Source, Target
+    from fewshot.cli.source import Part, Source
+    from fewshot.cli.streams import Prediction, Target
     from fewshot.data.table_files import Row
 
 app = typer.Typer()
@@ -178,7 +179,8 @@ def _files(
     path: Path, output: Path, form: str | None, part_rows: int, *, skip_bad: bool, force: bool
 ) -> tuple[Source, Target]:
     """Check what is read and written before any work."""
-    from fewshot.cli.streams import Source, Target
+    from fewshot.cli.source import Source
+    from fewshot.cli.streams import Target
 
     if PIPE not in (path, output):
         check_unused({"--format": form}, "files have the format of their suffix; leave it out")
@@ -222,9 +224,9 @@ def _run(
     *,
     as_json: bool,
 ) -> None:
-    from fewshot.cli.streams import line_count, predict_stream
+    from fewshot.cli.streams import predict_stream
 
-    with progress_of(line_count(source)) as progress:
+    with progress_of(source.n_lines()) as progress:
         summary = predict_stream(prediction, source, parts, target, progress)
     summary.seconds = time.perf_counter() - started
     done: dict[str, Any] = asdict(summary)
