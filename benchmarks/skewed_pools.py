@@ -27,7 +27,7 @@ from fewshot import (
     load_task,
 )
 from fewshot.benchmark import load_bbc_news
-from fewshot.scoring.pool_calibration import estimate_shares
+from fewshot.scoring.shares import estimate_shares
 
 _SHARES = (None, 0.5, 0.8, 0.95)  # None: all classes alike
 _MOST = 200  # texts of a stream

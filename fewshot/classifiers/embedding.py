@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -22,14 +23,16 @@ from fewshot.data.classes import (
     read_labeled_texts,
     task_kind,
 )
-from fewshot.data.examples import Examples
+from fewshot.data.examples import Examples, concatenated
 from fewshot.data.labels import Label
 from fewshot.data.settings import check_settings, one_of, positive
 from fewshot.data.task_kind import TaskKind
 from fewshot.data.training_data import TrainingData, read_training_data
+from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError, VerbalizerError
 from fewshot.prompting.label_entries import is_word
 from fewshot.prompting.verbalizer import Verbalizer
+from fewshot.scoring.cluster_kernel import LEAST_TEXTS, MOST_TEXTS, fit_in_cluster_space
 from fewshot.scoring.distillation import fit_taught_head
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.scoring.thresholds import choose_thresholds, linear_thresholds, zero_shot_thresholds
@@ -40,11 +43,14 @@ if TYPE_CHECKING:
 
     from fewshot.models.sentence_encoder import SentenceEncoder, TokenizedTexts
 
+Array: TypeAlias = npt.NDArray[np.float64]
+Map: TypeAlias = Callable[[Array], Array]  # of features
 EmbeddingHead: TypeAlias = Literal["auto", "regression", "names"]
 
 _TEMPERATURE = 0.05  # divides cosines; docs/evidence/defaults.md
 _TEMPERATURE_OF_SEVERAL = 0.1  # docs/evidence/several_labels.md
 _NO_TEXTS = Examples({"text": []})
+_NONE = np.zeros(0)  # no weights
 
 
 @dataclass(eq=False, repr=False)
@@ -229,12 +235,13 @@ class EmbeddingClassifier(SentenceClassifier):
         class_offset(classes, self.class_weight)  # checks it
         by_label = Verbalizer.from_labels(names) if given is None else given
         encoder = SentenceEncoder.frozen(self.model, self.max_length)
-        encoded = EncodedTexts.of(encoder, _NO_TEXTS if data is None else data.examples)
-        words = [by_label[name] for name in names]
         some = None
         if data is not None and has_labels and kind.has_several:
             some = _labeled_texts(data, classes, self.class_weight, kind)
-        return _Plan("names", encoded, classes, kind, some, words, thresholds)
+        pool, weights = _texts_of_space(data, kind)
+        words = [by_label[name] for name in names]
+        encoded = EncodedTexts.of(encoder, pool)
+        return _Plan("names", encoded, classes, kind, some, words, thresholds, weights)
 
     def _regression_plan(
         self, data: TrainingData | None, y: Any, given: Verbalizer | None
@@ -247,27 +254,30 @@ class EmbeddingClassifier(SentenceClassifier):
             data, y, None, labels=labels, class_weight=self.class_weight, threshold=self.threshold
         )
         encoder = SentenceEncoder.frozen(self.model, self.max_length)
-        encoded = EncodedTexts.of(encoder, labeled.examples)
+        pool, weights = _texts_of_space(data if self.head == "auto" else None, labeled.kind)
+        texts = labeled.examples if not len(pool) else concatenated([labeled.examples, pool])
+        encoded = EncodedTexts.of(encoder, texts)
         words = _words_of(given, names or labeled.classes) if self.head == "auto" else ()
-        return _Plan("regression", encoded, labeled.classes, labeled.kind, labeled, words)
+        plan = _Plan("regression", encoded, labeled.classes, labeled.kind, labeled, words)
+        return plan._replace(pool_weights=weights)
 
     def _learn(self, plan: _Plan) -> EmbeddingClassifier:
-        encoder, data = plan.encoded.encoder, plan.labeled
-        reads_middle = False
-        if plan.head == "names" or data is None:
-            head = _name_head(encoder, _name_vectors(encoder, plan.names), plan.kind)
+        encoder, n_unlabeled = plan.encoded.encoder, len(plan.pool_weights)
+        is_refined = plan.head == "regression" or n_unlabeled > 0
+        reads_middle = self.head != "regression" and is_refined and encoder.can_read_middle()
+        features = np.zeros((0, 0))
+        if plan.encoded.texts:
+            features = encoder.unit(plan.encoded.tokens, with_middle=reads_middle)
+        texts, pool = np.split(features, [len(features) - n_unlabeled])
+        if plan.head == "names" or plan.labeled is None:
+            vectors = _name_vectors(encoder, plan.names, reads_middle)
+            head = _in_space(partial(_name_head, encoder, plan.kind, vectors), pool, plan)
             thresholds = self._name_thresholds(plan, head)
         else:
-            reads_middle = self.head == "auto" and encoder.can_read_middle()
             names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
-            features = encoder.unit(plan.encoded.tokens, with_middle=reads_middle)
-            if plan.taught is not None:
-                head = fit_taught_head(features, data.weights, *plan.taught)
-            else:
-                head = fit_linear_head(
-                    features, data.targets, data.weights, C=self.C, kind=data.kind, names=names
-                )
-            thresholds = linear_thresholds(features, data, self.C, names)
+            learn = partial(_regression, plan.labeled, texts, names, self.C, plan.taught)
+            head = _in_space(learn, pool, plan)
+            thresholds = linear_thresholds(texts, plan.labeled, self.C, names)
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
         self.head_, self.reads_middle_ = plan.head, reads_middle
         return self
@@ -327,7 +337,21 @@ class _Plan(NamedTuple):
     labeled: LabeledTexts | None = None  # for names: those that choose thresholds
     names: Sequence[Sequence[str]] = ()  # of the classes, if they score or are learned from
     thresholds: npt.NDArray[np.float64] | None = None  # those that the user sets, for names
+    pool_weights: Array = _NONE  # [n_unlabeled], of texts without labels, which are the last ones
     taught: _Taught | None = None  # by another one
+
+
+def _texts_of_space(data: TrainingData | None, kind: TaskKind) -> tuple[Examples, Array]:
+    """Return texts without a label, and their weights; none if they are too few."""
+    if data is None:
+        return _NO_TEXTS, _NONE
+    rows = np.flatnonzero(~data.labels.is_labeled & (data.sample_weight > 0))
+    keys = text_keys(data.examples.take(rows))
+    rows = rows[np.sort(np.unique(keys, return_index=True)[1])]  # copies say nothing more
+    if len(rows) < LEAST_TEXTS or kind.has_several:
+        rows = rows[:0]
+    rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_TEXTS])
+    return data.examples.take(rows), data.sample_weight[rows]
 
 
 def _labeled_texts(
@@ -358,17 +382,33 @@ def _words_of(given: Verbalizer | None, names: Sequence[Label]) -> Sequence[Sequ
     return [[str(name)] for name in names] if all(map(is_word, names)) else ()
 
 
-def _name_head(
-    encoder: SentenceEncoder, vectors: npt.NDArray[np.float64], kind: TaskKind
+def _in_space(fit: Callable[[Map], LinearHead], pool: Array, plan: _Plan) -> LinearHead:
+    """Fit to features as they are, or in the space of texts without labels if there are some."""
+    return fit_in_cluster_space(fit, pool, plan.pool_weights) if len(pool) else fit(np.asarray)
+
+
+def _regression(
+    data: LabeledTexts, texts: Array, names: Array | None, C: float, taught: _Taught | None, to: Map
 ) -> LinearHead:
+    """Learn from mapped features of texts and names."""
+    if taught is not None:
+        return fit_taught_head(to(texts), data.weights, *taught)
+    of_names = None if names is None else to(names)
+    return fit_linear_head(
+        to(texts), data.targets, data.weights, C=C, kind=data.kind, names=of_names
+    )
+
+
+def _name_head(encoder: SentenceEncoder, kind: TaskKind, vectors: Array, to: Map) -> LinearHead:
     """Compare texts to names; of several labels each counts from its mean over generic texts."""
     from fewshot.scoring.calibration import generic_texts
 
+    names = to(vectors)
     if not kind.has_several:
-        return LinearHead(vectors.T / _TEMPERATURE, np.zeros(len(vectors)))
-    coef = vectors.T / _TEMPERATURE_OF_SEVERAL
+        return LinearHead(names.T / _TEMPERATURE, np.zeros(len(names)))
+    coef = names.T / _TEMPERATURE_OF_SEVERAL
     usual = (encoder.unit(encoder.tokenize(generic_texts())) @ coef).mean(0)
-    return LinearHead(coef, -usual - np.log(len(vectors) - 1), kind)
+    return LinearHead(coef, -usual - np.log(len(names) - 1), kind)
 
 
 def _name_vectors(

@@ -40,6 +40,12 @@ class Examples:
         return [separator.join(row) for row in zip(*self.columns.values(), strict=True)]
 
 
+def concatenated(parts: Sequence[Examples]) -> Examples:
+    """Return the examples of all parts, which have the same fields, in one."""
+    names = parts[0].fields
+    return Examples({name: [text for p in parts for text in p.columns[name]] for name in names})
+
+
 def read_examples(X: Any, fields: Sequence[str] | None = None) -> Examples:
     """Read ``X`` into columns of text; the fields that are needed, else all."""
     # Texts come as list, tuple, object array, Series or column of a `datasets.Dataset`; several

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.data.examples import Examples, is_missing, read_examples
+from fewshot.data.examples import Examples, concatenated, is_missing, read_examples
 from fewshot.data.label_sets import LabelSets, holds_label_sets, joined_labels, read_label_sets
 from fewshot.data.labels import Label, Labels, check_length, read_labels
 from fewshot.errors import FewShotWarning, InputError, warn_user
@@ -56,13 +56,10 @@ def read_training_data(
 
 def concatenate(parts: Sequence[TrainingData]) -> TrainingData:
     """Return the rows of all parts, which have the same fields, in one."""
-    columns: dict[str, list[str]] = {name: [] for name in parts[0].examples.fields}
-    for part in parts:
-        for name, texts in columns.items():
-            texts += part.examples.columns[name]
+    examples = concatenated([part.examples for part in parts])
     labels = joined_labels([part.labels for part in parts])
     weights = np.concatenate([part.sample_weight for part in parts])
-    return TrainingData(Examples(columns), labels, weights)
+    return TrainingData(examples, labels, weights)
 
 
 def _refuse_label_column(examples: Examples, labels: Labels | LabelSets) -> None:

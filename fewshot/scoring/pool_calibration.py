@@ -13,13 +13,13 @@ import torch
 from fewshot.scoring.aggregation import aggregate
 from fewshot.scoring.names import ClassNames
 from fewshot.scoring.scorer import Encoded, PromptScorer
+from fewshot.scoring.shares import SHARPNESS, estimate_shares
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Start: TypeAlias = Literal["texts", "labels"]  # the origin of the prior without the pool
 
 _TEXTS_OF_PRIOR = 64.0  # texts that a prior without a pool is worth: the number of generic texts
-_SHARPNESS = 2.0  # of the probabilities that shares are estimated from; docs/evidence/defaults.md
-_ROUNDS, _EM_STEPS = 20, 100
+_ROUNDS = 20
 
 
 class Voice(NamedTuple):
@@ -112,7 +112,7 @@ def pool_prior(
     for _ in range(_ROUNDS):
         scores = [voice.calibrated(prior) for voice, prior in zip(voices, priors, strict=True)]
         total = np.sum([v.weight * own for v, own in zip(voices, scores, strict=True)], axis=0)
-        found, posterior = estimate_shares(total * _SHARPNESS / len(voices), share, shares)
+        found, posterior = estimate_shares(total * SHARPNESS / len(voices), share, shares)
         trust = n_texts / (n_texts + _TEXTS_OF_PRIOR)
         if shares is None:
             trust *= _entropy(found) ** 2
@@ -125,31 +125,6 @@ def pool_prior(
                 voice.start - voice.start.mean()
             )
     return PoolPrior(priors, found)
-
-
-def estimate_shares(
-    scores: Array,  # [n, n_classes], log-probabilities up to a constant for each text
-    weights: Array,  # [n], sum to 1
-    shares: Array | None = None,
-) -> tuple[Array, Array]:
-    """Return the shares of the classes, and each text's probabilities at these shares."""
-    # Expectation maximization from equal shares (Saerens et al., 2002, Adjusting the Outputs of a
-    # Classifier to New a Priori Probabilities, equation 2.9). Each class counts one text beside
-    # those that are there, so none vanishes. Shares that are given are kept.
-    n_classes = scores.shape[1]
-    n_texts = 1.0 / float((weights**2).sum())
-    likelihoods = np.exp(scores - scores.max(1, keepdims=True))
-    found = np.full(n_classes, 1.0 / n_classes) if shares is None else shares
-    for _ in range(_EM_STEPS if shares is None else 0):
-        counts = n_texts * (weights @ _posterior(likelihoods, found)) + 1.0
-        found = counts / counts.sum()
-    return found, _posterior(likelihoods, np.maximum(found, np.finfo(float).tiny))
-
-
-def _posterior(likelihoods: Array, shares: Array) -> Array:
-    joint = likelihoods * shares
-    found: Array = joint / joint.sum(1, keepdims=True)
-    return found
 
 
 def _entropy(shares: Array) -> float:

@@ -21,13 +21,9 @@ from fewshot.scoring.calibration import (
 )
 from fewshot.scoring.label_words import LabelWords
 from fewshot.scoring.names import ClassNames
-from fewshot.scoring.pool_calibration import (
-    Voice,
-    calibrate_by_pool,
-    estimate_shares,
-    pool_prior,
-)
+from fewshot.scoring.pool_calibration import Voice, calibrate_by_pool, pool_prior
 from fewshot.scoring.scorer import PromptScorer
+from fewshot.scoring.shares import estimate_shares
 
 LABEL_WORDS = {"neg": ["bad", "awful", "poor"], "pos": ["great"], "news": ["market", "vote"]}
 TEXTS = ["a great film", "awful", "the vote of the government", ""]

@@ -55,6 +55,7 @@ from fewshot.data.settings import check_settings, new_rng, one_of
 from fewshot.data.unlabeled import text_keys, warn_seen
 from fewshot.errors import FewShotWarning, InputError, warn_user
 from fewshot.models.masked_lm import MaskedLM
+from fewshot.scoring.cluster_kernel import LEAST_TEXTS
 
 OnInterrupt: TypeAlias = Literal["raise", "keep"]
 
@@ -337,7 +338,8 @@ class Classifier(TextClassifier):
         if data.labeled is not None:
             check_any_label(class_targets(data.labeled, classes, self.class_weight)[0])
         model = choose_model(self.model, seconds)
-        load_models(model, has_labels=data.labeled is not None)  # before anything is measured
+        embeds = data.labeled is not None or len(data.pool) >= LEAST_TEXTS
+        load_models(model, embeds=embeds)  # before anything is measured
         clock = Clock.of(seconds)
         seed = int(rng.integers(2**31))
         data, prior, weight = named(classes, names, data, self.class_prior, self.class_weight)
@@ -355,7 +357,7 @@ class Classifier(TextClassifier):
         return pooled(self.weights_, scores, self.task_kind_)
 
     def _load_models(self) -> None:
-        load_models(choose_model(self.model, read_budget(self.time_budget, 0)), has_labels=True)
+        load_models(choose_model(self.model, read_budget(self.time_budget, 0)), embeds=True)
 
     def _n_trainable(self) -> int:
         return sum(voice._n_trainable() for voice in self.voices_.values())

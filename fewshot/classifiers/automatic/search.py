@@ -27,6 +27,7 @@ from fewshot.classifiers.automatic.pool import Heard, Verdict, pool_weights, poo
 from fewshot.classifiers.automatic.report import FitReport, Trial, in_seconds, reason_for
 from fewshot.classifiers.automatic.task import Clock, Task
 from fewshot.classifiers.automatic.voices import (
+    UNTAUGHT,
     ZERO_SHOT,
     Voice,
     calibrated_within,
@@ -117,14 +118,22 @@ class Search:
             return self._found(tried, skipped)
 
     def _zero_shot(self, reason: str) -> Found:
-        task, _ = zero_shot_within(self.task, self.of_texts, self.clock.left())
-        clf = ZERO_SHOT.fit(task)
-        spent = self.clock.spent()
-        note = calibration_note(ZERO_SHOT, task, self.task)
-        trial = Trial("zero-shot", None, None, spent, 1.0, note)
-        advice = advice_for(self.task, None)
-        report = FitReport((trial,), model_name(self.task), reason, None, None, advice, spent)
-        return Found({"zero-shot": clf}, np.ones(1), report, clf.thresholds_)
+        task, seconds = zero_shot_within(self.task, self.of_texts, self.clock.left())
+        voices: dict[str, TextClassifier] = {}
+        trials: list[Trial] = []
+        for voice in UNTAUGHT:
+            start = self.clock.spent()
+            if voice is ZERO_SHOT or (voice.suits(task) and seconds < self.clock.left()):
+                voices[voice.name] = voice.fit(task)
+                note = calibration_note(voice, task, self.task)
+                spent = self.clock.spent() - start
+                trials.append(Trial(voice.name, None, None, spent, voice.weight, note))
+        weights = np.array([trial.weight for trial in trials])
+        weights /= weights.sum()
+        trials = [replace(t, weight=float(w)) for t, w in zip(trials, weights, strict=True)]
+        advice, spent = advice_for(self.task, None), self.clock.spent()
+        report = FitReport(tuple(trials), model_name(self.task), reason, None, None, advice, spent)
+        return Found(voices, weights, report, voices[ZERO_SHOT.name].thresholds_)
 
     def _try(self, offer: Offer, tried: Sequence[Tried]) -> Tried | Trial:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""

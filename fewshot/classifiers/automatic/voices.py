@@ -24,6 +24,7 @@ from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import FewShotWarning, LabelWordError, VerbalizerError
 from fewshot.models.loading import embedded_name, load_masked_lm
+from fewshot.scoring.cluster_kernel import LEAST_TEXTS
 from fewshot.tuning import resolve_tuning
 
 Array = npt.NDArray[np.float64]
@@ -38,11 +39,11 @@ class Pace(NamedTuple):
     unlabeled: float  # all of them
 
 
-def load_models(model: Any, *, has_labels: bool) -> None:
+def load_models(model: Any, *, embeds: bool) -> None:
     """Load what voices share, once in a process."""
     load_masked_lm(model)
     name = embedded_name(model)
-    if has_labels and name is not None:
+    if embeds and name is not None:
         EmbeddingClassifier(name)._load_models()  # imports sentence-transformers: takes seconds
 
 
@@ -130,10 +131,10 @@ class Voice(NamedTuple):
     def fit(self, task: Task) -> TextClassifier:
         """Fit it to what it can learn from: labelled texts, and others where those serve."""
         clf = self.make(task)
-        is_prompt = isinstance(clf, PromptClassifier)
-        if is_prompt and not task.n_labeled and not task.data.pool:
+        reads_pool = isinstance(clf, (PromptClassifier, EmbeddingClassifier))
+        if reads_pool and not task.n_labeled and not task.data.pool:
             return clf.fit()  # type: ignore[no-any-return]
-        rows = task.data.joined() if is_prompt else task.labeled
+        rows = task.data.joined() if reads_pool else task.labeled
         more: dict[str, Any] = {}
         if isinstance(clf, SemiSupervisedClassifier):
             more = {"unlabeled": task.data.pool}
@@ -244,6 +245,10 @@ def _has_names(task: Task) -> bool:
     return _is_embedded(task) and _has_one_label(task) and has_words(task)
 
 
+def _has_space(task: Task) -> bool:
+    return _has_names(task) and len(task.data.pool) >= LEAST_TEXTS
+
+
 def _has_pool(task: Task) -> bool:
     return len(task.data.pool) >= _LEAST_POOL and _has_one_label(task) and has_words(task)
 
@@ -260,7 +265,7 @@ _MEMBERS, _EPOCH = 4, 3  # of PET; passes of an epoch of training
 
 CHEAP = (
     Voice("head", _tuned("head"), _always, 0.3, (1, 1, 0)),
-    Voice("embedding", _embedding, _is_embedded, 1.0, (1, 0, 0)),
+    Voice("embedding", _embedding, _is_embedded, 1.0, (1, 1, 0)),
     Voice("names", partial(_embedding, head="names"), _has_names, 0.3, (0, 0, 0), "embedding"),
     Voice("tfidf", _tfidf, _always, 0.2, (_TFIDF, 0, 0)),
 )
@@ -273,6 +278,10 @@ COSTLY = (
 )
 _WITHOUT_MODEL = {voice.name for voice in CHEAP if voice.needs_no_model}
 ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1, 0))  # where head takes too long
+UNTAUGHT = (  # where no text has a label
+    ZERO_SHOT,
+    Voice("names", partial(_embedding, head="names"), _has_space, 1.5, (0, 1, 0)),
+)
 
 
 def calibration_note(voice: Voice, sampled: Task, task: Task) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from fewshot.scoring.pool_calibration import estimate_shares
+from fewshot.scoring.shares import estimate_shares
 
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
