@@ -63,6 +63,10 @@ class EmbeddingClassifier(SentenceClassifier):
     labels, a text is of the class whose name, or description, its embedding is nearest to. These
     are baselines that every tuned model has to beat.
 
+    Fifty texts without a label or more help much: directions in which such texts vary count more,
+    since texts of a class lie together (a cluster kernel [2]_). They need not hold all classes
+    equally often. Where texts have several labels, they are left out.
+
     Parameters
     ----------
     model : str, Path or SentenceTransformer, default="fewshot-mini"
@@ -74,7 +78,8 @@ class EmbeddingClassifier(SentenceClassifier):
     head : {"auto", "regression", "names"}, default="auto"
         What scores the embeddings. ``"auto"``: where texts have labels, logistic regression that
         also reads the middle layer, on the texts and on the names of the classes, if they are
-        words; else the cosine to the names. ``"regression"``: on the embeddings of the texts alone.
+        words; else the cosine to the names. ``"regression"``: on the embeddings of the texts alone,
+        as they are.
         ``"names"``: the names; labels, if there are any, only choose thresholds.
     C : float, default=100.0
         Inverse strength of the L2 penalty of the regression. Embeddings have length 1.
@@ -105,8 +110,9 @@ class EmbeddingClassifier(SentenceClassifier):
     max_length_ : int
         The most tokens of a text.
     reads_middle_ : bool
-        Whether the regression also reads the middle layer: not with ``head="regression"``, nor of
-        an encoder whose layers cannot be read.
+        Whether the middle layer is read too: by the regression, and of names if there are texts
+        without labels; not with ``head="regression"``, nor of an encoder whose layers cannot be
+        read.
     coef_ : ndarray of shape (n_features, n_classes)
         Of the regression, whose features are the embedding, and the middle layer's state after
         it; or the embeddings of the names, divided by a temperature.
@@ -125,7 +131,10 @@ class EmbeddingClassifier(SentenceClassifier):
 
     References
     ----------
-    Reimers and Gurevych (2019), Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks.
+    .. [1] Reimers and Gurevych (2019), Sentence-BERT: Sentence Embeddings using Siamese
+       BERT-Networks.
+    .. [2] Chapelle, Weston and Schölkopf (2003), Cluster Kernels for Semi-Supervised Learning,
+       section 3. The eigenvalues of the kernel matrix are raised to the power of 1.5.
 
     Examples
     --------
@@ -157,9 +166,11 @@ class EmbeddingClassifier(SentenceClassifier):
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame; optional
         y : sequence of str or int, or of lists of them; matrix of 0 and 1; optional
-            Rows with -1 (among ints) or None have no label, and are left out. Without any label
-            the names of the classes are compared with the texts. Several labels for a text: a
-            list, tuple or set in each row, or an indicator matrix with a column for each label.
+            Rows with -1 (among ints) or None have no label; of fifty different texts or more the
+            features are weighed, of fewer nothing is learned, and of more than 300 a sample is
+            read. Without any label the names of the classes are compared with the texts. Several
+            labels for a text: a list, tuple or set in each row, or an indicator matrix with a
+            column for each label.
         sample_weight : sequence of float, optional
             Weights of the texts; those of weight 0 are left out.
 

@@ -53,8 +53,8 @@ def read_labeled_texts(
     data = read_training_data(X, y, sample_weight)
     if data.labels.n_minus_one:
         warn_user(
-            f"{data.labels.n_minus_one} rows of y with -1 count as unlabelled and are left out; "
-            "if -1 is a class, give it another number",
+            f"{data.labels.n_minus_one} rows of y with -1 count as unlabelled; if -1 is a class, "
+            "give it another number",
             UnlabeledWarning,
         )
     kind = task_kind(data.labels, threshold)

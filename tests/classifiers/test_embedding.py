@@ -10,14 +10,18 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Dense
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM
 
 import fewshot
 from fewshot import EmbeddingClassifier
+from fewshot.benchmark import load_bbc_news
 from fewshot.errors import InputError, ModelError, VerbalizerError
 from fewshot.models.sentence_encoder import SentenceEncoder
+from fewshot.scoring.cluster_kernel import fit_in_cluster_space
+from fewshot.scoring.heads import fit_linear_head
 from fewshot.scoring.thresholds import choose_thresholds
 from tests.tiny_models import save_tiny, tiny_bert
 from tests.tiny_sentences import tiny_sentence_transformer
@@ -376,3 +380,89 @@ def test_training_the_copy_of_another_estimator_does_not_change_it(transformer):
     ).fit(TEXTS, LABELS)
 
     assert np.array_equal(clf.predict_proba(TEXTS), before)
+
+
+# ---- Texts without labels ---------------------------------------------------------------------
+
+
+def others(n: int) -> list[str]:
+    words = ["great", "awful", "film", "fun", "bad", "so", "boring", "like"]
+    return [f"{words[i % 8]} {words[i // 8 % 8]} a {words[i // 64]}" for i in range(n)]
+
+
+@pytest.mark.parametrize("pool", [others(49), others(49) + [f" {t} " for t in others(49)], []])
+def test_fewer_than_fifty_different_texts_without_labels_are_left_out(transformer, pool):
+    clf = EmbeddingClassifier(transformer).fit(TEXTS + pool, LABELS + [None] * len(pool))
+
+    expected = EmbeddingClassifier(transformer).fit(TEXTS, LABELS)
+    assert np.array_equal(clf.coef_, expected.coef_)
+    assert clf.dry_run(TEXTS + pool, LABELS + [None] * len(pool)).n_texts == 6
+
+
+def test_texts_without_labels_make_the_space_that_is_learned_in(transformer):
+    pool = others(60)
+    X, y = TEXTS + pool, LABELS + [None] * 60
+    clf = EmbeddingClassifier(transformer).fit(X, y)
+
+    names = np.vstack([with_middle(transformer, [name]) for name in ("neg", "pos")])
+    targets = np.eye(2)[[1, 0, 1, 0, 1, 0]]
+
+    def fit(mapped):
+        texts = mapped(with_middle(transformer, TEXTS).astype(np.float64))
+        return fit_linear_head(
+            texts, targets, np.ones(6), C=100.0, names=mapped(names.astype(np.float64))
+        )
+
+    head = fit_in_cluster_space(fit, with_middle(transformer, pool).astype(np.float64), np.ones(60))
+    assert clf.coef_ == pytest.approx(head.coef, abs=1e-2)
+    assert clf.intercept_ == pytest.approx(head.intercept, abs=1e-2)
+    assert clf.dry_run(X, y).n_texts == 66
+    assert np.array_equal(clf.predict_proba(TEXTS), clone(clf).fit(X, y).predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize("data", [(others(60),), (TEXTS + others(60), LABELS + [None] * 60)])
+def test_names_are_compared_in_the_space_of_texts_without_labels(transformer, data):
+    clf = EmbeddingClassifier(transformer, NAMES, head="names").fit(*data)
+    plain = EmbeddingClassifier(transformer, NAMES).fit()
+
+    assert clf.reads_middle_
+    assert (clf.coef_.shape, plain.coef_.shape) == ((64, 2), (32, 2))
+    again = EmbeddingClassifier(transformer, NAMES).fit(others(60))
+    assert np.array_equal(clf.predict_proba(TEXTS), again.predict_proba(TEXTS))
+
+
+def test_at_most_three_hundred_texts_without_labels_are_read(transformer):
+    X, y = TEXTS + others(400), LABELS + [None] * 400
+
+    assert EmbeddingClassifier(transformer).dry_run(X, y).n_texts == 306
+    weights = [1.0] * 6 + [0.0] * 400
+    clf = EmbeddingClassifier(transformer).fit(X, y, sample_weight=weights)
+    expected = EmbeddingClassifier(transformer).fit(TEXTS, LABELS)
+    assert np.array_equal(clf.coef_, expected.coef_)
+
+
+@pytest.mark.parametrize("settings", [{"head": "regression"}, {}])
+def test_texts_without_labels_say_nothing_to_the_plain_regression_or_of_several(
+    transformer, settings
+):
+    labels = LABELS if settings else SEVERAL
+    X, y = TEXTS + others(60), [*labels, *[None] * 60]
+    clf = EmbeddingClassifier(transformer, **settings).fit(X, y)
+
+    expected = EmbeddingClassifier(transformer, **settings).fit(TEXTS, labels)
+    assert np.array_equal(clf.coef_, expected.coef_)
+
+
+def test_it_gains_by_news_without_labels():
+    texts, labels = (np.array(part, dtype=object) for part in load_bbc_news())
+    texts = np.array([text[:600] for text in texts], dtype=object)
+    order = np.random.default_rng(0).permutation(len(texts))
+    known = np.concatenate([order[labels[order] == label][:2] for label in np.unique(labels)])
+    rest = np.setdiff1d(order, known, assume_unique=True)
+    pool, new = rest[:150], rest[150:350]
+
+    alone = EmbeddingClassifier().fit(texts[known], labels[known])
+    X, y = [*texts[known], *texts[pool]], [*labels[known], *[None] * len(pool)]
+    clf = EmbeddingClassifier().fit(X, y)
+
+    assert clf.score(texts[new], labels[new]) >= alone.score(texts[new], labels[new]) + 0.02

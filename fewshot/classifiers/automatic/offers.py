@@ -21,6 +21,7 @@ from fewshot.classifiers.automatic.voices import (
     calibrated_within,
     pool_within,
     seconds_of_texts,
+    untaught,
     zero_shot_within,
 )
 from fewshot.data.task_kind import TaskKind
@@ -139,7 +140,7 @@ def _zero_shot_plan(task: Task, of_texts: Array, clock: Clock) -> FitPlan:
     return FitPlan(
         n_texts=sampled.n_labeled + len(sampled.data.pool),
         seconds=spent + seconds,
-        voices=(ZERO_SHOT.name,),
+        voices=tuple(voice.name for voice in untaught(sampled)),
         model=model_name(task),
         time_budget=clock.seconds,
     )

@@ -27,12 +27,12 @@ from fewshot.classifiers.automatic.pool import Heard, Verdict, pool_weights, poo
 from fewshot.classifiers.automatic.report import FitReport, Trial, in_seconds, reason_for
 from fewshot.classifiers.automatic.task import Clock, Task
 from fewshot.classifiers.automatic.voices import (
-    UNTAUGHT,
     ZERO_SHOT,
     Voice,
     calibrated_within,
     calibration_note,
     seconds_of_texts,
+    untaught,
     words_of_classes,
     zero_shot_within,
 )
@@ -118,16 +118,15 @@ class Search:
             return self._found(tried, skipped)
 
     def _zero_shot(self, reason: str) -> Found:
-        task, seconds = zero_shot_within(self.task, self.of_texts, self.clock.left())
+        task, _ = zero_shot_within(self.task, self.of_texts, self.clock.left())
         voices: dict[str, TextClassifier] = {}
         trials: list[Trial] = []
-        for voice in UNTAUGHT:
+        for voice in untaught(task):
             start = self.clock.spent()
-            if voice is ZERO_SHOT or (voice.suits(task) and seconds < self.clock.left()):
-                voices[voice.name] = voice.fit(task)
-                note = calibration_note(voice, task, self.task)
-                spent = self.clock.spent() - start
-                trials.append(Trial(voice.name, None, None, spent, voice.weight, note))
+            voices[voice.name] = voice.fit(task)
+            note = calibration_note(voice, task, self.task)
+            spent = self.clock.spent() - start
+            trials.append(Trial(voice.name, None, None, spent, voice.weight, note))
         weights = np.array([trial.weight for trial in trials])
         weights /= weights.sum()
         trials = [replace(t, weight=float(w)) for t, w in zip(trials, weights, strict=True)]

@@ -76,7 +76,8 @@ def calibrated_within(task: Task, of_texts: Array, seconds: float) -> tuple[Task
 
 
 def zero_shot_within(task: Task, of_texts: Array, seconds: float) -> tuple[Task, float]:
-    """Return the task with the texts that zero-shot scores are calibrated on, and their seconds."""
+    """Return the task with the texts that are read where no label is, and their seconds."""
+    of_texts = len(untaught(task)) * of_texts
     rows = _affordable(task, of_texts, _SHARE_ALONE * seconds)
     labeled, pool = rows[rows < task.n_labeled], rows[rows >= task.n_labeled] - task.n_labeled
     kept = task.labeled.take(labeled) if len(labeled) else None
@@ -246,7 +247,7 @@ def _has_names(task: Task) -> bool:
 
 
 def _has_space(task: Task) -> bool:
-    return _has_names(task) and len(task.data.pool) >= LEAST_TEXTS
+    return not task.n_labeled and len(task.data.pool) >= LEAST_TEXTS and _has_names(task)
 
 
 def _has_pool(task: Task) -> bool:
@@ -276,6 +277,7 @@ COSTLY = (
     # Five epochs over the surer half of the texts.
     Voice("pcp", _pcp, _has_pool, 0.8, (_FULL, 0, 2 + 5 * _EPOCH / 2)),
 )
+_EMBEDDED = {"embedding", "names"}  # read at most a few hundred texts without labels
 _WITHOUT_MODEL = {voice.name for voice in CHEAP if voice.needs_no_model}
 ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1, 0))  # where head takes too long
 UNTAUGHT = (  # where no text has a label
@@ -284,9 +286,14 @@ UNTAUGHT = (  # where no text has a label
 )
 
 
+def untaught(task: Task) -> list[Voice]:
+    """Return what is heard where labels teach nothing: the first, and those that suit."""
+    return [voice for voice in UNTAUGHT if voice is ZERO_SHOT or voice.suits(task)]
+
+
 def calibration_note(voice: Voice, sampled: Task, task: Task) -> str:
     """Say on how many texts scores were calibrated if that is not all, else nothing."""
-    if voice.learns_from_pool or not voice.passes[1]:
+    if voice.learns_from_pool or not voice.passes[1] or voice.name in _EMBEDDED:
         return ""
     if voice is ZERO_SHOT:
         n, whole = (item.n_labeled + len(item.data.pool) for item in (sampled, task))

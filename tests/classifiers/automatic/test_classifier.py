@@ -61,6 +61,9 @@ from tests.tiny_sentences import tiny_sentence_transformer
 QUIET = {"random_state": 0, "verbose": 0}
 NEW = ["the football player", "a law", "vote vote goal"]
 MANY = [*POOL, *(f"the {text}" for text in POOL)]  # enough to learn from
+SUBJECTS = ["The team", "A striker", "The party", "A minister"]
+ENDS = [f"{verb} in {place}" for verb in ("spoke", "won", "lost") for place in range(2000, 2010)]
+PLAYS = [f"{subject} {end}." for end in ENDS for subject in SUBJECTS]  # 120
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +118,41 @@ def test_without_labels_the_names_decide(lm):
         assert list(clf.voices_) == ["zero-shot"]
         assert report.expected_accuracy is None
         assert "label a few texts of each class" in report.advice[0]
+
+
+def test_without_labels_similarity_to_names_is_heard_where_there_are_texts(monkeypatch):
+    clf = Classifier(["sports", "politics"], model="fewshot-mini", time_budget="1h", **QUIET)
+    pool = PLAYS[:60]
+
+    plan, report = clf.dry_run(pool), clf.fit(pool).report_
+
+    assert plan.voices == tuple(clf.voices_) == ("zero-shot", "names")
+    assert clf.weights_ == pytest.approx([0.3 / 1.8, 1.5 / 1.8])
+    assert [trial.weight for trial in report.trials] == pytest.approx(clf.weights_)
+    assert len(str(report).splitlines()[1].split()) == 3  # no accuracy
+    total = sum(
+        w * v.predict_log_proba(NEW)
+        for w, v in zip(clf.weights_, clf.voices_.values(), strict=True)
+    )
+    assert clf.predict_log_proba(NEW) == pytest.approx(log_softmax(total, axis=1))
+    names = EmbeddingClassifier(labels=["sports", "politics"]).fit(pool)
+    assert np.array_equal(clf.voices_["names"].coef_, names.coef_)
+    assert list(clf.fit(pool[:49]).voices_) == ["zero-shot"]
+    assert list(clf.fit().voices_) == ["zero-shot"]
+    paced(monkeypatch, 0.5)  # 2 passes over 60 texts take a minute, of which 0.6 are for them: 32
+    assert list(clf.set_params(time_budget="1min").fit(pool).voices_) == ["zero-shot"]
+
+
+def test_texts_without_labels_shape_the_space_of_embeddings():
+    X, y = PLAYS[:4], ["sports", "sports", "politics", "politics"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offers, "COSTLY", ())
+        clf = Classifier(model="fewshot-mini", time_budget="1h", **QUIET)
+        clf.fit(X, y, unlabeled=Unlabeled(PLAYS[4:70]))
+
+    own = EmbeddingClassifier().fit([*X, *PLAYS[4:70]], [*y, *[None] * 66])
+    assert clf.voices_["embedding"].coef_ == pytest.approx(own.coef_)
+    assert clf.voices_["embedding"].coef_.shape == clf.voices_["names"].coef_.shape
 
 
 def test_descriptions_are_words_of_the_classes(lm):
@@ -723,11 +761,6 @@ def test_texts_in_any_order_are_held_out(monkeypatch):
     assert len(kept) == n + 120
     places = np.array([MIXED.index(text) for text in set(MIXED) - set(kept)])
     assert set(places % 5) == set(range(5))
-
-
-SUBJECTS = ["The team", "A striker", "The party", "A minister"]
-ENDS = [f"{verb} in {place}" for verb in ("spoke", "won", "lost") for place in range(2000, 2010)]
-PLAYS = [f"{subject} {end}." for end in ENDS for subject in SUBJECTS]  # 120
 
 
 def test_a_fit_of_an_embedded_model_ends_with_embeddings(monkeypatch, tmp_path):
