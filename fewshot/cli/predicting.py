@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -33,12 +33,16 @@ from fewshot.data.table_files import PIPE
 from fewshot.errors import InputError
 
 if TYPE_CHECKING:
+    from fewshot.classifiers.automatic.classifier import Classifier
+    from fewshot.classifiers.prompt import PromptClassifier
+    from fewshot.cli.prompts import Prompt
     from fewshot.cli.source import Part, Source
     from fewshot.cli.streams import Prediction, Target
     from fewshot.data.table_files import Row
 
 app = typer.Typer()
 _CALIBRATION_TEXTS = 1000
+_ALL_TIME = 1e9  # seconds
 _PEEKED_ROWS = 1000  # that show which column holds the texts
 
 _Input = Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet; - for a pipe.")]
@@ -139,8 +143,8 @@ def zero_shot(
 ) -> None:
     """Classify the rows of a file by the names of the classes, without any label.
 
-    Scores are calibrated on a thousand texts from all over the file, or of a pipe's first part.
-    With --label-separator a text may have several labels, or none.
+    It learns from a thousand texts from all over the file, or of a pipe's first part, how such
+    texts differ. With --label-separator a text may have several labels, or none.
     """
     from fewshot.cli.columns import find_text
     from fewshot.cli.prompts import read_prompt
@@ -150,29 +154,48 @@ def zero_shot(
         check_unused({"--json": as_json}, "rows go to standard output; name an output file")
     source, target = _files(input, output, format, part_rows, skip_bad=skip_bad, force=force)
     first, parts = _peeked(source)
-    from fewshot.classifiers.prompt import PromptClassifier  # torch, once the file is known
-    from fewshot.models.fingerprint import fingerprint
+    from fewshot.data.examples import read_examples
+    from fewshot.models.fingerprint import fingerprint  # torch, once the file is known
+    from fewshot.models.loading import load_masked_lm
 
     given = None if labels is None else parted(labels)
     prompt = read_prompt(task, template, given)
     columns = find_text(_rows(first), text, prompt.fields)
-    classifier = PromptClassifier(
-        prompt.template_for(columns),
-        prompt.verbalizer,
-        model=model,
-        tuning="none",
-        threshold=None if label_separator is None else "auto",
-        verbose=0,
-    )
+    untaught = _untaught(prompt, columns, model, has_several=label_separator is not None)
     texts = source.sample(first if source.is_pipe else source.parts(), columns, _CALIBRATION_TEXTS)
     note(f"Calibrating on {len(texts):,} of the texts.")
     started = time.perf_counter()  # the states of these texts are kept
-    classifier.fit(texts)
-    digest = f"{__version__} {fingerprint([classifier, classifier.model_, classifier.prior_])}"
+    untaught.fit(texts)
+    content = [untaught, load_masked_lm(model), read_examples(texts, tuple(columns))]
+    # The one that has learned warns of no text that it has seen.
+    classifier = untaught.estimator_ if hasattr(untaught, "estimator_") else untaught
+    digest = f"{__version__} {fingerprint(content)}"
     prediction = Prediction(
         classifier, digest, columns, proba, min_confidence, prefix, label_separator
     )
     _run(prediction, source, parts, target, started, as_json=as_json)
+
+
+def _untaught(
+    prompt: Prompt, columns: Mapping[str, str], model: str, *, has_several: bool
+) -> Classifier | PromptClassifier:
+    """Return a prompt if one is given or needed, else what is best by names alone."""
+    from fewshot.classifiers.automatic.classifier import Classifier
+    from fewshot.classifiers.prompt import PromptClassifier
+
+    is_prompt = prompt.templates or has_several or len(columns) > 1
+    if is_prompt or prompt.verbalizer is None:
+        return PromptClassifier(
+            prompt.template_for(columns),
+            prompt.verbalizer,
+            model=model,
+            tuning="none",
+            threshold="auto" if has_several else None,
+            verbose=0,
+        )
+    names = prompt.verbalizer.labels
+    # Time for all texts: a command that is repeated must find the same.
+    return Classifier(names, model=model, time_budget=_ALL_TIME, random_state=0, verbose=0)
 
 
 def _files(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import fewshot
-from fewshot import PromptClassifier, cli
+from fewshot import Classifier, EmbeddingClassifier, PromptClassifier, cli
 from fewshot.data.table_files import read_table
 from tests.tiny_estimators import POOL, WORDS, X, Y, prompt, tiny_lm
 from tests.tiny_models import tiny_bert
@@ -280,6 +280,27 @@ def test_zero_shot_is_calibrated_on_texts_from_all_over_the_file(
     clf = PromptClassifier(labels=list(WORDS), model=backbone, tuning="none", verbose=0)
     proba = clf.fit(POOL[::4]).predict_proba(POOL)[:, 0]
     found = [float(row.values[f"proba_{clf.classes_[0]}"]) for row in read_table(Path("2.csv"))]
+    assert found == pytest.approx(proba.tolist(), abs=1e-6)
+
+
+def test_zero_shot_by_names_learns_from_the_texts_of_the_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    texts = [f"{text} {i}" for i in range(2000, 2012) for text in POOL]
+    write_table("in.csv", texts)
+    options = ("--labels", ",".join(WORDS), "--text", "body", "--proba", "--output")
+
+    assert run("zero-shot", "in.csv", *options, "out.csv") == 0
+    assert run("zero-shot", "in.csv", *options, "again.csv", "--part-rows", 7) == 0
+
+    assert "unlabelled texts of fit" not in capsys.readouterr().err  # texts that it has learned from
+    assert Path("again.csv").read_text() == Path("out.csv").read_text()
+    clf = Classifier(sorted(WORDS), model="fewshot-mini", random_state=0, verbose=0).fit(texts)
+    assert isinstance(clf.estimator_, EmbeddingClassifier)
+    rows = read_table(Path("out.csv"))
+    assert [row.values["label"] for row in rows] == clf.estimator_.predict(texts).tolist()
+    proba = clf.estimator_.predict_proba(texts)[:, 0]
+    found = [float(row.values[f"proba_{clf.classes_[0]}"]) for row in rows]
     assert found == pytest.approx(proba.tolist(), abs=1e-6)
 
 

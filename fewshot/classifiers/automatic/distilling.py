@@ -49,7 +49,7 @@ def is_distilled(task: Task) -> bool:
     """Return whether a fit may end with a classifier that learns from the texts without labels."""
     if task.kind.has_several or len(task.data.pool) < LEAST_TAUGHT:
         return False
-    return task.data.labeled is not None and bool(task.truth()[0].any(0).all())
+    return not task.n_labeled or bool(task.truth()[0].any(0).all())
 
 
 def check_texts(examples: Examples) -> Examples:
@@ -93,12 +93,15 @@ def student_of(
     if not starts or len(rows) < LEAST_TAUGHT:
         lack = f"no time for {LEAST_TAUGHT} texts" if starts else "no voice runs a model"
         return None, f"not tried: {lack}"
-    n, (targets, of_labeled, _) = task.n_labeled, task.truth()
+    n, targets, of_labeled = task.n_labeled, np.zeros((0, len(task.classes))), np.zeros(0)
+    if n:
+        targets, of_labeled, _ = task.truth()
+        of_labeled = of_labeled / of_labeled.mean()
     said = np.exp(pooled(weights, scores_of(voices, task.data.pool.take(rows))))
     told = Told(
         task.data.joined().examples.take(np.concatenate([np.arange(n), n + rows])),
         np.concatenate([targets, said]),
-        np.concatenate([of_labeled / of_labeled.mean(), np.ones(len(rows))]),
+        np.concatenate([of_labeled, np.ones(len(rows))]),
         n,
     )
     start, share = chosen_start(starts, told)

@@ -122,11 +122,10 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
             left -= offer.seconds
             n_folds = affordable_folds(offer.voice, offer.seconds, left)
             left -= offer.seconds * _fits_in_folds(offer.voice, n_folds)
-    rows, seconds = pool_within(task, of_texts, voices, left)
-    n_distilled = len(rows) if is_distilled(task) and len(rows) >= LEAST_TAUGHT else 0
+    n_distilled, seconds = _taught_within(task, of_texts, voices, left)
     return FitPlan(
         n_texts=task.n_labeled,
-        seconds=clock.seconds - left + seconds * (n_distilled > 0),
+        seconds=clock.seconds - left + seconds,
         voices=tuple(voices),
         n_distilled=n_distilled,
         model=model_name(task),
@@ -137,13 +136,28 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
 def _zero_shot_plan(task: Task, of_texts: Array, clock: Clock) -> FitPlan:
     spent = clock.spent()  # measuring, as a fit will
     sampled, seconds = zero_shot_within(task, of_texts, clock.left())
+    voices = [voice.name for voice in untaught(sampled)]
+    left = clock.left() - seconds
+    n_distilled, more = (
+        _taught_within(task, of_texts, voices, left) if len(voices) > 1 else (0, 0.0)
+    )
     return FitPlan(
         n_texts=sampled.n_labeled + len(sampled.data.pool),
-        seconds=spent + seconds,
-        voices=tuple(voice.name for voice in untaught(sampled)),
+        seconds=spent + seconds + more,
+        voices=tuple(voices),
+        n_distilled=n_distilled,
         model=model_name(task),
         time_budget=clock.seconds,
     )
+
+
+def _taught_within(
+    task: Task, of_texts: Array, voices: list[str], seconds: float
+) -> tuple[int, float]:
+    """Return the texts that one classifier may learn from in the end, and the seconds, or none."""
+    rows, needed = pool_within(task, of_texts, voices, seconds)
+    is_enough = is_distilled(task) and len(rows) >= LEAST_TAUGHT
+    return (len(rows), needed) if is_enough else (0, 0.0)
 
 
 def model_name(task: Task) -> str:

@@ -132,7 +132,8 @@ class Search:
         trials = [replace(t, weight=float(w)) for t, w in zip(trials, weights, strict=True)]
         advice, spent = advice_for(self.task, None), self.clock.spent()
         report = FitReport(tuple(trials), model_name(self.task), reason, None, None, advice, spent)
-        return Found(voices, weights, report, voices[ZERO_SHOT.name].thresholds_)
+        found = Found(voices, weights, report, voices[ZERO_SHOT.name].thresholds_)
+        return self._distilled(found) if len(voices) > 1 else found
 
     def _try(self, offer: Offer, tried: Sequence[Tried]) -> Tried | Trial:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""
@@ -213,7 +214,8 @@ class Search:
             self.task, self.of_texts, self.clock.left(), found.voices, found.weights
         )
         trial = Trial("distilled", None, None, self.clock.spent() - start, 0.0, note)
-        more = " One classifier that has learned what they say predicts; the figures are theirs."
+        more = " One classifier that has learned what they say predicts"
+        more += "." if report.expected_accuracy is None else "; the figures are theirs."
         report = replace(
             report,
             trials=(*report.trials, trial),

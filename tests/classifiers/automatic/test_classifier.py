@@ -143,6 +143,22 @@ def test_without_labels_similarity_to_names_is_heard_where_there_are_texts(monke
     assert list(clf.set_params(time_budget="1min").fit(pool).voices_) == ["zero-shot"]
 
 
+def test_without_labels_one_classifier_learns_what_words_and_names_say():
+    clf = Classifier(["sports", "politics"], model="fewshot-mini", time_budget="1h", **QUIET)
+
+    plan, report = clf.dry_run(PLAYS), clf.fit(PLAYS).report_
+
+    assert plan.n_distilled == 120
+    assert isinstance(clf.estimator_, EmbeddingClassifier)
+    assert report.trials[-1].note.startswith("predicts: learned from 120 texts without labels")
+    assert report.reason.endswith("One classifier that has learned what they say predicts.")
+    said = pooled(clf.weights_, [class_scores(voice, PLAYS) for voice in clf.voices_.values()])
+    assert np.corrcoef(said[:, 0], class_scores(clf.estimator_, PLAYS)[:, 0])[0, 1] > 0.9
+    with pytest.warns(LeakageWarning):
+        clf.predict(PLAYS[:1])
+    assert not hasattr(clf.fit(PLAYS[:99]), "estimator_")
+
+
 def test_texts_without_labels_shape_the_space_of_embeddings():
     X, y = PLAYS[:4], ["sports", "sports", "politics", "politics"]
     with pytest.MonkeyPatch.context() as patch:
