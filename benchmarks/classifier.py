@@ -11,6 +11,7 @@ nothing else, and prints the accuracy and the seconds that it took. ``... pools 
 prints the accuracy of a Classifier with ``--texts`` without labels and without them, of its pool of
 voices before these are distilled into one classifier, of single voices with the same texts, and of
 what ``distill`` makes of the fit without them; and how often ``fit`` ended with one classifier.
+With ``--labels 0`` classes are known by their names alone.
 
 Texts are development data: no test text of a data set is read. Classes are known by their names; in
 ``collect``, ``table`` and ``pools`` with ``--words`` by the words of the library's task.
@@ -340,7 +341,8 @@ def _with_pools(args: argparse.Namespace) -> Iterator[str]:
         data = _named(name, SETS[name](args.data_dir), has_words=args.words)
         data = data._replace(n_labels=args.labels[0], train=None)
         for seed in args.seeds:
-            accuracies, is_inside = _of_pool(args, data, seed)
+            measure = _of_pool if data.n_labels else _without_labels
+            accuracies, is_inside = measure(args, data, seed)
             inside.append(is_inside)
             for way, accuracy in accuracies.items():
                 found.setdefault(way, {}).setdefault(name, []).append(accuracy)
@@ -353,11 +355,34 @@ def _with_pools(args: argparse.Namespace) -> Iterator[str]:
     yield f"\nOf {len(inside)} draws, {sum(inside)} have the accuracy in the expected interval."
 
 
+def _drawn_pool(args: argparse.Namespace, data: Data, seed: int, used: set[str]) -> list[str]:
+    rest = [text for text in data.texts if text not in used]
+    return [rest[i] for i in np.random.default_rng(seed).permutation(len(rest))[: args.texts]]
+
+
+def _without_labels(
+    args: argparse.Namespace, data: Data, seed: int
+) -> tuple[dict[str, float], bool]:
+    """Return the accuracy of names without and with the texts; no interval is promised."""
+    _, _, test, truth = _split(data, seed)
+    settings = {"model": args.model, "random_state": 0, "verbose": 0} | data.settings
+    make = Classifier(sorted(set(data.labels)), **settings)
+    alone = make.fit().score(test, truth)
+    clf = make.fit(unlabeled=Unlabeled(_drawn_pool(args, data, seed, set(test))))
+    scores = pooled(clf.weights_, [class_scores(voice, test) for voice in clf.voices_.values()])
+    right = clf.classes_[scores.argmax(1)] == np.array(truth, dtype=object)
+    return {
+        "without these texts": alone,
+        **{name: voice.score(test, truth) for name, voice in clf.voices_.items()},
+        "voices pooled": float(np.mean(right)),
+        "Classifier": clf.score(test, truth),
+        "one classifier": float(hasattr(clf, "estimator_")),
+    }, True
+
+
 def _of_pool(args: argparse.Namespace, data: Data, seed: int) -> tuple[dict[str, float], bool]:
     texts, labels, test, truth = _split(data, seed)
-    used = {*texts, *test}
-    rest = [text for text in data.texts if text not in used]
-    pool = [rest[i] for i in np.random.default_rng(seed).permutation(len(rest))[: args.texts]]
+    pool = _drawn_pool(args, data, seed, {*texts, *test})
     settings = {"model": args.model, "random_state": 0, "verbose": 0} | data.settings
     alone = Classifier(**settings).fit(texts, labels)
     clf = Classifier(**settings).fit(texts, labels, unlabeled=Unlabeled(pool))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fewshot.classifiers.base import DryRun
+from fewshot.classifiers.base import DryRun, in_plain_torch
 from fewshot.classifiers.class_words import read_verbalizer, resolve_classes
 from fewshot.classifiers.sentence_classifier import EncodedTexts, SentenceClassifier
 from fewshot.data.classes import (
@@ -25,6 +25,7 @@ from fewshot.data.classes import (
 )
 from fewshot.data.examples import Examples, concatenated
 from fewshot.data.labels import Label
+from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.settings import check_settings, one_of, positive
 from fewshot.data.task_kind import TaskKind
 from fewshot.data.training_data import TrainingData, read_training_data
@@ -50,7 +51,6 @@ EmbeddingHead: TypeAlias = Literal["auto", "regression", "names"]
 _TEMPERATURE = 0.05  # divides cosines; docs/evidence/defaults.md
 _TEMPERATURE_OF_SEVERAL = 0.1  # docs/evidence/several_labels.md
 _NO_TEXTS = Examples({"text": []})
-_NONE = np.zeros(0)  # no weights
 
 
 @dataclass(eq=False, repr=False)
@@ -117,6 +117,8 @@ class EmbeddingClassifier(SentenceClassifier):
         Of the regression, whose features are the embedding, and the middle layer's state after
         it; or the embeddings of the names, divided by a temperature.
     intercept_ : ndarray of shape (n_classes,)
+    n_unlabeled_ : int
+        Texts without labels that were learned from.
     fields_ : list of str
         The fields of the texts seen in ``fit``; several are joined.
     history_ : list
@@ -146,6 +148,7 @@ class EmbeddingClassifier(SentenceClassifier):
 
     head_: Literal["regression", "names"] = field(init=False)
     reads_middle_: bool = field(init=False)
+    n_unlabeled_: int = field(init=False)
 
     model: str | Path | SentenceTransformer = "fewshot-mini"
     verbalizer: Verbalizer | Mapping[Any, Any] | None = None
@@ -157,8 +160,14 @@ class EmbeddingClassifier(SentenceClassifier):
     labels: Sequence[Label] | None = None
     threshold: Threshold = None
 
+    @in_plain_torch
     def fit(
-        self, X: Any = None, y: Any = None, *, sample_weight: Any = None
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        unlabeled: Any = None,
     ) -> EmbeddingClassifier:
         """Learn from labelled texts, or from the names of the classes.
 
@@ -166,13 +175,14 @@ class EmbeddingClassifier(SentenceClassifier):
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame; optional
         y : sequence of str or int, or of lists of them; matrix of 0 and 1; optional
-            Rows with -1 (among ints) or None have no label; of fifty different texts or more the
-            features are weighed, of fewer nothing is learned, and of more than 300 a sample is
-            read. Without any label the names of the classes are compared with the texts. Several
-            labels for a text: a list, tuple or set in each row, or an indicator matrix with a
-            column for each label.
+            Rows with -1 (among ints) or None have no label. Without any label the names of the
+            classes are compared with the texts. Several labels for a text: a list, tuple or set in
+            each row, or an indicator matrix with a column for each label.
         sample_weight : sequence of float, optional
-            Weights of the texts; those of weight 0 are left out.
+            Weights of the labelled texts; rows of weight 0 are left out.
+        unlabeled : Unlabeled, optional
+            Texts without labels, besides those in `X`. Of fewer than fifty different ones nothing
+            is learned, of more than 300 a sample is read.
 
         Returns
         -------
@@ -187,14 +197,15 @@ class EmbeddingClassifier(SentenceClassifier):
         HubError, MissingExtraError
             If the model is neither on disk nor reachable, or a package is not installed.
         """
-        return super().fit(X, y, sample_weight=sample_weight)
+        return self._fitted(self._plan(X, y, sample_weight, unlabeled))
 
-    def dry_run(self, X: Any = None, y: Any = None) -> DryRun:
+    @in_plain_torch
+    def dry_run(self, X: Any = None, y: Any = None, *, unlabeled: Any = None) -> DryRun:
         """Estimate the cost of ``fit``, without learning anything.
 
         Parameters
         ----------
-        X, y
+        X, y, unlabeled
             As in :meth:`fit`.
 
         Returns
@@ -207,7 +218,7 @@ class EmbeddingClassifier(SentenceClassifier):
         InputError, VerbalizerError
             As in :meth:`fit`.
         """
-        return super().dry_run(X, y)
+        return self._cost(self._plan(X, y, None, unlabeled))
 
     def _fit_soft(
         self,
@@ -222,7 +233,7 @@ class EmbeddingClassifier(SentenceClassifier):
         plan = self._plan(X, y, sample_weight)
         return self._learn(plan._replace(names=(), taught=_Taught(targets, C)))
 
-    def _plan(self, X: Any, y: Any, sample_weight: Any) -> _Plan:
+    def _plan(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any = None) -> _Plan:
         from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
 
         limits = {"head": one_of(self.head, get_args(EmbeddingHead)), "C": positive(self.C)}
@@ -239,7 +250,7 @@ class EmbeddingClassifier(SentenceClassifier):
             )
         has_labels = data is not None and bool(data.labels.is_labeled.any())
         if self.head == "regression" or (self.head == "auto" and (has_labels or not is_named)):
-            return self._regression_plan(data, y, given)
+            return self._regression_plan(data, y, given, unlabeled)
         kind = task_kind(None if data is None else data.labels, self.threshold)
         classes, names = resolve_classes(given, self.labels, data)
         thresholds = given_thresholds(self.threshold, classes)
@@ -249,13 +260,13 @@ class EmbeddingClassifier(SentenceClassifier):
         some = None
         if data is not None and has_labels and kind.has_several:
             some = _labeled_texts(data, classes, self.class_weight, kind)
-        pool, weights = _texts_of_space(data, kind)
+        pool = _texts_of_space(data, unlabeled, kind)
         words = [by_label[name] for name in names]
         encoded = EncodedTexts.of(encoder, pool)
-        return _Plan("names", encoded, classes, kind, some, words, thresholds, weights)
+        return _Plan("names", encoded, classes, kind, some, words, thresholds, len(pool))
 
     def _regression_plan(
-        self, data: TrainingData | None, y: Any, given: Verbalizer | None
+        self, data: TrainingData | None, y: Any, given: Verbalizer | None, unlabeled: Any
     ) -> _Plan:
         from fewshot.models.sentence_encoder import SentenceEncoder
 
@@ -265,15 +276,17 @@ class EmbeddingClassifier(SentenceClassifier):
             data, y, None, labels=labels, class_weight=self.class_weight, threshold=self.threshold
         )
         encoder = SentenceEncoder.frozen(self.model, self.max_length)
-        pool, weights = _texts_of_space(data if self.head == "auto" else None, labeled.kind)
-        texts = labeled.examples if not len(pool) else concatenated([labeled.examples, pool])
+        pool = _texts_of_space(data, unlabeled, labeled.kind)
+        is_plain = self.head == "regression" or not len(pool)
+        texts = labeled.examples if is_plain else concatenated([labeled.examples, pool])
         encoded = EncodedTexts.of(encoder, texts)
         words = _words_of(given, names or labeled.classes) if self.head == "auto" else ()
-        plan = _Plan("regression", encoded, labeled.classes, labeled.kind, labeled, words)
-        return plan._replace(pool_weights=weights)
+        n_unlabeled = len(texts) - len(labeled.examples)
+        kind, classes = labeled.kind, labeled.classes
+        return _Plan("regression", encoded, classes, kind, labeled, words, None, n_unlabeled)
 
     def _learn(self, plan: _Plan) -> EmbeddingClassifier:
-        encoder, n_unlabeled = plan.encoded.encoder, len(plan.pool_weights)
+        encoder, n_unlabeled = plan.encoded.encoder, plan.n_unlabeled
         is_refined = plan.head == "regression" or n_unlabeled > 0
         reads_middle = self.head != "regression" and is_refined and encoder.can_read_middle()
         features = np.zeros((0, 0))
@@ -282,15 +295,16 @@ class EmbeddingClassifier(SentenceClassifier):
         texts, pool = np.split(features, [len(features) - n_unlabeled])
         if plan.head == "names" or plan.labeled is None:
             vectors = _name_vectors(encoder, plan.names, reads_middle)
-            head = _in_space(partial(_name_head, encoder, plan.kind, vectors), pool, plan)
+            head = _in_space(partial(_name_head, encoder, plan.kind, vectors), pool)
             thresholds = self._name_thresholds(plan, head)
         else:
             names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
             learn = partial(_regression, plan.labeled, texts, names, self.C, plan.taught)
-            head = _in_space(learn, pool, plan)
+            head = _in_space(learn, pool)
             thresholds = linear_thresholds(texts, plan.labeled, self.C, names)
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
         self.head_, self.reads_middle_ = plan.head, reads_middle
+        self.n_unlabeled_ = n_unlabeled
         return self
 
     def _name_thresholds(self, plan: _Plan, head: LinearHead) -> npt.NDArray[np.float64] | None:
@@ -348,21 +362,20 @@ class _Plan(NamedTuple):
     labeled: LabeledTexts | None = None  # for names: those that choose thresholds
     names: Sequence[Sequence[str]] = ()  # of the classes, if they score or are learned from
     thresholds: npt.NDArray[np.float64] | None = None  # those that the user sets, for names
-    pool_weights: Array = _NONE  # [n_unlabeled], of texts without labels, which are the last ones
+    n_unlabeled: int = 0  # texts without labels, which are the last ones
     taught: _Taught | None = None  # by another one
 
 
-def _texts_of_space(data: TrainingData | None, kind: TaskKind) -> tuple[Examples, Array]:
-    """Return texts without a label, and their weights; none if they are too few."""
-    if data is None:
-        return _NO_TEXTS, _NONE
-    rows = np.flatnonzero(~data.labels.is_labeled & (data.sample_weight > 0))
-    keys = text_keys(data.examples.take(rows))
-    rows = rows[np.sort(np.unique(keys, return_index=True)[1])]  # copies say nothing more
-    if len(rows) < LEAST_TEXTS or kind.has_several:
-        rows = rows[:0]
-    rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_TEXTS])
-    return data.examples.take(rows), data.sample_weight[rows]
+def _texts_of_space(data: TrainingData | None, unlabeled: Any, kind: TaskKind) -> Examples:
+    """Return a sample of the texts without a label; none if they are too few."""
+    fields = _NO_TEXTS.fields if data is None else data.examples.fields
+    rng = np.random.default_rng(0)
+    pool = read_semi_supervised_data(
+        data, unlabeled, fields=fields, max_unlabeled=MOST_TEXTS, rng=rng
+    ).pool
+    different = np.sort(np.unique(text_keys(pool), return_index=True)[1])
+    is_enough = len(different) >= LEAST_TEXTS and not kind.has_several
+    return pool.take(different if is_enough else different[:0])
 
 
 def _labeled_texts(
@@ -393,9 +406,9 @@ def _words_of(given: Verbalizer | None, names: Sequence[Label]) -> Sequence[Sequ
     return [[str(name)] for name in names] if all(map(is_word, names)) else ()
 
 
-def _in_space(fit: Callable[[Map], LinearHead], pool: Array, plan: _Plan) -> LinearHead:
+def _in_space(fit: Callable[[Map], LinearHead], pool: Array) -> LinearHead:
     """Fit to features as they are, or in the space of texts without labels if there are some."""
-    return fit_in_cluster_space(fit, pool, plan.pool_weights) if len(pool) else fit(np.asarray)
+    return fit_in_cluster_space(fit, pool) if len(pool) else fit(np.asarray)
 
 
 def _regression(

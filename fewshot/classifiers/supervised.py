@@ -58,7 +58,10 @@ class SupervisedClassifier(TextClassifier):
         HubError, MissingExtraError
             If the model is neither on disk nor reachable, or a package is not installed.
         """
-        self._learn(self._plan(X, y, sample_weight))
+        return self._fitted(self._plan(X, y, sample_weight))
+
+    def _fitted(self: _Fitted, plan: Any) -> _Fitted:
+        self._learn(plan)
         self.class_offset_ = class_offset(self.classes_.tolist(), self.class_weight)
         return self
 

@@ -74,17 +74,15 @@ def cluster_space(texts: Array, weights: Array, n_classes: int) -> ClusterSpace 
 def fit_in_cluster_space(
     fit: Callable[[Callable[[Array], Array]], LinearHead],  # of features as this maps them
     texts: Array,  # [n, n_features], without labels
-    weights: Array,  # [n]
 ) -> LinearHead:
     """Fit a head in the space of texts in which all classes are equally frequent."""
     # A class that is frequent would hold the centre, and its own directions would count. So texts
     # are weighed by what the head of the round before says of their classes.
     head = fit(np.asarray)
     for _ in range(_ROUNDS):
-        scores = SHARPNESS * head.scores(texts)
-        shares, posterior = estimate_shares(scores, weights / weights.sum())
-        balanced = weights * (posterior / shares).sum(1)
-        space = cluster_space(texts, balanced, len(shares))
+        equal = np.full(len(texts), 1.0 / len(texts))
+        shares, posterior = estimate_shares(SHARPNESS * head.scores(texts), equal)
+        space = cluster_space(texts, (posterior / shares).sum(1), len(shares))
         if space is None:
             return head
         head = space.outside(fit(space.directions))

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import BertConfig, BertForMaskedLM
 
 import fewshot
-from fewshot import EmbeddingClassifier
+from fewshot import EmbeddingClassifier, Unlabeled
 from fewshot.benchmark import load_bbc_news
 from fewshot.errors import InputError, ModelError, VerbalizerError
 from fewshot.models.sentence_encoder import SentenceEncoder
@@ -396,6 +396,7 @@ def test_fewer_than_fifty_different_texts_without_labels_are_left_out(transforme
 
     expected = EmbeddingClassifier(transformer).fit(TEXTS, LABELS)
     assert np.array_equal(clf.coef_, expected.coef_)
+    assert clf.n_unlabeled_ == 0
     assert clf.dry_run(TEXTS + pool, LABELS + [None] * len(pool)).n_texts == 6
 
 
@@ -413,10 +414,13 @@ def test_texts_without_labels_make_the_space_that_is_learned_in(transformer):
             texts, targets, np.ones(6), C=100.0, names=mapped(names.astype(np.float64))
         )
 
-    head = fit_in_cluster_space(fit, with_middle(transformer, pool).astype(np.float64), np.ones(60))
+    head = fit_in_cluster_space(fit, with_middle(transformer, pool).astype(np.float64))
     assert clf.coef_ == pytest.approx(head.coef, abs=1e-2)
     assert clf.intercept_ == pytest.approx(head.intercept, abs=1e-2)
-    assert clf.dry_run(X, y).n_texts == 66
+    assert (clf.n_unlabeled_, clf.dry_run(X, y).n_texts) == (60, 66)
+    other = clone(clf).fit(TEXTS, LABELS, unlabeled=Unlabeled(pool))
+    assert np.array_equal(clf.coef_, other.coef_)
+    assert clf.dry_run(TEXTS, LABELS, unlabeled=Unlabeled(pool)).n_texts == 66
     assert np.array_equal(clf.predict_proba(TEXTS), clone(clf).fit(X, y).predict_proba(TEXTS))
 
 
@@ -427,7 +431,7 @@ def test_names_are_compared_in_the_space_of_texts_without_labels(transformer, da
 
     assert clf.reads_middle_
     assert (clf.coef_.shape, plain.coef_.shape) == ((64, 2), (32, 2))
-    again = EmbeddingClassifier(transformer, NAMES).fit(others(60))
+    again = EmbeddingClassifier(transformer, NAMES).fit(unlabeled=Unlabeled(others(60)))
     assert np.array_equal(clf.predict_proba(TEXTS), again.predict_proba(TEXTS))
 
 

@@ -293,7 +293,9 @@ def test_zero_shot_by_names_learns_from_the_texts_of_the_file(
     assert run("zero-shot", "in.csv", *options, "out.csv") == 0
     assert run("zero-shot", "in.csv", *options, "again.csv", "--part-rows", 7) == 0
 
-    assert "unlabelled texts of fit" not in capsys.readouterr().err  # texts that it has learned from
+    assert (
+        "unlabelled texts of fit" not in capsys.readouterr().err
+    )  # texts that it has learned from
     assert Path("again.csv").read_text() == Path("out.csv").read_text()
     clf = Classifier(sorted(WORDS), model="fewshot-mini", random_state=0, verbose=0).fit(texts)
     assert isinstance(clf.estimator_, EmbeddingClassifier)

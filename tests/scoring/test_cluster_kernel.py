@@ -60,7 +60,7 @@ def test_texts_that_are_all_the_same_change_nothing():
     head = LinearHead(np.eye(2), np.zeros(2))
 
     assert cluster_space(same, np.ones(60), n_classes=2) is None
-    assert fit_in_cluster_space(lambda _: head, same, np.ones(60)) is head
+    assert fit_in_cluster_space(lambda _: head, same) is head
 
 
 def test_a_class_that_is_frequent_does_not_hold_the_center():
@@ -71,7 +71,7 @@ def test_a_class_that_is_frequent_does_not_hold_the_center():
         seen.append(mapped)
         return LinearHead(np.array([[50.0, -50.0], [0.0, 0.0]]), np.zeros(2))
 
-    fit_in_cluster_space(sure, texts, np.ones(4))
+    fit_in_cluster_space(sure, texts)
 
     # The shares are (3 + 1) / 6 and (1 + 1) / 6, so that the texts weigh 1.5, 1.5, 1.5 and 3: the
     # center is (4.5 - 3) / 7.5 = 0.2, where without weights it is 0.5.
@@ -95,5 +95,5 @@ def test_clusters_are_told_apart_by_one_text_of_each():
         return np.mean(head.scores(texts).argmax(1) == labels)
 
     alone = accuracy(nearest(np.asarray))
-    found = accuracy(fit_in_cluster_space(nearest, texts, np.ones(2 * n)))
+    found = accuracy(fit_in_cluster_space(nearest, texts))
     assert found > alone + 0.1  # 0.92 and 0.80

@@ -86,10 +86,11 @@ def student_of(
     seconds: float,
     voices: Mapping[str, TextClassifier],
     weights: Array,
+    n_read: int = 0,  # texts without labels, by the voices
 ) -> tuple[Learner | None, str]:
     """Return the classifier that a fit ends with, or none, and what to say of it."""
     starts = starts_of(voices, weights)
-    rows, _ = pool_within(task, of_texts, voices, seconds)
+    rows, _ = pool_within(task, of_texts, voices, seconds, n_read)
     if not starts or len(rows) < LEAST_TAUGHT:
         lack = f"no time for {LEAST_TAUGHT} texts" if starts else "no voice runs a model"
         return None, f"not tried: {lack}"

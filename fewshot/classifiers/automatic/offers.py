@@ -107,7 +107,7 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
     of_texts = seconds_of_texts(task)
     if task.data.labeled is None:
         return _zero_shot_plan(task, of_texts, clock)
-    _, pace = calibrated_within(task, of_texts, clock.left())
+    sampled, pace = calibrated_within(task, of_texts, clock.left())
     offers = offered(task, pace, clock.left())
     if offers[0].voice is ZERO_SHOT:
         if task.kind.has_several:
@@ -122,7 +122,8 @@ def plan_voices(task: Task, clock: Clock) -> FitPlan:
             left -= offer.seconds
             n_folds = affordable_folds(offer.voice, offer.seconds, left)
             left -= offer.seconds * _fits_in_folds(offer.voice, n_folds)
-    n_distilled, seconds = _taught_within(task, of_texts, voices, left)
+    n_read = len(sampled.data.pool)
+    n_distilled, seconds = _taught_within(task, of_texts, voices, left, n_read)
     return FitPlan(
         n_texts=task.n_labeled,
         seconds=clock.seconds - left + seconds,
@@ -137,10 +138,10 @@ def _zero_shot_plan(task: Task, of_texts: Array, clock: Clock) -> FitPlan:
     spent = clock.spent()  # measuring, as a fit will
     sampled, seconds = zero_shot_within(task, of_texts, clock.left())
     voices = [voice.name for voice in untaught(sampled)]
-    left = clock.left() - seconds
-    n_distilled, more = (
-        _taught_within(task, of_texts, voices, left) if len(voices) > 1 else (0, 0.0)
-    )
+    n_distilled, more = 0, 0.0
+    if len(voices) > 1:
+        left, n_read = clock.left() - seconds, len(sampled.data.pool)
+        n_distilled, more = _taught_within(task, of_texts, voices, left, n_read)
     return FitPlan(
         n_texts=sampled.n_labeled + len(sampled.data.pool),
         seconds=spent + seconds + more,
@@ -152,10 +153,10 @@ def _zero_shot_plan(task: Task, of_texts: Array, clock: Clock) -> FitPlan:
 
 
 def _taught_within(
-    task: Task, of_texts: Array, voices: list[str], seconds: float
+    task: Task, of_texts: Array, voices: list[str], seconds: float, n_read: int
 ) -> tuple[int, float]:
     """Return the texts that one classifier may learn from in the end, and the seconds, or none."""
-    rows, needed = pool_within(task, of_texts, voices, seconds)
+    rows, needed = pool_within(task, of_texts, voices, seconds, n_read)
     is_enough = is_distilled(task) and len(rows) >= LEAST_TAUGHT
     return (len(rows), needed) if is_enough else (0, 0.0)
 

@@ -108,7 +108,7 @@ class Search:
                     self._try(offer, tried) if tried else self._fitted(offer.voice, is_first=True)
                 )
                 (tried if isinstance(found, Tried) else skipped).append(found)  # type: ignore[arg-type]
-            return self._distilled(self._found(tried, skipped))
+            return self._distilled(self._found(tried, skipped), len(self.sampled.data.pool))
         except KeyboardInterrupt:
             if not (tried and self.keeps_tried):
                 raise
@@ -133,7 +133,7 @@ class Search:
         advice, spent = advice_for(self.task, None), self.clock.spent()
         report = FitReport(tuple(trials), model_name(self.task), reason, None, None, advice, spent)
         found = Found(voices, weights, report, voices[ZERO_SHOT.name].thresholds_)
-        return self._distilled(found) if len(voices) > 1 else found
+        return self._distilled(found, len(task.data.pool)) if len(voices) > 1 else found
 
     def _try(self, offer: Offer, tried: Sequence[Tried]) -> Tried | Trial:
         """Fit a voice and cross-validate it as often as there is time for; or say why not."""
@@ -205,14 +205,13 @@ class Search:
         voices = {tried[i].voice.name: tried[i].classifier for i in kept}
         return Found(voices, weights[kept], report, _thresholds(task, decided))
 
-    def _distilled(self, found: Found) -> Found:
+    def _distilled(self, found: Found, n_read: int) -> Found:
         """Let one classifier learn what the voices say of the texts without labels."""
         if not is_distilled(self.task):
             return found
         start, report = self.clock.spent(), found.report
-        student, note = student_of(
-            self.task, self.of_texts, self.clock.left(), found.voices, found.weights
-        )
+        left, voices, weights = self.clock.left(), found.voices, found.weights
+        student, note = student_of(self.task, self.of_texts, left, voices, weights, n_read)
         trial = Trial("distilled", None, None, self.clock.spent() - start, 0.0, note)
         more = " One classifier that has learned what they say predicts"
         more += "." if report.expected_accuracy is None else "; the figures are theirs."

@@ -86,11 +86,13 @@ def zero_shot_within(task: Task, of_texts: Array, seconds: float) -> tuple[Task,
 
 
 def pool_within(
-    task: Task, of_texts: Array, voices: Iterable[str], seconds: float
+    task: Task, of_texts: Array, voices: Iterable[str], seconds: float, n_read: int = 0
 ) -> tuple[Rows, float]:
     """Return the texts without labels that these voices can read in time, and the seconds."""
     n_passes = sum(name not in _WITHOUT_MODEL for name in voices)
     of_pool = n_passes * of_texts[task.n_labeled :]
+    if n_passes:  # the fits have read these, all but what learns from them in the end
+        of_pool[_order(task, len(of_pool))[:n_read]] /= n_passes
     rows = _affordable(task, of_pool, _SHARE_OF_END * seconds)
     return rows, float(of_pool[rows].sum())
 

@@ -893,6 +893,11 @@ def test_the_student_learns_labels_and_what_the_pool_says(lm, monkeypatch):
     assert student_of(task, of_texts, *short) == (None, "not tried: no time for 100 texts")
     assert student_of(task, of_texts, *counted)[1] == "not tried: no voice runs a model"
     assert not seen
+    # Of two voices the second pass over 60 is done: 60 + 2 * 68 texts in 0.8 of the time.
+    both = {**voices, "full": voices["head"]}, np.ones(3)
+    assert student_of(task, of_texts, 244.0, *both, 60)[1] == "not tried: no time for 100 texts"
+    assert student_of(task, of_texts, 246.0, *both, 60)[1] != "not tried: no time for 100 texts"
+    seen.clear()
     note = student_of(task, of_texts, 161.0, voices, factors)[1]
     assert note == "predicts: learned from 128 texts without labels what the others say"
     sign[0] = -1.0
@@ -922,7 +927,7 @@ def test_few_texts_missing_classes_and_several_labels_are_not_distilled(lm):
     assert not is_distilled_of(LABELS, 99)
     assert not is_distilled_of(LABELS, labels=[*WORDS, "culture"])
     assert not is_distilled_of([[label] for label in LABELS])
-    assert not is_distilled_of([None] * len(TEXTS), labels=list(WORDS))
+    assert is_distilled_of([None] * len(TEXTS), labels=list(WORDS))
 
 
 def test_the_plan_counts_the_seconds_of_the_student(lm, monkeypatch):
@@ -935,7 +940,8 @@ def test_the_plan_counts_the_seconds_of_the_student(lm, monkeypatch):
 
     assert plan.voices == without.voices == ("head", "tfidf", "contrastive", "full", "pet", "pcp")
     assert (plan.n_distilled, without.n_distilled) == (150, 0)
-    assert plan.seconds - without.seconds == pytest.approx(5 * 150 * 0.01, abs=0.1)
+    # The fits have read all of them; one pass is left.
+    assert plan.seconds - without.seconds == pytest.approx(150 * 0.01, abs=0.1)
     assert "distilled" not in str(without)
 
 
