@@ -19,6 +19,7 @@ _METHODS = {
     "SetFit": "SetFit",
     "TF-IDF": "TF-IDF",
     "base, embeddings": "Base, embeddings",
+    "base, embeddings, names": "Base, embeddings, names",
     "base, head": "Base, head",
     "base, full": "Base, full",
 }
