@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.linalg import eigh
 
 from fewshot.scoring.heads import LinearHead
-from fewshot.scoring.shares import SHARPNESS, estimate_shares
+from fewshot.scoring.shares import SHARPNESS, estimate_shares, evenness
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -48,12 +48,12 @@ class ClusterSpace:
         return replace(head, coef=coef, intercept=head.intercept - self.center @ coef)
 
 
-def cluster_space(texts: Array, weights: Array, n_classes: int) -> ClusterSpace | None:
+def cluster_space(texts: Array, weights: Array, alike: float) -> ClusterSpace | None:
     """Return the space of the features of texts [n, n_features]; None if all are the same."""
     # Chapelle et al. (2003), Cluster Kernels for Semi-Supervised Learning: eigenvalues of the
     # kernel matrix are replaced by a function of them, here their power of 1.5. The features that
     # do so are `S^(1/4) (x - center)`, and hold for texts that were not seen; `S` is the
-    # covariance, shrunk towards equal variances.
+    # covariance, shrunk towards equal variances, which are worth `alike` texts.
     share = weights / weights.sum()
     center = share @ texts
     rows = np.sqrt(share)[:, None] * (texts - center)
@@ -64,7 +64,7 @@ def cluster_space(texts: Array, weights: Array, n_classes: int) -> ClusterSpace 
     squares = squares[kept]
     basis = left[:, kept].T @ rows / np.sqrt(squares)[:, None]
     n_texts = 1.0 / float((share**2).sum())
-    trust = n_texts / (n_texts + _ALIKE * n_classes)
+    trust = n_texts / (n_texts + alike)
     variances = trust * squares * (texts.shape[1] / squares.sum()) + (1.0 - trust)
     gains, rest = variances ** (_POWER / 2), (1.0 - trust) ** (_POWER / 2)
     scale = float(np.sqrt(squares @ gains**2))
@@ -77,13 +77,16 @@ def fit_in_cluster_space(
 ) -> LinearHead:
     """Fit a head in the space of texts in which all classes are equally frequent."""
     # A class that is frequent would hold the centre, and its own directions would count. So texts
-    # are weighed by what the head of the round before says of their classes.
+    # are weighed by what the head of the round before says of their classes; where these look
+    # uneven, the space is nearer to that of features as they are.
     head = fit(np.asarray)
     for _ in range(_ROUNDS):
         equal = np.full(len(texts), 1.0 / len(texts))
         shares, posterior = estimate_shares(SHARPNESS * head.scores(texts), equal)
-        space = cluster_space(texts, (posterior / shares).sum(1), len(shares))
+        even = evenness(shares)
+        space = cluster_space(texts, (posterior / shares).sum(1), _ALIKE * len(shares) / even**4)
         if space is None:
             return head
+        space = replace(space, center=even**2 * space.center)
         head = space.outside(fit(space.directions))
     return head

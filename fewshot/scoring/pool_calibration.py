@@ -13,7 +13,7 @@ import torch
 from fewshot.scoring.aggregation import aggregate
 from fewshot.scoring.names import ClassNames
 from fewshot.scoring.scorer import Encoded, PromptScorer
-from fewshot.scoring.shares import SHARPNESS, estimate_shares
+from fewshot.scoring.shares import SHARPNESS, estimate_shares, evenness
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Start: TypeAlias = Literal["texts", "labels"]  # the origin of the prior without the pool
@@ -115,7 +115,7 @@ def pool_prior(
         found, posterior = estimate_shares(total * SHARPNESS / len(voices), share, shares)
         trust = n_texts / (n_texts + _TEXTS_OF_PRIOR)
         if shares is None:
-            trust *= _entropy(found) ** 2
+            trust *= evenness(found) ** 2
             trust *= 1.0 if start == "texts" else _told(found, share @ posterior**2) ** 2
         for number, (voice, own) in enumerate(zip(voices, scores, strict=True)):
             others = (own.sum(1, keepdims=True) - own) / (n_classes - 1)
@@ -125,11 +125,6 @@ def pool_prior(
                 voice.start - voice.start.mean()
             )
     return PoolPrior(priors, found)
-
-
-def _entropy(shares: Array) -> float:
-    """Return the entropy of shares as a part of the largest possible one."""
-    return float(-(shares * np.log(shares)).sum() / np.log(len(shares)))
 
 
 def _told(shares: Array, squares: Array) -> float:

@@ -36,3 +36,8 @@ def _posterior(likelihoods: Array, shares: Array) -> Array:
     joint = likelihoods * shares
     found: Array = joint / joint.sum(1, keepdims=True)
     return found
+
+
+def evenness(shares: Array) -> float:
+    """Return the entropy of shares as a part of the largest possible one."""
+    return float(-(shares * np.log(shares)).sum() / np.log(len(shares)))
