@@ -30,7 +30,7 @@ from fewshot.data.settings import check_settings, one_of, positive
 from fewshot.data.task_kind import TaskKind
 from fewshot.data.training_data import TrainingData, read_training_data
 from fewshot.data.unlabeled import text_keys
-from fewshot.errors import InputError, VerbalizerError
+from fewshot.errors import InputError, UnlabeledWarning, VerbalizerError, warn_user
 from fewshot.prompting.label_entries import is_word
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.cluster_kernel import LEAST_TEXTS, MOST_TEXTS, fit_in_cluster_space
@@ -196,6 +196,11 @@ class EmbeddingClassifier(SentenceClassifier):
             stays as it was, as after the others.
         HubError, MissingExtraError
             If the model is neither on disk nor reachable, or a package is not installed.
+
+        Warns
+        -----
+        UnlabeledWarning
+            If there are texts without labels, but too few, or those with labels may have several.
         """
         return self._fitted(self._plan(X, y, sample_weight, unlabeled))
 
@@ -374,8 +379,16 @@ def _texts_of_space(data: TrainingData | None, unlabeled: Any, kind: TaskKind) -
         data, unlabeled, fields=fields, max_unlabeled=MOST_TEXTS, rng=rng
     ).pool
     different = np.sort(np.unique(text_keys(pool), return_index=True)[1])
-    is_enough = len(different) >= LEAST_TEXTS and not kind.has_several
-    return pool.take(different if is_enough else different[:0])
+    if len(different) >= LEAST_TEXTS and not kind.has_several:
+        return pool.take(different)
+    if len(pool):
+        why = (
+            "texts that may have several labels learn nothing from others"
+            if kind.has_several
+            else f"{len(different)} different ones are too few, {LEAST_TEXTS} are needed"
+        )
+        warn_user(f"the texts without labels are left out: {why}", UnlabeledWarning)
+    return pool.take([])
 
 
 def _labeled_texts(

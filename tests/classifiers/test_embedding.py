@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Dense
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM
 
 import fewshot
 from fewshot import EmbeddingClassifier, Unlabeled
 from fewshot.benchmark import load_bbc_news
-from fewshot.errors import InputError, ModelError, VerbalizerError
+from fewshot.errors import InputError, ModelError, UnlabeledWarning, VerbalizerError
 from fewshot.models.sentence_encoder import SentenceEncoder
 from fewshot.scoring.cluster_kernel import fit_in_cluster_space
 from fewshot.scoring.heads import fit_linear_head
@@ -390,9 +392,10 @@ def others(n: int) -> list[str]:
     return [f"{words[i % 8]} {words[i // 8 % 8]} a {words[i // 64]}" for i in range(n)]
 
 
-@pytest.mark.parametrize("pool", [others(49), others(49) + [f" {t} " for t in others(49)], []])
+@pytest.mark.parametrize("pool", [others(49), others(49) + [f" {t} " for t in others(49)]])
 def test_fewer_than_fifty_different_texts_without_labels_are_left_out(transformer, pool):
-    clf = EmbeddingClassifier(transformer).fit(TEXTS + pool, LABELS + [None] * len(pool))
+    with pytest.warns(UnlabeledWarning, match="left out: 49 different ones are too few, 50 are"):
+        clf = EmbeddingClassifier(transformer).fit(TEXTS + pool, LABELS + [None] * len(pool))
 
     expected = EmbeddingClassifier(transformer).fit(TEXTS, LABELS)
     assert np.array_equal(clf.coef_, expected.coef_)
@@ -451,10 +454,23 @@ def test_texts_without_labels_say_nothing_to_the_plain_regression_or_of_several(
 ):
     labels = LABELS if settings else SEVERAL
     X, y = TEXTS + others(60), [*labels, *[None] * 60]
-    clf = EmbeddingClassifier(transformer, **settings).fit(X, y)
+    with ExitStack() as stack:
+        if not settings:
+            stack.enter_context(pytest.warns(UnlabeledWarning, match="may have several labels"))
+        clf = EmbeddingClassifier(transformer, **settings).fit(X, y)
 
     expected = EmbeddingClassifier(transformer, **settings).fit(TEXTS, labels)
     assert np.array_equal(clf.coef_, expected.coef_)
+
+
+def test_cross_validation_passes_texts_without_labels_whole(transformer):
+    X, y, pool = [*TEXTS] * 2, [*LABELS] * 2, Unlabeled(others(60))
+    clf = EmbeddingClassifier(transformer)
+
+    scores = cross_val_score(clf, X, y, cv=2, params={"unlabeled": pool})
+
+    expected = [clone(clf).fit(X[6:], y[6:], unlabeled=pool).score(X[:6], y[:6])] * 2
+    assert scores.tolist() == expected
 
 
 def test_it_gains_by_news_without_labels():

@@ -116,9 +116,9 @@ class Classifier(TextClassifier):
     estimator_ : EmbeddingClassifier or PromptClassifier
         One classifier that has learned what the pool says (:meth:`distill`) and predicts in its
         place; `class_weight` and `class_prior` are added to what it says. It exists after a fit
-        with 100 texts without labels or more and a labelled text of each class, one label each, if
-        there was time and it puts at most 15 % of held-out texts into another class than
-        the pool; then the Classifier can be exported.
+        with 100 texts without labels or more and a labelled text of each class, one label each, or
+        without any label, if there was time and it puts at most 15 % of held-out texts into
+        another class than the pool; then the Classifier can be exported.
     pool_keys_ : ndarray of uint64
         Beside `estimator_`: hashes of these texts, to warn when one of them is predicted.
     model_name_ : str

@@ -134,7 +134,8 @@ class Voice(NamedTuple):
     def fit(self, task: Task) -> TextClassifier:
         """Fit it to what it can learn from: labelled texts, and others where those serve."""
         clf = self.make(task)
-        reads_pool = isinstance(clf, (PromptClassifier, EmbeddingClassifier))
+        is_spaced = isinstance(clf, EmbeddingClassifier) and len(task.data.pool) >= LEAST_TEXTS
+        reads_pool = isinstance(clf, PromptClassifier) or is_spaced
         if reads_pool and not task.n_labeled and not task.data.pool:
             return clf.fit()  # type: ignore[no-any-return]
         rows = task.data.joined() if reads_pool else task.labeled

@@ -139,7 +139,8 @@ def test_without_labels_similarity_to_names_is_heard_where_there_are_texts(monke
     assert np.array_equal(clf.voices_["names"].coef_, names.coef_)
     assert list(clf.fit(pool[:49]).voices_) == ["zero-shot"]
     assert list(clf.fit().voices_) == ["zero-shot"]
-    paced(monkeypatch, 0.5)  # 2 passes over 60 texts take a minute, of which 0.6 are for them: 32
+    # 0.6 of a minute is for two passes over 36 texts, so over 32: too few for names.
+    paced(monkeypatch, 0.5)
     assert list(clf.set_params(time_budget="1min").fit(pool).voices_) == ["zero-shot"]
 
 
