@@ -134,8 +134,10 @@ class Voice(NamedTuple):
     def fit(self, task: Task) -> TextClassifier:
         """Fit it to what it can learn from: labelled texts, and others where those serve."""
         clf = self.make(task)
-        is_spaced = isinstance(clf, EmbeddingClassifier) and len(task.data.pool) >= LEAST_TEXTS
-        reads_pool = isinstance(clf, PromptClassifier) or is_spaced
+        has_space = len(task.data.pool) >= LEAST_TEXTS and _has_one_label(task)
+        reads_pool = isinstance(clf, PromptClassifier) or (
+            isinstance(clf, EmbeddingClassifier) and has_space
+        )
         if reads_pool and not task.n_labeled and not task.data.pool:
             return clf.fit()  # type: ignore[no-any-return]
         rows = task.data.joined() if reads_pool else task.labeled

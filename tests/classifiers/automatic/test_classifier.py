@@ -49,6 +49,7 @@ from fewshot.errors import (
     LabelWordWarning,
     LeakageWarning,
     TruncationWarning,
+    UnlabeledWarning,
     VerbalizerError,
 )
 from fewshot.models.sentence_encoder import SentenceEncoder
@@ -167,7 +168,13 @@ def test_texts_without_labels_shape_the_space_of_embeddings():
         clf = Classifier(model="fewshot-mini", time_budget="1h", **QUIET)
         clf.fit(X, y, unlabeled=Unlabeled(PLAYS[4:70]))
 
+        several = clone(clf)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UnlabeledWarning)  # the report's place, if any
+            several.fit(X, [[label] for label in y], unlabeled=Unlabeled(PLAYS[4:70]))
+
     own = EmbeddingClassifier().fit([*X, *PLAYS[4:70]], [*y, *[None] * 66])
+    assert several.voices_["embedding"].n_unlabeled_ == 0
     assert clf.voices_["embedding"].coef_ == pytest.approx(own.coef_)
     assert clf.voices_["embedding"].coef_.shape == clf.voices_["names"].coef_.shape
 
