@@ -169,7 +169,9 @@ def test_a_folder_that_does_not_fit_is_refused(tmp_path, write, message):
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_is_no_model_is_refused(model, message):
+def test_what_is_no_model_is_refused(model, message, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")  # what lies beside a checkout may be called x
     with pytest.raises(ModelError, match=message):
         load_masked_lm(model)
 
