@@ -366,9 +366,9 @@ def _without_labels(
     """Return the accuracy of names without and with the texts; no interval is promised."""
     _, _, test, truth = _split(data, seed)
     settings = {"model": args.model, "random_state": 0, "verbose": 0} | data.settings
-    make = Classifier(sorted(set(data.labels)), **settings)
-    alone = make.fit().score(test, truth)
-    clf = make.fit(unlabeled=Unlabeled(_drawn_pool(args, data, seed, set(test))))
+    clf = Classifier(sorted(set(data.labels)), **settings)
+    alone = clf.fit().score(test, truth)
+    clf.fit(unlabeled=Unlabeled(_drawn_pool(args, data, seed, set(test))))
     scores = pooled(clf.weights_, [class_scores(voice, test) for voice in clf.voices_.values()])
     right = clf.classes_[scores.argmax(1)] == np.array(truth, dtype=object)
     return {

@@ -134,10 +134,8 @@ class Voice(NamedTuple):
     def fit(self, task: Task) -> TextClassifier:
         """Fit it to what it can learn from: labelled texts, and others where those serve."""
         clf = self.make(task)
-        has_space = len(task.data.pool) >= LEAST_TEXTS and _has_one_label(task)
-        reads_pool = isinstance(clf, PromptClassifier) or (
-            isinstance(clf, EmbeddingClassifier) and has_space
-        )
+        is_embedding = isinstance(clf, EmbeddingClassifier)
+        reads_pool = isinstance(clf, PromptClassifier) or (is_embedding and _has_space(task))
         if reads_pool and not task.n_labeled and not task.data.pool:
             return clf.fit()  # type: ignore[no-any-return]
         rows = task.data.joined() if reads_pool else task.labeled
@@ -252,7 +250,11 @@ def _has_names(task: Task) -> bool:
 
 
 def _has_space(task: Task) -> bool:
-    return not task.n_labeled and len(task.data.pool) >= LEAST_TEXTS and _has_names(task)
+    return len(task.data.pool) >= LEAST_TEXTS and _has_one_label(task)
+
+
+def _names_a_space(task: Task) -> bool:
+    return not task.n_labeled and _has_space(task) and _has_names(task)
 
 
 def _has_pool(task: Task) -> bool:
@@ -287,7 +289,7 @@ _WITHOUT_MODEL = {voice.name for voice in CHEAP if voice.needs_no_model}
 ZERO_SHOT = Voice("zero-shot", zero_shot, has_words, 0.3, (0, 1, 0))  # where head takes too long
 UNTAUGHT = (  # where no text has a label
     ZERO_SHOT,
-    Voice("names", partial(_embedding, head="names"), _has_space, 1.5, (0, 1, 0)),
+    Voice("names", partial(_embedding, head="names"), _names_a_space, 1.5, (0, 1, 0)),
 )
 
 
