@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from fewshot.data.class_scores import check_finite, warn_collapse
 from fewshot.data.examples import shorten_repr
 from fewshot.data.label_sets import holds_label_sets, read_label_sets
-from fewshot.data.labels import Labels, read_labels
+from fewshot.data.labels import read_labels
 from fewshot.data.task_kind import ONE_LABEL, TaskKind, decide
 from fewshot.data.training_data import flat, read_weights
 from fewshot.errors import InputError
@@ -165,13 +165,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy on texts and their labels.
+        """Return the accuracy on the texts that have a label.
 
         Parameters
         ----------
         X : sequence of str, of tuple or of mapping; DataFrame
         y : sequence of str or int; of several labels in any form that ``fit`` takes
-            Members of an Enum of str count as their values, as in ``fit``.
+            Rows without a label, -1 among ints or None, do not count. Members of an Enum of str
+            count as their values, as in ``fit``.
         sample_weight : sequence of float, optional
 
         Returns
@@ -182,22 +183,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If `y` or `sample_weight` cannot be used, a label is missing, or `y` holds one label
-            for each text where ``fit`` was given several, or the reverse.
+            If `y` or `sample_weight` cannot be used, no row that weighs anything has a label, or
+            `y` holds one label for each text where ``fit`` was given several, or the reverse.
         """
         check_is_fitted(self)
         rows = list(y) if isinstance(y, Iterator) else y
-        if holds_label_sets(rows) or self.task_kind_.has_several:
-            return _subset_accuracy(self, X, rows, sample_weight)
-        predicted = self.predict(X)
-        labels = read_labels(flat(rows), len(predicted))
-        missing = np.flatnonzero(~labels.is_labeled).tolist()
-        if missing:
-            raise InputError(
-                f"the labels of {len(missing)} rows are missing (rows {missing[:5]}): score needs "
-                "a label for each text; leave these rows out"
-            )
-        return accuracy(labels, predicted, sample_weight)
+        has_sets = holds_label_sets(rows) or self.task_kind_.has_several
+        return (_subset_accuracy if has_sets else _accuracy)(self, X, rows, sample_weight)
 
     def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:
         """Save the fitted estimator as safetensors and JSON; see :func:`fewshot.load`.
@@ -268,22 +260,30 @@ def _subset_accuracy(classifier: TextClassifier, X: Any, y: Any, sample_weight: 
     found = classifier.decision_function(X) >= 0
     labels, classes = read_label_sets(y, len(found)), classifier.classes_.tolist()
     labels.resolve(classes)  # refuses unknown ones
-    if not labels.is_labeled.all():
-        raise InputError("the labels of some rows of y are missing; leave these texts out")
     is_right = ((labels.targets(classes) > 0) == found).all(1)
-    return float(np.average(is_right, weights=read_weights(sample_weight, len(found))))
+    return _mean_of_labeled(is_right, labels.is_labeled, sample_weight)
 
 
-def accuracy(labels: Labels, predicted: npt.NDArray[Any], sample_weight: Any) -> float:
-    """Return the share of predictions that are the label, which each text has."""
-    weights = read_weights(sample_weight, len(predicted))
-    truth, found = labels.values.tolist(), predicted.tolist()
-    if isinstance(truth[0], str) != isinstance(found[0], str):
+def _accuracy(classifier: TextClassifier, X: Any, y: Any, sample_weight: Any) -> float:
+    """Return the share of predictions that are the label, of texts that have one."""
+    found = classifier.predict(X).tolist()
+    labels = read_labels(flat(y), len(found))
+    known = labels.classes()
+    if known and isinstance(known[0], str) != isinstance(found[0], str):
         raise InputError(
-            f"the classifier was fitted to labels such as {found[0]!r}, and y holds {truth[0]!r}: "
+            f"the classifier was fitted to labels such as {found[0]!r}, and y holds {known[0]!r}: "
             "pass labels of the same type"
         )
-    is_right = [label == other for label, other in zip(truth, found, strict=True)]
+    is_right = np.array([a == b for a, b in zip(labels.values.tolist(), found, strict=True)])
+    return _mean_of_labeled(is_right, labels.is_labeled, sample_weight)
+
+
+def _mean_of_labeled(
+    is_right: npt.NDArray[np.bool_], is_labeled: npt.NDArray[np.bool_], sample_weight: Any
+) -> float:
+    weights = read_weights(sample_weight, len(is_right)) * is_labeled
+    if not weights.any():
+        raise InputError("no row of y has a label to score by; pass labelled texts")
     return float(np.average(is_right, weights=weights))
 
 

@@ -48,13 +48,21 @@ def test_bad_input_is_refused(fitted, case):
     assert_refused(fitted, FewShotError, message, **data)
 
 
-@pytest.mark.parametrize("blank", [None, "", " "])
-def test_a_score_needs_a_label_for_each_text(fitted, blank):
-    if is_meta(fitted) and blank is None:
-        pytest.skip("leaves out texts without a label")
-
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_label_is_not_scored(fitted, blank):
     with pytest.raises(InputError, match="row"):
         fitted.score(X, [*Y[:-1], blank])
+
+
+def test_a_score_is_of_the_texts_that_have_a_label(fitted):
+    some, weights = [*Y[:6], *[None] * 4], [*range(10)]
+
+    assert fitted.score(X, some) == fitted.score(X[:6], Y[:6])
+    assert fitted.score(X, some, weights) == pytest.approx(fitted.score(X[:6], Y[:6], range(6)))
+    with pytest.raises(InputError, match="no row of y has a label"):
+        fitted.score(X, [None] * 10)
+    with pytest.raises(InputError, match="no row of y has a label"):
+        fitted.score(X, some, [0.0] * 6 + [1.0] * 4)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_the_score_is_the_share_of_texts_that_are_all_right(fitted):
 
     for y in (Y, iter(Y), MATRIX, pd.DataFrame(MATRIX[:, ::-1], columns=LABELS[::-1])):
         assert fitted.score(X, y) == pytest.approx(expected)
+    assert fitted.score(X, [*Y[:6], *[None] * 4]) == fitted.score(X[:6], Y[:6])
     with pytest.raises(InputError, match="fitted to several labels for each text"):
         fitted.score(X, ["sports"] * 10)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags
 
-from fewshot.classifiers.base import TextClassifier, accuracy, in_plain_torch
+from fewshot.classifiers.base import TextClassifier, in_plain_torch
 from fewshot.classifiers.fine_tune import FineTuneClassifier
 from fewshot.classifiers.parameter_report import unshared
 from fewshot.classifiers.prompt import PromptClassifier
@@ -20,7 +20,6 @@ from fewshot.classifiers.semi_supervised.fitting import FitArguments
 from fewshot.data.classes import label_array
 from fewshot.data.examples import read_examples
 from fewshot.data.semi_supervised_data import SemiSupervisedData
-from fewshot.data.training_data import read_training_data
 from fewshot.data.unlabeled import Keys, text_keys, warn_seen
 from fewshot.errors import InputError
 from fewshot.models.masked_lm import MaskedLM
@@ -96,36 +95,6 @@ class SemiSupervisedClassifier(TextClassifier):
             unlabelled texts or from other weights of the model.
         """
         return self._fit(FitArguments(X, y, sample_weight, unlabeled))
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy over the rows that have a label.
-
-        Cross-validation over rows with and without labels tests on both; those without say
-        nothing about the accuracy.
-
-        Parameters
-        ----------
-        X : sequence of str, of tuple or of mapping; DataFrame
-        y : sequence of str or int
-            Rows with -1 (among ints) or None do not count.
-        sample_weight : sequence of float, optional
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        InputError
-            If no row has a label.
-        """
-        data = read_training_data(X, y, sample_weight, self.fields_)
-        labeled = np.flatnonzero(data.labels.is_labeled)
-        if not len(labeled):
-            raise InputError("no row of y has a label to score by; pass labelled texts")
-        predicted = self.predict(data.examples.take(labeled))
-        weights = None if sample_weight is None else data.sample_weight[labeled]
-        return accuracy(data.take(labeled).one_each, predicted, weights)
 
     def set_params(self: _Fitted, **params: Any) -> _Fitted:  # scikit-learn's signature
         """Set parameters by name; settings of one of them as ``<parameter>__<setting>``.
