@@ -6,34 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fewshot.classifiers.base import DryRun, in_plain_torch
-from fewshot.classifiers.class_words import read_verbalizer, resolve_classes
-from fewshot.classifiers.sentence_classifier import EncodedTexts, SentenceClassifier
-from fewshot.data.classes import (
-    LabeledTexts,
-    Threshold,
-    class_offset,
-    class_targets,
-    given_thresholds,
-    read_labeled_texts,
-    task_kind,
-)
-from fewshot.data.examples import Examples, concatenated
+from fewshot.classifiers.embedding_plan import EmbeddingHead, EmbeddingPlan, Taught, plan_fit
+from fewshot.classifiers.sentence_classifier import SentenceClassifier
+from fewshot.data.classes import LabeledTexts, Threshold
 from fewshot.data.labels import Label
-from fewshot.data.semi_supervised_data import read_semi_supervised_data
-from fewshot.data.settings import check_settings, one_of, positive
 from fewshot.data.task_kind import TaskKind
-from fewshot.data.training_data import TrainingData, read_training_data
-from fewshot.data.unlabeled import text_keys
-from fewshot.errors import InputError, UnlabeledWarning, VerbalizerError, warn_user
-from fewshot.prompting.label_entries import is_word
 from fewshot.prompting.verbalizer import Verbalizer
-from fewshot.scoring.cluster_kernel import LEAST_TEXTS, MOST_TEXTS, fit_in_cluster_space
+from fewshot.scoring.cluster_kernel import fit_in_cluster_space
 from fewshot.scoring.distillation import fit_taught_head
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.scoring.thresholds import choose_thresholds, linear_thresholds, zero_shot_thresholds
@@ -46,11 +31,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Map: TypeAlias = Callable[[Array], Array]  # of features
-EmbeddingHead: TypeAlias = Literal["auto", "regression", "names"]
 
 _TEMPERATURE = 0.05  # divides cosines; docs/evidence/defaults.md
 _TEMPERATURE_OF_SEVERAL = 0.1  # docs/evidence/several_labels.md
-_NO_TEXTS = Examples({"text": []})
 
 
 @dataclass(eq=False, repr=False)
@@ -202,7 +185,7 @@ class EmbeddingClassifier(SentenceClassifier):
         UnlabeledWarning
             If there are texts without labels, but too few, or those with labels may have several.
         """
-        return self._fitted(self._plan(X, y, sample_weight, unlabeled))
+        return self._fitted(plan_fit(self, X, y, sample_weight, unlabeled))
 
     @in_plain_torch
     def dry_run(self, X: Any = None, y: Any = None, *, unlabeled: Any = None) -> DryRun:
@@ -223,7 +206,7 @@ class EmbeddingClassifier(SentenceClassifier):
         InputError, VerbalizerError
             As in :meth:`fit`.
         """
-        return self._cost(self._plan(X, y, None, unlabeled))
+        return self._cost(plan_fit(self, X, y, None, unlabeled))
 
     def _fit_soft(
         self,
@@ -235,62 +218,10 @@ class EmbeddingClassifier(SentenceClassifier):
         C: float,
     ) -> EmbeddingClassifier:
         """Learn from probabilities of the classes; `y` holds the likeliest, and weights are > 0."""
-        plan = self._plan(X, y, sample_weight)
-        return self._learn(plan._replace(names=(), taught=_Taught(targets, C)))
+        plan = plan_fit(self, X, y, sample_weight)
+        return self._learn(plan._replace(names=(), taught=Taught(targets, C)))
 
-    def _plan(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any = None) -> _Plan:
-        from fewshot.models.sentence_encoder import SentenceEncoder  # loads sentence-transformers
-
-        limits = {"head": one_of(self.head, get_args(EmbeddingHead)), "C": positive(self.C)}
-        check_settings(self, limits)
-        if X is None and y is not None:
-            raise InputError("y was passed without X; pass the texts too, or neither")
-        given = _given_names(self.verbalizer)
-        data = None if X is None else read_training_data(X, y, sample_weight)
-        is_named = given is not None or self.labels is not None
-        if data is None and not is_named:
-            raise InputError(
-                "there are neither labelled texts nor names of classes; pass X and y, or name the "
-                "classes with labels= or verbalizer="
-            )
-        has_labels = data is not None and bool(data.labels.is_labeled.any())
-        if self.head == "regression" or (self.head == "auto" and (has_labels or not is_named)):
-            return self._regression_plan(data, y, given, unlabeled)
-        kind = task_kind(None if data is None else data.labels, self.threshold)
-        classes, names = resolve_classes(given, self.labels, data)
-        thresholds = given_thresholds(self.threshold, classes)
-        class_offset(classes, self.class_weight)  # checks it
-        by_label = Verbalizer.from_labels(names) if given is None else given
-        encoder = SentenceEncoder.frozen(self.model, self.max_length)
-        some = None
-        if data is not None and has_labels and kind.has_several:
-            some = _labeled_texts(data, classes, self.class_weight, kind)
-        pool = _texts_of_space(data, unlabeled, kind)
-        words = [by_label[name] for name in names]
-        encoded = EncodedTexts.of(encoder, pool)
-        return _Plan("names", encoded, classes, kind, some, words, thresholds, len(pool))
-
-    def _regression_plan(
-        self, data: TrainingData | None, y: Any, given: Verbalizer | None, unlabeled: Any
-    ) -> _Plan:
-        from fewshot.models.sentence_encoder import SentenceEncoder
-
-        is_named = given is not None or self.labels is not None
-        labels, names = resolve_classes(given, self.labels, data) if is_named else (None, None)
-        labeled = read_labeled_texts(
-            data, y, None, labels=labels, class_weight=self.class_weight, threshold=self.threshold
-        )
-        encoder = SentenceEncoder.frozen(self.model, self.max_length)
-        pool = _texts_of_space(data, unlabeled, labeled.kind)
-        is_plain = self.head == "regression" or not len(pool)
-        texts = labeled.examples if is_plain else concatenated([labeled.examples, pool])
-        encoded = EncodedTexts.of(encoder, texts)
-        words = _words_of(given, names or labeled.classes) if self.head == "auto" else ()
-        n_unlabeled = len(texts) - len(labeled.examples)
-        kind, classes = labeled.kind, labeled.classes
-        return _Plan("regression", encoded, classes, kind, labeled, words, None, n_unlabeled)
-
-    def _learn(self, plan: _Plan) -> EmbeddingClassifier:
+    def _learn(self, plan: EmbeddingPlan) -> EmbeddingClassifier:
         encoder, n_unlabeled = plan.encoded.encoder, plan.n_unlabeled
         is_refined = plan.head == "regression" or n_unlabeled > 0
         reads_middle = self.head != "regression" and is_refined and encoder.can_read_middle()
@@ -312,7 +243,9 @@ class EmbeddingClassifier(SentenceClassifier):
         self.n_unlabeled_ = n_unlabeled
         return self
 
-    def _name_thresholds(self, plan: _Plan, head: LinearHead) -> npt.NDArray[np.float64] | None:
+    def _name_thresholds(
+        self, plan: EmbeddingPlan, head: LinearHead
+    ) -> npt.NDArray[np.float64] | None:
         if plan.thresholds is not None or not plan.kind.has_several:
             return plan.thresholds
         if plan.labeled is None:
@@ -323,7 +256,7 @@ class EmbeddingClassifier(SentenceClassifier):
         unseen = plan.kind.probabilities(head.scores(features))
         return choose_thresholds(data.targets, data.weights, unseen)
 
-    def _cost(self, plan: _Plan) -> DryRun:
+    def _cost(self, plan: EmbeddingPlan) -> DryRun:
         return plan.encoded.cost(0.0, 0) if plan.encoded.texts else DryRun()
 
     def _embed(self, encoder: SentenceEncoder, tokens: TokenizedTexts) -> npt.NDArray[np.float64]:
@@ -350,82 +283,13 @@ class EmbeddingClassifier(SentenceClassifier):
         return tags
 
 
-class _Taught(NamedTuple):
-    """What another classifier says of the texts."""
-
-    soft_labels: npt.NDArray[np.float64]  # [n, n_classes]
-    C: float
-
-
-class _Plan(NamedTuple):
-    """A fit, checked."""
-
-    head: Literal["regression", "names"]
-    encoded: EncodedTexts
-    classes: Sequence[Label]
-    kind: TaskKind
-    labeled: LabeledTexts | None = None  # for names: those that choose thresholds
-    names: Sequence[Sequence[str]] = ()  # of the classes, if they score or are learned from
-    thresholds: npt.NDArray[np.float64] | None = None  # those that the user sets, for names
-    n_unlabeled: int = 0  # texts without labels, which are the last ones
-    taught: _Taught | None = None  # by another one
-
-
-def _texts_of_space(data: TrainingData | None, unlabeled: Any, kind: TaskKind) -> Examples:
-    """Return a sample of the texts without a label; none if they are too few."""
-    fields = _NO_TEXTS.fields if data is None else data.examples.fields
-    rng = np.random.default_rng(0)
-    pool = read_semi_supervised_data(
-        data, unlabeled, fields=fields, max_unlabeled=MOST_TEXTS, rng=rng
-    ).pool
-    different = np.sort(np.unique(text_keys(pool), return_index=True)[1])
-    if len(different) >= LEAST_TEXTS and not kind.has_several:
-        return pool.take(different)
-    if len(pool):
-        why = (
-            "texts that may have several labels learn nothing from others"
-            if kind.has_several
-            else f"{len(different)} different ones are too few, {LEAST_TEXTS} are needed"
-        )
-        warn_user(f"the texts without labels are left out: {why}", UnlabeledWarning)
-    return pool.take([])
-
-
-def _labeled_texts(
-    data: TrainingData, classes: list[Label], class_weight: Any, kind: TaskKind
-) -> LabeledTexts | None:
-    """Return the texts that have labels and a weight, or None if no label occurs in them."""
-    targets, weights = class_targets(data, classes, class_weight)
-    used = np.flatnonzero(weights > 0)
-    if not targets[used].any():
-        return None
-    return LabeledTexts(classes, data.examples.take(used), targets[used], weights[used], kind)
-
-
-def _given_names(verbalizer: Verbalizer | Mapping[Any, Any] | None) -> Verbalizer | None:
-    given = read_verbalizer(verbalizer)
-    if given is None or isinstance(given, Verbalizer):
-        return given
-    raise VerbalizerError(
-        "verbalizer is a Verbalizer or a mapping of labels to names or descriptions, got "
-        f"{type(given).__name__}, which finds words for a masked language model"
-    )
-
-
-def _words_of(given: Verbalizer | None, names: Sequence[Label]) -> Sequence[Sequence[str]]:
-    """Return the names of classes to learn from, or nothing if some are no words."""
-    if given is not None:
-        return [given[name] for name in names]
-    return [[str(name)] for name in names] if all(map(is_word, names)) else ()
-
-
 def _in_space(fit: Callable[[Map], LinearHead], pool: Array) -> LinearHead:
     """Fit to features as they are, or in the space of texts without labels if there are some."""
     return fit_in_cluster_space(fit, pool) if len(pool) else fit(np.asarray)
 
 
 def _regression(
-    data: LabeledTexts, texts: Array, names: Array | None, C: float, taught: _Taught | None, to: Map
+    data: LabeledTexts, texts: Array, names: Array | None, C: float, taught: Taught | None, to: Map
 ) -> LinearHead:
     """Learn from mapped features of texts and names."""
     if taught is not None:

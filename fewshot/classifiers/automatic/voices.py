@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from fewshot.classifiers.automatic.task import Task
 from fewshot.classifiers.base import TextClassifier
-from fewshot.classifiers.embedding import EmbeddingClassifier, EmbeddingHead
+from fewshot.classifiers.embedding import EmbeddingClassifier
+from fewshot.classifiers.embedding_plan import EmbeddingHead
 from fewshot.classifiers.prompt import PromptClassifier
 from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
 from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
