@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,19 +26,27 @@ def _is_arrow(batch: Any) -> bool:
 
 def column_names(batch: Any) -> list[str] | None:
     """Return the names of the columns; None for a list of texts."""
-    if _is_arrow(batch):
-        return list(batch.column_names)
-    if _is_pandas(batch) or _is_polars(batch):
-        return list(batch.columns)
+    if _is_arrow(batch) or _is_pandas(batch) or _is_polars(batch):
+        names = list(batch.column_names if _is_arrow(batch) else batch.columns)
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise InputError(f"the batch has several columns {twice[0]!r}; name them apart")
+        return names
     if isinstance(batch, Mapping):
+        lone = [name for name, values in batch.items() if isinstance(values, str)]
+        if lone:
+            raise InputError(
+                f"{lone[0]!r} of the batch is a text, and a mapping holds columns: pass lists (in "
+                "Dataset.map, batched=True)"
+            )
         return list(batch)
     if not isinstance(batch, (list, tuple)):
         raise InputError(
             "a batch is a list of texts or of mappings, a mapping of columns, a DataFrame of "
             f"pandas or polars, or an Arrow table; got {type(batch).__name__}"
         )
-    names = dict.fromkeys(name for row in batch if isinstance(row, Mapping) for name in row)
-    return list(names) or None
+    found = dict.fromkeys(name for row in batch if isinstance(row, Mapping) for name in row)
+    return list(found) or None
 
 
 def texts_of(batch: Any, columns: Mapping[str, str]) -> list[Any]:

@@ -27,22 +27,25 @@ def find_text(
     label: str | None = None,
 ) -> dict[str, str]:
     """Return the columns of the texts by field."""
-    names = [name for name in rows[0].values if name != label]
-    if any(label == (item if item in rows[0].values else _column_of(item)) for item in given or ()):
+    found = _names(rows)
+    names = [name for name in found if name != label]
+    if any(label == (item if item in found else _column_of(item)) for item in given or ()):
         raise InputError(
             f"the column {label!r} cannot hold both the texts and the labels: name another with "
-            f"--text or --label; the columns are {list(rows[0].values)}"
+            f"--text or --label; the columns are {found}"
         )
     if not given:
-        if fields is not None and all(name in names for name in fields):
-            return {name: name for name in fields}
         if fields is not None and len(fields) > 1:
+            if all(name in names for name in fields):
+                return {name: name for name in fields}
             raise InputError(
                 f"the texts have the fields {list(fields)}, and the columns are {names}; give "
                 f"--text {fields[0]}=COLUMN, and so on"
             )
-        column = _guess(rows, names)
-        if column not in ("text", names[0] if len(names) == 1 else None):
+        is_field = fields is not None and fields[0] in names
+        column = fields[0] if fields is not None and is_field else _guess(rows, names)
+        others = [name for name in names if name != column and name.lower() in _TEXT_NAMES]
+        if others or not (is_field or column == "text"):
             note(f"Texts are in the column {column!r}; --text names another.")
         return {"text" if fields is None else fields[0]: column}
     if any(name not in names and "=" in name for name in given):
@@ -55,7 +58,7 @@ def find_text(
 
 def find_label(rows: Sequence[Row], given: str | None) -> str:
     """Return the column of the labels."""
-    names = list(rows[0].values)
+    names = _names(rows)
     if given is None:
         known = [name for name in _LABEL_NAMES for own in names if own.lower() == name]
         if known:
@@ -73,6 +76,11 @@ def labels_apart(rows: Sequence[Row], column: str, separator: str | None) -> Seq
     if separator is not None and not separator.strip():
         raise InputError(f"--label-separator is a character such as ';', got {separator!r}")
     return split_labels(rows, column, separator)
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Return the columns that there are; rows of JSON may lack some."""
+    return list(dict.fromkeys(name for row in rows for name in row.values))
 
 
 def _column_of(item: str) -> str:

@@ -50,7 +50,9 @@ def export(
 
     predict, evaluate and serve take the new folder like any model.
     """
-    check_new(output, force=force)
+    from fewshot.runtime.manifest import FOLDER
+
+    check_new(output, force=force, folder=FOLDER)
     if texts is None:
         check_unused({"--text": text}, "it names a column of --texts; give this too")
         if distill:

@@ -14,6 +14,7 @@ from fewshot.benchmark.methods import build_method, takes_unlabeled
 from fewshot.benchmark.spec import MethodSpec
 from fewshot.cli.columns import find_label, find_text, labels_apart
 from fewshot.cli.prompts import Prompt, read_training_prompt
+from fewshot.cli.show import note
 from fewshot.data.labels import Label
 from fewshot.data.table_files import Row, read_table
 from fewshot.data.unlabeled import Unlabeled
@@ -86,6 +87,8 @@ def read_labeled_file(
         raise InputError(
             f"{path} has only the labels {names} in {column!r}; add texts of another label"
         )
+    if "-1" in names:
+        note("-1 is a class here; texts without labels are given with --unlabeled.")
     return data
 
 

@@ -88,8 +88,9 @@ def fit(
 ) -> None:
     """Learn a classifier from a file with a few labels per class."""
     from fewshot.cli.fitting import build, read_labeled_file, read_unlabeled
+    from fewshot.saving.estimators import FOLDER
 
-    check_new(output, force=force)
+    check_new(output, force=force, folder=FOLDER)
     data = read_labeled_file(train, text, label, task, template, label_separator)
     more = [text for path in unlabeled or () for text in read_unlabeled(path, data.columns)]
     settings = {"tuning": tuning, "model": model, "time_budget": time_budget}

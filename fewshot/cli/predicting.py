@@ -213,8 +213,6 @@ def _files(
         raise InputError("--skip-bad sets rows aside beside the output; name an output file")
     _ = target.form  # refuses an unknown suffix
     check_new(output, force=force)
-    if output.is_dir():
-        raise InputError(f"{output} is a folder, which no file replaces; give another name")
     if skip_bad:
         check_new(target.bad_file, force=force)
     return source, target

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 from rich import box
@@ -24,6 +24,9 @@ from rich.table import Table
 
 from fewshot.data.table_files import PIPE
 from fewshot.errors import InputError
+
+if TYPE_CHECKING:
+    from fewshot.saving.signed import SignedFolder
 
 _TEXT = (
     "Column of the texts, guessed by default. For pairs, repeat it in the order of the template's "
@@ -79,14 +82,18 @@ def check_unused(given: Mapping[str, object], reason: str) -> None:
         raise InputError(f"{', '.join(names)}: without effect, since {reason}")
 
 
-def check_new(path: Path, *, force: bool) -> None:
-    """Refuse output that is there already, or that cannot be there, before any work."""
+def check_new(path: Path, *, force: bool, folder: SignedFolder | None = None) -> None:
+    """Refuse a file, or such a folder, that is there or cannot be there, before any work."""
     if path == PIPE:
         return
     if path.exists() and not force:
         raise InputError(f"{path} is there already; give another name, or --force to replace it")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {str(path.parent)!r}; make it first")
+    if folder is not None:
+        folder.replaceable(path)
+    elif path.is_dir():
+        raise InputError(f"{path} is a folder, which no file replaces; give another name")
 
 
 def note(text: str) -> None:

@@ -28,7 +28,7 @@ from fewshot.classifiers.batch_predictor import (
 )
 from fewshot.cli.source import Part, Source
 from fewshot.data.files import file_aside, write_whole
-from fewshot.data.table_files import COMPRESSED, PIPE, Format, Row, table_format
+from fewshot.data.table_files import COMPRESSED, PIPE, Format, Row, parquet_types, table_format
 from fewshot.data.table_writing import encode_header, encode_rows, join_parts
 from fewshot.errors import InputError
 
@@ -42,6 +42,7 @@ class Target:
     path: Path
     given_form: str | None = None
     columns: tuple[str, ...] = ()
+    types: Mapping[str, Any] = field(default_factory=dict)  # of columns of Parquet, in Parquet
 
     @cached_property
     def form(self) -> Format:
@@ -75,7 +76,7 @@ class Target:
                         f"{source}, line {row.line}: the column {others[0]!r} is not in the first "
                         "row; write JSON lines instead, whose rows may differ"
                     )
-        return encode_rows([row.values for row in rows], self.columns, self.form)
+        return encode_rows([row.values for row in rows], self.columns, self.form, self.types)
 
 
 @dataclass
@@ -154,7 +155,8 @@ def predict_stream(
             check_added(prediction.added(), {name for row in part.rows for name in row.values})
             if not number:
                 names = list(part.rows[0].values) if part.rows else []
-                target = replace(target, columns=(*names, *prediction.added()))
+                types = parquet_types(source.path) if target.form == "parquet" else {}
+                target = replace(target, columns=(*names, *prediction.added()), types=types)
             name = f"{number:08d}-{_digest(part, prediction, source, target)}"
             content, done = _part(prediction, source, part, target, folder, name)
             _count(summary, done)
@@ -166,11 +168,11 @@ def predict_stream(
                 sys.stdout.buffer.flush()
             progress(part.rows[-1].line if part.rows else 0, summary.rows)
         if folder is not None:
-            if source.skip_bad:
-                _set_aside(target.bad_file, written)
             header = encode_header(target.columns, target.form)
             with file_aside(target.path) as aside:
                 join_parts(written, header, target.form, aside)
+                if source.skip_bad:
+                    _set_aside(target.bad_file, written)
     return summary
 
 

@@ -141,7 +141,8 @@ def write_whole(path: Path, content: str | bytes, kind: type[FileError] = FileEr
 
 @contextmanager
 def file_aside(path: Path) -> Iterator[Path]:
-    """Yield a file to write to, which takes the place of another if all goes well."""
+    """Yield a file to write to, which takes the place of another if all goes well; links stay."""
+    path = path.resolve()
     with made_aside(path) as aside:
         yield aside
         flush(aside)

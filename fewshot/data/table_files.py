@@ -115,6 +115,13 @@ def count_rows(path: Path) -> int | None:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
 
 
+def parquet_types(path: Path) -> dict[str, Any]:
+    """Return the types of the columns of a Parquet file, as Arrow names them; of others none."""
+    if path == PIPE or table_format(path) != "parquet":
+        return {}
+    return {field.name: field.type for field in _parquet_file(path).schema_arrow}
+
+
 def read_lines(path: Path) -> list[str]:
     """Read the lines of a UTF-8 file."""
     report = _raising(path)
@@ -228,10 +235,13 @@ def _read_parquet(path: Path) -> Iterator[Row]:
 
     number = 0
     file = _parquet_file(path)
+    names = file.schema_arrow.names
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: expected columns with distinct names, got {names}")
     try:
         for batch in file.iter_batches(_PARQUET_ROWS):
             for values in batch.to_pylist():
                 number += 1
                 yield Row(number, values)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"{path}: not a whole Parquet file: {error}") from error
+    except (OSError, pyarrow.ArrowException, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: the rows after {number} cannot be read: {error}") from error

@@ -21,14 +21,22 @@ def encode_header(columns: Sequence[str], form: Format) -> bytes:
     return _delimited([columns], form) if form in DELIMITERS else b""
 
 
-def encode_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: Format) -> bytes:
+def encode_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    form: Format,
+    types: Mapping[str, Any] | None = None,  # of Arrow; those of other columns are inferred
+) -> bytes:
     """Return rows as a part of a file; of Parquet, as a file of its own."""
     if form == "jsonl":
         return "".join(f"{_json(row)}\n" for row in rows).encode(errors="backslashreplace")
     if form != "parquet":
         return _delimited(((_cell(row.get(name)) for name in columns) for row in rows), form)
     with _parquet() as (pyarrow, parquet):
-        table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
+        known = types or {}
+        table = pyarrow.table(
+            {n: pyarrow.array([row.get(n) for row in rows], known.get(n)) for n in columns}
+        )
         buffer = io.BytesIO()
         parquet.write_table(table, buffer)
         return buffer.getvalue()

@@ -164,6 +164,22 @@ def test_what_is_no_batch_is_refused(batch, folder):
         BatchPredictor(folder)(batch)
 
 
+_TWICE = {"columns": ["text", "text"]}
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ({"text": "goal"}, "'text' of the batch is a text, .* batched=True"),
+        (pd.DataFrame([["goal", "vote"]], **_TWICE), "several columns 'text'"),
+        (pa.Table.from_arrays([["goal"], ["vote"]], names=["text", "text"]), "several columns"),
+    ],
+)
+def test_a_row_and_columns_of_one_name_are_refused(batch, message, folder):
+    with pytest.raises(InputError, match=message):
+        BatchPredictor(folder)(batch)
+
+
 def test_no_row_loses_what_it_has_as_its_label(folder):
     with pytest.raises(InputError, match="there is a column 'label' already"):
         BatchPredictor(folder)([{"text": "goal"}, {"text": "vote", "label": "by hand"}])

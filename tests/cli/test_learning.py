@@ -253,6 +253,27 @@ def test_a_model_is_not_replaced_unasked(capsys: pytest.CaptureFixture[str]) -> 
     assert run(*fit, "--force") == 0
 
 
+def test_what_is_no_model_is_not_replaced_and_nothing_is_learned(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("mine.txt").write_text("mine")
+
+    assert run("fit", "absent.csv", "--output", "mine.txt", "--force") == 1
+
+    assert "mine.txt is a file; give the name of a folder" in capsys.readouterr().err
+    assert Path("mine.txt").read_text() == "mine"
+
+
+def test_a_class_that_is_minus_one_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("n.jsonl").write_text(
+        "".join(f'{{"text": "{text}", "label": {i % 2 - 1}}}\n' for i, text in enumerate(X))
+    )
+
+    assert run("fit", "n.jsonl", "--method", "tfidf", "--output", "model") == 0
+
+    assert "-1 is a class here" in capsys.readouterr().err
+
+
 def test_info_describes_a_model_and_the_installation(capsys: pytest.CaptureFixture[str]) -> None:
     run("fit", "train.csv", "--method", "tfidf", "--output", "model")
     capsys.readouterr()

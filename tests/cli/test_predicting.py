@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -13,7 +14,9 @@ import threading
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import fewshot
 from fewshot import Classifier, EmbeddingClassifier, PromptClassifier, cli
@@ -61,6 +64,89 @@ def test_rows_keep_their_columns_and_get_those_of_predict(model: Path, suffix: s
     found = [[float(row["proba_politics"]), float(row["proba_sports"])] for row in rows]
     assert found == clf.predict_proba(POOL).tolist()
     assert sorted(path.name for path in Path().iterdir()) == ["in.csv", f"out.{suffix}"]
+
+
+def test_columns_of_parquet_keep_their_types(model: Path) -> None:
+    given = pa.table(
+        {
+            "text": POOL[:2],
+            "at": pa.array([1, None], pa.timestamp("ns")),
+            "id": pa.array([2**63 + 1, 2], pa.uint64()),
+            "more": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int32())),
+            "kind": pa.array(["x", "y"]).dictionary_encode(),
+            "empty": pa.array([None, None], pa.int8()),
+        }
+    )
+    parquet.write_table(given, "in.parquet")
+
+    assert run("predict", model, "in.parquet", "out.parquet", "--part-rows", 1) == 0
+
+    found = parquet.read_table("out.parquet").drop(["label", "score"])
+    assert found.schema.equals(given.schema)
+    assert found.to_pylist() == given.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            pa.table({"text": ["a"], "at": pa.array([2**40], pa.timestamp("s"))}),
+            "the rows after 0 cannot be read",
+        ),
+        (pa.Table.from_arrays([["a"], ["b"], ["c"]], ["text", "n", "n"]), "distinct names"),
+    ],
+)
+def test_parquet_that_python_cannot_hold_is_a_line(
+    table: pa.Table, message: str, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parquet.write_table(table, "in.parquet")
+
+    assert run("predict", model, "in.parquet", "out.jsonl") == 1
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        ("text,body\na,b\n", "Texts are in the column 'text'"),
+        ("a text without a header\nb\n", "Texts are in the column 'a text without a header'"),
+        ("text,id\na,b\n", None),
+    ],
+)
+def test_a_column_that_others_could_be_is_said(
+    content: str, note: str | None, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("in.csv").write_text(content)
+
+    assert run("predict", model, "in.csv", "out.csv") == 0
+
+    shown = capsys.readouterr().err
+    assert "Texts are in" not in shown if note is None else note in shown
+
+
+def test_a_first_row_without_a_text_is_set_aside(model: Path) -> None:
+    Path("in.jsonl").write_text('{"id": 1}\n{"text": "goal"}\n')
+
+    assert run("predict", model, "in.jsonl", "out.jsonl", "--skip-bad") == 0
+
+    assert [row.values["text"] for row in read_table(Path("out.jsonl"))] == ["goal"]
+    assert [row.values["line"] for row in read_table(Path("out.jsonl.bad.jsonl"))] == [1]
+
+
+def test_a_command_whose_parts_cannot_be_joined_is_repeated(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    Path("in.csv").write_text("text\ngoal\na,b\n")
+    command = ("predict", model, "in.csv", "out.csv", "--skip-bad")
+    with monkeypatch.context() as patched:
+        patched.setattr("fewshot.cli.streams.join_parts", full_disk)
+        assert run(*command) == 1
+
+    assert run(*command) == 0
+    assert Path("out.csv.bad.jsonl").exists()
 
 
 def test_the_summary_for_machines_counts_rows_and_labels(

@@ -37,6 +37,17 @@ def run(*arguments: object) -> int:
 SEPARATED = ("--label", "topics", "--label-separator", ";")
 
 
+def test_what_predict_writes_into_csv_is_read_as_lists() -> None:
+    assert run("fit", "mails.csv", *SEPARATED, "--method", "tfidf", "--output", "model") == 0
+    assert run("predict", "model", "mails.csv", "out.csv") == 0
+    expected = fewshot.load("model").predict(X)
+
+    for options in ((), ("--label-separator", ";")):
+        again = ("fit", "out.csv", "--text", "text", "--label", "label", "--output", "again")
+        assert run(*again, "--method", "tfidf", "--force", *options) == 0
+        assert set(fewshot.load("again").classes_) == {label for row in expected for label in row}
+
+
 def test_fit_evaluate_and_predict(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("fit", "mails.csv", *SEPARATED, "--method", "tfidf", "--output", "model") == 0
     assert "Learned 3 classes" in capsys.readouterr().err

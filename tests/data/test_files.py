@@ -133,3 +133,14 @@ def test_what_file_managers_and_editors_leave_is_known():
 
     assert all(map(is_junk, junk))
     assert not any(map(is_junk, ["a.json", "notes.md", ".env", "round-0.round", "notes.bak"]))
+
+
+def test_a_link_stays_and_what_it_names_is_written(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("old")
+    link.symlink_to(real)
+
+    write_whole(link, "new")
+
+    assert link.is_symlink()
+    assert real.read_text() == "new"

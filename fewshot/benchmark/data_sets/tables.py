@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,9 +83,11 @@ def read_labeled(
 ) -> LabeledTexts:
     """Return texts and their labels, or lists of labels; whole numbers become strings."""
     texts = read_texts(rows, fields, source)
-    values = [
+    values: list[Any] = [
         value.strip() if isinstance(value, str) else value for value in _column(rows, label, source)
     ]
+    lists = [_list_in(value) for value in values]
+    values = values if None in lists else lists
     missing = [i for i, value in enumerate(values) if value is None or is_blank(value)]
     if missing:
         raise InputError(
@@ -159,11 +162,24 @@ def _label_list(value: object) -> tuple[str, ...] | None:
     return tuple(sorted(set(labels))) if len(labels) == len(value) else None
 
 
+def _list_in(value: object) -> list[Any] | None:
+    """Return the list in a cell of CSV, as `predict` writes several labels."""
+    if not (isinstance(value, str) and value.startswith("[")):
+        return None
+    try:
+        listed = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return listed if isinstance(listed, list) else None
+
+
 def _parts(value: object, separator: str) -> object:
     if value is None:  # an empty cell of Parquet or JSON
         return []
     if not isinstance(value, str):
         return value if isinstance(value, list) else [value]
+    if (listed := _list_in(value)) is not None:
+        return listed
     return [part.strip() for part in value.split(separator) if part.strip()]
 
 
