@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from fewshot.data.classes import class_labels
@@ -67,8 +68,10 @@ def resolve_words(
         given = None if isinstance(verbalizer, LearnedVerbalizer) else verbalizer
         return given, tuning.label_embeddings(task.classes, task.lm, given, names)
     if isinstance(verbalizer, LearnedVerbalizer):
-        found = verbalizer.resolve_words(task)
-        return found.verbalizer, found.label_words(task)
+        named = replace(task, classes=tuple(names))
+        found = verbalizer.resolve_words(named)
+        plain, words = found.verbalizer, replace(found.label_words(named), classes=task.classes)
+        return None if plain is None else _numbered(plain, names, task.classes), words
     if verbalizer is None:
         return _named_words(tuning, task, names)
     return verbalizer, task.label_words(verbalizer)

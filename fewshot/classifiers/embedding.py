@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from fewshot.classifiers.base import DryRun, in_plain_torch
 from fewshot.classifiers.embedding_plan import EmbeddingHead, EmbeddingPlan, Taught, plan_fit
@@ -20,6 +21,7 @@ from fewshot.data.task_kind import TaskKind
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.cluster_kernel import fit_in_cluster_space
 from fewshot.scoring.distillation import fit_taught_head
+from fewshot.scoring.gaussian_classes import fit_gaussian_classes
 from fewshot.scoring.heads import LinearHead, fit_linear_head
 from fewshot.scoring.thresholds import choose_thresholds, linear_thresholds, zero_shot_thresholds
 
@@ -216,10 +218,11 @@ class EmbeddingClassifier(SentenceClassifier):
         sample_weight: Any = None,
         *,
         C: float,
+        n_labeled: int | None = None,
     ) -> EmbeddingClassifier:
         """Learn from probabilities of the classes; `y` holds the likeliest, and weights are > 0."""
         plan = plan_fit(self, X, y, sample_weight)
-        return self._learn(plan._replace(names=(), taught=Taught(targets, C)))
+        return self._learn(plan._replace(names=(), taught=Taught(targets, C, n_labeled)))
 
     def _learn(self, plan: EmbeddingPlan) -> EmbeddingClassifier:
         encoder, n_unlabeled = plan.encoded.encoder, plan.n_unlabeled
@@ -231,12 +234,13 @@ class EmbeddingClassifier(SentenceClassifier):
         texts, pool = np.split(features, [len(features) - n_unlabeled])
         if plan.head == "names" or plan.labeled is None:
             vectors = _name_vectors(encoder, plan.names, reads_middle)
-            head = _in_space(partial(_name_head, encoder, plan.kind, vectors), pool)
+            head = _fit_with(pool, partial(_name_head, encoder, plan.kind, vectors))
             thresholds = self._name_thresholds(plan, head)
         else:
             names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
             learn = partial(_regression, plan.labeled, texts, names, self.C, plan.taught)
-            head = _in_space(learn, pool)
+            known = texts, plan.labeled.targets, plan.labeled.weights
+            head = _fit_with(pool, learn, *known)
             thresholds = linear_thresholds(texts, plan.labeled, self.C, names)
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
         self.head_, self.reads_middle_ = plan.head, reads_middle
@@ -283,9 +287,20 @@ class EmbeddingClassifier(SentenceClassifier):
         return tags
 
 
-def _in_space(fit: Callable[[Map], LinearHead], pool: Array) -> LinearHead:
-    """Fit to features as they are, or in the space of texts without labels if there are some."""
-    return fit_in_cluster_space(fit, pool) if len(pool) else fit(np.asarray)
+def _fit_with(
+    pool: Array,
+    fit: Callable[[Map], LinearHead],
+    *labeled: Array,  # features, targets, weights
+) -> LinearHead:
+    """Fit to features as they are; or in the space of those of a pool, and to what it says then."""
+    if not len(pool):
+        return fit(np.asarray)
+    head = fit_in_cluster_space(fit, pool)
+    said = softmax(head.scores(pool), axis=1)
+    texts, targets, weights = labeled or (pool[:0], said[:0], np.zeros(0))
+    known = np.concatenate([texts, pool]), np.concatenate([targets, said])
+    found = fit_gaussian_classes(*known, np.append(weights, np.ones(len(pool))), len(texts))
+    return head if found is None else found
 
 
 def _regression(
@@ -293,11 +308,20 @@ def _regression(
 ) -> LinearHead:
     """Learn from mapped features of texts and names."""
     if taught is not None:
-        return fit_taught_head(to(texts), data.weights, *taught)
+        return _taught_head(taught, to(texts), data.weights)
     of_names = None if names is None else to(names)
     return fit_linear_head(
         to(texts), data.targets, data.weights, C=C, kind=data.kind, names=of_names
     )
+
+
+def _taught_head(taught: Taught, texts: Array, weights: Array) -> LinearHead:
+    """Learn what is said of texts, as Gaussian classes where these look equally frequent."""
+    soft_labels, C, n_labeled = taught
+    head = None
+    if n_labeled is not None:
+        head = fit_gaussian_classes(texts, soft_labels, weights, n_labeled)
+    return fit_taught_head(texts, weights, soft_labels, C) if head is None else head
 
 
 def _name_head(encoder: SentenceEncoder, kind: TaskKind, vectors: Array, to: Map) -> LinearHead:

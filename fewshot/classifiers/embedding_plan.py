@@ -24,7 +24,6 @@ from fewshot.data.semi_supervised_data import read_semi_supervised_data
 from fewshot.data.settings import check_settings, one_of, positive
 from fewshot.data.task_kind import TaskKind
 from fewshot.data.training_data import TrainingData, read_training_data
-from fewshot.data.unlabeled import text_keys
 from fewshot.errors import InputError, UnlabeledWarning, VerbalizerError, warn_user
 from fewshot.prompting.label_entries import is_word
 from fewshot.prompting.verbalizer import Verbalizer
@@ -43,6 +42,7 @@ class Taught(NamedTuple):
 
     soft_labels: npt.NDArray[np.float64]  # [n, n_classes]
     C: float
+    n_labeled: int | None  # the first ones; None: what is said follows the classes' shares
 
 
 class EmbeddingPlan(NamedTuple):
@@ -132,14 +132,13 @@ def _texts_of_space(data: TrainingData | None, unlabeled: Any, kind: TaskKind) -
     pool = read_semi_supervised_data(
         data, unlabeled, fields=fields, max_unlabeled=MOST_TEXTS, rng=rng
     ).pool
-    different = np.sort(np.unique(text_keys(pool), return_index=True)[1])
-    if len(different) >= LEAST_TEXTS and not kind.has_several:
-        return pool.take(different)
+    if len(pool) >= LEAST_TEXTS and not kind.has_several:
+        return pool
     if len(pool):
         why = (
             "texts that may have several labels learn nothing from others"
             if kind.has_several
-            else f"{len(different)} different ones are too few, {LEAST_TEXTS} are needed"
+            else f"{len(pool)} different ones are too few, {LEAST_TEXTS} are needed"
         )
         warn_user(f"the texts without labels are left out: {why}", UnlabeledWarning)
     return pool.take([])

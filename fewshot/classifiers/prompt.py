@@ -240,9 +240,8 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         self.verbalizer_ = plan.verbalizer
         self.calibration_ = calibration
         self.class_shares_ = shares
-        self.class_offset_ = class_offset(
-            plan.classes, self.class_weight, self.class_prior, scorer.kind
-        )
+        by_class = self.class_weight, self.class_prior
+        self.class_offset_ = class_offset(plan.classes, *by_class, scorer.kind, plan.learned_odds())
         self.history_ = result.history
         self.n_truncated_ = plan.n_truncated
         self.parameter_report_ = report

@@ -36,6 +36,7 @@ from fewshot.prompting.template import DEFAULT_TEMPLATE, Template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.aggregation import Aggregation
 from fewshot.scoring.calibration import Calibration, calibration_examples
+from fewshot.scoring.heads import base_log_odds
 from fewshot.scoring.label_words import MultiToken
 from fewshot.scoring.learned_verbalizer import VerbalizerTask
 from fewshot.scoring.pool_calibration import Start, calibrate_by_pool
@@ -212,6 +213,11 @@ class PromptPlan:
         )
         return self.tuning.tune(task) if procedure is None else procedure(task)
 
+    def learned_odds(self) -> npt.NDArray[np.float64] | None:
+        """Return the log-odds of several labels that tuning learns, [n_classes]."""
+        learns = self.scorer.kind.has_several and not isinstance(self.tuning, NoTuning)
+        return base_log_odds(self.targets, self.weights) if learns else None
+
 
 def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> PromptPlan:
     """Check everything that can be checked before any text is encoded."""
@@ -232,8 +238,9 @@ def plan_fit(settings: PromptClassifier, X: Any, y: Any, sample_weight: Any) -> 
     given_thresholds(settings.threshold, classes)  # checks it
     task = VerbalizerTask(tuple(classes), lm, template, room, settings.multi_token)
     if data is not None:
-        class_weight = None if isinstance(tuning, NoTuning) else settings.class_weight
-        targets, weights = class_targets(data, classes, class_weight)
+        by_class = (settings.class_weight, settings.class_prior)
+        by_class = (None, None) if isinstance(tuning, NoTuning) else by_class
+        targets, weights = class_targets(data, classes, *by_class)
         if not isinstance(tuning, NoTuning):
             check_any_label(targets[weights > 0])
         counted = np.where(data.labels.is_labeled, data.sample_weight, 0.0)

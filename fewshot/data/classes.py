@@ -120,9 +120,10 @@ def class_labels(
 
 
 def class_targets(
-    data: TrainingData, classes: Sequence[Label], class_weight: Any
+    data: TrainingData, classes: Sequence[Label], class_weight: Any, class_prior: Any = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return targets [n, n_classes] and weights [n]; rows without a label weigh 0."""
+    # The shares of `class_prior` are added to scores in which all classes are equally frequent.
     class_offset(classes, class_weight)
     labeled, targets = data.labels.is_labeled, data.labels.targets(classes)
     weights = np.where(labeled, data.sample_weight, 0.0)
@@ -133,9 +134,11 @@ def class_targets(
             "class_weight='balanced' weighs texts by their one class; where they have several "
             "labels, thresholds_ follow the frequency of each. Leave it out, or set threshold="
         )
-    if isinstance(class_weight, str):
-        counts = targets[labeled].sum(0)
-        weights *= labeled.sum() / (np.count_nonzero(counts) * (targets @ np.maximum(counts, 1)))
+    has_one = not data.labels.kind.has_several
+    if isinstance(class_weight, str) or (class_prior is not None and has_one):
+        used = weights > 0
+        counts = targets[used].sum(0)
+        weights *= used.sum() / (np.count_nonzero(counts) * (targets @ np.maximum(counts, 1)))
     return targets, weights
 
 
@@ -144,6 +147,7 @@ def class_offset(
     class_weight: Any,
     class_prior: Any = None,
     kind: TaskKind = ONE_LABEL,
+    learned: npt.NDArray[np.float64] | None = None,  # log-odds of labels that scores hold
 ) -> npt.NDArray[np.float64]:
     """Return what is added to the scores of classes: logs of weights, and of shares or odds."""
     # `class_weight="balanced"` weighs texts in training instead, see `class_targets`.
@@ -160,7 +164,8 @@ def class_offset(
     if shares is None:
         return offset
     if kind.has_several:
-        return offset + np.log(shares / (1.0 - shares) * (len(classes) - 1))
+        known = -np.log(len(classes) - 1) if learned is None else learned
+        return offset + np.log(shares / (1.0 - shares)) - known
     return offset + np.log(shares * len(classes))
 
 

@@ -123,20 +123,20 @@ def draw_pool(
     rng: np.random.Generator,
 ) -> Pool:
     """Keep a uniform sample of bounded size, in the order in which the texts come."""
-    # Blank texts and those whose keys are in `without` are left out. No more than `largest` are
-    # ever in memory, but for one batch (Vitter (1985), Random Sampling with a Reservoir, algorithm
-    # R).
+    # Blank texts, repeated ones and those whose keys are in `without` are left out. No more than
+    # `largest` are ever in memory, but for one batch and the keys of all (Vitter (1985), Random
+    # Sampling with a Reservoir, algorithm R).
+    seen = set(without.tolist())
     kept: list[tuple[int, tuple[str, ...]]] = []
     n_read = n_candidates = 0
     for batch in batches:
         n_read += len(batch)
-        is_labeled = np.isin(text_keys(batch), without)
         rows = zip(*(batch.columns[name] for name in fields), strict=True)
-        new = [
-            row
-            for row, known in zip(rows, is_labeled, strict=True)
-            if not known and any(text.strip() for text in row)
-        ]
+        new: list[tuple[str, ...]] = []
+        for row, key in zip(rows, text_keys(batch).tolist(), strict=True):
+            if key not in seen and any(text.strip() for text in row):
+                seen.add(key)
+                new.append(row)
         counts = np.arange(n_candidates + 1, n_candidates + len(new) + 1)
         places = rng.integers(0, counts) if len(new) else counts
         for row, count, place in zip(new, counts.tolist(), places.tolist(), strict=True):

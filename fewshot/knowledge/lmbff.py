@@ -125,7 +125,7 @@ class LMBFFVerbalizer(LabelledVerbalizer):
                 f"n_candidates={self.n_candidates} words for each of {len(task.classes)} classes, "
                 f"but the vocabulary has {len(words)} whole words; lower n_candidates"
             )
-        own = states.shares.argmax(1).numpy()
+        texts, own = (places.numpy() for places in states.shares.nonzero(as_tuple=True))
         self._check_size(len(own), len(task.classes))
         means, _ = class_means(task.lm, states, tokens)
         candidates = np.argsort(-means, axis=1, kind="stable")[:, : self.n_candidates]
@@ -133,10 +133,10 @@ class LMBFFVerbalizer(LabelledVerbalizer):
         scores = token_log_probs(task.lm, states.mask[:, 0], tokens[distinct]).numpy()
         scores -= means[:, distinct].mean(0)
         found = search_assignments(
-            scores,
+            scores[texts],
             places.reshape(candidates.shape),
             own,
-            states.shares.sum(1).numpy(),
+            states.shares[texts, own].numpy(),
             self.beam_size,
         )
         return [_verbalizer(task, words, distinct[row], means) for row in found.words[:n]]

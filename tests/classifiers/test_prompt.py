@@ -32,6 +32,7 @@ from fewshot.errors import (
     ModelError,
     TruncationWarning,
 )
+from fewshot.knowledge import SoftVerbalizer
 from fewshot.models.loading import load_masked_lm
 from fewshot.models.masked_lm import MaskedLM
 from fewshot.scoring.calibration import Calibration, generic_texts
@@ -259,6 +260,33 @@ def test_weights_of_classes_and_known_shares_multiply_probabilities(lm, tuning):
     expected = plain.predict_proba(NEW) * [0.8, 3.0 * 0.2]
     expected /= expected.sum(1, keepdims=True)
     np.testing.assert_allclose(weighted.predict_proba(NEW), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("tuning", ["head", "full"])
+def test_known_shares_take_the_place_of_those_of_the_labels(lm, tuning):
+    texts, labels = [*TEXTS, *TEXTS[:3] * 3], [*LABELS, *LABELS[:3] * 3]
+    shared = {"tuning": tuning, "calibration": "generic", "random_state": 0}
+
+    even = make(lm, **shared, class_weight="balanced").fit(texts, labels)
+    known = make(lm, **shared, class_prior={"politics": 0.8, "sports": 0.2}).fit(texts, labels)
+
+    expected = even.predict_proba(NEW) * [0.8, 0.2]
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(known.predict_proba(NEW), expected, atol=1e-6)
+
+
+def test_a_learned_verbalizer_knows_the_names_that_numbers_stand_for(lm):
+    names = sorted(set(LABELS))
+    numbers = [names.index(label) for label in LABELS]
+    shared = {"verbalizer": SoftVerbalizer(), "labels": names, "tuning": "head"}
+
+    by_name = PromptClassifier(model=lm, verbose=0, **shared).fit(TEXTS, LABELS)
+    with pytest.warns(LabelWordWarning, match="stand for"):
+        by_number = PromptClassifier(model=lm, verbose=0, **shared).fit(TEXTS, numbers)
+
+    assert by_number.classes_.tolist() == [0, 1]
+    assert by_number.verbalizer_.label_words[0] == by_name.verbalizer_.label_words[names[0]]
+    assert (by_number.predict_proba(NEW) == by_name.predict_proba(NEW)).all()
 
 
 @pytest.mark.parametrize("how", [{}, {"tuning": "head"}])

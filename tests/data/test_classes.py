@@ -17,6 +17,7 @@ from fewshot.data.classes import (
     read_labeled_texts,
 )
 from fewshot.data.labels import read_labels
+from fewshot.data.task_kind import TaskKind
 from fewshot.data.training_data import read_training_data
 from fewshot.errors import InputError, LabelWordWarning, UnlabeledWarning, VerbalizerError
 
@@ -221,6 +222,32 @@ def test_only_labelled_rows_with_a_weight_are_learned_from():
     assert data.examples.joined() == ["x"]
     assert data.targets.tolist() == [[0, 1]]
     assert data.weights.tolist() == [1.0]  # only ratios count
+
+
+def test_rows_that_weigh_nothing_balance_nothing():
+    more = read_labeled_texts(
+        list("uvwxyz"), list("abbaaa"), [1, 1, 1, 0, 0, 0], labels=None, class_weight="balanced"
+    )
+
+    assert more.weights.tolist() == [1.5, 0.75, 0.75]  # 3 / (2 * 1) and 3 / (2 * 2)
+
+
+def test_labels_are_balanced_where_the_shares_of_classes_are_known():
+    data = read_training_data(list("uvw"), list("abb"))
+
+    weights = class_targets(data, ["a", "b"], None, {"a": 0.9, "b": 0.1})[1]
+
+    assert weights.tolist() == [1.5, 0.75, 0.75]
+
+
+def test_known_odds_take_the_place_of_those_that_were_learned():
+    kind, prior = TaskKind("lists"), {"a": 0.5, "b": 0.2, "c": 0.2}
+
+    fresh = class_offset(["a", "b", "c"], None, prior, kind)
+    learned = class_offset(["a", "b", "c"], None, prior, kind, np.log([1.0, 0.5, 0.25]))
+
+    assert fresh == pytest.approx(np.log([2.0, 0.5, 0.5]))  # odds of 1/3 for each, 1 to 2
+    assert learned == pytest.approx(np.log([1.0, 0.5, 1.0]))
 
 
 def test_without_any_label_there_is_nothing_to_learn_from():

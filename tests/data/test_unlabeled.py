@@ -85,12 +85,12 @@ def test_pairs_are_read_by_field():
 
 @pytest.mark.parametrize("n", [2, 2000])
 def test_rows_of_an_array_hold_the_fields(n):
-    pairs = np.array([["a", "b"], ["c", "d"]] * (n // 2), dtype=object)
+    pairs = np.array([[f"a {i}", f"b {i}"] for i in range(n)], dtype=object)
 
     columns = pool(pairs, fields=("first", "second")).examples.columns
 
-    assert columns == {"first": ["a", "c"] * (n // 2), "second": ["b", "d"] * (n // 2)}
-    assert pool(pairs[:, :1]).examples.joined() == ["a", "c"] * (n // 2)
+    assert columns == {"first": pairs[:, 0].tolist(), "second": pairs[:, 1].tolist()}
+    assert pool(pairs[:, :1]).examples.joined() == pairs[:, 0].tolist()
 
 
 def test_a_stream_is_never_held_whole():
@@ -156,6 +156,12 @@ def test_labelled_and_blank_texts_are_left_out():
 
     assert found.examples.joined() == ["a", "c"]
     assert found.n_read == 6
+
+
+def test_a_repeated_text_counts_once():
+    found = pool(["a", "b", "a", " b"] * 1000 + ["c"], largest=2000)
+
+    assert found.examples.joined() == ["a", "b", "c"]
 
 
 def test_an_empty_stream_gives_an_empty_pool():

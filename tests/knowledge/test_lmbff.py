@@ -138,6 +138,19 @@ def test_the_found_words_classify_as_the_search_says(lm):
     assert accuracies[0] >= accuracies[1]
 
 
+def test_a_label_that_always_comes_with_another_has_its_own_words(lm):
+    texts = ["a football team", "the goal", "a player", "an election", "the law", "a vote"]
+    sets = [["news", "sports"]] * 3 + [["news"]] * 3
+    found = []
+    for first in ("news", "znews"):  # which comes first must not count
+        y = [[first, *row[1:]] for row in sets]
+        clf = PromptClassifier(verbalizer=LMBFFVerbalizer(5), model=lm, tuning="head", verbose=0)
+        words = clf.fit(texts, y).verbalizer_
+        found.append((words[first], words["sports"]))
+
+    assert found[0] == found[1]
+
+
 def test_ranked_words_can_be_chosen_among_by_other_texts(lm):
     ranked = LMBFFVerbalizer(10, beam_size=10).ranked(TEXTS, Y, 3, model=lm)
     clf = PromptClassifier(model=lm, tuning="none", calibration="domain", verbose=0)

@@ -13,13 +13,13 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.classifiers.automatic.distilling import (
-    MOST_CHANGED,
     Learner,
     Told,
     check_texts,
     chosen_start,
     distilled,
     in_percent,
+    most_changed,
     scores_of,
     starts_of,
 )
@@ -211,7 +211,7 @@ class Classifier(TextClassifier):
             task, clock, is_shown=self.verbose > 0, keeps_tried=on_interrupt == "keep"
         ).run()
         self.classes_ = label_array(classes)
-        self.class_offset_ = class_offset(classes, self.class_weight, self.class_prior, task.kind)
+        self.class_offset_ = task.offset(classes, self.class_weight, self.class_prior)
         self.task_kind_, self.thresholds_ = task.kind, found.thresholds
         self.voices_ = found.voices
         self.weights_ = found.weights
@@ -305,7 +305,7 @@ class Classifier(TextClassifier):
         scores = scores_of(self.voices_, examples)  # the student's fit says what is cut
         told = Told(examples, np.exp(pooled(self.weights_, scores)), np.ones(len(examples)))
         start, share = chosen_start(starts, told)
-        if share > MOST_CHANGED:
+        if share > most_changed(start):
             warn_user(
                 f"what is distilled puts {in_percent(share)} of held-out texts into another class "
                 "than the pool of voices: compare both on labelled texts, or keep the Classifier",

@@ -35,6 +35,7 @@ from fewshot.prompting.label_entries import is_word
 from fewshot.prompting.template import Template, default_template
 from fewshot.prompting.verbalizer import Verbalizer
 from fewshot.scoring.folds import Array, Folds, held_out_folds
+from fewshot.scoring.heads import base_log_odds
 
 _LEAST_OF_BASE = 30.0  # seconds, below which the larger model is not worth its time
 _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -71,11 +72,26 @@ class Task:
 
     def truth(self) -> tuple[Array, Array, TaskKind]:
         """Return 1 for the labels that texts have, [n, n_classes], and the weights of the texts."""
-        return *class_targets(self.labeled, self.classes, self.class_weight), self.kind
+        by_class = self.class_weight, self.class_prior
+        return *class_targets(self.labeled, self.classes, *by_class), self.kind
+
+    def offset(self, classes: list[Label], class_weight: Any, class_prior: Any) -> Array:
+        """Return what is added to scores, of classes with their weights and shares."""
+        learned = None
+        if self.kind.has_several and self.data.labeled is not None:
+            targets, weights, _ = self.truth()
+            learned = base_log_odds(targets, weights)
+        return class_offset(classes, class_weight, class_prior, self.kind, learned)
+
+    def balanced(self) -> Any:
+        """Return the `class_weight` of voices that take no `class_prior`."""
+        is_known = self.class_prior is not None and not self.kind.has_several
+        return "balanced" if is_known else self.class_weight
 
     def verdict(self, scores: Array | None) -> Verdict | None:
         """Decide by the scores of held-out texts as the classifier will, [n, n_classes]."""
-        targets, weights, kind = self.truth()
+        kind = self.kind
+        targets, weights = class_targets(self.labeled, self.classes, None)
         shares = class_shares(self.classes, self.class_prior, kind)
         if shares is not None and not kind.has_several:  # new texts have these
             found = np.maximum(weights @ targets, np.finfo(float).tiny)
@@ -85,7 +101,7 @@ class Task:
             targets,
             weights,
             kind,
-            offset=class_offset(self.classes, self.class_weight, self.class_prior, kind),
+            offset=self.offset(self.classes, self.class_weight, self.class_prior),
             thresholds=given_thresholds(self.threshold, self.classes),
             keys=text_keys(self.labeled.examples),
         )

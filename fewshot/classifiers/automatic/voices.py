@@ -223,14 +223,14 @@ def _embedding(task: Task, head: EmbeddingHead = "auto") -> EmbeddingClassifier:
         task.verbalizer,
         head=head,
         labels=task.classes if task.verbalizer is None else None,
-        class_weight=task.class_weight,
+        class_weight=task.balanced(),
         threshold=task.threshold,
     )
 
 
 def _tfidf(task: Task) -> TfidfClassifier:
     return TfidfClassifier(
-        labels=task.classes, class_weight=task.class_weight, threshold=task.threshold
+        labels=task.classes, class_weight=task.balanced(), threshold=task.threshold
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fewshot.classifiers.class_words import read_verbalizer, resolve_classes
 from fewshot.classifiers.prompt_plan import PromptPlan, TuningProcedure, plan_fit
 from fewshot.data.examples import Examples
 from fewshot.data.labels import Label
@@ -132,7 +133,14 @@ def plan_prompt(classifier: PromptClassifier, data: TrainingData | None) -> Prom
         classifier.set_params(tuning="none")
     if data is None:
         return plan_fit(classifier, None, None, None)
-    return plan_fit(classifier, data.examples, data.labels, data.sample_weight)
+    plan = plan_fit(classifier, data.examples, data.labels, data.sample_weight)
+    _, names = resolve_classes(read_verbalizer(classifier.verbalizer), classifier.labels, data)
+    if list(names) != list(plan.classes):
+        raise InputError(
+            f"y holds {plan.classes} and the classes are named {list(names)}: pass the names in y, "
+            f"or name the numbers (labels={plan.classes}; of words, Verbalizer.rename)"
+        )
+    return plan
 
 
 def fit_prompt(

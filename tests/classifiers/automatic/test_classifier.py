@@ -639,6 +639,31 @@ def test_the_expected_accuracy_counts_weights_and_shares_of_classes(lm):
     assert rare.report_.expected_accuracy == pytest.approx((0.2 * n + 3) / (n + 4))
 
 
+def test_balanced_classes_are_expected_as_frequent_as_among_the_labels(lm):
+    labels = ["sports", "sports", "politics", "sports"]
+    task, _, _ = Classifier(model=lm, class_weight="balanced", **QUIET)._plan(
+        PLAYS[:4], labels, None, None
+    )
+
+    decided = task.verdict(np.log([[0.1, 0.9]] * 4))  # all for sports
+
+    assert task.truth()[1].tolist() == pytest.approx([2 / 3, 2 / 3, 2, 2 / 3])
+    assert decided.accuracy[0] == 0.75
+
+
+def test_repeated_texts_without_labels_teach_nothing_more(lm):
+    pool = PLAYS[:20]
+    clf = Classifier(list(WORDS), model="fewshot-mini", time_budget="1h", **QUIET)
+
+    with pytest.warns(UnlabeledWarning, match="20 different ones are too few") as found:
+        EmbeddingClassifier(labels=list(WORDS)).fit(pool * 10)
+    once, often = (clone(clf).fit(texts) for texts in (pool, pool * 10))
+
+    assert len(found) == 1
+    assert list(often.voices_) == list(once.voices_) == ["zero-shot"]
+    assert not hasattr(often, "estimator_")
+
+
 def test_voices_decide_by_the_same_weights_and_thresholds(lm):
     weights = {"sports": 3.0}
     clf = Classifier(model=lm, time_budget="1h", class_weight=weights, **QUIET).fit(TEXTS, LABELS)
@@ -672,7 +697,7 @@ def test_a_distilled_classifier_decides_with_the_same_prior(lm, monkeypatch):
     prior = {"politics": 0.6, "sports": 0.4}
     clf = Classifier(list(WORDS), model=lm, class_prior=prior, **QUIET).fit()
 
-    monkeypatch.setattr("fewshot.classifiers.automatic.classifier.MOST_CHANGED", 0.0)
+    monkeypatch.setattr("fewshot.classifiers.automatic.distilling._MOST_CHANGED", 0.0)
     with pytest.warns(
         FewShotWarning, match=r"puts 6.67 % of held-out texts into another class than"
     ):
@@ -714,7 +739,7 @@ def test_the_student_starts_from_embeddings_or_the_prompt_that_weighs_most(lm):
 
 
 @pytest.mark.parametrize(
-    ("shares", "chosen"), [([0.15, 0.0], 0), ([0.16, 0.15], 1), ([0.3, 0.2], 1), ([0.2, 0.3], 0)]
+    ("shares", "chosen"), [([0.3, 0.0], 0), ([0.31, 0.15], 1), ([0.4, 0.3], 1), ([0.31, 0.4], 0)]
 )
 def test_the_first_start_that_agrees_is_chosen_or_the_best(monkeypatch, shares, chosen):
     starts = [EmbeddingClassifier(), PromptClassifier()]
@@ -789,7 +814,6 @@ def test_texts_in_any_order_are_held_out(monkeypatch):
 
 def test_a_fit_of_an_embedded_model_ends_with_embeddings(monkeypatch, tmp_path):
     monkeypatch.setattr(offers, "COSTLY", ())
-    monkeypatch.setattr("fewshot.classifiers.automatic.distilling.MOST_CHANGED", 1.0)
     labels, weights = ["sports", "sports", "politics", "politics"], {"sports": 2.0}
     clf = Classifier(model="fewshot-mini", time_budget="1h", class_weight=weights, **QUIET)
 
@@ -816,7 +840,7 @@ def learned(lm):
     with pytest.MonkeyPatch.context() as patch:  # TF-IDF counts most beside a random model
         patch.setattr(offers, "CHEAP", [voice for voice in CHEAP if voice.name == "head"])
         patch.setattr(offers, "COSTLY", [voice for voice in COSTLY if voice.name == "full"])
-        patch.setattr("fewshot.classifiers.automatic.distilling.MOST_CHANGED", 1.0)
+        patch.setattr("fewshot.classifiers.automatic.distilling._MOST_CHANGED", 1.0)
         return clf.set_params(**QUIET).fit(TEXTS, LABELS, unlabeled=Unlabeled(MIXED))
 
 

@@ -26,6 +26,7 @@ from fewshot.classifiers.semi_supervised.list import list_adapter
 from fewshot.errors import (
     CheckpointWarning,
     InputError,
+    LabelWordWarning,
     LeakageWarning,
     UnlabeledWarning,
 )
@@ -299,6 +300,17 @@ def test_a_list_of_another_length_is_a_pool(learner):
         clf = learner.fit(X, Y, unlabeled=POOL)
 
     assert clf.n_unlabeled_ == 5
+
+
+def test_numbers_that_stand_for_names_are_refused(learner):
+    numbers = [["politics", "sports"].index(label) for label in Y]
+    learner = clone(learner).set_params(estimator__labels=["politics", "sports"])
+
+    with (
+        pytest.warns(LabelWordWarning, match="stand for"),
+        pytest.raises(InputError, match=r"named \['politics', 'sports'\]: pass the names in y"),
+    ):
+        learner.fit(X, numbers, unlabeled=Unlabeled(POOL))
 
 
 def test_a_score_without_labels_is_refused(learner):
