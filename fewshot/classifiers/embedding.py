@@ -49,8 +49,10 @@ class EmbeddingClassifier(SentenceClassifier):
     are baselines that every tuned model has to beat.
 
     Fifty texts without a label or more help much: directions in which such texts vary count more,
-    since texts of a class lie together (a cluster kernel [2]_). They need not hold all classes
-    equally often. Where texts have several labels, they are left out.
+    since texts of a class lie together (a cluster kernel [2]_). Two hundred or more, and five for
+    each class, help again if classes look about equally frequent among them: classes become
+    Gaussians of one covariance, by expectation maximization [3]_. Where texts have several labels,
+    they are left out.
 
     Parameters
     ----------
@@ -100,7 +102,7 @@ class EmbeddingClassifier(SentenceClassifier):
         read.
     coef_ : ndarray of shape (n_features, n_classes)
         Of the regression, whose features are the embedding, and the middle layer's state after
-        it; or the embeddings of the names, divided by a temperature.
+        it; of the names, divided by a temperature; or of what texts without labels made of these.
     intercept_ : ndarray of shape (n_classes,)
     n_unlabeled_ : int
         Texts without labels that were learned from.
@@ -122,6 +124,8 @@ class EmbeddingClassifier(SentenceClassifier):
        BERT-Networks.
     .. [2] Chapelle, Weston and Schölkopf (2003), Cluster Kernels for Semi-Supervised Learning,
        section 3. The eigenvalues of the kernel matrix are raised to the power of 1.5.
+    .. [3] Nigam, McCallum, Thrun and Mitchell (2000), Text Classification from Labeled and
+       Unlabeled Documents using EM, table 1; here the covariance is shrunk.
 
     Examples
     --------

@@ -101,7 +101,9 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         of their class.
     class_prior : None, "uniform" or dict, default=None
         The shares of the classes in your texts, if you know them; they sum to 1. They take the
-        place of estimated ones in calibration and multiply the probabilities of the classes.
+        place of estimated ones in calibration and multiply the probabilities of the classes, which
+        tuning learns from labels as if they were balanced; of several labels, they take the place
+        of the frequencies among the labelled texts.
         ``"uniform"``: all classes are equally frequent. By default shares are estimated for
         calibration only.
     max_length : int, optional
