@@ -91,8 +91,8 @@ class EmbeddingClassifier(SentenceClassifier):
         The probabilities from which a text has a label, if it may have several.
     task_kind_ : TaskKind
         Whether a text has one label or several, and the form that they were given in.
-    head_ : {"regression", "names"}
-        What scores the embeddings.
+    head_ : {"regression", "names", "gaussians"}
+        What scores the embeddings; ``"gaussians"`` are learned from texts without labels.
     encoder_ : SentenceTransformer
     max_length_ : int
         The most tokens of a text.
@@ -135,7 +135,7 @@ class EmbeddingClassifier(SentenceClassifier):
     ['refund request', 'login problem']
     """
 
-    head_: Literal["regression", "names"] = field(init=False)
+    head_: Literal["regression", "names", "gaussians"] = field(init=False)
     reads_middle_: bool = field(init=False)
     n_unlabeled_: int = field(init=False)
 
@@ -238,16 +238,18 @@ class EmbeddingClassifier(SentenceClassifier):
         texts, pool = np.split(features, [len(features) - n_unlabeled])
         if plan.head == "names" or plan.labeled is None:
             vectors = _name_vectors(encoder, plan.names, reads_middle)
-            head = _fit_with(pool, partial(_name_head, encoder, plan.kind, vectors))
+            head = _in_space(partial(_name_head, encoder, plan.kind, vectors), pool)
             thresholds = self._name_thresholds(plan, head)
         else:
             names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
             learn = partial(_regression, plan.labeled, texts, names, self.C, plan.taught)
-            known = texts, plan.labeled.targets, plan.labeled.weights
-            head = _fit_with(pool, learn, *known)
+            head = _in_space(learn, pool)
             thresholds = linear_thresholds(texts, plan.labeled, self.C, names)
+        gaussians = _gaussians(plan, head, texts, pool)
+        head = head if gaussians is None else gaussians
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
-        self.head_, self.reads_middle_ = plan.head, reads_middle
+        self.head_ = plan.head if gaussians is None else "gaussians"
+        self.reads_middle_ = reads_middle
         self.n_unlabeled_ = n_unlabeled
         return self
 
@@ -280,7 +282,7 @@ class EmbeddingClassifier(SentenceClassifier):
         return self.head != "names"
 
     def _n_trainable(self) -> int:
-        return super()._n_trainable() if self.head_ == "regression" else 0
+        return super()._n_trainable() if self.head_ != "names" else 0
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -291,20 +293,30 @@ class EmbeddingClassifier(SentenceClassifier):
         return tags
 
 
-def _fit_with(
-    pool: Array,
-    fit: Callable[[Map], LinearHead],
-    *labeled: Array,  # features, targets, weights
-) -> LinearHead:
-    """Fit to features as they are; or in the space of those of a pool, and to what it says then."""
+def _in_space(fit: Callable[[Map], LinearHead], pool: Array) -> LinearHead:
+    """Fit to features as they are, or in the space of texts without labels if there are some."""
+    return fit_in_cluster_space(fit, pool) if len(pool) else fit(np.asarray)
+
+
+def _gaussians(
+    plan: EmbeddingPlan, head: LinearHead, texts: Array, pool: Array
+) -> LinearHead | None:
+    """Learn classes from what is said of texts without labels: by another one, or by the head."""
+    weights = np.zeros(0) if plan.labeled is None else plan.labeled.weights
+    if plan.taught is not None:
+        soft_labels, n_labeled = plan.taught.soft_labels, plan.taught.n_labeled
+        if n_labeled is None:
+            return None
+        return fit_gaussian_classes(texts, soft_labels, weights, n_labeled)
     if not len(pool):
-        return fit(np.asarray)
-    head = fit_in_cluster_space(fit, pool)
+        return None
     said = softmax(head.scores(pool), axis=1)
-    texts, targets, weights = labeled or (pool[:0], said[:0], np.zeros(0))
-    known = np.concatenate([texts, pool]), np.concatenate([targets, said])
-    found = fit_gaussian_classes(*known, np.append(weights, np.ones(len(pool))), len(texts))
-    return head if found is None else found
+    known = said[:0] if plan.head == "names" or plan.labeled is None else plan.labeled.targets
+    soft_labels = np.concatenate([known, said])
+    features = np.concatenate([texts, pool])
+    return fit_gaussian_classes(
+        features, soft_labels, np.append(weights, np.ones(len(pool))), len(known)
+    )
 
 
 def _regression(
@@ -312,20 +324,11 @@ def _regression(
 ) -> LinearHead:
     """Learn from mapped features of texts and names."""
     if taught is not None:
-        return _taught_head(taught, to(texts), data.weights)
+        return fit_taught_head(to(texts), data.weights, taught.soft_labels, taught.C)
     of_names = None if names is None else to(names)
     return fit_linear_head(
         to(texts), data.targets, data.weights, C=C, kind=data.kind, names=of_names
     )
-
-
-def _taught_head(taught: Taught, texts: Array, weights: Array) -> LinearHead:
-    """Learn what is said of texts, as Gaussian classes where these look equally frequent."""
-    soft_labels, C, n_labeled = taught
-    head = None
-    if n_labeled is not None:
-        head = fit_gaussian_classes(texts, soft_labels, weights, n_labeled)
-    return fit_taught_head(texts, weights, soft_labels, C) if head is None else head
 
 
 def _name_head(encoder: SentenceEncoder, kind: TaskKind, vectors: Array, to: Map) -> LinearHead:

@@ -18,8 +18,6 @@ from fewshot.classifiers.automatic.distilling import (
     check_texts,
     chosen_start,
     distilled,
-    in_percent,
-    most_changed,
     scores_of,
     starts_of,
 )
@@ -304,10 +302,10 @@ class Classifier(TextClassifier):
         examples = check_texts(read_examples(X, self.fields_))
         scores = scores_of(self.voices_, examples)  # the student's fit says what is cut
         told = Told(examples, np.exp(pooled(self.weights_, scores)), np.ones(len(examples)))
-        start, share = chosen_start(starts, told)
-        if share > most_changed(start):
+        start, change = chosen_start(starts, told)
+        if change.is_too_much:
             warn_user(
-                f"what is distilled puts {in_percent(share)} of held-out texts into another class "
+                f"what is distilled puts {change} of held-out texts into another class "
                 "than the pool of voices: compare both on labelled texts, or keep the Classifier",
                 FewShotWarning,
             )

@@ -25,7 +25,7 @@ from fewshot.scoring.distillation import LEAST_TAUGHT
 Array: TypeAlias = npt.NDArray[np.float64]
 
 _MOST_CHANGED = 0.15  # of held-out texts; docs/evidence/classifier.md, as the next
-_MOST_CHANGED_BY_EMBEDDINGS = 0.3
+_MOST_CHANGED_BY_GAUSSIANS = 0.3
 _FOLDS = 5
 _C_TAUGHT = 1000.0  # of embeddings; docs/evidence/classifier.md
 
@@ -107,44 +107,50 @@ def student_of(
         np.concatenate([of_labeled, np.ones(len(rows))]),
         n,
     )
-    start, share = chosen_start(starts, told)
-    if share > most_changed(start):
-        return None, f"left out: puts {in_percent(share)} of held-out texts into another class"
+    start, change = chosen_start(starts, told)
+    if change.is_too_much:
+        return None, f"left out: puts {change} of held-out texts into another class"
     note = f"predicts: learned from {len(rows)} texts without labels what the others say"
     return distilled(start, told), note
 
 
-def chosen_start(starts: Sequence[Learner], told: Told) -> tuple[Learner, float]:
+class Change(NamedTuple):
+    """The share of held-out texts that a student puts into another class than it is told."""
+
+    share: float
+    most: float = _MOST_CHANGED
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether the pool is kept in its place."""
+        return self.share > self.most
+
+    def __str__(self) -> str:
+        return f"{100 * self.share:.3g} %"
+
+
+def chosen_start(starts: Sequence[Learner], told: Told) -> tuple[Learner, Change]:
     """Return the first start whose student says what it is told, or the best, and what changes."""
-    shares: list[float] = []
+    changes: list[Change] = []
     for start in starts:
-        shares.append(changed_share(start, told))
-        if shares[-1] <= most_changed(start):
-            break
-    best = int(np.argmin(shares))
-    return starts[best], shares[best]
+        changes.append(change_of(start, told))
+        if not changes[-1].is_too_much:
+            return start, changes[-1]
+    best = int(np.argmin([change.share for change in changes]))
+    return starts[best], changes[best]
 
 
-def most_changed(start: Learner) -> float:
-    """Return the share of held-out texts that a student may put into another class."""
-    embeds = isinstance(start, EmbeddingClassifier)
-    return _MOST_CHANGED_BY_EMBEDDINGS if embeds else _MOST_CHANGED
-
-
-def in_percent(share: float) -> str:
-    """Write a share that may be close to the limit."""
-    return f"{100 * share:.3g} %"
-
-
-def changed_share(start: Learner, told: Told) -> float:
-    """Return the share of texts that a student without them puts into another class than told."""
+def change_of(start: Learner, told: Told) -> Change:
+    """Return what a student of the other texts changes of a fifth of them."""
     n = len(told.examples) - told.n_labeled
     rest = told.n_labeled + np.random.default_rng(0).permutation(n)[: n // _FOLDS]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewShotWarning)  # the fit on all texts gives them
         student = distilled(start, told.take(np.delete(np.arange(len(told.examples)), rest)))
         found = student._class_scores(told.examples.take(rest)).argmax(1)
-    return float(np.mean(found != told.soft_labels[rest].argmax(1)))
+    share = float(np.mean(found != told.soft_labels[rest].argmax(1)))
+    is_gaussian = isinstance(student, EmbeddingClassifier) and student.head_ == "gaussians"
+    return Change(share, _MOST_CHANGED_BY_GAUSSIANS if is_gaussian else _MOST_CHANGED)
 
 
 def scores_of(voices: Mapping[str, TextClassifier], texts: Examples) -> list[Array]:

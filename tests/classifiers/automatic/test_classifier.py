@@ -25,8 +25,9 @@ from fewshot import (
 )
 from fewshot.classifiers.automatic import offers
 from fewshot.classifiers.automatic.distilling import (
+    Change,
     Told,
-    changed_share,
+    change_of,
     chosen_start,
     distilled,
     is_distilled,
@@ -739,14 +740,15 @@ def test_the_student_starts_from_embeddings_or_the_prompt_that_weighs_most(lm):
 
 
 @pytest.mark.parametrize(
-    ("shares", "chosen"), [([0.3, 0.0], 0), ([0.31, 0.15], 1), ([0.4, 0.3], 1), ([0.31, 0.4], 0)]
+    ("shares", "chosen"), [([0.15, 0.0], 0), ([0.16, 0.15], 1), ([0.3, 0.2], 1), ([0.2, 0.3], 0)]
 )
 def test_the_first_start_that_agrees_is_chosen_or_the_best(monkeypatch, shares, chosen):
     starts = [EmbeddingClassifier(), PromptClassifier()]
     module = "fewshot.classifiers.automatic.distilling"
-    monkeypatch.setattr(f"{module}.changed_share", lambda start, _: shares[starts.index(start)])
+    changes = [Change(share) for share in shares]
+    monkeypatch.setattr(f"{module}.change_of", lambda start, _: changes[starts.index(start)])
 
-    assert chosen_start(starts, None) == (starts[chosen], shares[chosen])
+    assert chosen_start(starts, None) == (starts[chosen], changes[chosen])
 
 
 def test_a_student_is_that_of_the_start_that_was_chosen(lm, monkeypatch):
@@ -763,10 +765,10 @@ def test_a_student_is_that_of_the_start_that_was_chosen(lm, monkeypatch):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", FewShotWarning)
-        assert changed_share(own, told) <= 1
+        assert change_of(own, told).share <= 1
     with pytest.warns(TruncationWarning, match="150 of 150"):
         student = distilled(own, told)
-    monkeypatch.setattr(f"{module}.changed_share", lambda start, _: 0.5 * (start is own))
+    monkeypatch.setattr(f"{module}.change_of", lambda start, _: Change(0.5 * (start is own)))
     later = clf.distill(MIXED)
     found, _ = student_of(task, np.ones(len(TEXTS) + 150), 1e3, voices, np.ones(2))
 
@@ -803,7 +805,7 @@ def test_texts_in_any_order_are_held_out(monkeypatch):
     n = len(TEXTS)
     told = Told(examples, soft_labels, np.ones(len(examples)), n)
 
-    assert changed_share(None, told) == 0
+    assert change_of(None, told).share == 0
     [part] = seen
     kept = list(part.examples.columns["text"])
     assert kept[:n] == list(TEXTS)
