@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 _NOT_OF_THE_USER = {"fewshot", "sklearn", "joblib", "contextlib"}
+_COUNT = re.compile(r"\d+(?= of\b| rows\b| texts\b| predictions\b)")
 _SHOWN: set[tuple[object, ...]] = set()  # warnings of this process
 
 
@@ -141,7 +142,7 @@ def warn_user(message: str, category: type[Warning]) -> None:
     while frame is not None and (name := _package(frame)) in _NOT_OF_THE_USER:
         packages.add(name)
         frame, level = frame.f_back, level + 1
-    kind = re.sub(r"\d+", "", message)  # folds differ in counts
+    kind = _COUNT.sub("", message)  # in which folds differ
     place = (kind, category, frame and (frame.f_code.co_filename, frame.f_lineno))
     # scikit-learn makes warnings filters anew for each fit, so Python repeats what it has shown.
     if packages & {"sklearn", "joblib"} and place in _SHOWN:

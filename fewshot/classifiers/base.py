@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -18,7 +18,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot.data.class_scores import check_finite, warn_collapse
-from fewshot.data.examples import shorten_repr
+from fewshot.data.examples import Examples, is_sequence, read_examples, shorten_repr
 from fewshot.data.label_sets import holds_label_sets, read_label_sets
 from fewshot.data.labels import read_labels
 from fewshot.data.task_kind import ONE_LABEL, TaskKind, decide
@@ -28,7 +28,7 @@ from fewshot.errors import InputError
 if TYPE_CHECKING:
     from fewshot.models.masked_lm import MaskedLM
 
-
+_NO_LABEL = "no row of y has a label to score by; pass labelled texts"
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -188,8 +188,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         rows = list(y) if isinstance(y, Iterator) else y
+        examples = read_examples(X, self._fields())
+        if is_sequence(rows) and all(label is None for label in rows):
+            raise InputError(_NO_LABEL)
         has_sets = holds_label_sets(rows) or self.task_kind_.has_several
-        return (_subset_accuracy if has_sets else _accuracy)(self, X, rows, sample_weight)
+        return (_subset_accuracy if has_sets else _accuracy)(self, examples, rows, sample_weight)
 
     def save(self, folder: str | Path, *, backbone: str | Path | MaskedLM | None = None) -> None:
         """Save the fitted estimator as safetensors and JSON; see :func:`fewshot.load`.
@@ -224,6 +227,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     def _load_models(self) -> None:
         """Load the models given by name, before a measured fit; forget models adapted in others."""
 
+    def _fields(self) -> Sequence[str]:
+        """Return the fields of texts."""
+        return self.fields_
+
     def _uses_labels(self) -> bool:
         """Return whether ``fit`` learns from labels where there are any."""
         return bool(get_tags(self).target_tags.required)
@@ -249,7 +256,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _subset_accuracy(classifier: TextClassifier, X: Any, y: Any, sample_weight: Any) -> float:
+def _subset_accuracy(
+    classifier: TextClassifier, examples: Examples, y: Any, sample_weight: Any
+) -> float:
     """Return the share of texts all of whose labels are predicted."""
     if not (classifier.task_kind_.has_several and holds_label_sets(y)):
         learned = "several labels" if classifier.task_kind_.has_several else "one label"
@@ -257,34 +266,37 @@ def _subset_accuracy(classifier: TextClassifier, X: Any, y: Any, sample_weight: 
             f"the classifier was fitted to {learned} for each text, and y is of another form: "
             f"{shorten_repr(y)}; pass y in a form that fit takes for that"
         )
-    found = classifier.decision_function(X) >= 0
-    labels, classes = read_label_sets(y, len(found)), classifier.classes_.tolist()
+    labels, classes = read_label_sets(y, len(examples)), classifier.classes_.tolist()
     labels.resolve(classes)  # refuses unknown ones
-    is_right = ((labels.targets(classes) > 0) == found).all(1)
-    return _mean_of_labeled(is_right, labels.is_labeled, sample_weight)
+    rows, weights = _labeled_rows(labels.is_labeled, sample_weight)
+    found = classifier.decision_function(examples.take(rows)) >= 0
+    is_right = ((labels.targets(classes)[rows] > 0) == found).all(1)
+    return float(np.average(is_right, weights=weights))
 
 
-def _accuracy(classifier: TextClassifier, X: Any, y: Any, sample_weight: Any) -> float:
+def _accuracy(classifier: TextClassifier, examples: Examples, y: Any, sample_weight: Any) -> float:
     """Return the share of predictions that are the label, of texts that have one."""
-    found = classifier.predict(X).tolist()
-    labels = read_labels(flat(y), len(found))
-    known = labels.classes()
-    if known and isinstance(known[0], str) != isinstance(found[0], str):
+    labels = read_labels(flat(y), len(examples))
+    rows, weights = _labeled_rows(labels.is_labeled, sample_weight)
+    found, known = classifier.predict(examples.take(rows)).tolist(), labels.classes()
+    if isinstance(known[0], str) != isinstance(found[0], str):
         raise InputError(
             f"the classifier was fitted to labels such as {found[0]!r}, and y holds {known[0]!r}: "
             "pass labels of the same type"
         )
-    is_right = np.array([a == b for a, b in zip(labels.values.tolist(), found, strict=True)])
-    return _mean_of_labeled(is_right, labels.is_labeled, sample_weight)
-
-
-def _mean_of_labeled(
-    is_right: npt.NDArray[np.bool_], is_labeled: npt.NDArray[np.bool_], sample_weight: Any
-) -> float:
-    weights = read_weights(sample_weight, len(is_right)) * is_labeled
-    if not weights.any():
-        raise InputError("no row of y has a label to score by; pass labelled texts")
+    is_right = [a == b for a, b in zip(labels.values[rows].tolist(), found, strict=True)]
     return float(np.average(is_right, weights=weights))
+
+
+def _labeled_rows(
+    is_labeled: npt.NDArray[np.bool_], sample_weight: Any
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the rows that have a label, and their weights."""
+    rows = np.flatnonzero(is_labeled)
+    weights = read_weights(sample_weight, len(is_labeled))[rows]
+    if not weights.any():
+        raise InputError(_NO_LABEL)
+    return rows, weights
 
 
 @dataclass(frozen=True)

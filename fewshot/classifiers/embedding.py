@@ -191,7 +191,7 @@ class EmbeddingClassifier(SentenceClassifier):
         UnlabeledWarning
             If there are texts without labels, but too few, or those with labels may have several.
         """
-        return self._fitted(plan_fit(self, X, y, sample_weight, unlabeled))
+        return self._fitted(self._plan(X, y, sample_weight, unlabeled))
 
     @in_plain_torch
     def dry_run(self, X: Any = None, y: Any = None, *, unlabeled: Any = None) -> DryRun:
@@ -212,7 +212,7 @@ class EmbeddingClassifier(SentenceClassifier):
         InputError, VerbalizerError
             As in :meth:`fit`.
         """
-        return self._cost(plan_fit(self, X, y, None, unlabeled))
+        return self._cost(self._plan(X, y, None, unlabeled))
 
     def _fit_soft(
         self,
@@ -225,8 +225,11 @@ class EmbeddingClassifier(SentenceClassifier):
         n_labeled: int | None = None,
     ) -> EmbeddingClassifier:
         """Learn from probabilities of the classes; `y` holds the likeliest, and weights are > 0."""
-        plan = plan_fit(self, X, y, sample_weight)
+        plan = self._plan(X, y, sample_weight)
         return self._learn(plan._replace(names=(), taught=Taught(targets, C, n_labeled)))
+
+    def _plan(self, X: Any, y: Any, sample_weight: Any, unlabeled: Any = None) -> EmbeddingPlan:
+        return plan_fit(self, X, y, sample_weight, unlabeled)
 
     def _learn(self, plan: EmbeddingPlan) -> EmbeddingClassifier:
         encoder, n_unlabeled = plan.encoded.encoder, plan.n_unlabeled

@@ -229,6 +229,9 @@ class PromptClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Scorer
         """
         return self._fit(plan_fit(self, X, y, sample_weight))
 
+    def _fields(self) -> Sequence[str]:
+        return self.template_.field_names
+
     def _fit(self, plan: PromptPlan, tune: TuningProcedure | None = None) -> PromptClassifier:
         """Run a plan; `tune` replaces the procedure of its strategy."""
         scorer, calibration, shares = plan.calibrate()

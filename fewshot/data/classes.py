@@ -135,10 +135,14 @@ def class_targets(
             "labels, thresholds_ follow the frequency of each. Leave it out, or set threshold="
         )
     has_one = not data.labels.kind.has_several
-    if isinstance(class_weight, str) or (class_prior is not None and has_one):
-        used = weights > 0
+    used = weights > 0
+    if isinstance(class_weight, str):
         counts = targets[used].sum(0)
         weights *= used.sum() / (np.count_nonzero(counts) * (targets @ np.maximum(counts, 1)))
+    elif class_prior is not None and has_one and used.any():
+        sums = weights @ targets
+        means = weights.sum() / (np.count_nonzero(sums) * np.where(sums > 0, sums, 1.0))
+        weights *= targets @ means
     return targets, weights
 
 

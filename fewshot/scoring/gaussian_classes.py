@@ -18,7 +18,7 @@ _ROUNDS = 3
 _SHRINKAGE = 0.8  # of the covariance towards equal variances; docs/evidence/classifier.md
 _LEAST_TEXTS, _LEAST_OF_CLASS = 200, 5  # without labels, and for each class on average
 _LEAST_EVENNESS = 0.9  # of the shares of the classes
-_LOG_FACTORS = (-4.0, 4.0)
+_LOG_FACTORS = (-12.0, 4.0)  # scores grow with the number of features
 _LEAST = np.finfo(np.float64).tiny
 
 

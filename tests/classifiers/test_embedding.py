@@ -486,3 +486,29 @@ def test_it_gains_by_news_without_labels():
     clf = EmbeddingClassifier().fit(X, y)
 
     assert clf.score(texts[new], labels[new]) >= alone.score(texts[new], labels[new]) + 0.02
+
+
+def test_many_texts_without_labels_make_classes_gaussians(tmp_path):
+    words = {"sports": ["team", "match", "goal"], "politics": ["vote", "law", "election"]}
+    pool = [
+        f"the {a} of {b} number {n}"
+        for own in words.values()
+        for a in own
+        for b in own
+        for n in range(20)
+    ]
+    clf = EmbeddingClassifier(labels=list(words), class_weight={"sports": 2.0})
+
+    of_names = clone(clf).fit(pool)
+    taught = clone(clf).fit(
+        ["the team", "the law"], ["sports", "politics"], unlabeled=Unlabeled(pool)
+    )
+
+    for fitted in (of_names, taught):
+        assert (fitted.head_, fitted.n_unlabeled_) == ("gaussians", 300)
+        assert fitted._n_trainable() == fitted.coef_.size + 2
+        assert fitted.predict(["a goal", "an election"]).tolist() == ["sports", "politics"]
+        fitted.save(tmp_path / "model")
+        again = fewshot.load(tmp_path / "model")
+        assert again.head_ == "gaussians"
+        assert (again.predict_proba(pool) == fitted.predict_proba(pool)).all()

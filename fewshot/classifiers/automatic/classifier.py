@@ -35,7 +35,7 @@ from fewshot.classifiers.automatic.task import (
     read_rows,
     template_for,
 )
-from fewshot.classifiers.automatic.voices import class_scores, load_models
+from fewshot.classifiers.automatic.voices import ZERO_SHOT, class_scores, load_models
 from fewshot.classifiers.base import TextClassifier, in_plain_torch
 from fewshot.data.classes import (
     Threshold,
@@ -115,8 +115,8 @@ class Classifier(TextClassifier):
         One classifier that has learned what the pool says (:meth:`distill`) and predicts in its
         place; `class_weight` and `class_prior` are added to what it says. It exists after a fit
         with 100 texts without labels or more and a labelled text of each class, one label each, or
-        without any label, if there was time and it puts at most 15 % of held-out texts into
-        another class than the pool; then the Classifier can be exported.
+        without any label, if there was time and it puts at most 15 % of held-out texts into another
+        class than the pool, 30 % where classes are Gaussians; then the Classifier can be exported.
     pool_keys_ : ndarray of uint64
         Beside `estimator_`: hashes of these texts, to warn when one of them is predicted.
     model_name_ : str
@@ -209,7 +209,9 @@ class Classifier(TextClassifier):
             task, clock, is_shown=self.verbose > 0, keeps_tried=on_interrupt == "keep"
         ).run()
         self.classes_ = label_array(classes)
-        self.class_offset_ = task.offset(classes, self.class_weight, self.class_prior)
+        is_taught = set(found.voices) != {ZERO_SHOT.name}
+        by_class = self.class_weight, self.class_prior
+        self.class_offset_ = task.offset(classes, *by_class, is_taught=is_taught)
         self.task_kind_, self.thresholds_ = task.kind, found.thresholds
         self.voices_ = found.voices
         self.weights_ = found.weights
@@ -252,9 +254,9 @@ class Classifier(TextClassifier):
     def distill(self, X: Any) -> Learner:
         """Return one classifier that has learned what the pool of voices says of texts.
 
-        It is a regression: on sentence embeddings, if a voice reads them, or on the states of the
-        voice with a prompt that weighs most, if that says more nearly what the pool says and
-        embeddings change the class of more than 15 % of held-out texts. It reads a text once,
+        It is a regression or Gaussian classes: on sentence embeddings, if a voice reads them, or on
+        the states of the voice with a prompt that weighs most, if that says more nearly what the
+        pool says and embeddings change the class of too many held-out texts. It reads a text once,
         where the pool reads it once for each voice, and can be exported.
         ``docs/evidence/classifier.md`` has measurements.
 
@@ -281,7 +283,8 @@ class Classifier(TextClassifier):
         Warns
         -----
         FewShotWarning
-            If it puts more than 15 % of held-out texts into another class than the pool.
+            If it puts more held-out texts into another class than the pool: more than 15 %, or 30 %
+            where classes are Gaussians.
 
         References
         ----------

@@ -55,14 +55,15 @@ def is_distilled(task: Task) -> bool:
 
 
 def check_texts(examples: Examples) -> Examples:
-    """Refuse too few texts to learn from."""
-    n_texts = len(np.unique(text_keys(examples)))
+    """Return the texts, each once; refuse too few to learn from."""
+    distinct = np.sort(np.unique(text_keys(examples), return_index=True)[1])
+    n_texts = len(distinct)
     if n_texts < LEAST_TAUGHT:
         raise InputError(
             f"distill learns from {LEAST_TAUGHT} different texts or more, got {n_texts}; they need "
             "no labels. With fewer, keep the Classifier: save it, or export one of its voices_"
         )
-    return examples
+    return examples.take(distinct)
 
 
 def starts_of(voices: Mapping[str, TextClassifier], weights: Array) -> list[Learner]:

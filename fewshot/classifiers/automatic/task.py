@@ -75,18 +75,15 @@ class Task:
         by_class = self.class_weight, self.class_prior
         return *class_targets(self.labeled, self.classes, *by_class), self.kind
 
-    def offset(self, classes: list[Label], class_weight: Any, class_prior: Any) -> Array:
+    def offset(
+        self, classes: list[Label], class_weight: Any, class_prior: Any, *, is_taught: bool = True
+    ) -> Array:
         """Return what is added to scores, of classes with their weights and shares."""
         learned = None
-        if self.kind.has_several and self.data.labeled is not None:
+        if is_taught and self.kind.has_several and self.data.labeled is not None:
             targets, weights, _ = self.truth()
             learned = base_log_odds(targets, weights)
         return class_offset(classes, class_weight, class_prior, self.kind, learned)
-
-    def balanced(self) -> Any:
-        """Return the `class_weight` of voices that take no `class_prior`."""
-        is_known = self.class_prior is not None and not self.kind.has_several
-        return "balanced" if is_known else self.class_weight
 
     def verdict(self, scores: Array | None) -> Verdict | None:
         """Decide by the scores of held-out texts as the classifier will, [n, n_classes]."""

@@ -20,7 +20,7 @@ from fewshot.classifiers.semi_supervised.base import SemiSupervisedClassifier
 from fewshot.classifiers.semi_supervised.pcp import PCPClassifier
 from fewshot.classifiers.semi_supervised.pet import PETClassifier
 from fewshot.classifiers.tfidf import TfidfClassifier
-from fewshot.data.classes import Threshold
+from fewshot.data.classes import Threshold, class_targets
 from fewshot.data.semi_supervised_data import SemiSupervisedData
 from fewshot.data.training_data import TrainingData
 from fewshot.errors import FewShotWarning, LabelWordError, VerbalizerError
@@ -112,6 +112,9 @@ def _order(task: Task, n_texts: int) -> Rows:
     return np.random.default_rng(task.seed).permutation(n_texts)
 
 
+_WITHOUT_PRIOR = (EmbeddingClassifier, TfidfClassifier)
+
+
 class Voice(NamedTuple):
     """A classifier that can be tried."""
 
@@ -143,7 +146,7 @@ class Voice(NamedTuple):
         more: dict[str, Any] = {}
         if isinstance(clf, SemiSupervisedClassifier):
             more = {"unlabeled": task.data.pool}
-        clf.fit(*_arguments(rows), sample_weight=rows.sample_weight, **more)
+        clf.fit(*_arguments(rows), sample_weight=_weights(task, clf, rows), **more)
         fitted: TextClassifier = clf
         return fitted
 
@@ -165,6 +168,15 @@ class Voice(NamedTuple):
 def class_scores(clf: TextClassifier, X: Any) -> Array:
     """Return scores without the offsets of class weights and shares, [n, n_classes]."""
     return clf.task_kind_.normalized(clf._class_scores(X))
+
+
+def _weights(task: Task, clf: TextClassifier, rows: TrainingData) -> Array:
+    """Return weights of texts; they balance classes for what knows no `class_prior`."""
+    is_balanced = isinstance(task.class_weight, str) or not isinstance(clf, _WITHOUT_PRIOR)
+    if is_balanced or task.kind.has_several:
+        return rows.sample_weight
+    weights = class_targets(rows, task.classes, None, task.class_prior)[1]
+    return np.where(rows.labels.is_labeled, weights, rows.sample_weight)
 
 
 def _arguments(rows: TrainingData) -> tuple[Any, Any]:
@@ -223,14 +235,14 @@ def _embedding(task: Task, head: EmbeddingHead = "auto") -> EmbeddingClassifier:
         task.verbalizer,
         head=head,
         labels=task.classes if task.verbalizer is None else None,
-        class_weight=task.balanced(),
+        class_weight=task.class_weight,
         threshold=task.threshold,
     )
 
 
 def _tfidf(task: Task) -> TfidfClassifier:
     return TfidfClassifier(
-        labels=task.classes, class_weight=task.balanced(), threshold=task.threshold
+        labels=task.classes, class_weight=task.class_weight, threshold=task.threshold
     )
 
 

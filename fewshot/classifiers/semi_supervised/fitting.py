@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -133,14 +134,16 @@ def plan_prompt(classifier: PromptClassifier, data: TrainingData | None) -> Prom
         classifier.set_params(tuning="none")
     if data is None:
         return plan_fit(classifier, None, None, None)
-    plan = plan_fit(classifier, data.examples, data.labels, data.sample_weight)
-    _, names = resolve_classes(read_verbalizer(classifier.verbalizer), classifier.labels, data)
-    if list(names) != list(plan.classes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the plan gives them
+        given = read_verbalizer(classifier.verbalizer)
+        classes, names = resolve_classes(given, classifier.labels, data)
+    if list(names) != list(classes):
         raise InputError(
-            f"y holds {plan.classes} and the classes are named {list(names)}: pass the names in y, "
-            f"or name the numbers (labels={plan.classes}; of words, Verbalizer.rename)"
+            f"y holds {classes} and the classes are named {list(names)}: pass the names in y, "
+            f"or name the numbers (labels={classes}; of words, Verbalizer.rename)"
         )
-    return plan
+    return plan_fit(classifier, data.examples, data.labels, data.sample_weight)
 
 
 def fit_prompt(

@@ -26,7 +26,6 @@ from fewshot.classifiers.semi_supervised.list import list_adapter
 from fewshot.errors import (
     CheckpointWarning,
     InputError,
-    LabelWordWarning,
     LeakageWarning,
     UnlabeledWarning,
 )
@@ -306,10 +305,7 @@ def test_numbers_that_stand_for_names_are_refused(learner):
     numbers = [["politics", "sports"].index(label) for label in Y]
     learner = clone(learner).set_params(estimator__labels=["politics", "sports"])
 
-    with (
-        pytest.warns(LabelWordWarning, match="stand for"),
-        pytest.raises(InputError, match=r"named \['politics', 'sports'\]: pass the names in y"),
-    ):
+    with pytest.raises(InputError, match=r"named \['politics', 'sports'\]: pass the names in y"):
         learner.fit(X, numbers, unlabeled=Unlabeled(POOL))
 
 
