@@ -135,7 +135,10 @@ class NumericAdapter(ClassifierMixin, BaseEstimator):
         rng = np.random.default_rng(0)
         rows = numbers[rng.integers(0, len(numbers), self.n_unlabeled)]
         moved = rows + 0.3 * self.scale_ * rng.normal(size=rows.shape)
-        return {"unlabeled": Unlabeled([f"{text} {text}" for text in self._texts(moved)])}
+        texts = [  # equal texts would count once, and rows do not
+            f"{text}{' ' * n}{text}" for n, text in enumerate(self._texts(moved), start=1)
+        ]
+        return {"unlabeled": Unlabeled(texts)}
 
     def _names(self) -> NDArray[Any]:
         if self.label_words is None:
