@@ -239,16 +239,19 @@ class EmbeddingClassifier(SentenceClassifier):
         if plan.encoded.texts:
             features = encoder.unit(plan.encoded.tokens, with_middle=reads_middle)
         texts, pool = np.split(features, [len(features) - n_unlabeled])
+        gaussians: LinearHead | None = None
         if plan.head == "names" or plan.labeled is None:
             vectors = _name_vectors(encoder, plan.names, reads_middle)
             head = _in_space(partial(_name_head, encoder, plan.kind, vectors), pool)
             thresholds = self._name_thresholds(plan, head)
         else:
             names = _name_vectors(encoder, plan.names, reads_middle) if plan.names else None
+            gaussians = _taught_gaussians(plan.taught, texts, plan.labeled.weights)
             learn = partial(_regression, plan.labeled, texts, names, self.C, plan.taught)
-            head = _in_space(learn, pool)
+            head = _in_space(learn, pool) if gaussians is None else gaussians
             thresholds = linear_thresholds(texts, plan.labeled, self.C, names)
-        gaussians = _gaussians(plan, head, texts, pool)
+        if len(pool):
+            gaussians = _pool_gaussians(plan, head, texts, pool)
         head = head if gaussians is None else gaussians
         self._set_learned(plan.classes, plan.encoded, head, [], thresholds)
         self.head_ = plan.head if gaussians is None else "gaussians"
@@ -301,24 +304,26 @@ def _in_space(fit: Callable[[Map], LinearHead], pool: Array) -> LinearHead:
     return fit_in_cluster_space(fit, pool) if len(pool) else fit(np.asarray)
 
 
-def _gaussians(
+def _taught_gaussians(taught: Taught | None, texts: Array, weights: Array) -> LinearHead | None:
+    """Learn classes from what another classifier says of texts, if it may be doubted."""
+    if taught is None or taught.n_labeled is None:
+        return None
+    return fit_gaussian_classes(texts, taught.soft_labels, weights, taught.n_labeled)
+
+
+def _pool_gaussians(
     plan: EmbeddingPlan, head: LinearHead, texts: Array, pool: Array
 ) -> LinearHead | None:
-    """Learn classes from what is said of texts without labels: by another one, or by the head."""
-    weights = np.zeros(0) if plan.labeled is None else plan.labeled.weights
-    if plan.taught is not None:
-        soft_labels, n_labeled = plan.taught.soft_labels, plan.taught.n_labeled
-        if n_labeled is None:
-            return None
-        return fit_gaussian_classes(texts, soft_labels, weights, n_labeled)
-    if not len(pool):
-        return None
+    """Learn classes from labels, if there are any, and from what the head says of a pool."""
     said = softmax(head.scores(pool), axis=1)
-    known = said[:0] if plan.head == "names" or plan.labeled is None else plan.labeled.targets
-    soft_labels = np.concatenate([known, said])
-    features = np.concatenate([texts, pool])
+    known, weights = said[:0], np.zeros(0)
+    if plan.labeled is not None:
+        known, weights = plan.labeled.targets, plan.labeled.weights
     return fit_gaussian_classes(
-        features, soft_labels, np.append(weights, np.ones(len(pool))), len(known)
+        np.concatenate([texts, pool]),
+        np.concatenate([known, said]),
+        np.append(weights, np.ones(len(pool))),
+        len(texts),
     )
 
 

@@ -42,7 +42,7 @@ class Taught(NamedTuple):
 
     soft_labels: npt.NDArray[np.float64]  # [n, n_classes]
     C: float
-    n_labeled: int | None  # the first ones; None: what is said follows the classes' shares
+    n_labeled: int | None  # the first ones; None: what is said is learned as it is
 
 
 class EmbeddingPlan(NamedTuple):

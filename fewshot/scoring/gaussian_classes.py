@@ -28,12 +28,10 @@ def fit_gaussian_classes(
     sample_weight: Array,  # [n]
     n_labeled: int,  # texts whose labels are known, the first ones
 ) -> LinearHead | None:
-    """Fit classes to texts of most of which another says the likely ones; or None."""
+    """Learn classes from soft labels; None if texts are too few, or classes look uneven."""
     # Expectation maximization (Nigam et al., 2000, Text Classification from Labeled and Unlabeled
     # Documents using EM, table 1), with Gaussians in place of multinomials: the classes of linear
-    # discriminant analysis.
-    # None if there are too few texts, or classes do not look equally frequent: the errors of a
-    # frequent one would be most of the texts of others.
+    # discriminant analysis. The errors of a frequent class would be most of the texts of others.
     told = np.log(np.maximum(soft_labels[n_labeled:], _LEAST))
     n_needed = max(_LEAST_TEXTS, _LEAST_OF_CLASS * soft_labels.shape[1])
     if len(told) < n_needed or soft_labels.sum(0).min() < 1.0:  # a class of no text has no mean

@@ -283,8 +283,8 @@ class Classifier(TextClassifier):
         Warns
         -----
         FewShotWarning
-            If it puts more held-out texts into another class than the pool: more than 15 %, or 30 %
-            where classes are Gaussians.
+            If it puts more than 15 % of held-out texts into another class than the pool, or more
+            than 30 % where classes are Gaussians.
 
         References
         ----------
@@ -312,7 +312,7 @@ class Classifier(TextClassifier):
                 "than the pool of voices: compare both on labelled texts, or keep the Classifier",
                 FewShotWarning,
             )
-        student = distilled(start, told)
+        student = distilled(start, told, as_gaussians=change.is_gaussian)
         student.classes_, student.class_offset_ = self.classes_, self.class_offset_
         # They hold for the decision, and for a refit; those of the voices know the classes' names.
         known = {"class_weight", "class_prior"} & student.get_params().keys()

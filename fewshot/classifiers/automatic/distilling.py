@@ -112,19 +112,19 @@ def student_of(
     if change.is_too_much:
         return None, f"left out: puts {change} of held-out texts into another class"
     note = f"predicts: learned from {len(rows)} texts without labels what the others say"
-    return distilled(start, told), note
+    return distilled(start, told, as_gaussians=change.is_gaussian), note
 
 
 class Change(NamedTuple):
     """The share of held-out texts that a student puts into another class than it is told."""
 
     share: float
-    most: float = _MOST_CHANGED
+    is_gaussian: bool = False
 
     @property
     def is_too_much(self) -> bool:
         """Whether the pool is kept in its place."""
-        return self.share > self.most
+        return self.share > (_MOST_CHANGED_BY_GAUSSIANS if self.is_gaussian else _MOST_CHANGED)
 
     def __str__(self) -> str:
         return f"{100 * self.share:.3g} %"
@@ -150,8 +150,8 @@ def change_of(start: Learner, told: Told) -> Change:
         student = distilled(start, told.take(np.delete(np.arange(len(told.examples)), rest)))
         found = student._class_scores(told.examples.take(rest)).argmax(1)
     share = float(np.mean(found != told.soft_labels[rest].argmax(1)))
-    is_gaussian = isinstance(student, EmbeddingClassifier) and student.head_ == "gaussians"
-    return Change(share, _MOST_CHANGED_BY_GAUSSIANS if is_gaussian else _MOST_CHANGED)
+    is_embedding = isinstance(student, EmbeddingClassifier)
+    return Change(share, is_embedding and student.head_ == "gaussians")
 
 
 def scores_of(voices: Mapping[str, TextClassifier], texts: Examples) -> list[Array]:
@@ -161,15 +161,15 @@ def scores_of(voices: Mapping[str, TextClassifier], texts: Examples) -> list[Arr
         return [class_scores(voice, texts) for voice in voices.values()]
 
 
-def distilled(start: Learner, told: Told) -> Learner:
-    """Fit a regression on states of a voice's model to soft labels; it weighs no class."""
+def distilled(start: Learner, told: Told, *, as_gaussians: bool = True) -> Learner:
+    """Fit classes on states of a voice's model to soft labels; Gaussians if these are enough."""
     labels = start.classes_[told.soft_labels.argmax(1)].tolist()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LabelWordWarning)  # the pool's fit has given them
-        return _learned(start, told, labels)
+        return _learned(start, told, labels, as_gaussians=as_gaussians)
 
 
-def _learned(start: Learner, told: Told, labels: list[Label]) -> Learner:
+def _learned(start: Learner, told: Told, labels: list[Label], *, as_gaussians: bool) -> Learner:
     if isinstance(start, EmbeddingClassifier):
         embedding = EmbeddingClassifier(
             start.model,
@@ -178,7 +178,8 @@ def _learned(start: Learner, told: Told, labels: list[Label]) -> Learner:
             labels=start.classes_.tolist() if start.verbalizer is None else None,
         )
         given = told.examples, labels, told.soft_labels, told.sample_weight
-        return embedding._fit_soft(*given, C=_C_TAUGHT, n_labeled=told.n_labeled)
+        n_labeled = told.n_labeled if as_gaussians else None
+        return embedding._fit_soft(*given, C=_C_TAUGHT, n_labeled=n_labeled)
     student = PromptClassifier(
         start.template,
         start.verbalizer,

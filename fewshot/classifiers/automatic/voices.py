@@ -172,8 +172,8 @@ def class_scores(clf: TextClassifier, X: Any) -> Array:
 
 def _weights(task: Task, clf: TextClassifier, rows: TrainingData) -> Array:
     """Return weights of texts; they balance classes for what knows no `class_prior`."""
-    is_balanced = isinstance(task.class_weight, str) or not isinstance(clf, _WITHOUT_PRIOR)
-    if is_balanced or task.kind.has_several:
+    knows_prior = not isinstance(clf, _WITHOUT_PRIOR)
+    if knows_prior or isinstance(task.class_weight, str) or task.kind.has_several:
         return rows.sample_weight
     weights = class_targets(rows, task.classes, None, task.class_prior)[1]
     return np.where(rows.labels.is_labeled, weights, rows.sample_weight)

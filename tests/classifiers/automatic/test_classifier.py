@@ -893,7 +893,7 @@ def test_a_later_distilling_learns_from_the_voices(learned, monkeypatch):
     seen = []
     module = "fewshot.classifiers.automatic.classifier"
 
-    def student(*given):
+    def student(*given, **_):
         seen.append(given)
         return copy(learned.estimator_)
 
@@ -915,7 +915,7 @@ def test_the_student_learns_labels_and_what_the_pool_says(lm, monkeypatch):
     }
     seen, sign = [], [1.0]
 
-    def student(*given):
+    def student(*given, **_):
         seen.append(given)
         head = voices["head"]
         return SimpleNamespace(_class_scores=lambda texts: sign[0] * head._class_scores(texts))
